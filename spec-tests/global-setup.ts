@@ -1,0 +1,61 @@
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import pino from "pino";
+import { onDatabase } from "#schema/testing.ts";
+import { startEmbeddedPostgres } from "#src/homeserver/embedded-postgres.ts";
+import { migrateDatabase } from "#src/homeserver/migrate-database.ts";
+import { openDatabase } from "#src/homeserver/open-database.ts";
+
+const PREFIX = "archipel-tests-";
+
+/**
+ * Before all tests of a run: one PostgreSQL server for them, and in it the database that `testDatabase` copies. It is
+ * ours, in a directory of this run, or the one that `TEST_DATABASE_URL` names.
+ */
+export async function setup(): Promise<() => Promise<void>> {
+  const given = process.env["TEST_DATABASE_URL"];
+  const own = given === undefined ? await ownServer() : undefined;
+  const server = given ?? own?.url ?? "";
+  const template = `archipel_template_${process.pid}`;
+
+  const admin = openDatabase(server, { max: 1, onnotice: () => undefined });
+  await admin`drop database if exists ${admin(template)}`;
+  await admin`create database ${admin(template)}`;
+  await migrateDatabase(onDatabase(server, template));
+
+  process.env["ARCHIPEL_TEST_SERVER"] = server;
+  process.env["ARCHIPEL_TEST_TEMPLATE"] = template;
+  return async () => {
+    if (own === undefined) await admin`drop database ${admin(template)} with (force)`;
+    await admin.end();
+    await own?.stop();
+  };
+}
+
+async function ownServer() {
+  const home = join(tmpdir(), `${PREFIX}${process.getuid?.() ?? 0}`);
+  mkdirSync(home, { recursive: true, mode: 0o700 });
+  removeAbandoned(home);
+  const dataDir = mkdtempSync(join(home, `${process.pid}-`));
+  const log = pino({ level: "warn" }, pino.destination(2));
+  const server = await startEmbeddedPostgres({ dataDir, log, durable: false });
+  return {
+    url: server.url,
+    async stop() {
+      await server.stop();
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** What runs that were killed have left: each directory begins with the number of its process. */
+function removeAbandoned(home: string): void {
+  for (const entry of readdirSync(home)) {
+    try {
+      process.kill(Number.parseInt(entry, 10), 0);
+    } catch {
+      rmSync(join(home, entry), { recursive: true, force: true });
+    }
+  }
+}

@@ -1,0 +1,86 @@
+import { once } from "node:events";
+import { existsSync, mkdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { text } from "node:stream/consumers";
+import type { Logger } from "pino";
+import type { PostgresBinaries } from "./embedded-postgres-binaries.ts";
+import {
+  type PostgresUser,
+  giveTo,
+  namedUser,
+  spawnAs,
+  whatPostgresReaches,
+} from "./embedded-postgres-user.ts";
+
+/** What stays the same over all starts of one cluster. */
+export type Cluster = {
+  readonly directory: string;
+  /** The name its processes carry in `ps`. */
+  readonly name: string;
+  readonly socketDir: string;
+  readonly binaries: PostgresBinaries;
+  readonly user: PostgresUser | undefined;
+  readonly durable: boolean;
+  readonly log: Logger;
+};
+
+/**
+ * Makes the cluster if it is not there, with the database `archipel` in it. It gets its name only when it is
+ * complete, so that a process killed in the middle leaves nothing that looks like one.
+ *
+ * @throws Error with what `initdb` said.
+ */
+export async function createCluster(cluster: Cluster): Promise<void> {
+  const { directory, user } = cluster;
+  if (existsSync(directory)) {
+    if (user !== undefined && statSync(directory).uid !== user.uid) giveTo(user, directory);
+    return;
+  }
+  const unfinished = `${directory}.new`;
+  rmSync(unfinished, { recursive: true, force: true });
+  mkdirSync(unfinished, { mode: 0o700 });
+  const maker = user === undefined ? undefined : namedUser();
+  if (maker !== undefined) giveTo(maker, unfinished);
+  await run(cluster, maker, unfinished, [
+    cluster.binaries.initdb,
+    `--pgdata=${unfinished}`,
+    "--username=archipel",
+    "--auth=trust",
+    "--encoding=UTF8",
+    // Sorts by code point as "C" does, and knows upper from lower case in every script.
+    "--locale=C",
+    "--locale-provider=builtin",
+    "--builtin-locale=C.UTF-8",
+    "--no-instructions",
+    ...(cluster.durable ? [] : ["--no-sync"]),
+  ]);
+  const single = [cluster.binaries.postgres, "--single", "-D", unfinished] as const;
+  await run(cluster, maker, unfinished, [...single, "postgres"], "create database archipel;\n");
+  if (user !== undefined) giveTo(user, unfinished);
+  renameSync(unfinished, directory);
+}
+
+// oxlint-disable-next-line max-params -- what, as whom, where, and its input: used here alone
+async function run(
+  cluster: Cluster,
+  user: PostgresUser | undefined,
+  directory: string,
+  command: readonly [string, ...string[]],
+  input = "",
+): Promise<void> {
+  const child = spawnAs(user, command, {
+    reach: whatPostgresReaches(cluster.binaries, directory),
+    cwd: "/",
+    env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin", LC_ALL: "C" },
+    stdio: ["pipe", "pipe", "pipe"],
+  });
+  const closed = once(child, "close");
+  child.stdin?.end(input);
+  const [said] = await Promise.all([
+    child.stderr === null ? "" : text(child.stderr),
+    child.stdout === null ? "" : text(child.stdout),
+    closed,
+  ]);
+  if (child.exitCode !== 0) {
+    throw new Error(`PostgreSQL could not be set up in ${directory}: ${said.trim()}`);
+  }
+}
