@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { openDatabase } from "#src/homeserver/open-database.ts";
+import { connect, type Sql } from "#src/homeserver/database.ts";
 
 /** Set by `spec-tests/global-setup.ts` for every test: the server, and the database to copy. */
 const SERVER = "ARCHIPEL_TEST_SERVER";
@@ -7,7 +7,7 @@ const TEMPLATE = "ARCHIPEL_TEST_TEMPLATE";
 
 /** A database that one test file has for itself. */
 export type TestDatabase = {
-  readonly sql: ReturnType<typeof openDatabase>;
+  readonly sql: Sql;
   readonly url: string;
   /** Closes `sql` and removes the database, whoever else is connected to it. */
   drop(): Promise<void>;
@@ -24,10 +24,10 @@ export async function testDatabase(): Promise<TestDatabase> {
     throw new Error("There is no database server for tests: run them with vitest.");
   }
   const name = `test_${randomUUID().replaceAll("-", "")}`;
-  const admin = openDatabase(server, { max: 1, onnotice: () => undefined });
+  const admin = connect(server, 1);
   await admin`create database ${admin(name)} template ${admin(template)}`;
   const url = onDatabase(server, name);
-  const sql = openDatabase(url, { max: 4, onnotice: () => undefined });
+  const sql = connect(url, 4);
   return {
     sql,
     url,

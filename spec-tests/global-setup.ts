@@ -3,9 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pino from "pino";
 import { onDatabase } from "#schema/testing.ts";
+import { connect, migrateDatabase } from "#src/homeserver/database.ts";
 import { startEmbeddedPostgres } from "#src/homeserver/embedded-postgres.ts";
-import { migrateDatabase } from "#src/homeserver/migrate-database.ts";
-import { openDatabase } from "#src/homeserver/open-database.ts";
 
 const PREFIX = "archipel-tests-";
 
@@ -19,7 +18,7 @@ export async function setup(): Promise<() => Promise<void>> {
   const server = given ?? own?.url ?? "";
   const template = `archipel_template_${process.pid}`;
 
-  const admin = openDatabase(server, { max: 1, onnotice: () => undefined });
+  const admin = connect(server, 1);
   await admin`drop database if exists ${admin(template)}`;
   await admin`create database ${admin(template)}`;
   await migrateDatabase(onDatabase(server, template));

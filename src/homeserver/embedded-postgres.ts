@@ -19,7 +19,7 @@ const MAX_SOCKET_PATH = 100;
 
 /** A PostgreSQL of our own. */
 export type EmbeddedPostgres = {
-  /** Where to connect, as a URL that `openDatabase` and `psql` understand. */
+  /** Where to connect, as a URL that `connect` and `psql` understand. */
   readonly url: string;
   /** Ends the server with a checkpoint and lets go of the data directory. Done when it has ended. */
   stop(): Promise<void>;
