@@ -1,0 +1,99 @@
+CREATE TABLE "events" (
+	"event_key" bigint PRIMARY KEY NOT NULL,
+	"room_key" bigint NOT NULL,
+	"event_id" text NOT NULL,
+	"type" text NOT NULL,
+	"state_key" text,
+	"sender_key" bigint NOT NULL,
+	"depth" bigint NOT NULL,
+	"origin_server_ts" bigint NOT NULL,
+	"status" smallint NOT NULL,
+	"anchor" bigint,
+	"anchor_offset" integer DEFAULT 0 NOT NULL,
+	"state_before" bigint,
+	"state_after" bigint,
+	"room_state" bigint,
+	"ordinal" bigint DEFAULT 0 NOT NULL,
+	"redacted_by" bigint,
+	"device_key" bigint,
+	"txn_id" text,
+	"json" text NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "memberships" (
+	"user_key" bigint NOT NULL,
+	"room_key" bigint NOT NULL,
+	"membership" text NOT NULL,
+	"event_key" bigint NOT NULL,
+	"position" bigint NOT NULL,
+	"local" boolean NOT NULL,
+	"forgotten" boolean DEFAULT false NOT NULL,
+	CONSTRAINT "memberships_user_key_room_key_pk" PRIMARY KEY("user_key","room_key")
+);
+--> statement-breakpoint
+CREATE TABLE "missing_events" (
+	"room_key" bigint NOT NULL,
+	"missing_id" text NOT NULL,
+	"event_key" bigint NOT NULL,
+	CONSTRAINT "missing_events_missing_id_event_key_pk" PRIMARY KEY("missing_id","event_key")
+);
+--> statement-breakpoint
+CREATE TABLE "relations" (
+	"event_key" bigint PRIMARY KEY NOT NULL,
+	"room_key" bigint NOT NULL,
+	"relates_to" text NOT NULL,
+	"rel_type" text NOT NULL,
+	"type" text NOT NULL,
+	"sender_key" bigint NOT NULL,
+	"aggregation_key" text
+);
+--> statement-breakpoint
+CREATE TABLE "rooms" (
+	"room_key" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "rooms_room_key_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+	"room_id" text NOT NULL,
+	"version" text NOT NULL,
+	"head_version" bigint DEFAULT 0 NOT NULL,
+	"extremities" bigint[] DEFAULT '{}' NOT NULL,
+	"depth" bigint DEFAULT 0 NOT NULL,
+	"state_root" bigint DEFAULT 0 NOT NULL,
+	"ordinal" bigint DEFAULT 0 NOT NULL,
+	"last_position" bigint DEFAULT 0 NOT NULL,
+	CONSTRAINT "rooms_room_id_unique" UNIQUE("room_id")
+);
+--> statement-breakpoint
+CREATE TABLE "state_nodes" (
+	"event_key" bigint PRIMARY KEY NOT NULL,
+	"nodes" "bytea" NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "state_slots" (
+	"slot" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "state_slots_slot_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+	"type" text NOT NULL,
+	"state_key" text NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "positions" (
+	"id" smallint PRIMARY KEY DEFAULT 1 NOT NULL,
+	"position" bigint NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "stream_followers" (
+	"name" text PRIMARY KEY NOT NULL,
+	"position" bigint NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "users" (
+	"user_key" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "users_user_key_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+	"user_id" text NOT NULL,
+	"local" boolean NOT NULL,
+	CONSTRAINT "users_user_id_unique" UNIQUE("user_id")
+);
+--> statement-breakpoint
+CREATE UNIQUE INDEX "events_by_id" ON "events" USING btree ("event_id");--> statement-breakpoint
+CREATE INDEX "events_in_room_order" ON "events" USING btree ("room_key","anchor","anchor_offset");--> statement-breakpoint
+CREATE UNIQUE INDEX "events_by_transaction" ON "events" USING btree ("device_key","txn_id","room_key","type") WHERE device_key is not null;--> statement-breakpoint
+CREATE INDEX "memberships_of_room" ON "memberships" USING btree ("room_key","membership");--> statement-breakpoint
+CREATE INDEX "memberships_by_position" ON "memberships" USING btree ("position");--> statement-breakpoint
+CREATE INDEX "missing_events_of_room" ON "missing_events" USING btree ("room_key");--> statement-breakpoint
+CREATE INDEX "relations_of_event" ON "relations" USING btree ("relates_to","rel_type");--> statement-breakpoint
+CREATE UNIQUE INDEX "state_slots_by_pair" ON "state_slots" USING btree ("type","state_key");

@@ -1,0 +1,184 @@
+import { sql } from "drizzle-orm";
+import {
+  bigint,
+  boolean,
+  customType,
+  index,
+  integer,
+  pgTable,
+  primaryKey,
+  smallint,
+  text,
+  uniqueIndex,
+} from "drizzle-orm/pg-core";
+import type { EventId, RoomId } from "#src/kit/identifiers.ts";
+
+const bytea = customType<{ data: Uint8Array }>({ dataType: () => "bytea" });
+const key = (name: string) => bigint(name, { mode: "number" });
+
+/**
+ * A room, and its head: what the next event is built on. The head is one row, so that a writer can
+ * see with one look whether what it holds in memory is still true.
+ *
+ * Rows go when a room is purged.
+ */
+export const rooms = pgTable("rooms", {
+  roomKey: key("room_key").primaryKey().generatedAlwaysAsIdentity(),
+  roomId: text("room_id").$type<RoomId>().notNull().unique(),
+  version: text("version").notNull(),
+  /** Goes up with every change of what follows. */
+  headVersion: key("head_version").notNull().default(0),
+  /** Event keys of the forward extremities: accepted events that no accepted event follows. */
+  extremities: key("extremities").array().notNull().default(sql`'{}'`),
+  /** The greatest depth of the extremities. */
+  depth: key("depth").notNull().default(0),
+  /** The room's current state: a node of the state map. 0 is the empty state. */
+  stateRoot: key("state_root").notNull().default(0),
+  /** How many events have counted as unread so far. */
+  ordinal: key("ordinal").notNull().default(0),
+  /** The position of the newest event that is shown to clients. */
+  lastPosition: key("last_position").notNull().default(0),
+});
+
+/**
+ * Every event we know, in the exact JSON that was signed.
+ *
+ * Rows go when a room is purged.
+ */
+export const events = pgTable(
+  "events",
+  {
+    /** The position it was stored at. */
+    eventKey: key("event_key").primaryKey(),
+    roomKey: key("room_key").notNull(),
+    eventId: text("event_id").$type<EventId>().notNull(),
+    type: text("type").notNull(),
+    /** Null if it is no state event. */
+    stateKey: text("state_key"),
+    senderKey: key("sender_key").notNull(),
+    depth: key("depth").notNull(),
+    originServerTs: key("origin_server_ts").notNull(),
+    /** See `EventStatus`. */
+    status: smallint("status").notNull(),
+    /**
+     * Its place in the room's one order of events, by (anchor, offset). A live event has its own
+     * position and 0; one that was fetched later stands before the live event whose position it
+     * has, at a negative offset. Null for an outlier, which has no place.
+     */
+    anchor: key("anchor"),
+    anchorOffset: integer("anchor_offset").notNull().default(0),
+    /** The state before it and after it: nodes of the state map. Null for an outlier. */
+    stateBefore: key("state_before"),
+    stateAfter: key("state_after"),
+    /** The room's current state once it was there, where forks make that differ from `stateAfter`. */
+    roomState: key("room_state"),
+    /** How many events of the room had counted as unread, it included. */
+    ordinal: key("ordinal").notNull().default(0),
+    /** The event key of the redaction that was applied to it. */
+    redactedBy: key("redacted_by"),
+    /** The device that sent it and the transaction ID it chose, if the device is one of ours. */
+    deviceKey: key("device_key"),
+    txnId: text("txn_id"),
+    json: text("json").notNull(),
+  },
+  (table) => [
+    uniqueIndex("events_by_id").on(table.eventId),
+    index("events_in_room_order").on(table.roomKey, table.anchor, table.anchorOffset),
+    uniqueIndex("events_by_transaction")
+      .on(table.deviceKey, table.txnId, table.roomKey, table.type)
+      .where(sql`device_key is not null`),
+  ],
+);
+
+/**
+ * The nodes of the state map that came with an event: those of the state after it, and of the
+ * resolved state before it where forks met. A node's key is `event_key * 1024 + index`.
+ *
+ * Rows go with their events.
+ */
+export const stateNodes = pgTable("state_nodes", {
+  eventKey: key("event_key").primaryKey(),
+  nodes: bytea("nodes").notNull(),
+});
+
+/**
+ * Each pair of event type and state key that any room's state has, with the number it has inside.
+ *
+ * Rows stay: the pairs of all rooms together are few, and nearly all are `m.room.member` of a user.
+ */
+export const stateSlots = pgTable(
+  "state_slots",
+  {
+    slot: key("slot").primaryKey().generatedAlwaysAsIdentity(),
+    type: text("type").notNull(),
+    stateKey: text("state_key").notNull(),
+  },
+  (table) => [uniqueIndex("state_slots_by_pair").on(table.type, table.stateKey)],
+);
+
+/**
+ * Who is or was what in which room, by the room's current state.
+ *
+ * One row for each member event of a current state; rows go when a room is purged.
+ */
+export const memberships = pgTable(
+  "memberships",
+  {
+    userKey: key("user_key").notNull(),
+    roomKey: key("room_key").notNull(),
+    /** `join`, `invite`, `knock`, `leave` or `ban`. */
+    membership: text("membership").notNull(),
+    /** The member event. */
+    eventKey: key("event_key").notNull(),
+    /** When the room's current state came to say so. */
+    position: key("position").notNull(),
+    /** Whether the user is of this server. */
+    local: boolean("local").notNull(),
+    /** Whether a user who has left has forgotten the room too. */
+    forgotten: boolean("forgotten").notNull().default(false),
+  },
+  (table) => [
+    primaryKey({ columns: [table.userKey, table.roomKey] }),
+    index("memberships_of_room").on(table.roomKey, table.membership),
+    index("memberships_by_position").on(table.position),
+  ],
+);
+
+/**
+ * Events that refer to another by `m.relates_to`.
+ *
+ * Rows go with their events.
+ */
+export const relations = pgTable(
+  "relations",
+  {
+    eventKey: key("event_key").primaryKey(),
+    roomKey: key("room_key").notNull(),
+    relatesTo: text("relates_to").$type<EventId>().notNull(),
+    relType: text("rel_type").notNull(),
+    type: text("type").notNull(),
+    senderKey: key("sender_key").notNull(),
+    /** The `key` of an annotation; else null. */
+    aggregationKey: text("aggregation_key"),
+  },
+  (table) => [index("relations_of_event").on(table.relatesTo, table.relType)],
+);
+
+/**
+ * Events we have not got, though events that we have got name them as their `prev_events`: the holes
+ * and the backward extremities of a room.
+ *
+ * A row goes when the missing event comes.
+ */
+export const missingEvents = pgTable(
+  "missing_events",
+  {
+    roomKey: key("room_key").notNull(),
+    missingId: text("missing_id").$type<EventId>().notNull(),
+    eventKey: key("event_key").notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.missingId, table.eventKey] }),
+    index("missing_events_of_room").on(table.roomKey),
+  ],
+);

@@ -1,0 +1,46 @@
+import type { Logger } from "pino";
+import { MatrixError } from "#src/kit/matrix-error.ts";
+import { CORS_HEADERS, JSON_HEADERS } from "./endpoint.ts";
+
+/** PostgreSQL's errors about a value that it cannot hold, which only a request can have brought. */
+const UNSTORABLE = new Set([
+  "22021", // a character that the encoding lacks: NUL
+  "22P05",
+  "22003", // a number out of range
+  "54000", // too long for an index
+]);
+
+/** The one place where an error becomes a response. Anything but a MatrixError is a fault of ours. */
+export function errorResponse(error: unknown, log: Logger): Response {
+  const told = asMatrixError(error);
+  if (told) {
+    const retryMs = told.fields["retry_after_ms"];
+    return new Response(JSON.stringify(told), {
+      status: told.status,
+      headers:
+        typeof retryMs === "number"
+          ? { ...JSON_HEADERS, "retry-after": String(Math.ceil(retryMs / 1000)) }
+          : JSON_HEADERS,
+    });
+  }
+  log.error({ err: error }, "unexpected error in a route");
+  return new Response(JSON.stringify(new MatrixError("M_UNKNOWN", "Internal server error")), {
+    status: 500,
+    headers: JSON_HEADERS,
+  });
+}
+
+function asMatrixError(error: unknown): MatrixError | undefined {
+  if (error instanceof MatrixError) return error;
+  if (error instanceof Error && "code" in error && UNSTORABLE.has(String(error.code))) {
+    return new MatrixError("M_INVALID_PARAM", "The request holds a value that cannot be stored", {
+      cause: error,
+    });
+  }
+  return undefined;
+}
+
+/** The answer to the question that browsers ask before a request. */
+export function preflightResponse(): Response {
+  return new Response(null, { status: 204, headers: { ...CORS_HEADERS, "access-control-max-age": "86400" } });
+}

@@ -1,0 +1,136 @@
+import { randomBytes } from "node:crypto";
+import type { HttpBindings } from "@hono/node-server";
+import { type Context, Hono } from "hono";
+import { Histogram } from "prom-client";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { registry } from "#src/homeserver/metrics.ts";
+import { requestContext } from "#src/homeserver/request-context.ts";
+import { MatrixError } from "#src/kit/matrix-error.ts";
+import type { Requester } from "#src/kit/requester.ts";
+import { JSON_HEADERS, type Endpoint } from "./endpoint.ts";
+import { errorResponse, preflightResponse } from "./error-response.ts";
+import { checkRate } from "./rate-limit.ts";
+import { readJsonBody } from "./read-body.ts";
+
+/**
+ * Finds out who an access token speaks for. `src/auth/` has the real one.
+ *
+ * @throws MatrixError M_UNKNOWN_TOKEN if it is not, or no longer, valid.
+ */
+export type TokenLookup = (hs: Homeserver, token: string) => Promise<Requester> | Requester;
+
+type Env = { Bindings: HttpBindings };
+
+const durations = new Histogram({
+  name: "archipel_http_request_seconds",
+  help: "Time from a request's headers to its answer, by the specification's operations.",
+  labelNames: ["operation", "status"] as const,
+  buckets: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30],
+  registers: [registry],
+});
+
+/** Puts routes on a server of HTTP: who is asking, how often, what is said, and what comes of it. */
+export function mount(hs: Homeserver, endpoints: readonly Endpoint[], lookup: TokenLookup): Hono<Env> {
+  const app = new Hono<Env>();
+  const methods = new Map<string, Set<string>>();
+  for (const it of endpoints) {
+    for (const path of pathsOf(it)) {
+      app.on(it.method, path, async (c) => await answer(hs, it, { c, lookup }));
+      const known = methods.get(path);
+      if (known) known.add(it.method);
+      else methods.set(path, new Set([it.method]));
+    }
+  }
+  // After all the rest: a path that is known with another method is answered otherwise than one that is not.
+  for (const path of methods.keys()) {
+    app.all(path, (c) => (c.req.method === "OPTIONS" ? preflightResponse() : wrongMethod()));
+  }
+  app.notFound((c) => (c.req.method === "OPTIONS" ? preflightResponse() : unknownPath()));
+  app.onError((error) => errorResponse(error, hs.log));
+  return app;
+}
+
+function pathsOf({ path }: Endpoint): string[] {
+  return [path].flat().flatMap((it) => {
+    const old = it.replace(/^\/_matrix\/(client|media)\/v3\//, "/_matrix/$1/r0/");
+    return old === it ? [it] : [it, old];
+  });
+}
+
+const processTag = randomBytes(3).toString("hex");
+let requestCount = 0;
+
+async function answer(
+  hs: Homeserver,
+  endpoint: Endpoint,
+  { c, lookup }: { c: Context<Env>; lookup: TokenLookup },
+): Promise<Response> {
+  const begun = performance.now();
+  const context = {
+    requestId: `${processTag}-${(++requestCount).toString(36)}`,
+    operation: endpoint.operation,
+  };
+  return await requestContext.run(context, async () => {
+    let response: Response;
+    try {
+      response = await call(hs, endpoint, { c, lookup });
+    } catch (error) {
+      response = errorResponse(error, hs.log);
+    }
+    const labels = { operation: endpoint.operation, status: String(response.status) };
+    durations.observe(labels, (performance.now() - begun) / 1000);
+    return response;
+  });
+}
+
+async function call(
+  hs: Homeserver,
+  endpoint: Endpoint,
+  { c, lookup }: { c: Context<Env>; lookup: TokenLookup },
+): Promise<Response> {
+  const token = endpoint.auth === "none" ? undefined : bearerToken(c);
+  if (endpoint.auth === "user" && token === undefined) {
+    throw new MatrixError("M_MISSING_TOKEN", "Missing access token");
+  }
+  const requester = token === undefined ? undefined : await lookup(hs, token);
+  if (endpoint.auth === "user" && requester?.isGuest && !endpoint.guests) {
+    throw new MatrixError("M_GUEST_ACCESS_FORBIDDEN", "Guests may not do this");
+  }
+  const ip = addressOf(hs, c);
+  checkRate(hs, endpoint.rate ?? "default", requester?.userId ?? ip);
+
+  const answered = await endpoint.handle(hs, {
+    requester: requester as Requester,
+    params: c.req.param(),
+    query: new URL(c.req.url).searchParams,
+    body: endpoint.body ? await readJsonBody(c.req, endpoint.body) : undefined,
+    ip,
+    signal: c.req.raw.signal,
+    request: c.req,
+  });
+  if (answered instanceof Response) return answered;
+  return new Response(JSON.stringify(answered), { status: 200, headers: JSON_HEADERS });
+}
+
+/** @spec client-server-api#using-access-tokens */
+function bearerToken(c: Context): string | undefined {
+  const header = c.req.header("authorization");
+  return header === undefined ? undefined : /^Bearer +(\S+)$/i.exec(header)?.[1];
+}
+
+/** The address that a request comes from: behind a proxy that we were told to trust, the one it names. */
+function addressOf(hs: Homeserver, c: Context<Env>): string {
+  const own = c.env?.incoming?.socket.remoteAddress ?? "";
+  if (!hs.config.listener.trustForwardedFor) return own;
+  return c.req.header("x-forwarded-for")?.split(",")[0]?.trim() || own;
+}
+
+function unknownPath(): Response {
+  const error = new MatrixError("M_UNRECOGNIZED", "No such endpoint");
+  return new Response(JSON.stringify(error), { status: 404, headers: JSON_HEADERS });
+}
+
+function wrongMethod(): Response {
+  const error = new MatrixError("M_UNRECOGNIZED", "This endpoint has no such method", { status: 405 });
+  return new Response(JSON.stringify(error), { status: 405, headers: JSON_HEADERS });
+}

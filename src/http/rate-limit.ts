@@ -1,0 +1,37 @@
+import { LRUCache } from "lru-cache";
+import { held } from "#src/homeserver/held.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { MatrixError } from "#src/kit/matrix-error.ts";
+import type { RateClass } from "./endpoint.ts";
+
+/** How many tokens someone has left, and when that was true. */
+type Bucket = { tokens: number; atMs: number };
+
+const bucketsOf = held(() => new LRUCache<string, Bucket>({ max: 100_000 }));
+
+/**
+ * Counts a request against the limit of its class, a token bucket for each user or address. Each
+ * process counts for itself: the limits protect the server, they promise nobody a share.
+ *
+ * @param who a user ID, or the address of one who is not logged in.
+ * @throws MatrixError M_LIMIT_EXCEEDED with when to come again.
+ * @spec client-server-api#rate-limiting
+ */
+export function checkRate(hs: Homeserver, rate: RateClass, who: string): void {
+  const { enabled, ...limits } = hs.config.rateLimits;
+  if (!enabled || rate === "none") return;
+  const { perSecond, burst } = limits[rate];
+
+  const buckets = bucketsOf(hs);
+  const key = `${rate} ${who}`;
+  const now = hs.now();
+  const bucket = buckets.get(key) ?? { tokens: burst, atMs: now };
+  const tokens = Math.min(burst, bucket.tokens + ((now - bucket.atMs) / 1000) * perSecond);
+  if (tokens < 1) {
+    const retryMs = Math.ceil(((1 - tokens) / perSecond) * 1000);
+    throw new MatrixError("M_LIMIT_EXCEEDED", "Too many requests", {
+      fields: { retry_after_ms: retryMs },
+    });
+  }
+  buckets.set(key, { tokens: tokens - 1, atMs: now });
+}

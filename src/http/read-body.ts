@@ -1,0 +1,73 @@
+import { isUtf8 } from "node:buffer";
+import type { Context } from "hono";
+import type { z } from "zod";
+import { MatrixError } from "#src/kit/matrix-error.ts";
+
+/** The most bytes of a JSON body. Larger than any event, for uploads of keys and of many messages to devices. */
+const MOST_BYTES = 8 * 1024 * 1024;
+
+/** How deep a JSON body may be nested: more than any client needs, less than recursion can bear. */
+const MOST_DEPTH = 100;
+
+/**
+ * Reads a JSON body and checks its form. Clients need not send a `Content-Type`, so the body is read
+ * as JSON whatever it says. An empty body counts as an empty object: many clients send none.
+ *
+ * @throws MatrixError M_NOT_JSON, M_BAD_JSON naming the first fault, M_TOO_LARGE.
+ */
+export async function readJsonBody<T>(request: Context["req"], schema: z.ZodType<T>): Promise<T> {
+  const declared = Number(request.header("content-length") ?? 0);
+  if (declared > MOST_BYTES) throw tooLarge();
+  const bytes = Buffer.from(await request.arrayBuffer());
+  if (bytes.length > MOST_BYTES) throw tooLarge();
+  if (!isUtf8(bytes)) throw new MatrixError("M_NOT_JSON", "The body is not UTF-8");
+
+  const result = schema.safeParse(parseJson(bytes.toString()));
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  throw new MatrixError(
+    "M_BAD_JSON",
+    `${issue?.path.map(String).join(".") || "body"}: ${issue?.message ?? "invalid"}`,
+  );
+}
+
+/**
+ * Parses JSON from outside.
+ *
+ * @throws MatrixError M_NOT_JSON, or M_BAD_JSON if it is nested too deep.
+ */
+export function parseJson(text: string): unknown {
+  if (text.trim() === "") return {};
+  if (isNestedTooDeep(text)) {
+    throw new MatrixError("M_BAD_JSON", `The body is nested deeper than ${MOST_DEPTH} levels`);
+  }
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new MatrixError("M_NOT_JSON", "The body is not JSON", { cause });
+  }
+}
+
+function isNestedTooDeep(text: string): boolean {
+  let depth = 0;
+  let inString = false;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (inString) {
+      if (code === BACKSLASH) at++;
+      else if (code === QUOTE) inString = false;
+    } else if (code === QUOTE) inString = true;
+    else if (code === OPEN_BRACE || code === OPEN_BRACKET) {
+      if (++depth > MOST_DEPTH) return true;
+    } else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) depth--;
+  }
+  return false;
+}
+
+const [QUOTE, BACKSLASH, OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET] = [
+  34, 92, 123, 125, 91, 93,
+];
+
+function tooLarge(): MatrixError {
+  return new MatrixError("M_TOO_LARGE", `The body is larger than ${MOST_BYTES} bytes`);
+}

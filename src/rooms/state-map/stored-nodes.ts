@@ -1,0 +1,101 @@
+import { LRUCache } from "lru-cache";
+import { held } from "#src/homeserver/held.ts";
+import type { Queryable } from "#src/homeserver/database.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { decodeNodes } from "./encode-nodes.ts";
+import { isBranch, type Node, type NodeKey, NODES_PER_EVENT } from "./node.ts";
+import type { NodeSource } from "./state-map.ts";
+
+/** The most numbers that the nodes in memory may hold together: about 64 MB. */
+const MOST_NUMBERS = 4_000_000;
+
+/** Nodes never change, so a process may keep any of them for as long as it likes. */
+const cacheOf = held(
+  () =>
+    new LRUCache<NodeKey, Node>({
+      maxSize: MOST_NUMBERS,
+      sizeCalculation: (node) => 8 + (isBranch(node) ? 16 : 2 * node.slots.length),
+    }),
+);
+
+/** Thrown by a `NodeSource` when a node is not in memory. */
+class MissingNode extends Error {
+  override readonly name = "MissingNode";
+  readonly key: NodeKey;
+
+  constructor(key: NodeKey) {
+    super("a node of the state map is not in memory");
+    this.key = key;
+  }
+}
+
+/** Puts nodes that have been stored into memory. */
+export function rememberNodes(
+  hs: Homeserver,
+  nodes: Iterable<readonly [NodeKey, Node]>,
+): void {
+  const cache = cacheOf(hs);
+  for (const [key, node] of nodes) cache.set(key, node);
+}
+
+/**
+ * Does something with state maps that needs their nodes. The work is a plain function; where it meets
+ * a node that is not in memory it is broken off, the node is read, and it begins again. It must
+ * therefore change nothing but what it returns.
+ *
+ * @param db where to read: in a transaction that holds locks, that transaction.
+ */
+export async function withNodes<T>(
+  hs: Homeserver,
+  db: Queryable,
+  work: (source: NodeSource) => T,
+): Promise<T> {
+  const cache = cacheOf(hs);
+  // What this work has met stays with it, however small the cache.
+  const met = new Map<NodeKey, Node>();
+  const source: NodeSource = (key) => {
+    const node = met.get(key) ?? cache.get(key);
+    if (!node) throw new MissingNode(key);
+    return node;
+  };
+  for (;;) {
+    try {
+      return work(source);
+    } catch (error) {
+      if (!(error instanceof MissingNode)) throw error;
+      await readNodes(hs, db, { missing: error.key, met });
+    }
+  }
+}
+
+/** Reads a node, and with it what stands below it: whoever asks for one will ask for the next. */
+async function readNodes(
+  hs: Homeserver,
+  db: Queryable,
+  { missing, met }: { missing: NodeKey; met: Map<NodeKey, Node> },
+): Promise<void> {
+  const cache = cacheOf(hs);
+  let wanted = [missing];
+  // Two levels at a time: a look-up in the largest of rooms is done in three steps, and a walk of all
+  // its state in as many.
+  for (let step = 0; step < 2 && wanted.length > 0; step++) {
+    const eventKeys = [...new Set(wanted.map((key) => Math.floor(key / NODES_PER_EVENT)))];
+    const rows = await db<{ event_key: number; nodes: Uint8Array }[]>`
+      select event_key, nodes from state_nodes where event_key = any(${eventKeys}::bigint[])`;
+    for (const row of rows) {
+      for (const [key, node] of decodeNodes(row.event_key, row.nodes)) {
+        met.set(key, node);
+        cache.set(key, node);
+      }
+    }
+    if (!met.has(missing)) throw new Error(`node ${missing} of the state map is not stored`);
+    wanted = wanted
+      .flatMap((key) => childrenOf(met.get(key)))
+      .filter((key) => !met.has(key) && !cache.has(key));
+  }
+}
+
+function childrenOf(node: Node | undefined): NodeKey[] {
+  if (!node || !isBranch(node)) return [];
+  return node.children.filter((it): it is NodeKey => typeof it === "number" && it !== 0);
+}

@@ -1,0 +1,95 @@
+import { LRUCache } from "lru-cache";
+import { held } from "#src/homeserver/held.ts";
+import type { Queryable } from "#src/homeserver/database.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { serverNameOf, type UserId } from "#src/kit/identifiers.ts";
+
+type Cache = { readonly keys: LRUCache<UserId, number>; readonly ids: LRUCache<number, UserId> };
+
+/** A user's key never changes, so it may be kept. */
+const cacheOf = held(
+  (): Cache => ({ keys: new LRUCache({ max: 100_000 }), ids: new LRUCache({ max: 100_000 }) }),
+);
+
+/** The user's key inside, if any table has ever spoken of them. */
+export async function findUserKey(hs: Homeserver, userId: UserId): Promise<number | undefined> {
+  return (await findUserKeys(hs, [userId])).get(userId);
+}
+
+/** The keys of those users that have one. */
+export async function findUserKeys(
+  hs: Homeserver,
+  userIds: Iterable<UserId>,
+): Promise<Map<UserId, number>> {
+  const { keys } = cacheOf(hs);
+  const found = new Map<UserId, number>();
+  const unknown: UserId[] = [];
+  for (const userId of new Set(userIds)) {
+    const key = keys.get(userId);
+    if (key === undefined) unknown.push(userId);
+    else found.set(userId, key);
+  }
+  if (unknown.length === 0) return found;
+  const rows = await hs.sql<{ user_key: number; user_id: UserId }[]>`
+    select user_key, user_id from users where user_id = any(${unknown}::text[])`;
+  for (const row of rows) {
+    remember(hs, row.user_key, row.user_id);
+    found.set(row.user_id, row.user_key);
+  }
+  return found;
+}
+
+/** The keys of users, made for those who have none. Committed at once, apart from any transaction. */
+export async function userKeysOf(
+  hs: Homeserver,
+  userIds: Iterable<UserId>,
+): Promise<Map<UserId, number>> {
+  const wanted = new Set(userIds);
+  const found = await findUserKeys(hs, wanted);
+  const missing = [...wanted].filter((it) => !found.has(it));
+  if (missing.length === 0) return found;
+  await hs.sql`
+    insert into users (user_id, local)
+    select user_id, local from unnest(${missing}::text[], ${missing.map((it) => serverNameOf(it) === hs.name)}::boolean[])
+      as new_user (user_id, local)
+    on conflict do nothing`;
+  for (const [userId, key] of await findUserKeys(hs, missing)) found.set(userId, key);
+  return found;
+}
+
+/** The user's key, made if there is none. */
+export async function userKeyOf(hs: Homeserver, userId: UserId): Promise<number> {
+  const key = (await userKeysOf(hs, [userId])).get(userId);
+  if (key === undefined) throw new Error("a user was given no key");
+  return key;
+}
+
+/** The user IDs that keys stand for. */
+export async function userIdsOf(
+  hs: Homeserver,
+  userKeys: Iterable<number>,
+  db: Queryable = hs.sql,
+): Promise<Map<number, UserId>> {
+  const { ids } = cacheOf(hs);
+  const found = new Map<number, UserId>();
+  const unknown: number[] = [];
+  for (const key of new Set(userKeys)) {
+    const id = ids.get(key);
+    if (id === undefined) unknown.push(key);
+    else found.set(key, id);
+  }
+  if (unknown.length === 0) return found;
+  const rows = await db<{ user_key: number; user_id: UserId }[]>`
+    select user_key, user_id from users where user_key = any(${unknown}::bigint[])`;
+  for (const row of rows) {
+    remember(hs, row.user_key, row.user_id);
+    found.set(row.user_key, row.user_id);
+  }
+  return found;
+}
+
+function remember(hs: Homeserver, userKey: number, userId: UserId): void {
+  const { keys, ids } = cacheOf(hs);
+  keys.set(userId, userKey);
+  ids.set(userKey, userId);
+}

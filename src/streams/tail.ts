@@ -1,0 +1,155 @@
+import { Gauge } from "prom-client";
+import { held } from "#src/homeserver/held.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { registry } from "#src/homeserver/metrics.ts";
+import type { Position } from "#src/homeserver/position.ts";
+import type { Change, Stream } from "./stream.ts";
+
+/** How many changes a process remembers. A reader that is further behind asks the database. */
+const MOST_CHANGES = 50_000;
+
+/** If the bus says nothing for this long, the database is asked all the same. */
+const POLL_MS = 2_000;
+
+const positionGauge = new Gauge({
+  name: "archipel_stream_position",
+  help: "How far this process has followed the streams.",
+  registers: [registry],
+});
+
+type Listener = {
+  /** Changes that are new, in the order of their positions. */
+  readonly changed: (changes: readonly Change[], upTo: Position) => void;
+  /** Changes were missed that will not be told: forget what rests on having heard them all. */
+  readonly missed: () => void;
+};
+
+/**
+ * The end of the streams, in memory: what happened last on this server, in any process, in order and
+ * without a hole. Own writes are appended as they are committed; what others wrote is read from the
+ * database when the bus says so. It lets a thousand readers wait for news at the cost of one.
+ */
+export class Tail {
+  /** Everything up to here has been heard of. */
+  position: Position = 0;
+  /** Everything after here is in memory. */
+  #start: Position = 0;
+  #changes: Change[] = [];
+  readonly #listeners: Listener[] = [];
+  #reading: Promise<void> | undefined;
+  #wanted: Position = 0;
+  #streams: readonly Stream<never, unknown>[] = [];
+  readonly #hs: Homeserver;
+
+  constructor(hs: Homeserver) {
+    this.#hs = hs;
+  }
+
+  /** Begins to follow, from where the streams are now. To be called once, before the first reader. */
+  async start(streams: readonly Stream<never, unknown>[]): Promise<void> {
+    this.#streams = streams;
+    this.#forgetUpTo(await currentPosition(this.#hs));
+    this.#hs.bus.onAdvance((position) => void this.#readUpTo(position));
+    const timer = setInterval(() => void this.#poll(), POLL_MS);
+    timer.unref();
+    this.#hs.stopping.addEventListener("abort", () => clearInterval(timer));
+  }
+
+  listen(listener: Listener): void {
+    this.#listeners.push(listener);
+  }
+
+  /** What happened after one position, up to and including another; undefined if that is no longer in memory. */
+  between(after: Position, upTo: Position): readonly Change[] | undefined {
+    if (after < this.#start) return undefined;
+    return this.#changes.slice(this.#indexAfter(after), this.#indexAfter(upTo));
+  }
+
+  /**
+   * Takes what this process has committed. If other processes have written before it what is not
+   * known here yet, all of it is read from the database.
+   *
+   * @returns nothing if it is known now, else a promise that it is.
+   */
+  append(before: Position, upTo: Position, changes: readonly Change[]): Promise<void> | undefined {
+    if (before !== this.position || this.#reading) return this.#readUpTo(upTo);
+    this.#add(changes, upTo);
+    return undefined;
+  }
+
+  /** Returns when all that was committed before this call is known here. */
+  async catchUp(): Promise<void> {
+    await this.#readUpTo(await currentPosition(this.#hs));
+  }
+
+  async #poll(): Promise<void> {
+    try {
+      await this.catchUp();
+    } catch (error) {
+      if (!this.#hs.stopping.aborted) this.#hs.log.warn({ err: error }, "cannot read the streams");
+    }
+  }
+
+  async #readUpTo(position: Position): Promise<void> {
+    this.#wanted = Math.max(this.#wanted, position);
+    while (this.#wanted > this.position) {
+      this.#reading ??= this.#read(this.#wanted).finally(() => {
+        this.#reading = undefined;
+      });
+      await this.#reading;
+    }
+  }
+
+  async #read(upTo: Position): Promise<void> {
+    if (upTo - this.position > MOST_CHANGES) {
+      this.#forgetUpTo(upTo);
+      for (const listener of this.#listeners) listener.missed();
+      return;
+    }
+    const after = this.position;
+    const parts = await Promise.all(
+      this.#streams.map((it) => it.changesBetween(this.#hs.sql, after, upTo)),
+    );
+    this.#add(
+      parts.flat().toSorted((a, b) => a.position - b.position),
+      upTo,
+    );
+  }
+
+  #add(changes: readonly Change[], upTo: Position): void {
+    this.#changes.push(...changes);
+    if (this.#changes.length > 2 * MOST_CHANGES) {
+      const dropped = this.#changes.splice(0, this.#changes.length - MOST_CHANGES);
+      this.#start = dropped.at(-1)?.position ?? this.#start;
+    }
+    this.position = upTo;
+    positionGauge.set(upTo);
+    for (const listener of this.#listeners) listener.changed(changes, upTo);
+  }
+
+  #forgetUpTo(position: Position): void {
+    this.#changes = [];
+    this.#start = position;
+    this.position = position;
+  }
+
+  /** The index of the first change after a position. */
+  #indexAfter(position: Position): number {
+    let low = 0;
+    let high = this.#changes.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#changes[middle]?.position ?? 0) <= position) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}
+
+export const tailOf = held((hs) => new Tail(hs));
+
+/** The position of the newest commit that a query made now can see. */
+export async function currentPosition(hs: Homeserver): Promise<Position> {
+  const [row] = await hs.sql<{ position: Position }[]>`select position from positions where id = 1`;
+  return row?.position ?? 0;
+}
