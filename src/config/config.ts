@@ -1,0 +1,236 @@
+import { z } from "zod";
+
+const port = z.int().min(0).max(65_535);
+const duration = z.int().min(1);
+
+/** A token bucket: how fast it fills and how much it holds. */
+const rateLimit = (perSecond: number, burst: number, what: string) =>
+  z
+    .strictObject({
+      perSecond: z.number().positive().default(perSecond).describe(`${what}, in the long run.`),
+      burst: z.int().min(1).default(burst).describe("How many may come at once after a pause."),
+    })
+    .prefault({});
+
+/**
+ * Everything an operator can set. `deploy/config.example.yaml` and `docs/operators/configuration.md` are
+ * generated from it (`npm run docs`), so the text in `describe` is the documentation.
+ *
+ * Units are in the names. A key `xFile` beside a key `x` names a file that holds the value of `x`: so secrets
+ * need not stand in the configuration.
+ */
+export const ConfigFile = z.strictObject({
+  serverName: z
+    .string()
+    .max(230)
+    .regex(/^[A-Za-z0-9.\-[\]:]+$/, "Not a server name: a host name or address, and maybe :port")
+    .default("localhost")
+    .describe("The domain in every user ID. Can never be changed once the server has users."),
+  publicBaseUrl: z
+    .url({ protocol: /^https?$/ })
+    .nullable()
+    .default(null)
+    .describe(
+      "Where clients reach this server. Null: `https://` and the server's name, or the listener's own address if the name is `localhost`.",
+    ),
+  dataDir: z
+    .string()
+    .min(1)
+    .default("data")
+    .describe("Directory for the built-in database and for media. One server process at a time."),
+
+  listener: z
+    .strictObject({
+      host: z.string().min(1).default("127.0.0.1").describe("Address to listen on."),
+      port: port.default(8008).describe("Port for plain HTTP. 0 takes a free one."),
+      trustForwardedFor: z
+        .boolean()
+        .default(false)
+        .describe(
+          "Whether `X-Forwarded-For` says who calls. True only behind a proxy that sets it.",
+        ),
+    })
+    .prefault({}),
+  tlsListener: z
+    .strictObject({
+      host: z.string().min(1).default("127.0.0.1").describe("Address to listen on."),
+      port: port.default(8448).describe("Port for HTTPS. 0 takes a free one."),
+      certFile: z.string().min(1).describe("PEM file with the certificate and its chain."),
+      keyFile: z.string().min(1).describe("PEM file with the certificate's private key."),
+    })
+    .nullable()
+    .default(null)
+    .describe("A second listener, with TLS, for servers that stand behind no proxy."),
+  metrics: z
+    .strictObject({
+      enabled: z.boolean().default(true).describe("Whether to serve `/metrics` for Prometheus."),
+      host: z.string().min(1).default("127.0.0.1").describe("Address to listen on."),
+      port: port.default(9008).describe("Port of the metrics listener. 0 takes a free one."),
+    })
+    .prefault({}),
+
+  database: z
+    .strictObject({
+      url: z
+        .url({ protocol: /^postgres(ql)?$/ })
+        .nullable()
+        .default(null)
+        .describe(
+          "PostgreSQL 15 or newer. `postgres:///name?host=/run/postgresql` is a unix socket. Null starts the built-in one in `dataDir`.",
+        ),
+      urlFile: z.string().nullable().default(null).describe("File that holds the value of `url`."),
+      maxConnections: z
+        .int()
+        .min(2)
+        .max(1_000)
+        .default(10)
+        .describe("Connections of the pool, for each process; a few more are made besides."),
+    })
+    .prefault({}),
+
+  registration: z
+    .strictObject({
+      mode: z
+        .enum(["closed", "token", "open"])
+        .default("closed")
+        .describe(
+          "Who may make an account: nobody, who has a registration token, or everyone. Administrators always can.",
+        ),
+      guestsAllowed: z.boolean().default(false).describe("Whether guests may come in."),
+      sharedSecret: z
+        .string()
+        .min(1)
+        .nullable()
+        .default(null)
+        .describe(
+          "Secret of scripts that register users over the admin API. Null switches it off.",
+        ),
+      sharedSecretFile: z
+        .string()
+        .nullable()
+        .default(null)
+        .describe("File that holds the value of `sharedSecret`."),
+    })
+    .prefault({}),
+  passwords: z
+    .strictObject({
+      minLength: z
+        .int()
+        .min(1)
+        .max(128)
+        .default(8)
+        .describe("Shortest new password, in characters."),
+      argon2MemoryKiB: z
+        .int()
+        .min(8)
+        .max(4 * 1024 * 1024)
+        .default(19_456)
+        .describe("Memory that checking a password takes, in KiB."),
+      argon2Iterations: z.int().min(1).max(100).default(2).describe("Passes over that memory."),
+    })
+    .prefault({}),
+
+  rateLimits: z
+    .strictObject({
+      enabled: z.boolean().default(true).describe("Whether clients may be told to come later."),
+      default: rateLimit(50, 200, "Requests a second of one user or address"),
+      login: rateLimit(0.2, 10, "Log-ins a second from one address"),
+      register: rateLimit(0.2, 5, "Registrations a second from one address"),
+      message: rateLimit(10, 50, "Events a second that one user may send"),
+      join: rateLimit(1, 20, "Joins a second of one user"),
+      invite: rateLimit(1, 20, "Invitations a second by one user"),
+      media: rateLimit(10, 50, "Uploads and thumbnails a second of one user"),
+    })
+    .prefault({}),
+
+  rooms: z
+    .strictObject({
+      defaultVersion: z
+        .enum(["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12"])
+        .default("12")
+        .describe("Version of rooms whose creator names none."),
+    })
+    .prefault({}),
+  presence: z
+    .strictObject({
+      enabled: z.boolean().default(true).describe("Whether users see who is online."),
+    })
+    .prefault({}),
+  media: z
+    .strictObject({
+      maxUploadBytes: z
+        .int()
+        .min(1)
+        .default(100 * 1024 * 1024)
+        .describe("Largest file that may be uploaded, in bytes."),
+      directory: z
+        .string()
+        .min(1)
+        .nullable()
+        .default(null)
+        .describe(
+          "Directory for files. Null: `media` in `dataDir`. Several processes need a shared one.",
+        ),
+    })
+    .prefault({}),
+
+  federation: z
+    .strictObject({
+      enabled: z.boolean().default(true).describe("Whether to talk with other servers at all."),
+      requestTimeoutMs: duration
+        .default(60_000)
+        .describe("How long to wait for another server's answer, in milliseconds."),
+      maxRetryWaitMs: duration
+        .default(24 * 60 * 60 * 1000)
+        .describe("Longest wait before a server that is down is tried again, in milliseconds."),
+      allowedAddressRanges: z
+        .array(z.union([z.cidrv4(), z.cidrv6()]))
+        .default([])
+        .describe("Private address ranges (CIDR) that may be connected to all the same."),
+      caFile: z
+        .string()
+        .nullable()
+        .default(null)
+        .describe("PEM file with authorities to trust besides those the system trusts."),
+      hostsFile: z
+        .string()
+        .nullable()
+        .default(null)
+        .describe(
+          "File like `/etc/hosts` that is asked before DNS, and read again when it changes.",
+        ),
+      trustedKeyServers: z
+        .array(z.string().min(1))
+        .default([])
+        .describe("Servers that are asked for the keys of servers that cannot be reached."),
+    })
+    .prefault({}),
+  appservices: z
+    .strictObject({
+      directory: z
+        .string()
+        .nullable()
+        .default(null)
+        .describe("Directory whose `*.yaml` files register application services."),
+    })
+    .prefault({}),
+
+  log: z
+    .strictObject({
+      level: z
+        .enum(["fatal", "error", "warn", "info", "debug", "trace"])
+        .default("info")
+        .describe("The least important lines that are written."),
+      format: z
+        .enum(["auto", "json", "pretty"])
+        .default("auto")
+        .describe("`auto` is pretty on a terminal and JSON elsewhere."),
+    })
+    .prefault({}),
+});
+
+/** The configuration as the program uses it: read, checked, and completed. */
+export type Config = Omit<z.infer<typeof ConfigFile>, "publicBaseUrl" | "media"> & {
+  readonly publicBaseUrl: string;
+  readonly media: { readonly maxUploadBytes: number; readonly directory: string };
+};

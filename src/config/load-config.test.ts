@@ -1,0 +1,115 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, test } from "vitest";
+import { CONFIG_KEYS } from "./config-keys.ts";
+import { ConfigError, loadConfig } from "./load-config.ts";
+
+const home = mkdtempSync(join(tmpdir(), "archipel-config-"));
+afterAll(() => rmSync(home, { recursive: true }));
+
+function file(text: string, name = "config.yaml"): string {
+  writeFileSync(join(home, name), text);
+  return join(home, name);
+}
+
+function faultsOf(env: NodeJS.ProcessEnv, argv: string[] = []): readonly string[] {
+  try {
+    loadConfig(env, argv);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.faults;
+    throw error;
+  }
+  return [];
+}
+
+test("no file is needed", () => {
+  const config = loadConfig({}, []);
+  expect(config.serverName).toBe("localhost");
+  expect(config.publicBaseUrl).toBe("http://localhost:8008");
+  expect(config.media.directory).toBe("data/media");
+  expect(config.rooms.defaultVersion).toBe("12");
+});
+
+test("the environment goes before the file, and the file before the defaults", () => {
+  const config = loadConfig(
+    { ARCHIPEL_LISTENER_PORT: "8100", ARCHIPEL_ROOMS_DEFAULT_VERSION: "11" },
+    ["--config", file("serverName: hs1.test\nlistener:\n  port: 8200\n  host: '::1'\n")],
+  );
+  expect(config.listener).toMatchObject({ port: 8100, host: "::1" });
+  expect(config.rooms.defaultVersion).toBe("11");
+  expect(config.publicBaseUrl).toBe("https://hs1.test");
+});
+
+test("a section that is null is made by a variable for a key in it", () => {
+  const config = loadConfig(
+    {
+      ARCHIPEL_TLS_LISTENER_CERT_FILE: "a.pem",
+      ARCHIPEL_TLS_LISTENER_KEY_FILE: "b.pem",
+      ARCHIPEL_CONFIG: file("tlsListener: null\n"),
+    },
+    [],
+  );
+  expect(config.tlsListener).toMatchObject({ port: 8448, certFile: "a.pem" });
+});
+
+test("variables hold numbers, booleans, lists and text", () => {
+  const config = loadConfig(
+    {
+      ARCHIPEL_RATE_LIMITS_ENABLED: "false",
+      ARCHIPEL_RATE_LIMITS_LOGIN_PER_SECOND: "0.5",
+      ARCHIPEL_FEDERATION_ALLOWED_ADDRESS_RANGES: "10.0.0.0/8, fd00::/8",
+      ARCHIPEL_FEDERATION_TRUSTED_KEY_SERVERS: "[a.test, b.test]",
+      ARCHIPEL_REGISTRATION_SHARED_SECRET: "0123",
+    },
+    [],
+  );
+  expect(config.rateLimits).toMatchObject({ enabled: false, login: { perSecond: 0.5 } });
+  expect(config.federation.allowedAddressRanges).toEqual(["10.0.0.0/8", "fd00::/8"]);
+  expect(config.federation.trustedKeyServers).toEqual(["a.test", "b.test"]);
+  expect(config.registration.sharedSecret).toBe("0123");
+});
+
+test("every fault is named at once, with its path and where it comes from", () => {
+  const faults = faultsOf(
+    {
+      ARCHIPEL_LOG_LEVEL: "loud",
+      ARCHIPEL_LISTNER_PORT: "1",
+      ARCHIPEL_DATABASE_URL: "mysql://x",
+      ARCHIPEL_REGISTRATION_SHARED_SECRET_FILE: join(home, "absent"),
+    },
+    ["--config", file("metrics:\n  port: 70000\nmedia:\n  maxUploadSize: 1\nrooms: 12\n")],
+  );
+  const all = faults.join("\n");
+  expect(all).toMatch(/^log\.level \(ARCHIPEL_LOG_LEVEL\): /m);
+  expect(all).toMatch(/^ARCHIPEL_LISTNER_PORT: there is no such key/m);
+  expect(all).toMatch(/^database\.url \(ARCHIPEL_DATABASE_URL\): /m);
+  expect(all).toMatch(/^registration\.sharedSecretFile: ENOENT/m);
+  expect(all).toMatch(/^metrics\.port: /m);
+  expect(all).toMatch(/^media: .*maxUploadSize/m);
+  expect(all).toMatch(/^rooms: /m);
+  expect(faults).toHaveLength(7);
+});
+
+test("a file that is no YAML is refused by place, without quoting it", () => {
+  const [fault, ...more] = faultsOf({ ARCHIPEL_CONFIG: file("a: [SECRET\nb: ]") }, []);
+  expect(fault).toMatch(/config\.yaml: .* at line 2/);
+  expect([fault, ...more].join("\n")).not.toContain("SECRET");
+  expect(faultsOf({}, ["--config", join(home, "none.yaml")])[0]).toMatch(/none\.yaml: ENOENT/);
+  expect(faultsOf({}, ["--confg", "x"])[0]).toMatch(/^command line: /);
+});
+
+test("a secret may come from a file, but not from two places", () => {
+  const secret = file("s3cret\n", "secret");
+  const env = { ARCHIPEL_REGISTRATION_SHARED_SECRET_FILE: secret };
+  expect(loadConfig(env, []).registration.sharedSecret).toBe("s3cret");
+  const both = { ...env, ARCHIPEL_REGISTRATION_SHARED_SECRET: "other" };
+  expect(faultsOf(both)).toEqual([
+    "registration.sharedSecretFile: registration.sharedSecret is set as well",
+  ]);
+});
+
+test("each key has its own variable, and words that say what it does", () => {
+  expect(new Set(CONFIG_KEYS.map(({ variable }) => variable)).size).toBe(CONFIG_KEYS.length);
+  expect(CONFIG_KEYS.filter(({ description }) => description === "")).toEqual([]);
+});

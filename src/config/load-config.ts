@@ -1,0 +1,144 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { type Document, parse, parseDocument } from "yaml";
+import { CONFIG_KEYS, type ConfigKey } from "./config-keys.ts";
+import { type Config, ConfigFile } from "./config.ts";
+
+/** The exit status for a configuration that is not valid: `EX_CONFIG` of sysexits. */
+export const EXIT_CONFIG = 78;
+
+/** Everything that is wrong with a configuration. The process should print it and exit with `EXIT_CONFIG`. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+  /** One line for each fault, each beginning with where it is. */
+  readonly faults: readonly string[];
+
+  constructor(faults: readonly string[]) {
+    super(`The configuration is not valid:\n${faults.map((fault) => `  ${fault}`).join("\n")}`);
+    this.faults = faults;
+  }
+}
+
+/** Variables that begin like ours and are no keys. */
+const OTHER_VARIABLES = /^ARCHIPEL_(CONFIG$|TEST_)/;
+
+/**
+ * Reads the configuration: defaults, over them the file, over that the environment. No file is needed.
+ *
+ * @param env `ARCHIPEL_DATABASE_URL` sets `database.url`, and so on for every key; `ARCHIPEL_CONFIG` names the file
+ * @param argv the arguments after the program: `--config FILE`. Without either, `config.yaml` in the
+ *   working directory is read if it is there. Paths in it are relative to the working directory.
+ * @throws ConfigError with all faults at once.
+ */
+export function loadConfig(env: NodeJS.ProcessEnv, argv: readonly string[]): Config {
+  const faults: string[] = [];
+  const document = readFile(env, argv, faults);
+  applyEnvironment(document, env, faults);
+  readSecretFiles(document, faults);
+
+  const result = ConfigFile.safeParse(document.toJS() ?? {});
+  if (result.success && faults.length === 0) return complete(result.data);
+  const issues = result.error?.issues ?? [];
+  throw new ConfigError([
+    ...faults,
+    ...issues.map(({ path, message }) => `${nameOf(path.map(String), env)}: ${message}`),
+  ]);
+}
+
+function readFile(env: NodeJS.ProcessEnv, argv: readonly string[], faults: string[]): Document {
+  const none = parseDocument("");
+  const named = namedFile(env, argv, faults);
+  if (named === undefined && !existsSync("config.yaml")) return none;
+  const file = named ?? "config.yaml";
+  try {
+    const document = parseDocument(readFileSync(file, "utf8"), { prettyErrors: true });
+    if (document.errors.length === 0) return document;
+    // The first line says what and where; the rest quotes the file, which may hold a secret.
+    faults.push(...document.errors.map(({ message }) => `${file}: ${message.split("\n")[0]}`));
+  } catch (error) {
+    faults.push(`${file}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  return none;
+}
+
+function namedFile(env: NodeJS.ProcessEnv, argv: readonly string[], faults: string[]) {
+  try {
+    const { values } = parseArgs({ args: [...argv], options: { config: { type: "string" } } });
+    return values.config ?? env["ARCHIPEL_CONFIG"];
+  } catch (error) {
+    faults.push(`command line: ${error instanceof Error ? error.message : String(error)}`);
+    return undefined;
+  }
+}
+
+function applyEnvironment(document: Document, env: NodeJS.ProcessEnv, faults: string[]): void {
+  const known = new Map(CONFIG_KEYS.map((key) => [key.variable, key]));
+  for (const [variable, text] of Object.entries(env)) {
+    if (!variable.startsWith("ARCHIPEL_") || OTHER_VARIABLES.test(variable)) continue;
+    const key = known.get(variable);
+    if (key === undefined) faults.push(`${variable}: there is no such key`);
+    else if (text !== undefined && text !== "") setIn(document, key.path, valueOf(key, text));
+  }
+}
+
+/** A value from the environment: text as it stands, lists as YAML or with commas, all else as YAML. */
+function valueOf(key: ConfigKey, text: string): unknown {
+  if (key.isText) return text;
+  try {
+    const value: unknown = parse(text);
+    const isList = key.values.startsWith("list");
+    return isList && typeof value === "string" ? value.split(",").map((it) => it.trim()) : value;
+  } catch {
+    return text;
+  }
+}
+
+function setIn(document: Document, path: readonly string[], value: unknown): void {
+  try {
+    if (document.contents === null) document.contents = document.createNode({});
+    // A null where a section may stand has nothing in it to set.
+    if (path.length > 1 && document.getIn(path.slice(0, -1)) === null) {
+      document.deleteIn(path.slice(0, -1));
+    }
+    document.setIn(path, value);
+  } catch {
+    // Something that is no section stands where one should: the schema will say so.
+  }
+}
+
+/** Puts what `xFile` names into `x`, for each key that has both. */
+function readSecretFiles(document: Document, faults: string[]): void {
+  const names = new Set(CONFIG_KEYS.map((key) => key.path.join(".")));
+  for (const { path } of CONFIG_KEYS) {
+    const name = path.join(".");
+    const target = name.replace(/File$/, "");
+    if (target === name || !names.has(target) || !document.hasIn(path)) continue;
+    const file = document.getIn(path);
+    if (typeof file !== "string") continue;
+    if (document.getIn(target.split(".")) != null) faults.push(`${name}: ${target} is set as well`);
+    try {
+      setIn(document, target.split("."), readFileSync(file, "utf8").trim());
+    } catch (error) {
+      faults.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+}
+
+/** A key's path, and the variable it came from if it did: `log.level (ARCHIPEL_LOG_LEVEL)`. */
+function nameOf(path: readonly string[], env: NodeJS.ProcessEnv): string {
+  const name = path.join(".") || "the file";
+  const key = CONFIG_KEYS.find((one) => path.join(".").startsWith(one.path.join(".")));
+  return key !== undefined && env[key.variable] ? `${name} (${key.variable})` : name;
+}
+
+function complete(file: ReturnType<typeof ConfigFile.parse>): Config {
+  const { host, port } = file.listener;
+  const own = `http://${host === "127.0.0.1" ? "localhost" : host}:${port}`;
+  const guess = file.serverName === "localhost" ? own : `https://${file.serverName}`;
+  return {
+    ...file,
+    publicBaseUrl: (file.publicBaseUrl ?? guess).replace(/\/+$/, ""),
+    media: { ...file.media, directory: file.media.directory ?? join(file.dataDir, "media") },
+  };
+}

@@ -1,0 +1,39 @@
+import { expect, test } from "vitest";
+import { createLogger } from "./log.ts";
+import { requestContext } from "./request-context.ts";
+
+function capture() {
+  const lines: string[] = [];
+  const write = (line: string) => void lines.push(line);
+  return { lines, log: createLogger({ level: "debug", format: "json" }, { write }) };
+}
+
+test("a line made while a request is answered carries the request's ID", () => {
+  const { lines, log } = capture();
+  requestContext.run({ requestId: "r-1", operation: "sendMessage" }, () => log.info("done"));
+  log.info("after");
+  expect(JSON.parse(lines[0]!)).toMatchObject({ requestId: "r-1", operation: "sendMessage" });
+  expect(lines[1]).not.toContain("requestId");
+});
+
+test("tokens and message bodies do not reach the log, wherever they are put", () => {
+  const { lines, log } = capture();
+  log.info({ access_token: "SECRET", event: { content: { body: "SECRET" } } }, "one");
+  log.info({ headers: { authorization: "Bearer SECRET" }, body: "SECRET" }, "two");
+  expect(lines).toHaveLength(2);
+  expect(lines.join("")).not.toContain("SECRET");
+});
+
+test("an error is logged with its stack and causes, without the fields a database puts on it", () => {
+  const { lines, log } = capture();
+  const cause = Object.assign(new Error("duplicate key"), {
+    code: "23505",
+    detail: "Key (body)=(SECRET)",
+    parameters: ["SECRET"],
+  });
+  log.error({ err: new Error("could not write", { cause }) }, "failed");
+  const { err } = JSON.parse(lines[0]!);
+  expect(err).toMatchObject({ message: "could not write", cause: { code: "23505" } });
+  expect(err.stack).toContain("log.test.ts");
+  expect(lines[0]).not.toContain("SECRET");
+});

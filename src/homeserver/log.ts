@@ -1,0 +1,82 @@
+import { createRequire } from "node:module";
+import pino, { type DestinationStream, type Logger } from "pino";
+import type PinoPretty from "pino-pretty";
+import { requestContext } from "./request-context.ts";
+
+/** How to log. */
+export type LogOptions = {
+  readonly level: "fatal" | "error" | "warn" | "info" | "debug" | "trace";
+  /** `auto` is pretty on a terminal and JSON elsewhere. */
+  readonly format: "auto" | "json" | "pretty";
+};
+
+/**
+ * Fields that must never reach a log, at the top of a line and one level down. Nobody should log them; this is for
+ * the day somebody logs a whole request, event or row.
+ */
+const SECRET_FIELDS = [
+  "access_token",
+  "accessToken",
+  "refresh_token",
+  "refreshToken",
+  "authorization",
+  "cookie",
+  "password",
+  "secret",
+  "token",
+  "content",
+  "body",
+  "formatted_body",
+  "json",
+  "parameters",
+  "query",
+];
+
+/**
+ * The process's log. Lines made while a request is answered carry its ID and operation.
+ *
+ * @param destination where lines go, if not to standard output
+ */
+export function createLogger(options: LogOptions, destination?: DestinationStream): Logger {
+  const settings = {
+    level: options.level,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label: string) => ({ level: label }) },
+    mixin: () => requestContext.getStore() ?? {},
+    serializers: { err: describeError },
+    redact: {
+      paths: SECRET_FIELDS.flatMap((field) => [field, `*.${field}`]),
+      censor: "[private]",
+    },
+  };
+  if (destination !== undefined) return pino(settings, destination);
+  if (!isPretty(options.format)) return pino(settings, pino.destination({ fd: 1, sync: true }));
+  return pino(settings, prettyLines());
+}
+
+/** Lines for people. In this process and at once: what is said before an end by a fault is seen, too. */
+function prettyLines(): DestinationStream {
+  // Loaded here, since most servers never need it.
+  const pretty: typeof PinoPretty = createRequire(import.meta.url)("pino-pretty");
+  return pretty({ colorize: process.stdout.isTTY, translateTime: "SYS:HH:MM:ss.l", sync: true });
+}
+
+function isPretty(format: LogOptions["format"]): boolean {
+  return format === "pretty" || (format === "auto" && process.stdout.isTTY);
+}
+
+/**
+ * What a log says of an error: its kind, code, text and stack, and the same of its causes. Not the other fields,
+ * among which a database error has the statement's parameters and the row that broke a constraint.
+ */
+function describeError(error: unknown): unknown {
+  if (!(error instanceof Error)) return { type: typeof error };
+  return {
+    type: error.name,
+    message: error.message,
+    ...("code" in error && { code: error.code }),
+    ...(error.stack !== undefined && { stack: error.stack }),
+    ...(error.cause !== undefined && { cause: describeError(error.cause) }),
+  };
+}

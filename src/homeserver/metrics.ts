@@ -1,0 +1,51 @@
+import { once } from "node:events";
+import { createServer, type Server } from "node:http";
+import { collectDefaultMetrics, Registry } from "prom-client";
+
+/** Everything this process measures. Each file declares its own metrics and registers them here. */
+export const registry = new Registry();
+
+/** Starts to measure the process itself: CPU, memory, garbage collection, event-loop lag. Once a process. */
+export function measureProcess(): void {
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 10 });
+}
+
+/** A listener that is open, and where. */
+export type MetricsListener = {
+  readonly port: number;
+  close(): Promise<void>;
+};
+
+/**
+ * Serves `GET /metrics` in the Prometheus text format, apart from the clients' listener: it tells of the inside
+ * and nobody logs in to it.
+ *
+ * @throws Error (`EADDRINUSE` and the like) when it cannot listen there.
+ */
+export async function serveMetrics(host: string, port: number): Promise<MetricsListener> {
+  const server = createServer((request, response) => {
+    if (request.method !== "GET" || request.url?.split("?")[0] !== "/metrics") {
+      response.writeHead(404).end();
+      return;
+    }
+    registry.metrics().then(
+      (text) => response.writeHead(200, { "content-type": registry.contentType }).end(text),
+      () => response.writeHead(500).end(),
+    );
+  });
+  server.listen(port, host);
+  await once(server, "listening");
+  return { port: portOf(server), close: async () => await close(server) };
+}
+
+function portOf(server: Server): number {
+  const address = server.address();
+  return typeof address === "object" && address !== null ? address.port : 0;
+}
+
+async function close(server: Server): Promise<void> {
+  const closed = once(server, "close");
+  server.close();
+  server.closeAllConnections();
+  await closed;
+}
