@@ -1,0 +1,7 @@
+// Loaded before the server by deploy/run.mjs: if what started it is killed, it stops as if it had been asked to.
+// Otherwise an `npm start` that was killed would leave a server behind that nobody sees.
+const parent = process.ppid;
+
+setInterval(() => {
+  if (process.ppid !== parent) process.kill(process.pid, "SIGTERM");
+}, 250).unref();
