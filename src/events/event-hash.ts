@@ -1,5 +1,5 @@
 import { hash } from "node:crypto";
-import { decodeBase64, unpaddedBase64 } from "#src/kit/base64.ts";
+import { decodeBase64, unpaddedBase64, urlSafeBase64 } from "#src/kit/base64.ts";
 import { laxCanonicalJson } from "#src/kit/canonical-json.ts";
 import type { EventId, RoomId } from "#src/kit/identifiers.ts";
 import type { WireEvent } from "./pdu.ts";
@@ -70,9 +70,8 @@ export function eventIdOf(wire: WireEvent, rules: RoomVersionRules): EventId {
 
 /** The event ID that a `signedTextOf` makes, for whoever has that text already. */
 export function eventIdOfText(signedText: string, rules: RoomVersionRules): EventId {
-  if (rules.eventIdFormat === "hash-base64url")
-    return `$${hash("sha256", signedText, "base64url")}`;
-  return `$${unpaddedBase64(sha256(signedText))}`;
+  const hashed = sha256(signedText);
+  return `$${rules.eventIdFormat === "hash-base64url" ? urlSafeBase64(hashed) : unpaddedBase64(hashed)}`;
 }
 
 /** The room that a create event makes. @spec rooms/v12#event-format */

@@ -138,11 +138,12 @@ const MAX_VALUES = MAX_EVENT_BYTES / 2;
  * Refuses what is surely too large before anything is made of it. Only then is an event's text made
  * and its bytes counted.
  */
-function checkExtent({ unsigned: _, ...event }: Fields): Fault | undefined {
-  const pending: unknown[] = [event];
+function checkExtent(event: Fields): Fault | undefined {
+  const { unsigned: _, ...counted } = event;
+  const pending: object[] = [counted];
   let values = 0;
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    for (const item of Object.values(next as object)) {
+    for (const item of Object.values(next) as unknown[]) {
       values += 1;
       if (typeof item === "object" && item !== null) pending.push(item);
     }

@@ -112,8 +112,9 @@ export function parseLevel(value: unknown, rules: RoomVersionRules): number | un
     return rules.integerPowerLevels ? undefined : truncated(value);
   }
   if (rules.integerPowerLevels) return undefined;
-  if (typeof value === "string")
+  if (typeof value === "string") {
     return LEVEL_TEXT.test(value) ? truncated(Number(value)) : undefined;
+  }
   return isRawLiteral(value) ? truncated(Number(value.rawJSON)) : undefined;
 }
 

@@ -50,7 +50,7 @@ export function redactContent(
 ): CanonicalObject {
   if (!isObject(content)) return {};
   if (type === "m.room.create" && rules.fullRedactionRules) return content;
-  const kept = pick(content, keptContentKeys(type, rules));
+  const kept = pick(content, KEPT_CONTENT.get(type)?.(rules) ?? []);
   if (type === "m.room.member" && rules.fullRedactionRules) {
     const invite = content["third_party_invite"];
     // An invite without `signed` stays behind as an empty object: IDs depend on it.
@@ -58,6 +58,29 @@ export function redactContent(
   }
   return kept;
 }
+
+/** Of the content, by the event's type. Of a type that is not here nothing is kept. */
+const KEPT_CONTENT: ReadonlyMap<unknown, (rules: RoomVersionRules) => readonly string[]> = new Map([
+  [
+    "m.room.member",
+    (rules: RoomVersionRules) =>
+      rules.joinAuthoriserSurvivesRedaction
+        ? ["membership", "join_authorised_via_users_server"]
+        : ["membership"],
+  ],
+  ["m.room.create", () => ["creator"]],
+  [
+    "m.room.join_rules",
+    (rules) => (rules.allowSurvivesRedaction ? ["join_rule", "allow"] : ["join_rule"]),
+  ],
+  [
+    "m.room.power_levels",
+    (rules) => (rules.fullRedactionRules ? [...POWER_LEVELS, "invite"] : POWER_LEVELS),
+  ],
+  ["m.room.aliases", (rules) => (rules.aliasesSurviveRedaction ? ["aliases"] : [])],
+  ["m.room.history_visibility", () => ["history_visibility"]],
+  ["m.room.redaction", (rules) => (rules.fullRedactionRules ? ["redacts"] : [])],
+]);
 
 const POWER_LEVELS = [
   "ban",
@@ -69,29 +92,6 @@ const POWER_LEVELS = [
   "users",
   "users_default",
 ];
-
-function keptContentKeys(type: unknown, rules: RoomVersionRules): readonly string[] {
-  switch (type) {
-    case "m.room.member":
-      return rules.joinAuthoriserSurvivesRedaction
-        ? ["membership", "join_authorised_via_users_server"]
-        : ["membership"];
-    case "m.room.create":
-      return ["creator"];
-    case "m.room.join_rules":
-      return rules.allowSurvivesRedaction ? ["join_rule", "allow"] : ["join_rule"];
-    case "m.room.power_levels":
-      return rules.fullRedactionRules ? [...POWER_LEVELS, "invite"] : POWER_LEVELS;
-    case "m.room.aliases":
-      return rules.aliasesSurviveRedaction ? ["aliases"] : [];
-    case "m.room.history_visibility":
-      return ["history_visibility"];
-    case "m.room.redaction":
-      return rules.fullRedactionRules ? ["redacts"] : [];
-    default:
-      return [];
-  }
-}
 
 /** The keys are ours, never outside strings. */
 function pick(object: CanonicalObject, keys: readonly string[]): CanonicalObject {

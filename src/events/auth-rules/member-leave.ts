@@ -52,9 +52,10 @@ export function checkMemberLeave(
  *
  * @spec rooms/v12#authorisation-rules 5.6
  */
-export function checkMemberBan(event: MemberEvent, { membershipOf, levels }: AuthState): Verdict {
+export function checkMemberBan(event: MemberEvent, state: AuthState): Verdict {
+  const { levels } = state;
   // 5.6.1 If the sender's current membership state is not join, reject.
-  if (membershipOf(event.sender) !== "join") return reject("5.6.1", "sender is not joined");
+  if (state.membershipOf(event.sender) !== "join") return reject("5.6.1", "sender is not joined");
 
   // 5.6.2 If the sender's power level is greater than or equal to the ban level, and the target user's
   //       power level is less than the sender's power level, allow.

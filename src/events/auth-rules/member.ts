@@ -19,7 +19,7 @@ export function checkMember(event: Pdu, state: AuthState, rules: RoomVersionRule
   // 5.1 If there is no state_key property, or no membership property in content, reject.
   if (!hasStateKey(event)) return reject("5.1", "no state_key");
   if (!Object.hasOwn(event.content, "membership")) return reject("5.1", "no membership");
-  const { membership } = event.content;
+  const membership: unknown = event.content["membership"];
 
   // 5.2 (since v8) If content has a join_authorised_via_users_server key:
   if (rules.restrictedJoins && Object.hasOwn(event.content, "join_authorised_via_users_server")) {
@@ -41,6 +41,8 @@ export function checkMember(event: Pdu, state: AuthState, rules: RoomVersionRule
       return checkMemberBan(event, state);
     case "knock": // 5.7 (since v7)
       if (rules.knocking) return checkMemberKnock(event, state, rules);
+      break;
+    default:
   }
 
   // 5.8 Otherwise, the membership is unknown. Reject.

@@ -1,0 +1,53 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { laxCanonicalJson, NotCanonicalError } from "./canonical-json.ts";
+import { isRawLiteral } from "./raw-literal.ts";
+import { parseWireJson } from "./wire-json.ts";
+
+describe("parseWireJson", () => {
+  test.each([
+    ["1.0", "1.0"],
+    ["1.50", "1.5"],
+    ["1e10", "10000000000.0"],
+    ["1E+2", "100.0"],
+    ["5.114698E4", "51146.98"],
+    ["1e-7", "1e-07"],
+    ["-0", "0"],
+    ["-0.0", "-0.0"],
+    ["9007199254740991", "9007199254740991"],
+    ["9007199254740993", "9007199254740993"],
+    ["-12345678901234567890", "-12345678901234567890"],
+  ])("keeps of %s what hashes depend on", (literal, canonical) => {
+    expect(laxCanonicalJson(parseWireJson(`{"a":[${literal}]}`))).toBe(`{"a":[${canonical}]}`);
+  });
+
+  test("leaves numbers that JavaScript can hold as numbers", () => {
+    expect(parseWireJson('{"a":[1.5,-3,9007199254740991]}')).toEqual({ a: [1.5, -3, 2 ** 53 - 1] });
+  });
+
+  test("makes raw literals of the others", () => {
+    expect(isRawLiteral(parseWireJson("1.0"))).toBe(true);
+    expect(isRawLiteral(parseWireJson("1e400"))).toBe(false);
+  });
+
+  test("leaves a number beyond doubles infinite, which no encoding takes", () => {
+    expect(() => laxCanonicalJson(parseWireJson("[1e400]"))).toThrow(NotCanonicalError);
+  });
+
+  test("parses all else as JSON.parse does", () => {
+    fc.assert(
+      fc.property(fc.json(), (text) => {
+        const written = JSON.stringify(JSON.parse(text));
+        expect(JSON.parse(JSON.stringify(parseWireJson(written)))).toEqual(JSON.parse(written));
+      }),
+    );
+  });
+
+  test("keeps a key called __proto__ a key", () => {
+    expect(Object.keys(parseWireJson('{"__proto__":1.0}') as object)).toEqual(["__proto__"]);
+  });
+
+  test.each(["", "{", "[1.0", "01.5"])("refuses %j", (text) => {
+    expect(() => parseWireJson(text)).toThrow(SyntaxError);
+  });
+});
