@@ -74,6 +74,8 @@ export const events = pgTable(
     roomState: key("room_state"),
     /** How many events of the room had counted as unread, it included. */
     ordinal: key("ordinal").notNull().default(0),
+    /** The event key of the state event that it took the place of. */
+    replaces: key("replaces"),
     /** The event key of the redaction that was applied to it. */
     redactedBy: key("redacted_by"),
     /** The device that sent it and the transaction ID it chose, if the device is one of ours. */

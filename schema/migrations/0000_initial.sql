@@ -1,3 +1,37 @@
+CREATE TABLE "jobs" (
+	"name" text PRIMARY KEY NOT NULL,
+	"due_at_ms" bigint DEFAULT 0 NOT NULL,
+	"holder" text,
+	"leased_until_ms" bigint DEFAULT 0 NOT NULL,
+	"failures" bigint DEFAULT 0 NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "media" (
+	"media_key" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "media_media_key_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+	"origin" text NOT NULL,
+	"media_id" text NOT NULL,
+	"uploader_key" bigint,
+	"created_at_ms" bigint NOT NULL,
+	"expires_at_ms" bigint,
+	"blob_key" text,
+	"content_type" text,
+	"size_bytes" bigint,
+	"sha256" "bytea",
+	"filename" text
+);
+--> statement-breakpoint
+CREATE TABLE "media_thumbnails" (
+	"media_key" bigint NOT NULL,
+	"width" integer NOT NULL,
+	"height" integer NOT NULL,
+	"method" text NOT NULL,
+	"animated" boolean NOT NULL,
+	"blob_key" text NOT NULL,
+	"content_type" text NOT NULL,
+	"size_bytes" bigint NOT NULL,
+	CONSTRAINT "media_thumbnails_media_key_width_height_method_animated_pk" PRIMARY KEY("media_key","width","height","method","animated")
+);
+--> statement-breakpoint
 CREATE TABLE "events" (
 	"event_key" bigint PRIMARY KEY NOT NULL,
 	"room_key" bigint NOT NULL,
@@ -14,6 +48,7 @@ CREATE TABLE "events" (
 	"state_after" bigint,
 	"room_state" bigint,
 	"ordinal" bigint DEFAULT 0 NOT NULL,
+	"replaces" bigint,
 	"redacted_by" bigint,
 	"device_key" bigint,
 	"txn_id" text,
@@ -72,6 +107,13 @@ CREATE TABLE "state_slots" (
 	"state_key" text NOT NULL
 );
 --> statement-breakpoint
+CREATE TABLE "signing_keys" (
+	"key_id" text PRIMARY KEY NOT NULL,
+	"seed" "bytea" NOT NULL,
+	"created_ms" bigint NOT NULL,
+	"expired_ms" bigint
+);
+--> statement-breakpoint
 CREATE TABLE "positions" (
 	"id" smallint PRIMARY KEY DEFAULT 1 NOT NULL,
 	"position" bigint NOT NULL
@@ -89,6 +131,12 @@ CREATE TABLE "users" (
 	CONSTRAINT "users_user_id_unique" UNIQUE("user_id")
 );
 --> statement-breakpoint
+ALTER TABLE "media_thumbnails" ADD CONSTRAINT "media_thumbnails_media_key_media_media_key_fk" FOREIGN KEY ("media_key") REFERENCES "public"."media"("media_key") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+CREATE UNIQUE INDEX "media_by_uri" ON "media" USING btree ("media_id","origin");--> statement-breakpoint
+CREATE INDEX "media_of_uploader" ON "media" USING btree ("uploader_key");--> statement-breakpoint
+CREATE INDEX "media_expiring" ON "media" USING btree ("expires_at_ms") WHERE expires_at_ms is not null;--> statement-breakpoint
+CREATE UNIQUE INDEX "media_by_blob" ON "media" USING btree ("blob_key");--> statement-breakpoint
+CREATE UNIQUE INDEX "media_thumbnails_by_blob" ON "media_thumbnails" USING btree ("blob_key");--> statement-breakpoint
 CREATE UNIQUE INDEX "events_by_id" ON "events" USING btree ("event_id");--> statement-breakpoint
 CREATE INDEX "events_in_room_order" ON "events" USING btree ("room_key","anchor","anchor_offset");--> statement-breakpoint
 CREATE UNIQUE INDEX "events_by_transaction" ON "events" USING btree ("device_key","txn_id","room_key","type") WHERE device_key is not null;--> statement-breakpoint

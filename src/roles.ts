@@ -1,0 +1,9 @@
+import { eventsStream } from "#src/rooms/events-stream.ts";
+import type { Job } from "#src/jobs/job.ts";
+import type { Stream } from "#src/streams/stream.ts";
+
+/** Everything that happens here and can be observed, by kind. Whoever follows the streams follows all. */
+export const STREAMS: readonly Stream<never, unknown>[] = [eventsStream];
+
+/** All work that comes round. */
+export const JOBS: readonly Job[] = [];

@@ -1,0 +1,65 @@
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { eventsOf } from "./find-event.ts";
+import { forEachEntry, getSlot } from "./state-map/state-map.ts";
+import { withNodes } from "./state-map/stored-nodes.ts";
+import { findSlots, pairKey, type StatePair } from "./state-slots.ts";
+import type { StoredEvent } from "./stored-event.ts";
+
+/** The root of a room's current state. Asks the database: another process may just have changed it. */
+export async function currentStateRoot(hs: Homeserver, roomKey: number): Promise<number> {
+  const [row] = await hs.sql<{ state_root: number }[]>`
+    select state_root from rooms where room_key = ${roomKey}`;
+  return row?.state_root ?? 0;
+}
+
+/** A current state event of a room. */
+export async function stateEvent(
+  hs: Homeserver,
+  roomKey: number,
+  type: string,
+  stateKey: string,
+): Promise<StoredEvent | undefined> {
+  const root = await currentStateRoot(hs, roomKey);
+  return (await statesAt(hs, root, [[type, stateKey]])).get(pairKey(type, stateKey));
+}
+
+/** Those of some pairs that a state has an event for, by `pairKey`. */
+export async function statesAt(
+  hs: Homeserver,
+  root: number,
+  pairs: readonly StatePair[],
+): Promise<Map<string, StoredEvent>> {
+  const slots = await findSlots(hs, pairs);
+  const keys = await withNodes(hs, hs.sql, (source) =>
+    pairs.flatMap((pair) => {
+      const slot = slots.get(pairKey(...pair));
+      const eventKey = slot === undefined ? undefined : getSlot(root, slot, source);
+      return eventKey === undefined ? [] : [[pairKey(...pair), eventKey] as const];
+    }),
+  );
+  const events = await eventsOf(
+    hs,
+    keys.map(([, eventKey]) => eventKey),
+  );
+  const found = new Map<string, StoredEvent>();
+  for (const [pair, eventKey] of keys) {
+    const event = events.get(eventKey);
+    if (event) found.set(pair, event);
+  }
+  return found;
+}
+
+/** The keys of all events of a state. */
+export async function allStateKeys(hs: Homeserver, root: number): Promise<number[]> {
+  return await withNodes(hs, hs.sql, (source) => {
+    const keys: number[] = [];
+    forEachEntry(root, source, (_slot, eventKey) => keys.push(eventKey));
+    return keys;
+  });
+}
+
+/** All events of a state. */
+export async function allStateAt(hs: Homeserver, root: number): Promise<StoredEvent[]> {
+  const keys = await allStateKeys(hs, root);
+  return [...(await eventsOf(hs, keys)).values()];
+}

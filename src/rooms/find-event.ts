@@ -1,0 +1,132 @@
+import { LRUCache } from "lru-cache";
+import type { Queryable } from "#src/homeserver/database.ts";
+import { held } from "#src/homeserver/held.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { EventId } from "#src/kit/identifiers.ts";
+import { eventsByIds, eventsByKeys } from "./queries-events.ts";
+import { type EventRow, StoredEvent } from "./stored-event.ts";
+
+/** The most characters of JSON that the events in memory may have together. */
+const MOST_CHARACTERS = 48_000_000;
+
+type Cache = {
+  readonly byKey: LRUCache<number, StoredEvent>;
+  readonly keys: LRUCache<EventId, number>;
+};
+
+/** An event changes only by being redacted, of which every process hears; see `heedRedaction`. */
+const cacheOf = held(
+  (): Cache => ({
+    byKey: new LRUCache({
+      maxSize: MOST_CHARACTERS,
+      sizeCalculation: (event) => 600 + event.json.length,
+    }),
+    keys: new LRUCache({ max: 100_000 }),
+  }),
+);
+
+/** Puts a row into memory, or gives the event that is there already. */
+export function rememberEvent(hs: Homeserver, row: EventRow): StoredEvent {
+  const { byKey, keys } = cacheOf(hs);
+  const known = byKey.get(row.event_key);
+  if (known) {
+    known.redactedBy = row.redacted_by ?? known.redactedBy;
+    // An outlier may have got a place in the room since.
+    if (known.anchor !== undefined || row.anchor === null) return known;
+  }
+  const event = new StoredEvent(row);
+  byKey.set(event.eventKey, event);
+  keys.set(event.eventId, event.eventKey);
+  return event;
+}
+
+/**
+ * Puts an event into memory that has just been stored.
+ *
+ * @returns whether it was not there: of what this process stores itself it hears twice.
+ */
+export function rememberStored(hs: Homeserver, event: StoredEvent): boolean {
+  const { byKey, keys } = cacheOf(hs);
+  if (byKey.get(event.eventKey)?.anchor === event.anchor) return false;
+  byKey.set(event.eventKey, event);
+  keys.set(event.eventId, event.eventKey);
+  return true;
+}
+
+/** Takes an event out of memory: it is not what it was. */
+export function forgetEvent(hs: Homeserver, eventId: string): void {
+  const { byKey, keys } = cacheOf(hs);
+  const key = keys.peek(eventId as EventId);
+  if (key !== undefined) byKey.delete(key);
+}
+
+/** Marks an event in memory as redacted. */
+export function heedRedaction(hs: Homeserver, redacted: EventId, redactionKey: number): void {
+  const { byKey, keys } = cacheOf(hs);
+  const key = keys.peek(redacted);
+  const event = key === undefined ? undefined : byKey.peek(key);
+  if (event) event.redactedBy = redactionKey;
+}
+
+/** Forgets all events in memory: redactions may have been missed. */
+export function forgetEvents(hs: Homeserver): void {
+  const { byKey, keys } = cacheOf(hs);
+  byKey.clear();
+  keys.clear();
+}
+
+/** An event by its ID, whatever became of it. */
+export async function findEvent(
+  hs: Homeserver,
+  eventId: EventId,
+): Promise<StoredEvent | undefined> {
+  return (await findEvents(hs, [eventId])).get(eventId);
+}
+
+/** Those events that are known, by their IDs. */
+export async function findEvents(
+  hs: Homeserver,
+  eventIds: readonly EventId[],
+): Promise<Map<EventId, StoredEvent>> {
+  const { byKey, keys } = cacheOf(hs);
+  const found = new Map<EventId, StoredEvent>();
+  const unknown: EventId[] = [];
+  for (const id of new Set(eventIds)) {
+    const key = keys.get(id);
+    const event = key === undefined ? undefined : byKey.get(key);
+    if (event) found.set(id, event);
+    else unknown.push(id);
+  }
+  if (unknown.length > 0) {
+    for (const row of await eventsByIds(hs.sql, unknown)) {
+      found.set(row.event_id, rememberEvent(hs, row));
+    }
+  }
+  return found;
+}
+
+/**
+ * Events by their keys.
+ *
+ * @param db where to ask: in a transaction that holds locks, that transaction.
+ */
+export async function eventsOf(
+  hs: Homeserver,
+  eventKeys: Iterable<number>,
+  db: Queryable = hs.sql,
+): Promise<Map<number, StoredEvent>> {
+  const { byKey } = cacheOf(hs);
+  const found = new Map<number, StoredEvent>();
+  const unknown: number[] = [];
+  for (const key of new Set(eventKeys)) {
+    const event = byKey.get(key);
+    if (event) found.set(key, event);
+    else unknown.push(key);
+  }
+  if (unknown.length > 0) {
+    for (const row of await eventsByKeys(db, unknown)) {
+      found.set(row.event_key, rememberEvent(hs, row));
+    }
+  }
+  return found;
+}

@@ -1,0 +1,59 @@
+import { LRUCache } from "lru-cache";
+import { held } from "#src/homeserver/held.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { RoomId } from "#src/kit/identifiers.ts";
+import { ROOM_VERSIONS, type RoomVersionRules } from "#src/events/room-versions.ts";
+
+/** A room, by both its names. None of this ever changes. */
+export type Room = {
+  readonly roomKey: number;
+  readonly roomId: RoomId;
+  readonly rules: RoomVersionRules;
+};
+
+type Cache = { readonly byId: LRUCache<RoomId, Room>; readonly byKey: LRUCache<number, Room> };
+type Row = { room_key: number; room_id: RoomId; version: string };
+
+const cacheOf = held(
+  (): Cache => ({ byId: new LRUCache({ max: 50_000 }), byKey: new LRUCache({ max: 50_000 }) }),
+);
+
+/** A room that some event of ours is in. */
+export async function findRoom(hs: Homeserver, roomId: RoomId): Promise<Room | undefined> {
+  const known = cacheOf(hs).byId.get(roomId);
+  if (known) return known;
+  const [row] = await hs.sql<Row[]>`
+    select room_key, room_id, version from rooms where room_id = ${roomId}`;
+  return row && rememberRoom(hs, row);
+}
+
+/** The rooms that keys stand for. */
+export async function roomsByKeys(
+  hs: Homeserver,
+  roomKeys: Iterable<number>,
+): Promise<Map<number, Room>> {
+  const { byKey } = cacheOf(hs);
+  const found = new Map<number, Room>();
+  const unknown: number[] = [];
+  for (const key of new Set(roomKeys)) {
+    const room = byKey.get(key);
+    if (room) found.set(key, room);
+    else unknown.push(key);
+  }
+  if (unknown.length > 0) {
+    const rows = await hs.sql<Row[]>`
+      select room_key, room_id, version from rooms where room_key = any(${unknown}::bigint[])`;
+    for (const row of rows) found.set(row.room_key, rememberRoom(hs, row));
+  }
+  return found;
+}
+
+/** Puts a row into memory. */
+export function rememberRoom(hs: Homeserver, row: Row): Room {
+  const rules = ROOM_VERSIONS.get(row.version);
+  if (!rules) throw new Error(`a stored room has the unknown version ${row.version}`);
+  const room = { roomKey: row.room_key, roomId: row.room_id, rules };
+  cacheOf(hs).byId.set(room.roomId, room);
+  cacheOf(hs).byKey.set(room.roomKey, room);
+  return room;
+}

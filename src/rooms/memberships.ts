@@ -1,0 +1,104 @@
+import type { Queryable } from "#src/homeserver/database.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { RoomId, UserId } from "#src/kit/identifiers.ts";
+import { MatrixError } from "#src/kit/matrix-error.ts";
+import { findRoom, type Room } from "./find-room.ts";
+
+export type Membership = "join" | "invite" | "knock" | "leave" | "ban";
+
+/** What a user is in a room by its current state, and the member event that says so. */
+export type Standing = {
+  readonly membership: Membership;
+  readonly eventKey: number;
+  /** When the current state came to say so. */
+  readonly position: number;
+  readonly forgotten: boolean;
+};
+
+/** What a user is in a room; undefined if the room's state has never spoken of them. */
+export async function standingOf(
+  hs: Homeserver,
+  userKey: number,
+  roomKey: number,
+): Promise<Standing | undefined> {
+  const [row] = await hs.sql<Standing[]>`
+    select membership, event_key as "eventKey", position, forgotten from memberships
+    where user_key = ${userKey} and room_key = ${roomKey}`;
+  return row;
+}
+
+/** What a user is in a room; undefined if the room's state has never spoken of them. */
+export async function membershipOf(
+  hs: Homeserver,
+  userKey: number,
+  roomKey: number,
+): Promise<Membership | undefined> {
+  return (await standingOf(hs, userKey, roomKey))?.membership;
+}
+
+export type UserRoom = Standing & { readonly roomKey: number };
+
+/** The rooms in which a user has one of some memberships, but for those that they have forgotten. */
+export async function roomsOfUser(
+  hs: Homeserver,
+  userKey: number,
+  memberships: readonly Membership[],
+): Promise<readonly UserRoom[]> {
+  return await hs.sql<UserRoom[]>`
+    select room_key as "roomKey", membership, event_key as "eventKey", position, forgotten
+    from memberships
+    where user_key = ${userKey} and membership = any(${memberships}::text[]) and not forgotten`;
+}
+
+export type RoomMember = {
+  readonly userKey: number;
+  readonly userId: UserId;
+  readonly membership: Membership;
+  readonly eventKey: number;
+  readonly local: boolean;
+};
+
+/** The users that have one of some memberships in a room. */
+export async function membersOfRoom(
+  hs: Homeserver,
+  roomKey: number,
+  memberships: readonly Membership[],
+): Promise<readonly RoomMember[]> {
+  return await hs.sql<RoomMember[]>`
+    select memberships.user_key as "userKey", user_id as "userId", membership,
+      event_key as "eventKey", memberships.local
+    from memberships join users using (user_key)
+    where room_key = ${roomKey} and membership = any(${memberships}::text[])`;
+}
+
+/** How many users are joined to rooms and invited to them, by the rooms' keys. */
+export async function memberCounts(
+  hs: Homeserver,
+  roomKeys: readonly number[],
+  db: Queryable = hs.sql,
+): Promise<Map<number, { joined: number; invited: number }>> {
+  const rows = await db<{ room_key: number; joined: number; invited: number }[]>`
+    select room_key, count(*) filter (where membership = 'join') as joined,
+      count(*) filter (where membership = 'invite') as invited
+    from memberships
+    where room_key = any(${roomKeys}::bigint[]) and membership in ('join', 'invite')
+    group by room_key`;
+  return new Map(rows.map((it) => [it.room_key, { joined: it.joined, invited: it.invited }]));
+}
+
+/**
+ * The room of a request whose sender must be joined to it.
+ *
+ * @throws MatrixError M_FORBIDDEN, also of a room that does not exist: who may not know learns nothing.
+ */
+export async function requireJoined(
+  hs: Homeserver,
+  { userKey }: { readonly userKey: number },
+  roomId: RoomId,
+): Promise<Room> {
+  const room = await findRoom(hs, roomId);
+  if (!room || (await membershipOf(hs, userKey, room.roomKey)) !== "join") {
+    throw new MatrixError("M_FORBIDDEN", "You are not joined to this room");
+  }
+  return room;
+}

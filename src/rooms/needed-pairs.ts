@@ -1,0 +1,13 @@
+import type { RoomWrite } from "./room-write.ts";
+import type { StatePair } from "./state-slots.ts";
+
+/** What nearly every event is checked against. */
+const ALWAYS: readonly StatePair[] = [
+  ["m.room.create", ""],
+  ["m.room.power_levels", ""],
+];
+
+/** The pairs whose current state events must be in memory before writes to a room are built. */
+export function neededPairs(writes: readonly RoomWrite[]): StatePair[] {
+  return [...ALWAYS, ...writes.flatMap((it) => [...it.needs, ...it.sets])];
+}

@@ -1,0 +1,144 @@
+import type { Tx } from "#src/homeserver/database.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { type EventId, serverNameOf, type UserId } from "#src/kit/identifiers.ts";
+import type { PlacedChain } from "./place-events.ts";
+import {
+  applyRedactions,
+  insertEvents,
+  insertNodes,
+  insertRelations,
+  type MembershipRow,
+  type RedactionRow,
+  type RelationRow,
+  updateHeads,
+  upsertMemberships,
+} from "./queries-persist.ts";
+import { insertHighlights } from "./queries-highlights.ts";
+import type { NewEvent } from "./room-in-making.ts";
+import { userKeysOf } from "./user-keys.ts";
+
+/**
+ * Stores chains of events and moves their rooms' heads: the only statements that write to the graph.
+ *
+ * @returns the event keys of the redactions that took effect.
+ */
+export async function persistChains(
+  hs: Homeserver,
+  lane: Tx,
+  chains: readonly PlacedChain[],
+): Promise<ReadonlySet<number>> {
+  const rows = chains.flatMap((it) => it.rows);
+  if (rows.length === 0) return new Set();
+  const memberships = await membershipRows(hs, chains);
+  const links = chains.flatMap(({ chain, rows: its }) =>
+    chain.links.map((link, index) => ({ ...link, room: chain.room, row: its[index] })),
+  );
+  const relations = links.flatMap((it) => relationOf(it) ?? []);
+  const redactions = links.flatMap((it) => redactionOf(it) ?? []);
+  const nodes = chains.flatMap((it) => it.nodes);
+
+  // Sent together, answered together.
+  const [applied] = await Promise.all([
+    redactions.length > 0 ? afterInsert(lane, rows, redactions) : insertEvents(lane, rows),
+    updateHeads(lane, chains.flatMap((it) => headUpdate(it) ?? [])),
+    nodes.length > 0 && insertNodes(lane, nodes),
+    memberships.length > 0 && upsertMemberships(lane, memberships),
+    relations.length > 0 && insertRelations(lane, relations),
+    insertHighlights(hs, lane, links),
+  ]);
+  return applied ?? new Set();
+}
+
+/** A redaction may be of an event of this same group, so the events come first. */
+async function afterInsert(
+  lane: Tx,
+  rows: Parameters<typeof insertEvents>[1],
+  redactions: readonly RedactionRow[],
+): Promise<ReadonlySet<number>> {
+  const [, applied] = await Promise.all([insertEvents(lane, rows), applyRedactions(lane, redactions)]);
+  return applied;
+}
+
+function headUpdate({ chain, rows, stateRoot, ordinal }: PlacedChain) {
+  const last = rows.at(-1);
+  if (!last) return undefined;
+  return {
+    roomKey: chain.room.roomKey,
+    extremity: last.event_key,
+    depth: last.depth,
+    stateRoot,
+    ordinal,
+  };
+}
+
+async function membershipRows(
+  hs: Homeserver,
+  chains: readonly PlacedChain[],
+): Promise<MembershipRow[]> {
+  // Of several changes in one group the last counts.
+  const members = new Map<string, { user: UserId; membership: string; link: Linked }>();
+  for (const { chain } of chains) {
+    for (const { event, eventKey } of chain.links) {
+      const { type, state_key, content } = event.event;
+      const { membership } = content;
+      if (type !== "m.room.member" || typeof membership !== "string") continue;
+      const user = state_key as UserId;
+      const link = { roomKey: chain.room.roomKey, eventKey };
+      members.set(`${link.roomKey} ${user}`, { user, membership, link });
+    }
+  }
+  if (members.size === 0) return [];
+  const its = [...members.values()];
+  // All are known already: they were given keys before the lane was taken.
+  const keys = await userKeysOf(
+    hs,
+    its.map((it) => it.user),
+  );
+  return its.map(({ user, membership, link }) => ({
+    ...link,
+    membership,
+    userKey: keys.get(user) ?? missingKey(),
+    local: serverNameOf(user) === hs.name,
+  }));
+}
+
+type Linked = { readonly roomKey: number; readonly eventKey: number };
+
+function missingKey(): never {
+  throw new Error("a member was given no key before their event was stored");
+}
+
+type Link = {
+  readonly event: NewEvent;
+  readonly eventKey: number;
+  readonly room: { readonly roomKey: number };
+};
+
+/** @spec client-server-api#forming-relationships-between-events */
+function relationOf({ event, eventKey, room }: Link): RelationRow | undefined {
+  const relation = event.event.content["m.relates_to"];
+  if (typeof relation !== "object" || relation === null) return undefined;
+  const { rel_type, event_id, key } = relation as Record<string, unknown>;
+  if (typeof rel_type !== "string" || typeof event_id !== "string") return undefined;
+  return {
+    eventKey,
+    roomKey: room.roomKey,
+    relatesTo: event_id as EventId,
+    relType: rel_type,
+    type: event.event.type,
+    senderKey: event.sender.userKey,
+    aggregationKey: typeof key === "string" ? key : null,
+  };
+}
+
+function redactionOf({ event, eventKey, room }: Link): RedactionRow | undefined {
+  const { type, redacts, sender } = event.event;
+  if (type !== "m.room.redaction" || redacts === undefined) return undefined;
+  return {
+    redactionKey: eventKey,
+    roomKey: room.roomKey,
+    target: redacts,
+    anyone: event.levels.powerOf(sender) >= event.levels.named("redact"),
+    domain: serverNameOf(sender),
+  };
+}

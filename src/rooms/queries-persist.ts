@@ -1,0 +1,133 @@
+import type { Tx } from "#src/homeserver/database.ts";
+import type { EventId } from "#src/kit/identifiers.ts";
+import type { EventRow } from "./stored-event.ts";
+
+// What one group of events writes, a statement for each table. All are sent at once; none waits for
+// the answer to another.
+
+export async function insertEvents(lane: Tx, rows: readonly EventRow[]): Promise<void> {
+  const column = <K extends keyof EventRow>(name: K) => rows.map((row) => row[name]);
+  await lane`
+    insert into events (event_key, room_key, event_id, type, state_key, sender_key, depth,
+      origin_server_ts, status, anchor, anchor_offset, state_before, state_after, room_state,
+      ordinal, replaces, device_key, txn_id, json)
+    select * from unnest(
+      ${column("event_key")}::bigint[], ${column("room_key")}::bigint[],
+      ${column("event_id")}::text[], ${column("type")}::text[], ${column("state_key")}::text[],
+      ${column("sender_key")}::bigint[], ${column("depth")}::bigint[],
+      ${column("origin_server_ts")}::bigint[], ${column("status")}::smallint[],
+      ${column("anchor")}::bigint[], ${column("anchor_offset")}::int[],
+      ${column("state_before")}::bigint[], ${column("state_after")}::bigint[],
+      ${column("room_state")}::bigint[], ${column("ordinal")}::bigint[],
+      ${column("replaces")}::bigint[], ${column("device_key")}::bigint[],
+      ${column("txn_id")}::text[], ${column("json")}::text[])`;
+}
+
+export type HeadUpdate = {
+  readonly roomKey: number;
+  readonly extremity: number;
+  readonly depth: number;
+  readonly stateRoot: number;
+  readonly ordinal: number;
+};
+
+/** Moves the heads of rooms to the ends of the chains that were added to them. */
+export async function updateHeads(lane: Tx, heads: readonly HeadUpdate[]): Promise<void> {
+  const column = (name: keyof HeadUpdate) => heads.map((it) => it[name]);
+  await lane`
+    update rooms set head_version = head_version + 1, extremities = array[moved.extremity],
+      depth = moved.depth, state_root = moved.state_root, ordinal = moved.ordinal,
+      last_position = moved.extremity
+    from unnest(${column("roomKey")}::bigint[], ${column("extremity")}::bigint[],
+      ${column("depth")}::bigint[], ${column("stateRoot")}::bigint[],
+      ${column("ordinal")}::bigint[])
+      as moved (room_key, extremity, depth, state_root, ordinal)
+    where rooms.room_key = moved.room_key`;
+}
+
+export async function insertNodes(
+  lane: Tx,
+  nodes: readonly { readonly eventKey: number; readonly bytes: Uint8Array }[],
+): Promise<void> {
+  // As hexadecimal text: an array of bytes would be escaped twice on its way.
+  await lane`
+    insert into state_nodes (event_key, nodes)
+    select event_key, decode(nodes, 'hex') from unnest(
+      ${nodes.map((it) => it.eventKey)}::bigint[],
+      ${nodes.map((it) => Buffer.from(it.bytes).toString("hex"))}::text[]) as new (event_key, nodes)`;
+}
+
+export type MembershipRow = {
+  readonly userKey: number;
+  readonly roomKey: number;
+  readonly membership: string;
+  readonly eventKey: number;
+  readonly local: boolean;
+};
+
+/** Records what the current state says of members. At most one row for a user and a room. */
+export async function upsertMemberships(lane: Tx, rows: readonly MembershipRow[]): Promise<void> {
+  await lane`
+    insert into memberships (user_key, room_key, membership, event_key, position, local)
+    select user_key, room_key, membership, event_key, event_key, local from unnest(
+      ${rows.map((it) => it.userKey)}::bigint[], ${rows.map((it) => it.roomKey)}::bigint[],
+      ${rows.map((it) => it.membership)}::text[], ${rows.map((it) => it.eventKey)}::bigint[],
+      ${rows.map((it) => it.local)}::boolean[]) as new (user_key, room_key, membership, event_key, local)
+    on conflict (user_key, room_key) do update set membership = excluded.membership,
+      event_key = excluded.event_key, position = excluded.position,
+      forgotten = memberships.forgotten and excluded.membership in ('leave', 'ban')`;
+}
+
+export type RelationRow = {
+  readonly eventKey: number;
+  readonly roomKey: number;
+  readonly relatesTo: EventId;
+  readonly relType: string;
+  readonly type: string;
+  readonly senderKey: number;
+  readonly aggregationKey: string | null;
+};
+
+export async function insertRelations(lane: Tx, rows: readonly RelationRow[]): Promise<void> {
+  await lane`
+    insert into relations (event_key, room_key, relates_to, rel_type, type, sender_key, aggregation_key)
+    select * from unnest(
+      ${rows.map((it) => it.eventKey)}::bigint[], ${rows.map((it) => it.roomKey)}::bigint[],
+      ${rows.map((it) => it.relatesTo)}::text[], ${rows.map((it) => it.relType)}::text[],
+      ${rows.map((it) => it.type)}::text[], ${rows.map((it) => it.senderKey)}::bigint[],
+      ${rows.map((it) => it.aggregationKey)}::text[])`;
+}
+
+export type RedactionRow = {
+  readonly redactionKey: number;
+  readonly roomKey: number;
+  readonly target: EventId;
+  /** Whether the sender may redact what others sent. */
+  readonly anyone: boolean;
+  /** The domain of the sender, who else may redact what users of the same server sent. */
+  readonly domain: string;
+};
+
+/**
+ * Applies redactions to their targets, where those are known and of the same room and the sender may.
+ *
+ * @returns the redactions that took effect.
+ * @spec rooms/v3#handling-redactions
+ */
+export async function applyRedactions(
+  lane: Tx,
+  rows: readonly RedactionRow[],
+): Promise<ReadonlySet<number>> {
+  const applied = await lane<{ redacted_by: number }[]>`
+    update events set redacted_by = redaction.redaction_key
+    from unnest(${rows.map((it) => it.redactionKey)}::bigint[],
+      ${rows.map((it) => it.roomKey)}::bigint[], ${rows.map((it) => it.target)}::text[],
+      ${rows.map((it) => it.anyone)}::boolean[], ${rows.map((it) => it.domain)}::text[])
+      as redaction (redaction_key, room_key, target, anyone, domain), users
+    where events.event_id = redaction.target and events.room_key = redaction.room_key
+      and events.redacted_by is null and users.user_key = events.sender_key
+      and (redaction.anyone
+        or substring(users.user_id from position(':' in users.user_id) + 1) = redaction.domain)
+    returning events.redacted_by`;
+  return new Set(applied.map((it) => it.redacted_by));
+}

@@ -1,0 +1,113 @@
+import { LRUCache } from "lru-cache";
+import type { Queryable } from "#src/homeserver/database.ts";
+import { held } from "#src/homeserver/held.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { eventsOf } from "./find-event.ts";
+import type { Room } from "./find-room.ts";
+import { getSlot } from "./state-map/state-map.ts";
+import { withNodes } from "./state-map/stored-nodes.ts";
+import { findSlots, pairKey, type StatePair } from "./state-slots.ts";
+import type { StoredEvent } from "./stored-event.ts";
+
+/** What the next event of a room is built on, as of one version of the room's row. */
+export type RoomHead = {
+  readonly room: Room;
+  /** The version of the room's row that this was read from. */
+  readonly version: number;
+  readonly extremities: readonly StoredEvent[];
+  readonly depth: number;
+  /** The current state: a node of the state map. */
+  readonly stateRoot: number;
+  readonly ordinal: number;
+  /** The current state events that were asked for so far, by `pairKey`; null where there is none. */
+  readonly state: Map<string, StoredEvent | null>;
+};
+
+type HeadRow = {
+  room_key: number;
+  head_version: number;
+  extremities: number[];
+  depth: number;
+  state_root: number;
+  ordinal: number;
+};
+
+const cacheOf = held(() => new LRUCache<number, RoomHead>({ max: 5_000 }));
+
+/** The head as this process knows it. Whether it is still true can only be seen in the lane. */
+export function knownHead(hs: Homeserver, roomKey: number): RoomHead | undefined {
+  return cacheOf(hs).get(roomKey);
+}
+
+export function rememberHead(hs: Homeserver, head: RoomHead): void {
+  cacheOf(hs).set(head.room.roomKey, head);
+}
+
+export function forgetHead(hs: Homeserver, roomKey: number): void {
+  cacheOf(hs).delete(roomKey);
+}
+
+/** Reads the heads of rooms, and remembers them. */
+export async function readHeads(
+  hs: Homeserver,
+  db: Queryable,
+  rooms: readonly Room[],
+): Promise<Map<number, RoomHead>> {
+  const rows = await db<HeadRow[]>`
+    select room_key, head_version, extremities, depth, state_root, ordinal from rooms
+    where room_key = any(${rooms.map((it) => it.roomKey)}::bigint[])`;
+  const events = await eventsOf(
+    hs,
+    rows.flatMap((it) => it.extremities),
+    db,
+  );
+  const heads = new Map<number, RoomHead>();
+  for (const row of rows) {
+    const room = rooms.find((it) => it.roomKey === row.room_key);
+    if (!room) continue;
+    const head: RoomHead = {
+      room,
+      version: row.head_version,
+      extremities: row.extremities.map((key) => mustHave(events.get(key))),
+      depth: row.depth,
+      stateRoot: row.state_root,
+      ordinal: row.ordinal,
+      state: new Map(),
+    };
+    heads.set(row.room_key, head);
+    rememberHead(hs, head);
+  }
+  return heads;
+}
+
+/** Reads current state events into a head, so that they can be looked up without waiting. */
+export async function loadState(
+  hs: Homeserver,
+  db: Queryable,
+  head: RoomHead,
+  pairs: readonly StatePair[],
+): Promise<void> {
+  const missing = pairs.filter((it) => !head.state.has(pairKey(...it)));
+  if (missing.length === 0) return;
+  const slots = await findSlots(hs, missing, db);
+  const eventKeys = await withNodes(hs, db, (source) =>
+    missing.map((it) => {
+      const slot = slots.get(pairKey(...it));
+      return slot === undefined ? undefined : getSlot(head.stateRoot, slot, source);
+    }),
+  );
+  const events = await eventsOf(
+    hs,
+    eventKeys.filter((it) => it !== undefined),
+    db,
+  );
+  for (const [index, pair] of missing.entries()) {
+    const key = eventKeys[index];
+    head.state.set(pairKey(...pair), key === undefined ? null : mustHave(events.get(key)));
+  }
+}
+
+function mustHave(event: StoredEvent | undefined): StoredEvent {
+  if (!event) throw new Error("a room's head names an event that is not stored");
+  return event;
+}

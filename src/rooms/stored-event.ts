@@ -1,0 +1,116 @@
+import type { CanonicalObject } from "#src/kit/canonical-json.ts";
+import type { EventId, UserId } from "#src/kit/identifiers.ts";
+import { parseWireJson } from "#src/kit/wire-json.ts";
+import { pduOf } from "#src/events/parse-pdu.ts";
+import type { Pdu, WireEvent } from "#src/events/pdu.ts";
+import type { RoomVersionRules } from "#src/events/room-versions.ts";
+
+/** What the checks on receipt made of an event, as it stands in `events.status`. */
+export const EventStatus = {
+  /** Part of the room. */
+  accepted: 0,
+  /** Part of the graph, but neither shown to clients nor built upon. */
+  softFailed: 1,
+  /** Known, and no part of the room. */
+  rejected: 2,
+  /** Known for the sake of others that name it, and without a place in the room's order. */
+  outlier: 3,
+} as const;
+
+/** A row of `events`, with the sender's ID. */
+export type EventRow = {
+  readonly event_key: number;
+  readonly room_key: number;
+  readonly event_id: EventId;
+  readonly type: string;
+  readonly state_key: string | null;
+  readonly sender_key: number;
+  readonly sender: UserId;
+  readonly depth: number;
+  readonly origin_server_ts: number;
+  readonly status: number;
+  readonly anchor: number | null;
+  readonly anchor_offset: number;
+  readonly state_before: number | null;
+  readonly state_after: number | null;
+  readonly room_state: number | null;
+  readonly ordinal: number;
+  readonly replaces: number | null;
+  readonly redacted_by: number | null;
+  readonly device_key: number | null;
+  readonly txn_id: string | null;
+  readonly json: string;
+};
+
+/** An event of ours or another's, as it is stored. Its JSON is parsed when it is first asked for. */
+export class StoredEvent {
+  readonly eventKey: number;
+  readonly roomKey: number;
+  readonly eventId: EventId;
+  readonly type: string;
+  /** Undefined if it is no state event. */
+  readonly stateKey: string | undefined;
+  readonly senderKey: number;
+  readonly sender: UserId;
+  readonly depth: number;
+  readonly originServerTs: number;
+  readonly status: number;
+  /** Its place in the room's order; undefined for an outlier. */
+  readonly anchor: number | undefined;
+  readonly anchorOffset: number;
+  /** Nodes of the state map; undefined for an outlier. */
+  readonly stateBefore: number | undefined;
+  readonly stateAfter: number | undefined;
+  /** The room's current state once it was there. */
+  readonly roomState: number | undefined;
+  readonly ordinal: number;
+  readonly replaces: number | undefined;
+  /** Changes when the event is redacted. */
+  redactedBy: number | undefined;
+  readonly deviceKey: number | undefined;
+  readonly txnId: string | undefined;
+  readonly json: string;
+  #wire: WireEvent | undefined;
+  #pdu: Pdu | undefined;
+
+  constructor(row: EventRow) {
+    this.eventKey = row.event_key;
+    this.roomKey = row.room_key;
+    this.eventId = row.event_id;
+    this.type = row.type;
+    this.stateKey = row.state_key ?? undefined;
+    this.senderKey = row.sender_key;
+    this.sender = row.sender;
+    this.depth = row.depth;
+    this.originServerTs = row.origin_server_ts;
+    this.status = row.status;
+    this.anchor = row.anchor ?? undefined;
+    this.anchorOffset = row.anchor_offset;
+    this.stateBefore = row.state_before ?? undefined;
+    this.stateAfter = row.state_after ?? undefined;
+    this.roomState = row.room_state ?? row.state_after ?? undefined;
+    this.ordinal = row.ordinal;
+    this.replaces = row.replaces ?? undefined;
+    this.redactedBy = row.redacted_by ?? undefined;
+    this.deviceKey = row.device_key ?? undefined;
+    this.txnId = row.txn_id ?? undefined;
+    this.json = row.json;
+  }
+
+  /** The event as it was signed. */
+  get wire(): WireEvent {
+    this.#wire ??= parseWireJson(this.json) as WireEvent;
+    return this.#wire;
+  }
+
+  /** What it says, as it was signed: of a redacted event clients may not see this. */
+  get content(): CanonicalObject {
+    return this.wire["content"] as CanonicalObject;
+  }
+
+  /** The event as the protocol's rules read it. */
+  pdu(rules: RoomVersionRules): Pdu {
+    this.#pdu ??= pduOf(this.eventId, this.wire, rules);
+    return this.#pdu;
+  }
+}

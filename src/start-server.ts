@@ -1,0 +1,104 @@
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import type { Server as HttpServer } from "node:http";
+import { createServer as createTlsServer } from "node:https";
+import { createAdaptorServer } from "@hono/node-server";
+import type { Logger } from "pino";
+import type { Config } from "#src/config/config.ts";
+import { migrateDatabase } from "#src/homeserver/database.ts";
+import { startEmbeddedPostgres } from "#src/homeserver/embedded-postgres.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { measureProcess, serveMetrics } from "#src/homeserver/metrics.ts";
+import { appOf } from "./app.ts";
+import { openHomeserver } from "./open-homeserver.ts";
+
+/** A server that answers requests. */
+export type RunningServer = {
+  readonly hs: Homeserver;
+  /** Where plain HTTP listens, as in `http://127.0.0.1:8008`. */
+  readonly url: string;
+  /** Answers what has been asked, for a moment, and ends. */
+  stop(): Promise<void>;
+};
+
+/** How long requests that are being answered may take when the server stops. */
+const GRACE_MS = 2_000;
+
+/**
+ * Starts everything: the database if it is ours, its tables, the streams, the listeners.
+ *
+ * @param onFatal told when the server cannot go on.
+ */
+export async function startServer(
+  config: Config,
+  log: Logger,
+  onFatal: (cause: Error) => void,
+): Promise<RunningServer> {
+  const ends: (() => Promise<void>)[] = [];
+  const stop = async () => {
+    for (const end of ends.splice(0).reverse()) await end();
+  };
+  try {
+    const databaseUrl = config.database.url ?? (await ownDatabase(config, { log, onFatal, ends }));
+    await migrateDatabase(databaseUrl);
+    const { hs, close } = await openHomeserver(config, { databaseUrl, log });
+    ends.push(close);
+    if (config.metrics.enabled) {
+      measureProcess();
+      const metrics = await serveMetrics(config.metrics.host, config.metrics.port);
+      ends.push(async () => await metrics.close());
+    }
+    const app = appOf(hs);
+    const { host, port } = config.listener;
+    const server = createAdaptorServer({ fetch: app.fetch }) as HttpServer;
+    ends.push(await listen(server, host, port));
+    if (config.tlsListener) {
+      const { certFile, keyFile, ...at } = config.tlsListener;
+      const tls = createAdaptorServer({
+        fetch: app.fetch,
+        createServer: createTlsServer,
+        serverOptions: { cert: readFileSync(certFile), key: readFileSync(keyFile) },
+      }) as HttpServer;
+      ends.push(await listen(tls, at.host, at.port));
+    }
+    const address = server.address();
+    const open = typeof address === "object" && address !== null ? address.port : port;
+    return { hs, url: `http://${host.includes(":") ? `[${host}]` : host}:${open}`, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function ownDatabase(
+  config: Config,
+  {
+    log,
+    onFatal,
+    ends,
+  }: { log: Logger; onFatal: (cause: Error) => void; ends: (() => Promise<void>)[] },
+): Promise<string> {
+  const postgres = await startEmbeddedPostgres({
+    dataDir: config.dataDir,
+    log,
+    onGivenUp: onFatal,
+  });
+  ends.push(async () => await postgres.stop());
+  return postgres.url;
+}
+
+/** @returns what closes the listener. */
+async function listen(server: HttpServer, host: string, port: number): Promise<() => Promise<void>> {
+  // Clients that poll keep their connections; a proxy before us closes idle ones first.
+  server.keepAliveTimeout = 75_000;
+  server.listen(port, host);
+  await once(server, "listening");
+  return async () => {
+    const closed = once(server, "close");
+    server.close();
+    server.closeIdleConnections();
+    const timer = setTimeout(() => server.closeAllConnections(), GRACE_MS);
+    await closed;
+    clearTimeout(timer);
+  };
+}

@@ -1,0 +1,52 @@
+import pino from "pino";
+import { testDatabase, type TestDatabase } from "#schema/testing.ts";
+import { loadConfig } from "#src/config/load-config.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { UserId } from "#src/kit/identifiers.ts";
+import type { Requester } from "#src/kit/requester.ts";
+import { userKeyOf } from "#src/rooms/user-keys.ts";
+import { openHomeserver, type OpenHomeserver } from "./open-homeserver.ts";
+
+/** Homeservers in this process on one database of their own: as many as many processes would be. */
+export type TestHomeservers = {
+  readonly hs: Homeserver;
+  readonly all: readonly Homeserver[];
+  readonly database: TestDatabase;
+  close(): Promise<void>;
+};
+
+/** Opens homeservers for a test, all on one database, each with its own connections and memory. */
+export async function testHomeservers(count = 1): Promise<TestHomeservers> {
+  const database = await testDatabase();
+  const config = loadConfig({ ARCHIPEL_SERVER_NAME: "test", ARCHIPEL_DATABASE_URL: database.url }, []);
+  const opened: OpenHomeserver[] = [];
+  for (let index = 0; index < count; index++) {
+    const options = { databaseUrl: database.url, log: pino({ level: "silent" }) };
+    opened.push(await openHomeserver(config, options));
+  }
+  const all = opened.map((it) => it.hs);
+  const [hs] = all;
+  if (!hs) throw new RangeError("a test needs at least one homeserver");
+  return {
+    hs,
+    all,
+    database,
+    async close() {
+      for (const it of opened) await it.close();
+      await database.drop();
+    },
+  };
+}
+
+/** A local user, as far as rooms are concerned: one with a key. */
+export async function testUser(hs: Homeserver, localpart: string): Promise<Requester> {
+  const userId: UserId = `@${localpart}:${hs.name}`;
+  return {
+    userId,
+    userKey: await userKeyOf(hs, userId),
+    deviceId: "TEST",
+    deviceKey: 0,
+    isAdmin: false,
+    isGuest: false,
+  };
+}
