@@ -20,9 +20,7 @@ export type EventAnswer =
     }
   | Refusal;
 
-export type OracleVerdict =
-  | { readonly allowed: true }
-  | ({ readonly allowed: false } & Refusal);
+export type OracleVerdict = { readonly allowed: true } | ({ readonly allowed: false } & Refusal);
 
 export type AuthoriseAnswer =
   | { readonly byAuthEvents: OracleVerdict; readonly byState: OracleVerdict }

@@ -1,0 +1,39 @@
+import fc from "fast-check";
+import { ROOM_VERSIONS, type RoomVersionRules } from "#src/events/room-versions.ts";
+import { installedOracle, OracleMissingError } from "./install.ts";
+
+const GET_IT = "run `node spec-tests/oracle/install.ts` to install it";
+
+/**
+ * Whether the oracle is there. If not, what asks it is skipped, and says so; in CI that is an error.
+ *
+ * @throws OracleMissingError with `CI` set, if it is not there.
+ */
+export const ORACLE_MISSING = !(await installedOracle());
+if (ORACLE_MISSING && process.env["CI"]) throw new OracleMissingError(`No oracle: ${GET_IT}.`);
+
+/** The name of a suite, with why it is skipped if it is. */
+export function suiteName(name: string): string {
+  return ORACLE_MISSING ? `${name} (skipped, there is no oracle: ${GET_IT})` : name;
+}
+
+/** The seed of all that is random here. `FC_SEED` sets another. */
+export const SEED = Number(process.env["FC_SEED"] ?? 20_261_125);
+
+/** Seeds for this many random things. */
+export function seeds(count: number): number[] {
+  return fc.sample(fc.integer(), { numRuns: count, seed: SEED });
+}
+
+export const VERSIONS: readonly RoomVersionRules[] = [...ROOM_VERSIONS.values()];
+
+/** Slices of a list, for requests of a size that neither side minds. */
+export function batches<T>(items: readonly T[], size: number): T[][] {
+  const count = Math.ceil(items.length / size);
+  return Array.from({ length: count }, (_, index) => items.slice(index * size, (index + 1) * size));
+}
+
+/** One line of a report, beside vitest's own. */
+export function report(line: string): void {
+  process.stderr.write(`oracle: ${line}\n`);
+}
