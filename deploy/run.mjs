@@ -71,7 +71,10 @@ function handOver(node, { program: [file, ...before], endsWithParent = false }, 
 function endWithParent(child) {
   if (process.env["npm_lifecycle_event"] === undefined) return;
   const parent = process.ppid;
-  setInterval(() => {
-    if (process.ppid !== parent) child.kill("SIGTERM");
-  }, 250).unref();
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(watch);
+    child.kill("SIGTERM");
+  }, 250);
+  watch.unref();
 }

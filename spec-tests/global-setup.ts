@@ -17,19 +17,23 @@ export async function setup(): Promise<() => Promise<void>> {
   const own = given === undefined ? await ownServer() : undefined;
   const server = given ?? own?.url ?? "";
   const template = `archipel_template_${process.pid}`;
-
   const admin = connect(server, 1);
-  await admin`drop database if exists ${admin(template)}`;
-  await admin`create database ${admin(template)}`;
-  await migrateDatabase(onDatabase(server, template));
-
-  process.env["ARCHIPEL_TEST_SERVER"] = server;
-  process.env["ARCHIPEL_TEST_TEMPLATE"] = template;
-  return async () => {
-    if (own === undefined) await admin`drop database ${admin(template)} with (force)`;
-    await admin.end();
+  const tearDown = async () => {
+    if (own === undefined) await admin`drop database if exists ${admin(template)} with (force)`;
+    await admin.end({ timeout: 1 });
     await own?.stop();
   };
+  try {
+    await admin`drop database if exists ${admin(template)}`;
+    await admin`create database ${admin(template)}`;
+    await migrateDatabase(onDatabase(server, template));
+  } catch (error) {
+    await tearDown();
+    throw error;
+  }
+  process.env["ARCHIPEL_TEST_SERVER"] = server;
+  process.env["ARCHIPEL_TEST_TEMPLATE"] = template;
+  return tearDown;
 }
 
 async function ownServer() {

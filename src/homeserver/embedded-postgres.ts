@@ -51,7 +51,7 @@ export async function startEmbeddedPostgres(
   const binaries = findPostgresBinaries();
   const dataDir = resolve(options.dataDir);
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  const lock = lockDataDirectory(dataDir);
+  const lock = await lockDataDirectory(dataDir);
   try {
     const cluster = await openCluster(dataDir, binaries, options);
     const first = await startPostgresProcess(cluster);
