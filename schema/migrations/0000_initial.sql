@@ -1,3 +1,52 @@
+CREATE TABLE "account_data" (
+	"user_key" bigint NOT NULL,
+	"room_key" bigint NOT NULL,
+	"type" text NOT NULL,
+	"content" text NOT NULL,
+	"position" bigint NOT NULL,
+	CONSTRAINT "account_data_user_key_room_key_type_pk" PRIMARY KEY("user_key","room_key","type")
+);
+--> statement-breakpoint
+CREATE TABLE "published_rooms" (
+	"room_key" bigint PRIMARY KEY NOT NULL,
+	"publisher_key" bigint NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "room_aliases" (
+	"alias" text PRIMARY KEY NOT NULL,
+	"room_key" bigint NOT NULL,
+	"creator_key" bigint NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "receipts" (
+	"room_key" bigint NOT NULL,
+	"user_key" bigint NOT NULL,
+	"type" text NOT NULL,
+	"thread" text NOT NULL,
+	"event_key" bigint NOT NULL,
+	"anchor" bigint NOT NULL,
+	"anchor_offset" integer NOT NULL,
+	"ts" bigint NOT NULL,
+	"position" bigint NOT NULL,
+	CONSTRAINT "receipts_room_key_user_key_type_thread_pk" PRIMARY KEY("room_key","user_key","type","thread")
+);
+--> statement-breakpoint
+CREATE TABLE "typing" (
+	"room_key" bigint NOT NULL,
+	"user_key" bigint NOT NULL,
+	"until_ms" bigint NOT NULL,
+	"position" bigint NOT NULL,
+	CONSTRAINT "typing_room_key_user_key_pk" PRIMARY KEY("room_key","user_key")
+);
+--> statement-breakpoint
+CREATE TABLE "filters" (
+	"user_key" bigint NOT NULL,
+	"filter_id" text NOT NULL,
+	"json" text NOT NULL,
+	"created_ms" bigint NOT NULL,
+	CONSTRAINT "filters_user_key_filter_id_pk" PRIMARY KEY("user_key","filter_id")
+);
+--> statement-breakpoint
 CREATE TABLE "jobs" (
 	"name" text PRIMARY KEY NOT NULL,
 	"due_at_ms" bigint DEFAULT 0 NOT NULL,
@@ -30,6 +79,28 @@ CREATE TABLE "media_thumbnails" (
 	"content_type" text NOT NULL,
 	"size_bytes" bigint NOT NULL,
 	CONSTRAINT "media_thumbnails_media_key_width_height_method_animated_pk" PRIMARY KEY("media_key","width","height","method","animated")
+);
+--> statement-breakpoint
+CREATE TABLE "highlights" (
+	"room_key" bigint NOT NULL,
+	"user_key" bigint NOT NULL,
+	"event_key" bigint NOT NULL,
+	CONSTRAINT "highlights_user_key_room_key_event_key_pk" PRIMARY KEY("user_key","room_key","event_key")
+);
+--> statement-breakpoint
+CREATE TABLE "push_rules" (
+	"user_key" bigint PRIMARY KEY NOT NULL,
+	"rules" text NOT NULL,
+	"position" bigint NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "room_reads" (
+	"user_key" bigint NOT NULL,
+	"room_key" bigint NOT NULL,
+	"thread" text NOT NULL,
+	"anchor" bigint NOT NULL,
+	"ordinal" bigint NOT NULL,
+	CONSTRAINT "room_reads_user_key_room_key_thread_pk" PRIMARY KEY("user_key","room_key","thread")
 );
 --> statement-breakpoint
 CREATE TABLE "events" (
@@ -132,11 +203,17 @@ CREATE TABLE "users" (
 );
 --> statement-breakpoint
 ALTER TABLE "media_thumbnails" ADD CONSTRAINT "media_thumbnails_media_key_media_media_key_fk" FOREIGN KEY ("media_key") REFERENCES "public"."media"("media_key") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+CREATE INDEX "account_data_by_position" ON "account_data" USING btree ("position");--> statement-breakpoint
+CREATE INDEX "room_aliases_of_room" ON "room_aliases" USING btree ("room_key");--> statement-breakpoint
+CREATE INDEX "receipts_by_position" ON "receipts" USING btree ("position");--> statement-breakpoint
+CREATE INDEX "typing_by_position" ON "typing" USING btree ("position");--> statement-breakpoint
 CREATE UNIQUE INDEX "media_by_uri" ON "media" USING btree ("media_id","origin");--> statement-breakpoint
 CREATE INDEX "media_of_uploader" ON "media" USING btree ("uploader_key");--> statement-breakpoint
 CREATE INDEX "media_expiring" ON "media" USING btree ("expires_at_ms") WHERE expires_at_ms is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX "media_by_blob" ON "media" USING btree ("blob_key");--> statement-breakpoint
 CREATE UNIQUE INDEX "media_thumbnails_by_blob" ON "media_thumbnails" USING btree ("blob_key");--> statement-breakpoint
+CREATE INDEX "highlights_of_event" ON "highlights" USING btree ("event_key");--> statement-breakpoint
+CREATE INDEX "push_rules_by_position" ON "push_rules" USING btree ("position");--> statement-breakpoint
 CREATE UNIQUE INDEX "events_by_id" ON "events" USING btree ("event_id");--> statement-breakpoint
 CREATE INDEX "events_in_room_order" ON "events" USING btree ("room_key","anchor","anchor_offset");--> statement-breakpoint
 CREATE UNIQUE INDEX "events_by_transaction" ON "events" USING btree ("device_key","txn_id","room_key","type") WHERE device_key is not null;--> statement-breakpoint
