@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chownSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -30,7 +30,13 @@ export async function lockDataDirectory(
   if (lock === undefined) {
     throw new Error(`${dataDir} is in use by ${holder(pidFile)}: stop that one first.`);
   }
+  // What an earlier process left may be somebody else's.
+  rmSync(pidFile, { force: true });
   writeFileSync(pidFile, `${process.pid}\n`);
+  if (process.getuid?.() === 0) {
+    const { uid, gid } = statSync(dataDir);
+    for (const ours of [file, pidFile]) chownSync(ours, uid, gid);
+  }
   return {
     release() {
       rmSync(pidFile, { force: true });
@@ -42,7 +48,7 @@ export async function lockDataDirectory(
 function tryToLock(file: string): DatabaseSync | undefined {
   const lock = new DatabaseSync(file, { timeout: 0 });
   try {
-    lock.exec("pragma locking_mode = exclusive; begin exclusive");
+    lock.exec("pragma locking_mode = exclusive; pragma journal_mode = off; begin exclusive");
     return lock;
   } catch (error) {
     lock.close();

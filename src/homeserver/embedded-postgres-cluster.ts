@@ -1,15 +1,11 @@
 import { once } from "node:events";
-import { existsSync, mkdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { text } from "node:stream/consumers";
 import type { Logger } from "pino";
 import type { PostgresBinaries } from "./embedded-postgres-binaries.ts";
-import {
-  type PostgresUser,
-  giveTo,
-  namedUser,
-  spawnAs,
-  whatPostgresReaches,
-} from "./embedded-postgres-user.ts";
+import { spawnKept } from "./embedded-postgres-keeper.ts";
+import { giveTo, namedUser, type PostgresUser } from "./embedded-postgres-user.ts";
 
 /** What stays the same over all starts of one cluster. */
 export type Cluster = {
@@ -31,16 +27,15 @@ export type Cluster = {
  */
 export async function createCluster(cluster: Cluster): Promise<void> {
   const { directory, user } = cluster;
+  removeUnfinished(directory);
   if (existsSync(directory)) {
     if (user !== undefined && statSync(directory).uid !== user.uid) giveTo(user, directory);
     return;
   }
-  const unfinished = `${directory}.new`;
-  rmSync(unfinished, { recursive: true, force: true });
-  mkdirSync(unfinished, { mode: 0o700 });
+  const unfinished = mkdtempSync(`${directory}.new-`);
   const maker = user === undefined ? undefined : namedUser();
   if (maker !== undefined) giveTo(maker, unfinished);
-  await run(cluster, maker, unfinished, [
+  await run(maker, unfinished, [
     cluster.binaries.initdb,
     `--pgdata=${unfinished}`,
     "--username=archipel",
@@ -54,25 +49,31 @@ export async function createCluster(cluster: Cluster): Promise<void> {
     ...(cluster.durable ? [] : ["--no-sync"]),
   ]);
   const single = [cluster.binaries.postgres, "--single", "-D", unfinished] as const;
-  await run(cluster, maker, unfinished, [...single, "postgres"], "create database archipel;\n");
+  await run(maker, unfinished, [...single, "postgres"], "create database archipel;\n");
   if (user !== undefined) giveTo(user, unfinished);
   renameSync(unfinished, directory);
 }
 
-// oxlint-disable-next-line max-params -- what, as whom, where, and its input: used here alone
+/** What killed processes had begun to make. Its maker may be writing still, until it notices. */
+function removeUnfinished(directory: string): void {
+  for (const entry of readdirSync(dirname(directory))) {
+    if (!entry.startsWith(`${basename(directory)}.new-`)) continue;
+    try {
+      rmSync(join(dirname(directory), entry), { recursive: true, force: true });
+    } catch {
+      // The next start that makes a cluster tries again.
+    }
+  }
+}
+
+/** Runs a program to its end. @throws Error with what it said when it fails. */
 async function run(
-  cluster: Cluster,
   user: PostgresUser | undefined,
   directory: string,
   command: readonly [string, ...string[]],
   input = "",
 ): Promise<void> {
-  const child = spawnAs(user, command, {
-    reach: whatPostgresReaches(cluster.binaries, directory),
-    cwd: "/",
-    env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin", LC_ALL: "C" },
-    stdio: ["pipe", "pipe", "pipe"],
-  });
+  const child = spawnKept(user, command, [directory]);
   const closed = once(child, "close");
   child.stdin?.end(input);
   const [said] = await Promise.all([

@@ -2,8 +2,8 @@ import type { ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Cluster } from "./embedded-postgres-cluster.ts";
+import { spawnKept } from "./embedded-postgres-keeper.ts";
 import { readPostmasterFile } from "./embedded-postgres-leftovers.ts";
-import { spawnAs, whatPostgresReaches } from "./embedded-postgres-user.ts";
 
 /** One run of the server. */
 export type PostgresProcess = {
@@ -12,31 +12,6 @@ export type PostgresProcess = {
   /** Closes the pipe that the server's life hangs on. */
   release(): void;
 };
-
-/**
- * Runs the server and ends it when descriptor 3 closes, which the kernel does for us however we end. It runs in a
- * session of its own: a Ctrl-C is for us, and we end it when nobody needs it any more.
- */
-const KEEPER = `
-trap '' PIPE INT TERM HUP
-"$@" </dev/null 3<&- &
-server=$!
-(
-  while read -r line; do :; done
-  tries=0
-  while kill -INT "$server"; do
-    tries=$((tries + 1))
-    if [ "$tries" -gt 30 ]; then kill -QUIT "$server"; fi
-    sleep 1
-  done
-) <&3 >/dev/null 2>&1 &
-watcher=$!
-exec 3<&-
-wait "$server"
-status=$?
-kill -KILL "$watcher" 2>/dev/null
-exit "$status"
-`;
 
 /** For machines from a small virtual one up; bigger ones have a PostgreSQL of their own. */
 const SETTINGS = {
@@ -76,19 +51,15 @@ export async function startPostgresProcess(cluster: Cluster): Promise<PostgresPr
     cluster_name: cluster.name,
     unix_socket_directories: cluster.socketDir,
   };
-  const server = [
+  const server: [string, ...string[]] = [
     cluster.binaries.postgres,
     "-D",
     cluster.directory,
     ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]),
   ];
-  const child = spawnAs(cluster.user, ["/bin/sh", "-c", KEEPER, "archipel-postgres", ...server], {
-    reach: [...whatPostgresReaches(cluster.binaries, cluster.directory), cluster.socketDir],
-    cwd: "/",
-    env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin", LC_ALL: "C" },
-    stdio: ["ignore", "ignore", "pipe", "pipe"],
-    detached: true,
-  });
+  const child = spawnKept(cluster.user, server, [cluster.directory, cluster.socketDir]);
+  child.stdin?.end();
+  child.stdout?.resume();
   const lastWords = readLog(child, cluster);
   let how: string | undefined;
   const ended = new Promise<string>((settle) => {
@@ -109,7 +80,7 @@ export async function startPostgresProcess(cluster: Cluster): Promise<PostgresPr
     }
     await sleep(5);
   }
-  return { ended, release: () => closePipe(child) };
+  return { ended, release: () => child.stdio[3]?.destroy() };
 }
 
 /** Passes the server's log on to ours, and gives back a look at its last lines. */
@@ -124,8 +95,4 @@ function readLog(child: ChildProcess, { log }: Cluster): () => readonly string[]
     });
   }
   return () => last;
-}
-
-function closePipe(child: ChildProcess): void {
-  child.stdio[3]?.destroy();
 }

@@ -1,7 +1,6 @@
 import { type ChildProcess, type SpawnOptions, execFileSync, spawn } from "node:child_process";
 import { chownSync, existsSync, lchownSync, readFileSync, readdirSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import type { PostgresBinaries } from "./embedded-postgres-binaries.ts";
 
 /**
  * The user of the built-in PostgreSQL where we are root, which it refuses to be. A number without a
@@ -89,11 +88,6 @@ export function spawnAs(
     `--ambient-caps=+${capability}`,
   ];
   return spawn("/usr/bin/setpriv", [...privileges, program, ...args], rest);
-}
-
-/** What a program must be able to reach to be this PostgreSQL on that cluster. */
-export function whatPostgresReaches(binaries: PostgresBinaries, clusterDir: string) {
-  return [join(binaries.root, "bin"), clusterDir];
 }
 
 function canReach(user: PostgresUser, directory: string): boolean {

@@ -50,7 +50,8 @@ export async function startEmbeddedPostgres(
 ): Promise<EmbeddedPostgres> {
   const binaries = findPostgresBinaries();
   const dataDir = resolve(options.dataDir);
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  // The user that runs PostgreSQL for root must pass through to the cluster, which is closed itself.
+  mkdirSync(dataDir, { recursive: true, mode: process.getuid?.() === 0 ? 0o711 : 0o700 });
   const lock = await lockDataDirectory(dataDir);
   try {
     const cluster = await openCluster(dataDir, binaries, options);
