@@ -72,6 +72,13 @@ const CONTENTS = [
     type: "m.room.member",
     from: 11,
     to: 12,
+    content: { membership: "invite", third_party_invite: { display_name: "A" } },
+    kept: { membership: "invite", third_party_invite: {} },
+  },
+  {
+    type: "m.room.member",
+    from: 11,
+    to: 12,
     content: { membership: "invite", third_party_invite: "text" },
     kept: { membership: "invite" },
   },

@@ -1,9 +1,4 @@
-import {
-  canonicalJson,
-  type CanonicalObject,
-  laxCanonicalJson,
-  NotCanonicalError,
-} from "#src/kit/canonical-json.ts";
+import { type CanonicalObject, NotCanonicalError } from "#src/kit/canonical-json.ts";
 import type { EventId, RoomId, ServerName, UserId } from "#src/kit/identifiers.ts";
 import { isRawLiteral } from "#src/kit/raw-literal.ts";
 import { eventIdOf, roomIdOfCreate } from "./event-hash.ts";
@@ -12,6 +7,7 @@ import type { Pdu, WireEvent } from "./pdu.ts";
 import type { RoomVersionRules } from "./room-versions.ts";
 import { MAX_EVENT_BYTES } from "./size-limits.ts";
 import { fits } from "./user-id.ts";
+import { wireText } from "./wire-text.ts";
 
 /** An event that has its room version's format, or why what was sent is none. */
 export type ParsedPdu =
@@ -34,7 +30,7 @@ export function parsePdu(value: unknown, rules: RoomVersionRules): ParsedPdu {
   const { unsigned, ...wire } = value as CanonicalObject;
   let json: string;
   try {
-    json = rules.strictCanonicalJson ? canonicalJson(wire) : laxCanonicalJson(wire);
+    json = wireText(wire, rules);
   } catch (error) {
     if (!(error instanceof NotCanonicalError)) throw error;
     return { ok: false, errcode: "M_BAD_JSON", reason: "not canonical JSON" };
@@ -44,13 +40,8 @@ export function parsePdu(value: unknown, rules: RoomVersionRules): ParsedPdu {
   }
 
   const event = pduOf(eventIdOf(wire, rules), wire, rules);
-  const hasUnsigned = typeof unsigned === "object" && unsigned !== null && !Array.isArray(unsigned);
-  return {
-    ok: true,
-    event: hasUnsigned ? { ...event, unsigned: unsigned as CanonicalObject } : event,
-    wire,
-    json,
-  };
+  const withUnsigned = { ...event, unsigned: unsigned as CanonicalObject };
+  return { ok: true, event: unsigned === undefined ? event : withUnsigned, wire, json };
 }
 
 /**

@@ -79,7 +79,8 @@ function integerOf(value: unknown): bigint | undefined {
   return BigInt(value.rawJSON);
 }
 
-function checkObjects({ content, hashes, signatures }: Fields): Fault | undefined {
+function checkObjects({ content, hashes, signatures, unsigned }: Fields): Fault | undefined {
+  if (unsigned !== undefined && !isObject(unsigned)) return bad("unsigned is not an object");
   if (!isObject(content)) return bad("content is not an object");
   if (!isObject(hashes) || typeof hashes["sha256"] !== "string") return bad("hashes has no sha256");
   if (!isObject(signatures)) return bad("signatures is not an object");
@@ -92,7 +93,10 @@ function checkObjects({ content, hashes, signatures }: Fields): Fault | undefine
 }
 
 function checkEventId({ event_id }: Fields, rules: RoomVersionRules): Fault | undefined {
-  if (rules.eventIdFormat !== "assigned") return undefined;
+  // Computed since version 3. One that came along would be hashed with the rest.
+  if (rules.eventIdFormat !== "assigned") {
+    return event_id === undefined ? undefined : bad("event_id does not belong in the event");
+  }
   if (!isEventId(event_id)) return bad("event_id is not an event ID");
   const colon = event_id.indexOf(":");
   return colon > 0 && colon < event_id.length - 1 ? undefined : bad("event_id has no domain");

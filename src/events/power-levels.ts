@@ -19,13 +19,13 @@ export type NamedLevel = keyof typeof NAMED_LEVELS;
 /** Who may do what in a room. */
 export type PowerLevels = {
   /** A user's power: infinite for creators, in room versions that privilege them. */
-  powerOf(user: string): number;
+  readonly powerOf: (user: string) => number;
   /** The power that an event of the type requires of its sender. */
-  levelFor(type: string, isState: boolean): number;
+  readonly levelFor: (type: string, isState: boolean) => number;
   /** A level by its name, with the specification's default. */
-  named(name: NamedLevel): number;
+  readonly named: (name: NamedLevel) => number;
   /** The power that it takes to notify everybody, as with `room` for `@room`. */
-  notificationLevel(key: string): number;
+  readonly notificationLevel: (key: string) => number;
 };
 
 const NOTIFICATION_DEFAULT = 50;
