@@ -10,7 +10,7 @@ import {
   text,
   uniqueIndex,
 } from "drizzle-orm/pg-core";
-import type { BlobKey } from "#src/homeserver/blobs.ts";
+import type { BlobKey } from "#src/homeserver/blob-store.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
 
 const bytea = customType<{ data: Uint8Array }>({ dataType: () => "bytea" });
@@ -46,7 +46,9 @@ export const media = pgTable(
   (table) => [
     uniqueIndex("media_by_uri").on(table.mediaId, table.origin),
     index("media_of_uploader").on(table.uploaderKey),
-    index("media_expiring").on(table.expiresAtMs).where(sql`expires_at_ms is not null`),
+    index("media_expiring")
+      .on(table.expiresAtMs)
+      .where(sql`expires_at_ms is not null`),
     uniqueIndex("media_by_blob").on(table.blobKey),
   ],
 );

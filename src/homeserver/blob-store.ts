@@ -1,0 +1,58 @@
+import { randomBytes } from "node:crypto";
+import type { UnixMs } from "./position.ts";
+
+/** Names a blob: 32 hexadecimal digits, by chance, so that nothing can be learnt or guessed from it. */
+export type BlobKey = string & { readonly grammar: unique symbol };
+
+/** A blob that is being written. Nobody can read it until it is committed. */
+export type BlobWriter = {
+  readonly key: BlobKey;
+  /** Appends. To be awaited before the next call. */
+  write(chunks: readonly Uint8Array[]): Promise<void>;
+  /** Returns when the blob is durable: a power cut can no longer undo it. */
+  commit(): Promise<void>;
+  /** Throws away what has been written. Does nothing after `commit`. */
+  discard(): Promise<void>;
+};
+
+/** A blob that is open. Whoever opens it reads it once, by either way, or closes it. */
+export type BlobReader = {
+  readonly sizeBytes: number;
+  /** The bytes from one offset up to but not including another. Closes the blob when it ends or is cancelled. */
+  stream(start: number, end: number): ReadableStream<Uint8Array>;
+  /** The same at once, for blobs that are small. Closes the blob. */
+  bytes(start: number, end: number): Promise<Uint8Array<ArrayBuffer>>;
+  close(): Promise<void>;
+};
+
+/**
+ * Where files are kept: bytes under keys, apart from what is known of them, which is in the database.
+ *
+ * A blob is durable before a row names it, and its row is gone before it is removed. So what a row
+ * names exists, and what no row names, some time after it was made, is garbage.
+ */
+export type BlobStore = {
+  create(): Promise<BlobWriter>;
+  /** Undefined if there is no such blob. */
+  open(key: BlobKey): Promise<BlobReader | undefined>;
+  /** Gives the path of a file of this machine with the blob in it, for libraries that want one. */
+  withFile<T>(key: BlobKey, use: (path: string) => Promise<T>): Promise<T>;
+  /** Removes blobs, those that are gone already included. */
+  remove(keys: readonly BlobKey[]): Promise<void>;
+  /** The store is listed part by part, from 0 up to but not including this. */
+  readonly parts: number;
+  /** The blobs of one part that were made before a time. */
+  list(part: number, before: UnixMs): Promise<BlobKey[]>;
+  /** Removes what writers that died before a time have left. Returns how many there were. */
+  removeAbandoned(before: UnixMs): Promise<number>;
+};
+
+/** A key that no blob has. */
+export function newBlobKey(): BlobKey {
+  return randomBytes(16).toString("hex") as BlobKey;
+}
+
+/** Whether a name is a blob's key. */
+export function isBlobKey(name: string): name is BlobKey {
+  return /^[0-9a-f]{32}$/.test(name);
+}
