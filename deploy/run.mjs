@@ -33,31 +33,35 @@ try {
   process.exit(1);
 }
 
-function handOver(node, { program: [file, ...before], endsWithParent = false }, args) {
-  const watch = endsWithParent
-    ? ["--import", new URL("end-with-parent.mjs", import.meta.url).href]
-    : [];
-  const child = spawn(
-    node,
-    ["--disable-warning=ExperimentalWarning", ...watch, file, ...before, ...args],
-    {
-      // Relative paths in arguments and configuration are the caller's; npm has us in the root.
-      cwd: endsWithParent ? process.cwd() : root,
-      stdio: "inherit",
-      env: {
-        ...process.env,
-        NODE_COMPILE_CACHE:
-          process.env["NODE_COMPILE_CACHE"] ?? join(root, "node_modules", ".cache", "compiled"),
-      },
-    },
-  );
-  // The child ends when it has put its things away, and we after it.
+function handOver(node, { program, endsWithParent = false }, args) {
+  const underNpm = process.env["npm_lifecycle_event"] !== undefined;
+  const canBecome = process.execve !== undefined;
+  // If we stay between, the server must notice when we are killed; if not, only npm is above it.
+  const watch = endsWithParent && (underNpm || !canBecome);
+  const command = [
+    "--disable-warning=ExperimentalWarning",
+    ...(watch ? ["--import", new URL("end-with-parent.mjs", import.meta.url).href] : []),
+    ...program,
+    ...args,
+  ];
+  const compiled = join(root, "node_modules", ".cache", "compiled");
+  const env = { ...process.env, NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] ?? compiled };
+  // Relative paths in arguments and configuration are the caller's.
+  if (!endsWithParent) process.chdir(root);
+  if (canBecome) {
+    process.removeAllListeners("warning");
+    process.execve(node, [node, ...command], env);
+  }
+  stayBetween(spawn(node, command, { stdio: "inherit", env }), endsWithParent && underNpm);
+}
+
+/** Older versions of Node cannot become another program: signals go down, and the exit status comes up. */
+function stayBetween(child, endsWithNpm) {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
     process.on(signal, () => child.kill(signal));
   }
-  if (endsWithParent) endWithParent(child);
   child.on("error", (error) => {
-    process.stderr.write(`${node}: ${error.message}\n`);
+    process.stderr.write(`${child.spawnfile}: ${error.message}\n`);
     process.exit(1);
   });
   child.on("exit", (status, signal) => {
@@ -65,11 +69,7 @@ function handOver(node, { program: [file, ...before], endsWithParent = false }, 
     process.removeAllListeners(signal);
     process.kill(process.pid, signal);
   });
-}
-
-/** An npm that is killed cannot tell us so. Started by a shell instead, we may outlive it. */
-function endWithParent(child) {
-  if (process.env["npm_lifecycle_event"] === undefined) return;
+  if (!endsWithNpm) return;
   const parent = process.ppid;
   const watch = setInterval(() => {
     if (process.ppid === parent) return;

@@ -26,12 +26,17 @@ process.on("unhandledRejection", fail);
 
 const server = await startServer(config, log, fail).catch(fail);
 
-let stopping = false;
+/** When we were told to stop, in milliseconds since the process began. */
+let stoppingSince: number | undefined;
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.on(signal, () => {
-    // A second signal means: at once.
-    if (stopping) process.exit(1);
-    stopping = true;
+    // A second signal means: at once. But one request to stop may reach us twice, from the terminal and
+    // from npm.
+    if (stoppingSince !== undefined) {
+      if (performance.now() - stoppingSince > 1_000) process.exit(1);
+      return;
+    }
+    stoppingSince = performance.now();
     log.info({ signal }, "stopping");
     server.stop().then(() => process.exit(0), fail);
   });
