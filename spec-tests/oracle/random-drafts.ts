@@ -134,8 +134,7 @@ function joinRulesDraft({ dice }: DraftSetting): Draft {
     [2, dice.pick<unknown>(["private", "weird", 5, null])],
   ]);
   const content: Content = { join_rule };
-  if (dice.chance(30))
-    content["allow"] = [{ type: "m.room_membership", room_id: "!other:hs1.test" }];
+  if (dice.chance(30)) content["allow"] = [{ type: "m.room_membership", room_id: "!o:hs1.test" }];
   return { type: "m.room.join_rules", sender: dice.pick(USERS), state_key: "", content };
 }
 
@@ -177,10 +176,8 @@ export function createContent(
   const content: Content = { room_version: rules.version };
   if (rules.creatorInCreateContent || dice.chance(odd)) content["creator"] = creator;
   if (rules.creatorInCreateContent && dice.chance(odd)) delete content["creator"];
-  if (dice.chance(odd))
-    content["room_version"] = dice.pick<unknown>(["1", "12", "nosuch", 10, null]);
-  if (dice.chance(10))
-    content["m.federate"] = dice.pick<unknown>([false, false, true, ...(odd ? ["false", 0] : [])]);
+  if (dice.chance(odd)) content["room_version"] = dice.pick<unknown>(["1", "12", "no", 10, null]);
+  if (dice.chance(10)) content["m.federate"] = dice.chance(35);
   if (dice.chance(rules.privilegedCreators ? 40 : 5)) {
     content["additional_creators"] = dice.chance(odd)
       ? dice.pick<unknown>(["@x:hs1.test", [5], ["nobody"], [null], {}])

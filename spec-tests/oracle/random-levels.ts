@@ -102,7 +102,7 @@ function changeOnce(dice: Dice, content: Content, rules: RoomVersionRules): void
   const levels = isObject(held) ? { ...held } : {};
   const key =
     where === "users"
-      ? dice.pick(dice.chance(3) ? ODD_USERS : USERS)
+      ? dice.pick(dice.chance(5) ? ODD_USERS : USERS)
       : dice.pick(where === "events" ? TYPES : ["room", "here"]);
   if (dice.chance(25)) delete levels[key];
   else levels[key] = randomLevel(dice, rules);
