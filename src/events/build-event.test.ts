@@ -1,7 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { unpaddedBase64 } from "#src/kit/base64.ts";
-import type { CanonicalObject } from "#src/kit/canonical-json.ts";
 import type { EventId, ServerName } from "#src/kit/identifiers.ts";
 import { parseVerifyKey, signingKeyFromSeed } from "#src/kit/signed-json.ts";
 import { buildEvent, type EventDraft, type EventSetting } from "./build-event.ts";

@@ -8,9 +8,9 @@ import {
   withSignature,
 } from "#src/kit/signed-json.ts";
 import { signedTextOf } from "./event-hash.ts";
+import { isUserId } from "./event-identifiers.ts";
 import type { Pdu, WireEvent } from "./pdu.ts";
 import type { RoomVersionRules } from "./room-versions.ts";
-import { isUserId } from "./user-id.ts";
 
 /** A server that must have signed an event, and what makes it so. */
 export type RequiredSignature = {

@@ -2,11 +2,11 @@ import { type CanonicalObject, NotCanonicalError } from "#src/kit/canonical-json
 import type { EventId, RoomId, ServerName, UserId } from "#src/kit/identifiers.ts";
 import { isRawLiteral } from "#src/kit/raw-literal.ts";
 import { eventIdOf, roomIdOfCreate } from "./event-hash.ts";
+import { fits, isEventId } from "./event-identifiers.ts";
 import { checkFormat, type Fault } from "./pdu-format.ts";
 import type { Pdu, WireEvent } from "./pdu.ts";
 import type { RoomVersionRules } from "./room-versions.ts";
 import { MAX_EVENT_BYTES } from "./size-limits.ts";
-import { fits } from "./user-id.ts";
 import { wireText } from "./wire-text.ts";
 
 /** An event that has its room version's format, or why what was sent is none. */
@@ -85,7 +85,7 @@ function eventIdsOf(references: unknown, rules: RoomVersionRules): readonly Even
 function redactsOf(wire: WireEvent, rules: RoomVersionRules): EventId | undefined {
   if (wire["type"] !== "m.room.redaction") return undefined;
   const { redacts } = rules.redactsInContent ? (wire["content"] as CanonicalObject) : wire;
-  return typeof redacts === "string" && redacts.startsWith("$") ? (redacts as EventId) : undefined;
+  return isEventId(redacts) ? redacts : undefined;
 }
 
 /** Versions 1 to 5 have integers that JavaScript has not: the nearest that can be counted with. */

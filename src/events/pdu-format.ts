@@ -1,4 +1,5 @@
 import { isRawLiteral } from "#src/kit/raw-literal.ts";
+import { fits, isEventId, isUserId } from "./event-identifiers.ts";
 import type { RoomVersionRules } from "./room-versions.ts";
 import {
   MAX_AUTH_EVENTS,
@@ -6,7 +7,6 @@ import {
   MAX_FIELD_BYTES,
   MAX_PREV_EVENTS,
 } from "./size-limits.ts";
-import { fits, isUserId } from "./user-id.ts";
 
 /** Why something is no event of its room version. `reason` quotes nothing of it. */
 export type Fault = {
@@ -124,15 +124,6 @@ function checkReferences(
 
 function idOfPair(pair: unknown): unknown {
   return Array.isArray(pair) && pair.length === 2 && isObject(pair[1]) ? pair[0] : undefined;
-}
-
-function isEventId(value: unknown): value is `$${string}` {
-  return (
-    typeof value === "string" &&
-    value.startsWith("$") &&
-    value.length > 1 &&
-    fits(value, MAX_FIELD_BYTES)
-  );
 }
 
 /** No value takes less than two bytes, with the comma or bracket beside it. */

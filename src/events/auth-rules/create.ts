@@ -1,8 +1,8 @@
 import { serverNameOf } from "#src/kit/identifiers.ts";
 import { roomIdOfCreate } from "../event-hash.ts";
+import { isUserId } from "../event-identifiers.ts";
 import type { Pdu } from "../pdu.ts";
 import { ROOM_VERSIONS, type RoomVersionRules } from "../room-versions.ts";
-import { isUserId } from "../user-id.ts";
 import { allow, reject, type Verdict } from "./verdict.ts";
 
 /**

@@ -1,6 +1,6 @@
+import { isUserId } from "../event-identifiers.ts";
 import type { Pdu } from "../pdu.ts";
 import type { RoomVersionRules } from "../room-versions.ts";
-import { isUserId } from "../user-id.ts";
 import type { AuthState } from "./auth-state.ts";
 import { checkMemberInvite } from "./member-invite.ts";
 import { checkMemberJoin } from "./member-join.ts";

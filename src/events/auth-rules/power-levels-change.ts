@@ -1,8 +1,8 @@
 import type { CanonicalObject } from "#src/kit/canonical-json.ts";
+import { isUserId } from "../event-identifiers.ts";
 import type { Pdu } from "../pdu.ts";
 import { creatorsOf, levelAt, NAMED_LEVELS, parseLevel } from "../power-levels.ts";
 import type { RoomVersionRules } from "../room-versions.ts";
-import { isUserId } from "../user-id.ts";
 import type { AuthState } from "./auth-state.ts";
 import { allow, reject, type Verdict } from "./verdict.ts";
 
