@@ -1,0 +1,145 @@
+import type { UserId } from "#src/kit/identifiers.ts";
+import { MatrixError } from "#src/kit/matrix-error.ts";
+import type { Action, Condition, PushRule, RuleKind } from "./push-rule.ts";
+import { type AddedRule, rulesetOf, type UserPushRules } from "./user-push-rules.ts";
+
+/** The most rules that a user may add. */
+const MOST_RULES = 2_000;
+
+/** Which rule is meant. */
+export type RuleName = { readonly kind: RuleKind; readonly ruleId: string };
+
+/** What a client says of a rule that it adds or replaces. */
+export type RuleDraft = {
+  readonly actions: readonly Action[];
+  readonly conditions?: readonly Condition[] | undefined;
+  readonly pattern?: string | undefined;
+};
+
+/** Where a rule is to stand among the user's own of its kind. */
+export type Place = { readonly before?: string | undefined; readonly after?: string | undefined };
+
+/** @throws MatrixError M_NOT_FOUND */
+export function findRule(
+  userId: UserId,
+  rules: UserPushRules,
+  { kind, ruleId }: RuleName,
+): PushRule {
+  const found = rulesetOf(userId, rules)[kind].find((it) => it.rule_id === ruleId);
+  if (!found) throw new MatrixError("M_NOT_FOUND", "The push rule was not found");
+  return found;
+}
+
+/**
+ * Adds a rule, or replaces the user's rule of the same kind and ID. A new one is enabled, and the most
+ * important of its kind if nothing is said of its place; a replaced one stays as and where it is.
+ *
+ * @throws MatrixError M_INVALID_PARAM for an ID that users may not choose; M_MISSING_PARAM for a
+ *   `content` rule without a pattern; M_UNKNOWN if the rule beside which it is to stand is not there.
+ * @spec client-server-api#put_matrixclientv3pushrulesglobalkindruleid
+ */
+export function putRule(
+  rules: UserPushRules,
+  { kind, ruleId }: RuleName,
+  draft: RuleDraft,
+  place: Place = {},
+): UserPushRules {
+  if (ruleId === "" || /^\.|[/\\]/.test(ruleId)) {
+    throw new MatrixError(
+      "M_INVALID_PARAM",
+      "Rule IDs must not begin with a dot or contain slashes",
+    );
+  }
+  const own = rules.added[kind] ?? [];
+  const at = own.findIndex((it) => it.rule_id === ruleId);
+  const rule = ruleOf(kind, ruleId, draft, own[at]?.enabled ?? true);
+  const others = own.filter((it) => it.rule_id !== ruleId);
+  if (others.length >= MOST_RULES) {
+    throw new MatrixError("M_TOO_LARGE", `You have more than ${MOST_RULES} push rules`);
+  }
+  const index = indexFor(others, place) ?? Math.max(at, 0);
+  return withAdded(rules, kind, others.toSpliced(index, 0, rule));
+}
+
+function ruleOf(kind: RuleKind, rule_id: string, draft: RuleDraft, enabled: boolean): AddedRule {
+  const common = { rule_id, enabled, actions: withoutHistorical(draft.actions) };
+  if (kind === "override" || kind === "underride") {
+    return { ...common, conditions: draft.conditions ?? [] };
+  }
+  if (kind !== "content") return common;
+  if (draft.pattern === undefined) {
+    throw new MatrixError("M_MISSING_PARAM", "A content rule needs a pattern");
+  }
+  return { ...common, pattern: draft.pattern };
+}
+
+/** Undefined if nothing is said of the place. */
+function indexFor(others: readonly AddedRule[], { before, after }: Place): number | undefined {
+  const neighbour = before ?? after;
+  if (neighbour === undefined) return undefined;
+  const at = others.findIndex((it) => it.rule_id === neighbour);
+  if (at < 0) {
+    throw new MatrixError("M_UNKNOWN", "The rule given as before or after was not found", {
+      status: 400,
+    });
+  }
+  return before === undefined ? at + 1 : at;
+}
+
+/** @spec client-server-api#historical-actions */
+function withoutHistorical(actions: readonly Action[]): readonly Action[] {
+  return actions.filter((it) => it !== "dont_notify" && it !== "coalesce");
+}
+
+/**
+ * @throws MatrixError M_NOT_FOUND; M_INVALID_PARAM for a default rule, which can only be disabled.
+ * @spec client-server-api#delete_matrixclientv3pushrulesglobalkindruleid
+ */
+export function deleteRule(rules: UserPushRules, { kind, ruleId }: RuleName): UserPushRules {
+  if (ruleId.startsWith(".")) {
+    throw new MatrixError("M_INVALID_PARAM", "Default rules cannot be deleted");
+  }
+  const own = rules.added[kind] ?? [];
+  const others = own.filter((it) => it.rule_id !== ruleId);
+  if (others.length === own.length) {
+    throw new MatrixError("M_NOT_FOUND", "The push rule was not found");
+  }
+  return withAdded(rules, kind, others);
+}
+
+/**
+ * Changes a rule, one of the user's own or a default one.
+ *
+ * @throws MatrixError M_NOT_FOUND
+ */
+export function changeRule(
+  userId: UserId,
+  rules: UserPushRules,
+  name: RuleName,
+  change: { readonly enabled?: boolean; readonly actions?: readonly Action[] },
+): UserPushRules {
+  const rule = findRule(userId, rules, name);
+  const its = {
+    ...change,
+    ...(change.actions && { actions: withoutHistorical(change.actions) }),
+  };
+  if (!rule.default) {
+    const own = rules.added[name.kind] ?? [];
+    return withAdded(
+      rules,
+      name.kind,
+      own.map((it) => (it.rule_id === name.ruleId ? { ...it, ...its } : it)),
+    );
+  }
+  const known = rules.changed.find((it) => it.rule_id === name.ruleId);
+  const others = rules.changed.filter((it) => it.rule_id !== name.ruleId);
+  return { ...rules, changed: [...others, { ...known, rule_id: name.ruleId, ...its }] };
+}
+
+function withAdded(
+  rules: UserPushRules,
+  kind: RuleKind,
+  added: readonly AddedRule[],
+): UserPushRules {
+  return { ...rules, added: { ...rules.added, [kind]: added } };
+}

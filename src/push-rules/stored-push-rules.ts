@@ -1,0 +1,37 @@
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { UserId } from "#src/kit/identifiers.ts";
+import { cachedByUser } from "#src/streams/cached-by-user.ts";
+import { write } from "#src/streams/write.ts";
+import type { Ruleset } from "./push-rule.ts";
+import { PUSH_RULES, pushRulesStream } from "./push-rules-stream.ts";
+import { rulesOfUsers } from "./queries-push-rules.ts";
+import { rulesetOf, UNCHANGED, type UserPushRules } from "./user-push-rules.ts";
+
+/** Whose rules. */
+export type Owner = { readonly userId: UserId; readonly userKey: number };
+
+/** What a user has made of the default push rules; `UNCHANGED` itself if nothing. */
+export const userPushRulesOf: (hs: Homeserver, userKey: number) => Promise<UserPushRules> =
+  cachedByUser({
+    most: 50_000,
+    forgottenBy: (change) => change.stream === PUSH_RULES,
+    load: async (hs, userKey) => (await rulesOfUsers(hs.sql, [userKey])).get(userKey) ?? UNCHANGED,
+  });
+
+/** All push rules that hold for a user. */
+export async function pushRulesOf(hs: Homeserver, { userId, userKey }: Owner): Promise<Ruleset> {
+  return rulesetOf(userId, await userPushRulesOf(hs, userKey));
+}
+
+/**
+ * Changes a user's push rules. Changes of one user are made one after the other, in whatever process.
+ *
+ * @throws whatever `change` throws, and M_TOO_LARGE.
+ */
+export async function changePushRules(
+  hs: Homeserver,
+  userKey: number,
+  change: (rules: UserPushRules) => UserPushRules,
+): Promise<void> {
+  await write(hs, pushRulesStream, { userKey, change });
+}
