@@ -27,6 +27,19 @@ export async function standingOf(
   return row;
 }
 
+/** What a user is in each of some rooms, by room key. */
+export async function standingsOf(
+  hs: Homeserver,
+  userKey: number,
+  roomKeys: readonly number[],
+): Promise<Map<number, Standing>> {
+  const rows = await hs.sql<(Standing & { roomKey: number })[]>`
+    select room_key as "roomKey", membership, event_key as "eventKey", position, forgotten
+    from memberships
+    where user_key = ${userKey} and room_key = any(${[...new Set(roomKeys)]}::bigint[])`;
+  return new Map(rows.map(({ roomKey, ...it }) => [roomKey, it]));
+}
+
 /** What a user is in a room; undefined if the room's state has never spoken of them. */
 export async function membershipOf(
   hs: Homeserver,

@@ -107,6 +107,11 @@ export class RoomInMaking {
     return this.#append({ ...built, sender });
   }
 
+  /** Adds events that were built on this same room before: those of a new room, on which nobody else can build. */
+  adopt(events: readonly NewEvent[]): void {
+    for (const event of events) this.#append(event);
+  }
+
   /** Takes back what was added after a number of events: a write that was refused leaves nothing. */
   takeBackTo(count: number): void {
     for (const event of this.added.splice(count).reverse()) {

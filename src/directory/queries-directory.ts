@@ -1,0 +1,51 @@
+import type { Tx } from "#src/homeserver/database.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { RoomAlias, RoomId } from "#src/kit/identifiers.ts";
+import { MatrixError } from "#src/kit/matrix-error.ts";
+
+/** @throws MatrixError M_ROOM_IN_USE if the alias is somebody's. */
+export async function requireFreeAlias(hs: Homeserver, alias: RoomAlias): Promise<void> {
+  if ((await roomOfAlias(hs, alias)) !== undefined) {
+    throw new MatrixError("M_ROOM_IN_USE", "The alias is taken");
+  }
+}
+
+/** The room that an alias of this server stands for. */
+export async function roomOfAlias(
+  hs: Homeserver,
+  alias: RoomAlias,
+): Promise<{ roomKey: number; roomId: RoomId; creatorKey: number } | undefined> {
+  const [row] = await hs.sql<{ roomKey: number; roomId: RoomId; creatorKey: number }[]>`
+    select room_key as "roomKey", room_id as "roomId", creator_key as "creatorKey"
+    from room_aliases join rooms using (room_key) where alias = ${alias}`;
+  return row;
+}
+
+/**
+ * Gives an alias to a room.
+ *
+ * @throws MatrixError M_ROOM_IN_USE if it is taken.
+ */
+export async function claimAlias(
+  tx: Tx,
+  { alias, roomKey, userKey }: { alias: RoomAlias; roomKey: number; userKey: number },
+): Promise<void> {
+  const claimed = await tx`
+    insert into room_aliases (alias, room_key, creator_key)
+    values (${alias}, ${roomKey}, ${userKey}) on conflict do nothing returning alias`;
+  if (claimed.length === 0) throw new MatrixError("M_ROOM_IN_USE", "The alias is taken");
+}
+
+/** Lists a room in the directory. */
+export async function publishRoom(tx: Tx, roomKey: number, userKey: number): Promise<void> {
+  await tx`
+    insert into published_rooms (room_key, publisher_key) values (${roomKey}, ${userKey})
+    on conflict do nothing`;
+}
+
+/** The aliases of this server that stand for a room. */
+export async function aliasesOfRoom(hs: Homeserver, roomKey: number): Promise<RoomAlias[]> {
+  const rows = await hs.sql<{ alias: RoomAlias }[]>`
+    select alias from room_aliases where room_key = ${roomKey} order by alias`;
+  return rows.map((it) => it.alias);
+}

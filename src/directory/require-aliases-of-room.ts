@@ -1,0 +1,38 @@
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { CanonicalObject } from "#src/kit/canonical-json.ts";
+import { parseRoomAlias, serverNameOf } from "#src/kit/identifiers.ts";
+import { MatrixError } from "#src/kit/matrix-error.ts";
+import { stateEvent } from "#src/rooms/current-state.ts";
+import type { Room } from "#src/rooms/find-room.ts";
+import { roomOfAlias } from "./queries-directory.ts";
+
+/**
+ * Checks the aliases that a canonical alias event newly names: they must stand for the room.
+ *
+ * @throws MatrixError M_INVALID_PARAM of what is no alias; M_BAD_ALIAS of one that leads elsewhere.
+ * @spec client-server-api#mroomcanonical_alias
+ */
+export async function requireAliasesOfRoom(
+  hs: Homeserver,
+  { roomKey }: Room,
+  content: CanonicalObject,
+): Promise<void> {
+  const current = await stateEvent(hs, roomKey, "m.room.canonical_alias", "");
+  const known = new Set(namedIn(current?.content ?? {}));
+  for (const name of namedIn(content)) {
+    if (known.has(name)) continue;
+    if (typeof name !== "string") throw new MatrixError("M_INVALID_PARAM", "Not a room alias");
+    const alias = parseRoomAlias(name);
+    const ours = serverNameOf(alias) === hs.name;
+    if (!ours || (await roomOfAlias(hs, alias))?.roomKey !== roomKey) {
+      throw new MatrixError("M_BAD_ALIAS", "The alias does not stand for this room");
+    }
+  }
+}
+
+function namedIn({ alias, alt_aliases }: CanonicalObject): unknown[] {
+  const named: unknown[] = Array.isArray(alt_aliases) ? [...alt_aliases] : [];
+  // An empty alias takes the canonical one away.
+  if (alias !== undefined && alias !== null && alias !== "") named.unshift(alias);
+  return named;
+}

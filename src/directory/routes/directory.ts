@@ -1,0 +1,65 @@
+import { z } from "zod";
+import { openEndpoint, type Endpoint, userEndpoint } from "#src/http/endpoint.ts";
+import { parseRoomAlias, parseRoomId, serverNameOf } from "#src/kit/identifiers.ts";
+import { MatrixError } from "#src/kit/matrix-error.ts";
+import { requireJoined } from "#src/rooms/memberships.ts";
+import { deleteAlias } from "../delete-alias.ts";
+import { aliasesOfRoom, claimAlias, roomOfAlias } from "../queries-directory.ts";
+
+const NewAlias = z.object({ room_id: z.string() });
+
+/** The specification's `directory.yaml`. */
+export const directoryEndpoints: readonly Endpoint[] = [
+  openEndpoint({
+    operation: "getRoomIdByAlias",
+    method: "GET",
+    path: "/_matrix/client/v3/directory/room/:roomAlias",
+    auth: "none",
+    async handle(hs, { params }) {
+      const found = await roomOfAlias(hs, parseRoomAlias(params["roomAlias"] ?? ""));
+      if (!found) throw new MatrixError("M_NOT_FOUND", "No room has this alias");
+      return { room_id: found.roomId, servers: [hs.name] };
+    },
+  }),
+  userEndpoint<z.infer<typeof NewAlias>>({
+    operation: "setRoomAlias",
+    method: "PUT",
+    path: "/_matrix/client/v3/directory/room/:roomAlias",
+    body: NewAlias,
+    async handle(hs, { requester, params, body }) {
+      const alias = parseRoomAlias(params["roomAlias"] ?? "");
+      if (serverNameOf(alias) !== hs.name) {
+        throw new MatrixError("M_INVALID_PARAM", "The alias is of another server");
+      }
+      const { roomKey } = await requireJoined(hs, requester, parseRoomId(body.room_id));
+      const { userKey } = requester;
+      await hs.sql.begin(async (tx) => {
+        try {
+          await claimAlias(tx, { alias, roomKey, userKey });
+        } catch (error) {
+          if (!(error instanceof MatrixError)) throw error;
+          throw new MatrixError("M_UNKNOWN", error.message, { status: 409, cause: error });
+        }
+      });
+      return {};
+    },
+  }),
+  userEndpoint({
+    operation: "deleteRoomAlias",
+    method: "DELETE",
+    path: "/_matrix/client/v3/directory/room/:roomAlias",
+    async handle(hs, { requester, params }) {
+      await deleteAlias(hs, requester, parseRoomAlias(params["roomAlias"] ?? ""));
+      return {};
+    },
+  }),
+  userEndpoint({
+    operation: "getLocalAliases",
+    method: "GET",
+    path: "/_matrix/client/v3/rooms/:roomId/aliases",
+    async handle(hs, { requester, params }) {
+      const room = await requireJoined(hs, requester, parseRoomId(params["roomId"] ?? ""));
+      return { aliases: await aliasesOfRoom(hs, room.roomKey) };
+    },
+  }),
+];

@@ -1,0 +1,32 @@
+import { z } from "zod";
+import { JsonObject } from "#src/kit/json-object.ts";
+
+const Presets = z.enum(["private_chat", "public_chat", "trusted_private_chat"]);
+export type Preset = z.infer<typeof Presets>;
+
+/** The most users that may be invited when a room is created. */
+const MOST_INVITES = 500;
+
+/** The most state events that a creator may give a room to begin with. */
+const MOST_STATE = 200;
+
+/** The body of `POST /createRoom`. @spec client-server-api#post_matrixclientv3createroom */
+export const CreateRoomRequest = z.object({
+  visibility: z.enum(["public", "private"]).optional(),
+  room_alias_name: z.string().optional(),
+  name: z.string().optional(),
+  topic: z.string().optional(),
+  invite: z.array(z.string()).max(MOST_INVITES).optional(),
+  invite_3pid: z.array(JsonObject).optional(),
+  room_version: z.string().optional(),
+  creation_content: JsonObject.optional(),
+  initial_state: z
+    .array(z.object({ type: z.string(), state_key: z.string().optional(), content: JsonObject }))
+    .max(MOST_STATE)
+    .optional(),
+  preset: Presets.optional(),
+  is_direct: z.boolean().optional(),
+  power_level_content_override: JsonObject.optional(),
+});
+
+export type CreateRoomRequest = z.infer<typeof CreateRoomRequest>;

@@ -1,0 +1,116 @@
+import { randomBytes } from "node:crypto";
+import { type EventDraft } from "#src/events/build-event.ts";
+import { ROOM_VERSIONS } from "#src/events/room-versions.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { parseRoomAlias, parseUserId, type RoomId, type UserId } from "#src/kit/identifiers.ts";
+import { MatrixError } from "#src/kit/matrix-error.ts";
+import type { Requester } from "#src/kit/requester.ts";
+import { claimAlias, publishRoom, requireFreeAlias } from "#src/directory/queries-directory.ts";
+import { RoomInMaking, type Sender } from "#src/rooms/room-in-making.ts";
+import { writeToRoom } from "#src/rooms/send-event.ts";
+import { createContent, initialDrafts, type RoomPlan } from "./create-room-drafts.ts";
+import type { CreateRoomRequest } from "./create-room-request.ts";
+import { memberDraft } from "./member-draft.ts";
+
+/**
+ * Creates a room with all that it begins with: its events, its alias, its place in the directory and
+ * the invitations are stored together, or nothing is.
+ *
+ * @returns the room's ID.
+ * @throws MatrixError M_UNSUPPORTED_ROOM_VERSION; M_ROOM_IN_USE of an alias that is taken;
+ *   M_INVALID_ROOM_STATE where the given state contradicts itself; M_INVALID_PARAM of bad user IDs.
+ * @spec client-server-api#post_matrixclientv3createroom
+ */
+export async function createRoom(
+  hs: Homeserver,
+  requester: Requester,
+  request: CreateRoomRequest,
+): Promise<RoomId> {
+  const plan = await planOf(hs, requester.userId, request);
+  const making = await makeRoom(hs, requester, plan);
+  const events = [...making.added];
+  const roomId = events[0]?.event.room_id;
+  if (roomId === undefined) throw new Error("a room was made without events");
+
+  const { alias } = plan;
+  await writeToRoom(hs, {
+    room: { newRoom: roomId, version: plan.rules.version },
+    needs: [],
+    sets: events.flatMap(({ event }) =>
+      event.state_key === undefined ? [] : [[event.type, event.state_key] as const],
+    ),
+    most: events.length,
+    // Nobody can build on a room that is new, so it is made before the lane is taken.
+    build: (room) => room.adopt(events),
+    async also(tx, roomKey) {
+      if (alias !== undefined) await claimAlias(tx, { alias, roomKey, userKey: requester.userKey });
+      if (request.visibility === "public") await publishRoom(tx, roomKey, requester.userKey);
+    },
+  });
+  return roomId;
+}
+
+async function planOf(
+  hs: Homeserver,
+  creator: UserId,
+  request: CreateRoomRequest,
+): Promise<RoomPlan> {
+  const version = request.room_version ?? hs.config.rooms.defaultVersion;
+  const rules = ROOM_VERSIONS.get(version);
+  if (!rules) {
+    throw new MatrixError("M_UNSUPPORTED_ROOM_VERSION", "This server has no such room version");
+  }
+  for (const it of request.invite ?? []) parseUserId(it);
+  if ((request.invite_3pid ?? []).length > 0) {
+    throw new MatrixError("M_THREEPID_DENIED", "This server invites nobody by e-mail or phone");
+  }
+  const { room_alias_name: localpart, visibility } = request;
+  const alias = localpart === undefined ? undefined : parseRoomAlias(`#${localpart}:${hs.name}`);
+  if (alias !== undefined) await requireFreeAlias(hs, alias);
+  const preset = request.preset ?? (visibility === "public" ? "public_chat" : "private_chat");
+  return { request, rules, creator, preset, alias };
+}
+
+/** Builds all events of the room, each on the one before. */
+async function makeRoom(
+  hs: Homeserver,
+  requester: Requester,
+  plan: RoomPlan,
+): Promise<RoomInMaking> {
+  const { rules, request } = plan;
+  const invited = [...new Set(request.invite ?? [])].map(parseUserId);
+  const join = await memberDraft(hs, requester.userId, "join");
+  const invitations: EventDraft[] = [];
+  for (const userId of invited.filter((it) => it !== requester.userId)) {
+    const further = request.is_direct === true ? { is_direct: true } : {};
+    invitations.push(await memberDraft(hs, userId, "invite", further));
+  }
+  const roomId = rules.roomIdIsCreateEventId ? undefined : newRoomId(hs);
+  const making = new RoomInMaking(hs, rules, undefined, roomId);
+  const sender: Sender = requester;
+  addAll(making, sender, [
+    { type: "m.room.create", state_key: "", content: createContent(plan) },
+    join,
+    ...initialDrafts(plan),
+    ...invitations,
+  ]);
+  return making;
+}
+
+function addAll(making: RoomInMaking, sender: Sender, drafts: readonly EventDraft[]): void {
+  for (const draft of drafts) {
+    try {
+      making.add(draft, sender);
+    } catch (error) {
+      if (!(error instanceof MatrixError) || error.errcode !== "M_FORBIDDEN") throw error;
+      // What the creator gave forbids what the creator asked for.
+      throw new MatrixError("M_INVALID_ROOM_STATE", `${draft.type}: ${error.message}`, {
+        cause: error,
+      });
+    }
+  }
+}
+
+function newRoomId(hs: Homeserver): RoomId {
+  return `!${randomBytes(14).toString("base64url")}:${hs.name}`;
+}

@@ -1,0 +1,16 @@
+import { type Endpoint, userEndpoint } from "#src/http/endpoint.ts";
+import { createRoom } from "../create-room.ts";
+import { CreateRoomRequest } from "../create-room-request.ts";
+
+/** The specification's `create_room.yaml`. */
+export const createRoomEndpoints: readonly Endpoint[] = [
+  userEndpoint<CreateRoomRequest>({
+    operation: "createRoom",
+    method: "POST",
+    path: "/_matrix/client/v3/createRoom",
+    body: CreateRoomRequest,
+    async handle(hs, { requester, body }) {
+      return { room_id: await createRoom(hs, requester, body) };
+    },
+  }),
+];

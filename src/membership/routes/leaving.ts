@@ -1,0 +1,63 @@
+import type { z } from "zod";
+import { type Endpoint, userEndpoint } from "#src/http/endpoint.ts";
+import { parseRoomId, parseUserId } from "#src/kit/identifiers.ts";
+import {
+  banUser,
+  forgetRoom,
+  inviteUser,
+  kickUser,
+  leaveRoom,
+  unbanUser,
+} from "../change-members.ts";
+import { WithReason, WithUser } from "../request-bodies.ts";
+
+type WithUser = z.infer<typeof WithUser>;
+
+/** What one member does to another: `inviting.yaml`, `kicking.yaml` and `banning.yaml`. */
+const toOthers = [
+  { operation: "inviteUser", verb: "invite", act: inviteUser, rate: "invite" },
+  { operation: "kick", verb: "kick", act: kickUser, rate: "default" },
+  { operation: "ban", verb: "ban", act: banUser, rate: "default" },
+  { operation: "unban", verb: "unban", act: unbanUser, rate: "default" },
+] as const;
+
+/** The specification's `leaving.yaml`, `inviting.yaml`, `kicking.yaml` and `banning.yaml`. */
+export const leavingEndpoints: readonly Endpoint[] = [
+  ...toOthers.map(({ operation, verb, act, rate }) =>
+    userEndpoint<WithUser>({
+      operation,
+      method: "POST",
+      path: `/_matrix/client/v3/rooms/:roomId/${verb}`,
+      body: WithUser,
+      rate,
+      async handle(hs, { requester, params, body }) {
+        const roomId = parseRoomId(params["roomId"] ?? "");
+        await act(hs, requester, { roomId, target: parseUserId(body.user_id), reason: body.reason });
+        return {};
+      },
+    }),
+  ),
+  userEndpoint<z.infer<typeof WithReason>>({
+    operation: "leaveRoom",
+    method: "POST",
+    path: "/_matrix/client/v3/rooms/:roomId/leave",
+    body: WithReason,
+    guests: true,
+    async handle(hs, { requester, params, body }) {
+      const roomId = parseRoomId(params["roomId"] ?? "");
+      await leaveRoom(hs, requester, { roomId, reason: body.reason });
+      return {};
+    },
+  }),
+  userEndpoint<z.infer<typeof WithReason>>({
+    operation: "forgetRoom",
+    method: "POST",
+    path: "/_matrix/client/v3/rooms/:roomId/forget",
+    body: WithReason,
+    guests: true,
+    async handle(hs, { requester, params }) {
+      await forgetRoom(hs, requester, parseRoomId(params["roomId"] ?? ""));
+      return {};
+    },
+  }),
+];

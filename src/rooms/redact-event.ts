@@ -1,0 +1,52 @@
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { CanonicalObject } from "#src/kit/canonical-json.ts";
+import type { EventId } from "#src/kit/identifiers.ts";
+import { MatrixError } from "#src/kit/matrix-error.ts";
+import type { Requester } from "#src/kit/requester.ts";
+import { findEvent } from "./find-event.ts";
+import type { Room } from "./find-room.ts";
+import type { Transaction } from "./room-write.ts";
+import { sendEvent } from "./send-event.ts";
+
+/** State without which a room would fall apart. */
+const KEPT = new Set(["m.room.create", "m.room.server_acl"]);
+
+/**
+ * Strips an event of what it says. Users may redact what they sent themselves; for what others sent
+ * it takes the room's `redact` level.
+ *
+ * @param content what the redaction says of itself, such as a `reason`.
+ * @throws MatrixError M_FORBIDDEN; M_NOT_FOUND of an event that is not in the room.
+ * @spec client-server-api#put_matrixclientv3roomsroomidredacteventidtxnid
+ */
+export async function redactEvent(
+  hs: Homeserver,
+  { requester, room, target, content, transaction }: {
+    readonly requester: Requester;
+    readonly room: Room;
+    readonly target: EventId;
+    readonly content: CanonicalObject;
+    readonly transaction: Transaction;
+  },
+): Promise<EventId> {
+  const event = await findEvent(hs, target);
+  if (!event || event.roomKey !== room.roomKey) {
+    throw new MatrixError("M_NOT_FOUND", "The room has no such event");
+  }
+  if (KEPT.has(event.type) && event.stateKey !== undefined) {
+    throw new MatrixError("M_FORBIDDEN", "Events of this type cannot be redacted");
+  }
+  return await sendEvent(hs, {
+    sender: requester,
+    room,
+    draft: { type: "m.room.redaction", content, redacts: target },
+    transaction,
+    check(making) {
+      if (event.senderKey === requester.userKey) return;
+      const create = making.lookup("m.room.create", "");
+      const levels = create && making.levels(create);
+      if (levels && levels.powerOf(requester.userId) >= levels.named("redact")) return;
+      throw new MatrixError("M_FORBIDDEN", "You may redact only what you sent yourself");
+    },
+  });
+}

@@ -1,0 +1,140 @@
+import { clientEvent } from "#src/events/client-event.ts";
+import { redact } from "#src/events/redact.ts";
+import type { RoomVersionRules } from "#src/events/room-versions.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { eventsOf } from "./find-event.ts";
+import { roomsByKeys } from "./find-room.ts";
+import { readersMemberships } from "./readers-memberships.ts";
+import type { Standing } from "./memberships.ts";
+import type { StoredEvent } from "./stored-event.ts";
+
+/** Whom events are rendered for. */
+export type Reader = { readonly userKey: number; readonly userId: string; readonly deviceKey: number };
+
+export type RenderOptions = {
+  /** Whether each event says which room it is of. `/sync` leaves that out. */
+  readonly roomId: boolean;
+  /** As clients want events, or as servers exchange them. */
+  readonly format?: "client" | "federation";
+  /** What the reader is in the rooms now, by room key, if the caller knows; saves looking it up. */
+  readonly standings?: ReadonlyMap<number, Standing>;
+};
+
+/** What is not in the events themselves and is said of them in `unsigned`. */
+type Surroundings = {
+  readonly reader: Reader;
+  readonly now: number;
+  readonly others: ReadonlyMap<number, StoredEvent>;
+  readonly rules: ReadonlyMap<number, RoomVersionRules>;
+  readonly memberships: ReadonlyMap<StoredEvent, string>;
+};
+
+/**
+ * The JSON texts of events as one reader gets them. What is the same for all readers is made once for
+ * an event and kept with it; the rest is spliced in.
+ *
+ * @spec client-server-api#room-event-format
+ */
+export async function renderEvents(
+  hs: Homeserver,
+  events: readonly StoredEvent[],
+  reader: Reader,
+  options: RenderOptions,
+): Promise<string[]> {
+  if (events.length === 0) return [];
+  const [others, rooms, memberships] = await Promise.all([
+    eventsOf(
+      hs,
+      events.flatMap(({ replaces, redactedBy }) => [replaces, redactedBy]).filter(isKey),
+    ),
+    roomsByKeys(
+      hs,
+      events.map((it) => it.roomKey),
+    ),
+    readersMemberships(hs, events, reader, options.standings),
+  ]);
+  const rules = new Map([...rooms].map(([key, room]) => [key, room.rules]));
+  const around = { reader, now: hs.now(), others, rules, memberships };
+  return events.map((it) => renderEvent(it, around, options));
+}
+
+function isKey(key: number | undefined): key is number {
+  return key !== undefined;
+}
+
+function renderEvent(event: StoredEvent, around: Surroundings, options: RenderOptions): string {
+  const open =
+    options.format === "federation"
+      ? federationOpening(event, around)
+      : clientOpening(event, around, options);
+  return `${open},"unsigned":${unsignedOf(event, around)}}`;
+}
+
+/** Texts of events without their closing brace, by whether they name their room; made anew for one that was redacted. */
+type Openings = { readonly redactedBy: number | undefined; withRoom?: string; withoutRoom?: string };
+const openings = new WeakMap<StoredEvent, Openings>();
+
+function clientOpening(
+  event: StoredEvent,
+  { rules }: Surroundings,
+  { roomId }: RenderOptions,
+): string {
+  let made = openings.get(event);
+  if (!made || made.redactedBy !== event.redactedBy) {
+    made = { redactedBy: event.redactedBy };
+    openings.set(event, made);
+  }
+  const which = roomId ? "withRoom" : "withoutRoom";
+  let text = made[which];
+  if (text === undefined) {
+    const full = clientEvent(event.eventId, wireShown(event, rulesOf(event, rules)));
+    const { room_id, ...without } = full;
+    text = JSON.stringify(roomId ? full : without).slice(0, -1);
+    made[which] = text;
+  }
+  return text;
+}
+
+/** What of an event may be seen: of a redacted one, what its redaction has left. */
+function wireShown(event: StoredEvent, rules: RoomVersionRules) {
+  return event.redactedBy === undefined ? event.wire : redact(event.wire, rules);
+}
+
+function rulesOf(event: StoredEvent, rules: ReadonlyMap<number, RoomVersionRules>) {
+  const found = rules.get(event.roomKey);
+  if (!found) throw new Error("an event is of a room that is not stored");
+  return found;
+}
+
+function federationOpening(event: StoredEvent, { rules }: Surroundings): string {
+  const text =
+    event.redactedBy === undefined
+      ? event.json
+      : JSON.stringify(wireShown(event, rulesOf(event, rules)));
+  // Versions 1 and 2 have the ID in the event; of the others it is the hash.
+  const { wire } = event;
+  const id = wire["event_id"] === undefined ? `,"event_id":${JSON.stringify(event.eventId)}` : "";
+  const room =
+    wire["room_id"] === undefined ? `,"room_id":${JSON.stringify(`!${event.eventId.slice(1)}`)}` : "";
+  return text.slice(0, -1) + id + room;
+}
+
+function unsignedOf(event: StoredEvent, around: Surroundings): string {
+  const { reader, now, others, memberships } = around;
+  const replaced = event.replaces === undefined ? undefined : others.get(event.replaces);
+  const redaction = event.redactedBy === undefined ? undefined : others.get(event.redactedBy);
+  const own = event.txnId !== undefined && event.deviceKey === reader.deviceKey;
+  const membership = memberships.get(event);
+  return JSON.stringify({
+    age: Math.max(0, now - event.originServerTs),
+    ...(membership !== undefined && { membership }),
+    ...(own && { transaction_id: event.txnId }),
+    ...(replaced && {
+      replaces_state: replaced.eventId,
+      prev_content: wireShown(replaced, rulesOf(replaced, around.rules))["content"],
+    }),
+    ...(redaction && {
+      redacted_because: clientEvent(redaction.eventId, redaction.wire),
+    }),
+  });
+}

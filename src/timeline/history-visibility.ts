@@ -1,0 +1,46 @@
+import type { StoredEvent } from "#src/rooms/stored-event.ts";
+import type { StateAround } from "./visible-events.ts";
+
+/** From what lets the most see to what lets the fewest. */
+const ORDER = ["world_readable", "shared", "invited", "joined"] as const;
+type Visibility = (typeof ORDER)[number];
+
+/** What an unset or unknown visibility counts as. */
+const DEFAULT: Visibility = "shared";
+
+function visibilityOf(value: string | undefined): Visibility {
+  return ORDER.find((it) => it === value) ?? DEFAULT;
+}
+
+/**
+ * Whether a user may see an event.
+ *
+ * @param joinedUntil the place in the room's order up to which the user has been joined last: infinite
+ *   for one who is, undefined for one who never was.
+ * @spec client-server-api#server-behaviour-5
+ */
+export function isVisible(
+  event: StoredEvent,
+  around: StateAround,
+  { userId, joinedUntil }: { readonly userId: string; readonly joinedUntil: number | undefined },
+): boolean {
+  // A change of the visibility itself, and of one's own membership, counts by either side of it.
+  const ownMember = event.type === "m.room.member" && event.stateKey === userId;
+  const memberships = ownMember
+    ? [around.membershipBefore, around.membershipAfter]
+    : [around.membershipBefore];
+  const visibilities = [visibilityOf(around.visibilityBefore)];
+  if (event.type === "m.room.history_visibility" && event.stateKey === "") {
+    visibilities.push(visibilityOf(around.visibilityAfter));
+  }
+
+  if (ownMember || visibilities.includes("world_readable") || memberships.includes("join")) {
+    return true;
+  }
+  const joinedLater = joinedUntil !== undefined && (event.anchor ?? 0) <= joinedUntil;
+  if (!joinedLater) return false;
+  return (
+    visibilities.includes("shared") ||
+    (visibilities.includes("invited") && memberships.includes("invite"))
+  );
+}

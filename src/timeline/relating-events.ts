@@ -1,0 +1,24 @@
+import type { Relating } from "#src/filters/matches-event-filter.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { EventId } from "#src/kit/identifiers.ts";
+
+/** Who relates to each of some events, and how. */
+export async function relatingEvents(
+  hs: Homeserver,
+  eventIds: readonly EventId[],
+): Promise<Map<EventId, Relating>> {
+  const rows = await hs.sql<{ relates_to: EventId; sender: string; rel_type: string }[]>`
+    select distinct relates_to, user_id as sender, rel_type
+    from relations join users on users.user_key = relations.sender_key
+    join events using (event_key)
+    where relates_to = any(${eventIds}::text[]) and redacted_by is null`;
+  return new Map(
+    [...Map.groupBy(rows, (it) => it.relates_to)].map(([eventId, its]) => [
+      eventId,
+      {
+        senders: new Set(its.map((it) => it.sender)),
+        relTypes: new Set(its.map((it) => it.rel_type)),
+      },
+    ]),
+  );
+}

@@ -1,0 +1,126 @@
+import { limitOf, type RoomEventFilter, RoomEventFilterSchema } from "#src/filters/filter.ts";
+import { type Endpoint, jsonText, userEndpoint } from "#src/http/endpoint.ts";
+import { parseJson } from "#src/http/read-body.ts";
+import { parseEventId, parseRoomId } from "#src/kit/identifiers.ts";
+import { MatrixError } from "#src/kit/matrix-error.ts";
+import { allStateAt } from "#src/rooms/current-state.ts";
+import { renderEvents } from "#src/rooms/render-events.ts";
+import { memberStates } from "../member-states.ts";
+import { readContext, readEvent } from "../read-context.ts";
+import { readMessages } from "../read-messages.ts";
+import { placeOf, tokenOf } from "../token.ts";
+import { viewOfRoom } from "../view-of-room.ts";
+
+const LIMITS = { standard: 10, most: 1000 };
+
+/** The specification's `message_pagination.yaml`, `event_context.yaml` and `rooms.yaml`'s single event. */
+export const messagePaginationEndpoints: readonly Endpoint[] = [
+  userEndpoint({
+    operation: "getRoomEvents",
+    method: "GET",
+    path: "/_matrix/client/v3/rooms/:roomId/messages",
+    guests: true,
+    async handle(hs, { requester, params, query }) {
+      const view = await viewOfRoom(hs, requester, parseRoomId(params["roomId"] ?? ""));
+      const direction = query.get("dir");
+      if (direction !== "b" && direction !== "f") {
+        throw new MatrixError(
+          direction === null ? "M_MISSING_PARAM" : "M_INVALID_PARAM",
+          "dir must be b or f",
+        );
+      }
+      const filter = filterOf(query.get("filter"));
+      const from = query.get("from");
+      const to = query.get("to");
+      const start = from === null ? undefined : placeOf(from);
+      const page = await readMessages(hs, requester, view, {
+        direction,
+        from: start,
+        to: to === null ? undefined : placeOf(to),
+        limit: pageSize(query.get("limit"), filter),
+        filter,
+      });
+      const members = filter?.lazy_load_members
+        ? await memberStates(hs, page.events[0]?.stateAfter ?? view.root, page.events)
+        : [];
+      const [chunk, state] = await Promise.all([
+        renderEvents(hs, page.events, requester, { roomId: true }),
+        renderEvents(hs, members, requester, { roomId: true }),
+      ]);
+      const first = page.events[0];
+      const place = start ?? (direction === "f" ? { anchor: 0, offset: 0 } : undefined);
+      const startToken = place
+        ? tokenOf(place)
+        : tokenOf({ anchor: first?.anchor ?? view.until ?? 0, offset: first?.anchorOffset ?? 0 });
+      return jsonText(
+        `{"chunk":[${chunk.join(",")}],"start":${JSON.stringify(startToken)}` +
+          (page.end ? `,"end":${JSON.stringify(tokenOf(page.end))}` : "") +
+          (state.length > 0 ? `,"state":[${state.join(",")}]` : "") +
+          "}",
+      );
+    },
+  }),
+  userEndpoint({
+    operation: "getEventContext",
+    method: "GET",
+    path: "/_matrix/client/v3/rooms/:roomId/context/:eventId",
+    guests: true,
+    async handle(hs, { requester, params, query }) {
+      const view = await viewOfRoom(hs, requester, parseRoomId(params["roomId"] ?? ""));
+      const filter = filterOf(query.get("filter"));
+      const eventId = parseEventId(params["eventId"] ?? "");
+      const limit = Math.min(wholeNumber(query.get("limit"), "limit") ?? LIMITS.standard, 100);
+      const context = await readContext(hs, requester, view, { eventId, limit, filter });
+      const around = [...context.before, context.event, ...context.after];
+      const root = (context.after.at(-1) ?? context.event).stateAfter ?? view.root;
+      const state = filter?.lazy_load_members
+        ? [
+            ...(await memberStates(hs, root, around)),
+            ...(await allStateAt(hs, root)).filter((it) => it.type !== "m.room.member"),
+          ]
+        : await allStateAt(hs, root);
+      const render = async (events: Parameters<typeof renderEvents>[1]) =>
+        `[${(await renderEvents(hs, events, requester, { roomId: true })).join(",")}]`;
+      const [event] = await renderEvents(hs, [context.event], requester, { roomId: true });
+      return jsonText(
+        `{"event":${event ?? "{}"},"events_before":${await render(context.before)},` +
+          `"events_after":${await render(context.after)},"state":${await render(state)},` +
+          `"start":${JSON.stringify(tokenOf(context.start))},"end":${JSON.stringify(tokenOf(context.end))}}`,
+      );
+    },
+  }),
+  userEndpoint({
+    operation: "getOneRoomEvent",
+    method: "GET",
+    path: "/_matrix/client/v3/rooms/:roomId/event/:eventId",
+    guests: true,
+    async handle(hs, { requester, params }) {
+      const view = await viewOfRoom(hs, requester, parseRoomId(params["roomId"] ?? ""));
+      const event = await readEvent(hs, requester, view, parseEventId(params["eventId"] ?? ""));
+      const [text = "{}"] = await renderEvents(hs, [event], requester, { roomId: true });
+      return jsonText(text);
+    },
+  }),
+];
+
+/** @throws MatrixError M_INVALID_PARAM */
+function filterOf(text: string | null): RoomEventFilter | undefined {
+  if (text === null) return undefined;
+  const result = RoomEventFilterSchema.safeParse(parseJson(text));
+  if (!result.success) throw new MatrixError("M_INVALID_PARAM", "filter: not a room event filter");
+  return result.data;
+}
+
+function pageSize(text: string | null, filter: RoomEventFilter | undefined): number {
+  const asked = wholeNumber(text, "limit");
+  return Math.max(1, limitOf(asked === undefined ? filter : { limit: asked }, LIMITS));
+}
+
+/** @throws MatrixError M_INVALID_PARAM */
+export function wholeNumber(text: string | null, name: string): number | undefined {
+  if (text === null) return undefined;
+  if (!/^\d{1,9}$/.test(text)) {
+    throw new MatrixError("M_INVALID_PARAM", `${name} must be a whole number`);
+  }
+  return Number(text);
+}

@@ -1,0 +1,127 @@
+import { type Endpoint, jsonText, userEndpoint } from "#src/http/endpoint.ts";
+import type { CanonicalObject } from "#src/kit/canonical-json.ts";
+import { parseRoomId } from "#src/kit/identifiers.ts";
+import { JsonObject } from "#src/kit/json-object.ts";
+import { MatrixError } from "#src/kit/matrix-error.ts";
+import { requireAliasesOfRoom } from "#src/directory/require-aliases-of-room.ts";
+import { allStateAt, statesAt } from "#src/rooms/current-state.ts";
+import { membersOfRoom, requireJoined, roomsOfUser } from "#src/rooms/memberships.ts";
+import { roomsByKeys } from "#src/rooms/find-room.ts";
+import { renderEvents } from "#src/rooms/render-events.ts";
+import { sendEvent } from "#src/rooms/send-event.ts";
+import { pairKey } from "#src/rooms/state-slots.ts";
+import { eventsOf } from "#src/rooms/find-event.ts";
+import { rootAt } from "../root-at.ts";
+import { placeOf } from "../token.ts";
+import { viewOfRoom } from "../view-of-room.ts";
+
+/** A state key may be empty, and then be left out of the path, slash and all. */
+const STATE_PATHS = [
+  "/_matrix/client/v3/rooms/:roomId/state/:eventType/:stateKey{.*}",
+  "/_matrix/client/v3/rooms/:roomId/state/:eventType",
+];
+
+/** The specification's `rooms.yaml`, `room_state.yaml` and `list_joined_rooms.yaml`. */
+export const roomsEndpoints: readonly Endpoint[] = [
+  userEndpoint<CanonicalObject>({
+    operation: "setRoomStateWithKey",
+    method: "PUT",
+    path: STATE_PATHS,
+    body: JsonObject,
+    rate: "message",
+    async handle(hs, { requester, params, body: content }) {
+      const room = await requireJoined(hs, requester, parseRoomId(params["roomId"] ?? ""));
+      const { eventType: type = "", stateKey: state_key = "" } = params;
+      if (type === "m.room.canonical_alias") await requireAliasesOfRoom(hs, room, content);
+      const draft = { type, state_key, content };
+      return { event_id: await sendEvent(hs, { sender: requester, room, draft }) };
+    },
+  }),
+  userEndpoint({
+    operation: "getRoomStateWithKey",
+    method: "GET",
+    path: STATE_PATHS,
+    guests: true,
+    async handle(hs, { requester, params, query }) {
+      const view = await viewOfRoom(hs, requester, parseRoomId(params["roomId"] ?? ""));
+      const pair = [params["eventType"] ?? "", params["stateKey"] ?? ""] as const;
+      const event = (await statesAt(hs, view.root, [pair])).get(pairKey(...pair));
+      if (!event) throw new MatrixError("M_NOT_FOUND", "The room has no such state");
+      const [text = "{}"] = await renderEvents(hs, [event], requester, { roomId: true });
+      if (query.get("format") === "event") return jsonText(text);
+      const { content } = JSON.parse(text) as { content: object };
+      return content;
+    },
+  }),
+  userEndpoint({
+    operation: "getRoomState",
+    method: "GET",
+    path: "/_matrix/client/v3/rooms/:roomId/state",
+    guests: true,
+    async handle(hs, { requester, params }) {
+      const view = await viewOfRoom(hs, requester, parseRoomId(params["roomId"] ?? ""));
+      const texts = await renderEvents(hs, await allStateAt(hs, view.root), requester, {
+        roomId: true,
+      });
+      return jsonText(`[${texts.join(",")}]`);
+    },
+  }),
+  userEndpoint({
+    operation: "getMembersByRoom",
+    method: "GET",
+    path: "/_matrix/client/v3/rooms/:roomId/members",
+    guests: true,
+    async handle(hs, { requester, params, query }) {
+      const view = await viewOfRoom(hs, requester, parseRoomId(params["roomId"] ?? ""));
+      const at = query.get("at");
+      const root =
+        at === null || view.until !== undefined
+          ? view.root
+          : await rootAt(hs, view.room.roomKey, placeOf(at));
+      const wanted = query.get("membership");
+      const unwanted = query.get("not_membership");
+      const members = (await allStateAt(hs, root)).filter((it) => {
+        if (it.type !== "m.room.member") return false;
+        const { membership } = it.content;
+        return (wanted === null || membership === wanted) && membership !== unwanted;
+      });
+      const texts = await renderEvents(hs, members, requester, { roomId: true });
+      return jsonText(`{"chunk":[${texts.join(",")}]}`);
+    },
+  }),
+  userEndpoint({
+    operation: "getJoinedMembersByRoom",
+    method: "GET",
+    path: "/_matrix/client/v3/rooms/:roomId/joined_members",
+    async handle(hs, { requester, params }) {
+      const room = await requireJoined(hs, requester, parseRoomId(params["roomId"] ?? ""));
+      const members = await membersOfRoom(hs, room.roomKey, ["join"]);
+      const events = await eventsOf(
+        hs,
+        members.map((it) => it.eventKey),
+      );
+      const joined = members.map(({ userId, eventKey }) => {
+        const { displayname, avatar_url } = events.get(eventKey)?.content ?? {};
+        const profile = {
+          ...(typeof displayname === "string" && { display_name: displayname }),
+          ...(typeof avatar_url === "string" && { avatar_url }),
+        };
+        return [userId, profile] as const;
+      });
+      return { joined: Object.fromEntries(joined) };
+    },
+  }),
+  userEndpoint({
+    operation: "getJoinedRooms",
+    method: "GET",
+    path: "/_matrix/client/v3/joined_rooms",
+    async handle(hs, { requester }) {
+      const joined = await roomsOfUser(hs, requester.userKey, ["join"]);
+      const rooms = await roomsByKeys(
+        hs,
+        joined.map((it) => it.roomKey),
+      );
+      return { joined_rooms: [...rooms.values()].map((it) => it.roomId) };
+    },
+  }),
+];

@@ -1,0 +1,34 @@
+import type { Position } from "#src/homeserver/position.ts";
+import { MatrixError } from "#src/kit/matrix-error.ts";
+
+/**
+ * A place between two events of a room's order: just after the event at (anchor, offset). A position of
+ * the streams is such a place too, so `/sync` and `/messages` take each other's tokens.
+ */
+export type Place = { readonly anchor: Position; readonly offset: number };
+
+/** The tokens of `/sync`: `s` and a position. Those of `/messages` may have an offset too. */
+const TOKEN = /^s(?<anchor>\d{1,15})(?:_(?<offset>-?\d{1,9}))?$/;
+
+export function tokenOf({ anchor, offset }: Place): string {
+  return offset === LAST ? `s${anchor}` : `s${anchor}_${offset}`;
+}
+
+/** The offset that is after all events of an anchor. */
+export const LAST = 0;
+
+/**
+ * Reads a token of ours.
+ *
+ * @throws MatrixError M_INVALID_PARAM
+ */
+export function placeOf(token: string): Place {
+  const found = TOKEN.exec(token)?.groups;
+  if (!found) throw new MatrixError("M_INVALID_PARAM", "Not a token of this server");
+  return { anchor: Number(found["anchor"]), offset: Number(found["offset"] ?? LAST) };
+}
+
+/** The place just before an event: where reading backwards goes on from it. */
+export function placeBefore(anchor: Position, offset: number): Place {
+  return { anchor, offset: offset - 1 };
+}
