@@ -21,6 +21,18 @@ describe("parseWireJson", () => {
     expect(laxCanonicalJson(parseWireJson(`{"a":[${literal}]}`))).toBe(`{"a":[${canonical}]}`);
   });
 
+  test.each([
+    ["1.0", "1.0"],
+    [" 1.0", "1.0"],
+    ["[1.0]", "[1.0]"],
+    ['["-",-0.0]', '["-",-0.0]'],
+    ['{"a" :\n1e2}', '{"a":100.0}'],
+    ['{"a":{"b":[[],1.0]}}', '{"a":{"b":[[],1.0]}}'],
+    ["[2, 12345678901234567]", "[2,12345678901234567]"],
+  ])("sees the number in %j", (text, kept) => {
+    expect(JSON.stringify(parseWireJson(text))).toBe(kept);
+  });
+
   test("leaves numbers that JavaScript can hold as numbers", () => {
     expect(parseWireJson('{"a":[1.5,-3,9007199254740991]}')).toEqual({ a: [1.5, -3, 2 ** 53 - 1] });
   });

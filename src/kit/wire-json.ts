@@ -1,8 +1,11 @@
 import { floatLiteral } from "./canonical-json.ts";
 import { rawLiteral } from "./raw-literal.ts";
 
-/** A literal that JSON.parse may not keep: with a point or an exponent, or with many digits. */
-const SUSPECT = /[0-9](?:\.[0-9]|[eE][+-]?[0-9])|[0-9]{16}|-0/;
+/**
+ * Where a number stands that JSON.parse may not keep: with a point or an exponent, with many digits, or
+ * a negative zero. What looks like one inside a string costs a little time, and no more.
+ */
+const SUSPECT = /(?:^|[:,[])\s*(?:-0|-?[0-9]+[.eE]|-?[0-9]{16})/;
 
 /**
  * Parses JSON that another server made or that our own store holds, and keeps of its numbers what

@@ -1,5 +1,8 @@
-import type { CanonicalObject } from "#src/kit/canonical-json.ts";
-import { parseVerifyKey, verifySignedJsonSync } from "#src/kit/signed-json.ts";
+import type { KeyObject } from "node:crypto";
+import { decodeBase64 } from "#src/kit/base64.ts";
+import { type CanonicalObject, NotCanonicalError } from "#src/kit/canonical-json.ts";
+import { ed25519PublicKey, verifyEd25519Sync } from "#src/kit/ed25519.ts";
+import { signedTextOfJson } from "#src/kit/signed-json.ts";
 
 /** How many signatures are tried against how many keys at most: each trial takes 100 µs. */
 const MAX_TRIALS = 64;
@@ -13,16 +16,27 @@ const MAX_TRIALS = 64;
  * @spec rooms/v12#authorisation-rules 5.4.1.7
  */
 export function isSignedForInvite(signed: CanonicalObject, invite: CanonicalObject): boolean {
-  let trials = 0;
+  const text = signedText(signed);
+  if (!text) return false;
   const keys = publicKeys(invite);
-  for (const [server, keyId] of signers(signed)) {
-    for (const publicKey of keys) {
+  let trials = 0;
+  for (const signature of signaturesOf(signed)) {
+    for (const key of keys) {
       if (++trials > MAX_TRIALS) return false;
-      const key = parseVerifyKey(keyId, publicKey);
-      if (key && verifySignedJsonSync(signed, server, key)) return true;
+      if (verifyEd25519Sync(text, signature, key)) return true;
     }
   }
   return false;
+}
+
+/** Undefined for what has no Canonical JSON: nobody can have signed it. */
+function signedText(signed: CanonicalObject): Uint8Array | undefined {
+  try {
+    return signedTextOfJson(signed);
+  } catch (error) {
+    if (error instanceof NotCanonicalError) return undefined;
+    throw error;
+  }
 }
 
 /**
@@ -30,18 +44,24 @@ export function isSignedForInvite(signed: CanonicalObject, invite: CanonicalObje
  * 1. A single public key in the `public_key` property.
  * 2. A list of public keys in the `public_keys` property.
  */
-function publicKeys({ public_key, public_keys }: CanonicalObject): string[] {
+function publicKeys({ public_key, public_keys }: CanonicalObject): KeyObject[] {
   const listed = Array.isArray(public_keys)
     ? public_keys.map((item: unknown) => (isObject(item) ? item["public_key"] : undefined))
     : [];
-  return [public_key, ...listed].filter((key) => typeof key === "string");
+  return [public_key, ...listed.slice(0, MAX_TRIALS)].flatMap((text) => {
+    const bytes = typeof text === "string" ? decodeBase64(text) : undefined;
+    return (bytes && ed25519PublicKey(bytes)) ?? [];
+  });
 }
 
-function signers({ signatures }: CanonicalObject): (readonly [server: string, keyId: string])[] {
+function signaturesOf({ signatures }: CanonicalObject): Buffer[] {
   if (!isObject(signatures)) return [];
-  return Object.entries(signatures).flatMap(([server, own]) =>
-    isObject(own) ? Object.keys(own).map((keyId) => [server, keyId] as const) : [],
-  );
+  return Object.values(signatures)
+    .flatMap((own) => (isObject(own) ? Object.entries(own) : []))
+    .flatMap(([keyId, text]) => {
+      const ed25519 = keyId.startsWith("ed25519:") && typeof text === "string";
+      return (ed25519 && decodeBase64(text)) || [];
+    });
 }
 
 function isObject(value: unknown): value is CanonicalObject {
