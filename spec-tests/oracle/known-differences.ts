@@ -138,6 +138,17 @@ export const RESOLUTION_DIFFERENCES: readonly KnownDifference<JudgedResolution>[
       ),
   },
   {
+    what: "power levels with a state key are compared with their namesake, not with the room's",
+    citation:
+      "rooms/v12#authorisation-rules 10.5: no previous m.room.power_levels event in the room",
+    applies: ({ room, sets, theirs }) =>
+      theirs === undefined &&
+      sets.flat().some((place) => {
+        const { type, state_key } = room.pool[place]?.event ?? {};
+        return type === "m.room.power_levels" && state_key !== "";
+      }),
+  },
+  {
     what: "a rejected event is never taken into the state, or used from it",
     citation: "rooms/v12#rejected-events: are handled as usual by the algorithm",
     applies: ({ room, sets, theirs }) =>
@@ -145,18 +156,28 @@ export const RESOLUTION_DIFFERENCES: readonly KnownDifference<JudgedResolution>[
   },
 ];
 
-/** Counts, for each known difference, what it explains; gives back what none does. */
+/** What is left of the differences when the known ones are taken out. */
+export type SortedOut<Case> = {
+  readonly unexplained: readonly Case[];
+  /** How many of the differences each known one explains. */
+  readonly counts: ReadonlyMap<string, number>;
+  /** The known ones that explain none. */
+  readonly gone: readonly string[];
+};
+
+/** Takes the known differences out. */
 export function sortOut<Case>(
   differing: readonly Case[],
   known: readonly KnownDifference<Case>[],
-): { unexplained: Case[]; counts: Map<string, number> } {
+): SortedOut<Case> {
   const counts = new Map(known.map(({ what }) => [what, 0]));
   const unexplained = differing.filter((judged) => {
     const reason = known.find(({ applies }) => applies(judged));
     if (reason) counts.set(reason.what, (counts.get(reason.what) ?? 0) + 1);
     return !reason;
   });
-  return { unexplained, counts };
+  const gone = [...counts].flatMap(([what, count]) => (count === 0 ? [what] : []));
+  return { unexplained, counts, gone };
 }
 
 /** An exception that is no verdict: something in the event was not of the type that was expected. */

@@ -51,7 +51,7 @@ function membershipIn(lookup: StateLookup, user: string): unknown {
 }
 
 function memberDraft(setting: DraftSetting): Draft {
-  const { dice, lookup, creator } = setting;
+  const { dice, creator } = setting;
   const membership = dice.weighted<unknown>([
     [38, "join"],
     [20, "invite"],
@@ -61,24 +61,33 @@ function memberDraft(setting: DraftSetting): Draft {
     [1, dice.pick<unknown>(["weird", 5, null, {}, ["join"]])],
   ]);
   const target = dice.pick(dice.chance(2) ? ODD_USERS : USERS);
-  const self =
-    membership === "join" || membership === "knock" ? 93 : membership === "leave" ? 45 : 4;
-  const sender = dice.chance(self) ? (target.startsWith("@") ? target : creator) : dice.pick(USERS);
-  const content: Content = { membership };
-  if (membership === "join" && dice.chance(45)) {
-    content["join_authorised_via_users_server"] = dice.pick<unknown>(
-      dice.chance(4) ? [...ODD_USERS, 5, null] : USERS,
-    );
-  }
-  if (membership === "invite" && dice.chance(45)) {
-    content["third_party_invite"] = thirdPartyInvite(setting, target);
-    const invite = TOKENS.map((token) => lookup("m.room.third_party_invite", token)).find(Boolean);
-    if (invite && dice.chance(80))
-      return { type: "m.room.member", sender: invite.sender, state_key: target, content };
-  }
-  if (dice.chance(1)) delete content["membership"];
-  if (dice.chance(1)) return { type: "m.room.member", sender, content };
-  return { type: "m.room.member", sender, state_key: target, content };
+  const chanceOfSelf = membership === "join" || membership === "knock" ? 93 : 30;
+  const self = target.startsWith("@") ? target : creator;
+  const draft: Draft = {
+    type: "m.room.member",
+    sender: dice.chance(chanceOfSelf) ? self : dice.pick(USERS),
+    content: dice.chance(99) ? { membership } : {},
+    ...(dice.chance(99) && { state_key: target }),
+  };
+  if (membership === "join" && dice.chance(45)) return withAuthoriser(draft, dice);
+  if (membership === "invite" && dice.chance(45)) return byThirdParty(draft, setting, target);
+  return draft;
+}
+
+function withAuthoriser(draft: Draft, dice: Dice): Draft {
+  const authoriser = dice.pick<unknown>(dice.chance(4) ? [...ODD_USERS, 5, null] : USERS);
+  return { ...draft, content: { ...draft.content, join_authorised_via_users_server: authoriser } };
+}
+
+/** An invitation by a third party: mostly by whoever sent the third party's invite. */
+function byThirdParty(draft: Draft, setting: DraftSetting, target: string): Draft {
+  const { dice, lookup } = setting;
+  const invite = TOKENS.map((token) => lookup("m.room.third_party_invite", token)).find(Boolean);
+  return {
+    ...draft,
+    sender: invite && dice.chance(80) ? invite.sender : draft.sender,
+    content: { ...draft.content, third_party_invite: thirdPartyInvite(setting, target) },
+  };
 }
 
 const TOKENS = ["token1", "token2"] as const;
@@ -87,8 +96,8 @@ const PUBLIC_KEYS = KEYS.map(({ publicKey }) => unpaddedBase64(publicKey));
 const IDENTITY_SERVER = "id.test" as ServerName;
 
 function thirdPartyInvite({ dice }: DraftSetting, target: string): unknown {
-  if (dice.chance(6))
-    return dice.pick<unknown>([{}, { display_name: "x" }, { signed: {} }, "x", null]);
+  const malformed = [{}, { display_name: "x" }, { signed: {} }, "x", null];
+  if (dice.chance(6)) return dice.pick<unknown>(malformed);
   const mxid = dice.chance(92) ? target : dice.pick(USERS);
   const claim = { mxid, token: dice.pick(TOKENS) };
   const signed = signJson(claim, IDENTITY_SERVER, dice.pick(KEYS));

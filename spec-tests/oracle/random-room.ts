@@ -39,6 +39,9 @@ export type RandomRoom = {
 
 type Branch = { state: Map<StateKey, Pdu>; last: Pdu };
 
+/** The rules that reject a membership that has not what every membership has. */
+const MALFORMED = new Set(["5.1", "5.4.1.2", "5.4.1.3"]);
+
 /** What a room under way knows. */
 class RoomUnderWay {
   readonly dice: Dice;
@@ -95,6 +98,19 @@ class RoomUnderWay {
     });
   }
 
+  /** Gives an event its place in the pool, or none; says whether it is accepted. */
+  #place({ event, text, byAuthEvents, byState }: Attempt): boolean {
+    const allowed = byAuthEvents.allowed && byState.allowed;
+    // What fails by its auth events is dropped for good; and some of it Synapse cannot even hold.
+    const mayStay =
+      byAuthEvents.allowed && event.type !== "m.room.create" && !MALFORMED.has(byState.rule);
+    const stays = allowed || (mayStay && this.dice.chance(10));
+    if (!stays || this.places.has(event.event_id)) return false;
+    this.places.set(event.event_id, this.pool.length);
+    this.pool.push({ event, text, rejected: !allowed });
+    return allowed;
+  }
+
   /**
    * Sends an event on a branch. If our rules allow it, it becomes a part of the room; if not, now and
    * then a rejected part.
@@ -112,16 +128,9 @@ class RoomUnderWay {
     const byAuthEvents = checkAuthEvents(event, cited, this.rules);
     const byState = checkAuthRules(event, lookup, this.rules);
     const places = [...state.values()].map(({ event_id }) => this.places.get(event_id) ?? 0);
-    this.attempts.push({ event, text, state: places, byAuthEvents, byState });
-
-    const allowed = byAuthEvents.allowed && byState.allowed;
-    // What fails by its auth events is dropped for good; Synapse cannot even hold some of it.
-    const mayStay = byAuthEvents.allowed && event.type !== "m.room.create";
-    if (!allowed && !(mayStay && this.dice.chance(10))) return undefined;
-    if (this.places.has(event.event_id)) return undefined;
-    this.places.set(event.event_id, this.pool.length);
-    this.pool.push({ event, text, rejected: !allowed });
-    if (!allowed) return undefined;
+    const attempt = { event, text, state: places, byAuthEvents, byState };
+    this.attempts.push(attempt);
+    if (!this.#place(attempt)) return undefined;
     if (branch) {
       if (event.state_key !== undefined) {
         branch.state.set(stateKeyOf(event.type, event.state_key), event);

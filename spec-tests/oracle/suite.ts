@@ -12,16 +12,16 @@ const GET_IT = "run `node spec-tests/oracle/install.ts` to install it";
 export const ORACLE_MISSING = !(await installedOracle());
 if (ORACLE_MISSING && process.env["CI"]) throw new OracleMissingError(`No oracle: ${GET_IT}.`);
 
-/** The name of a suite, with why it is skipped if it is. */
-export function suiteName(name: string): string {
-  return ORACLE_MISSING ? `${name} (skipped, there is no oracle: ${GET_IT})` : name;
-}
+/** Put behind the name of a suite that asks the oracle: why it is skipped, if it is. */
+export const SKIPPED = ORACLE_MISSING ? ` (skipped, there is no oracle: ${GET_IT})` : "";
 
 /** The seed of all that is random here. `FC_SEED` sets another. */
 export const SEED = Number(process.env["FC_SEED"] ?? 20_261_125);
 
-/** With a seed of somebody's own, what is rare may not occur. */
-export const SEED_IS_OURS = process.env["FC_SEED"] === undefined;
+/** The known differences that must have occurred: with a seed of somebody's own, the rare may not. */
+export function mustOccur(gone: readonly string[]): readonly string[] {
+  return process.env["FC_SEED"] === undefined ? gone : [];
+}
 
 /** Seeds for this many random things. */
 export function seeds(count: number): number[] {
