@@ -1,9 +1,17 @@
-import { eventsStream } from "#src/rooms/events-stream.ts";
+import { accountDataStream } from "#src/account-data/account-data-stream.ts";
+import { devicesStream } from "#src/devices/devices-stream.ts";
 import type { Job } from "#src/jobs/job.ts";
+import { pushRulesStream } from "#src/push-rules/push-rules-stream.ts";
+import { eventsStream } from "#src/rooms/events-stream.ts";
 import type { Stream } from "#src/streams/stream.ts";
 
 /** Everything that happens here and can be observed, by kind. Whoever follows the streams follows all. */
-export const STREAMS: readonly Stream<never, unknown>[] = [eventsStream];
+export const STREAMS: readonly Stream<never, unknown>[] = [
+  eventsStream,
+  accountDataStream,
+  pushRulesStream,
+  devicesStream,
+];
 
 /** All work that comes round. */
 export const JOBS: readonly Job[] = [];

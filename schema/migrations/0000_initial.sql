@@ -7,6 +7,59 @@ CREATE TABLE "account_data" (
 	CONSTRAINT "account_data_user_key_room_key_type_pk" PRIMARY KEY("user_key","room_key","type")
 );
 --> statement-breakpoint
+CREATE TABLE "device_deletions" (
+	"position" bigint NOT NULL,
+	"device_key" bigint NOT NULL,
+	"user_key" bigint NOT NULL,
+	CONSTRAINT "device_deletions_position_device_key_pk" PRIMARY KEY("position","device_key")
+);
+--> statement-breakpoint
+CREATE TABLE "device_lists" (
+	"user_key" bigint PRIMARY KEY NOT NULL,
+	"position" bigint NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "devices" (
+	"device_key" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "devices_device_key_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+	"user_key" bigint NOT NULL,
+	"device_id" text NOT NULL,
+	"display_name" text,
+	"last_seen_ms" bigint,
+	"last_seen_ip" text,
+	CONSTRAINT "devices_by_id" UNIQUE("user_key","device_id")
+);
+--> statement-breakpoint
+CREATE TABLE "remote_to_device" (
+	"server_name" text NOT NULL,
+	"position" bigint NOT NULL,
+	"part" integer NOT NULL,
+	"sender_key" bigint NOT NULL,
+	"user_id" text NOT NULL,
+	"device_id" text NOT NULL,
+	"type" text NOT NULL,
+	"content" text NOT NULL,
+	"message_id" text DEFAULT gen_random_uuid() NOT NULL,
+	CONSTRAINT "remote_to_device_server_name_position_part_pk" PRIMARY KEY("server_name","position","part")
+);
+--> statement-breakpoint
+CREATE TABLE "to_device" (
+	"device_key" bigint NOT NULL,
+	"position" bigint NOT NULL,
+	"part" integer NOT NULL,
+	"sender_key" bigint NOT NULL,
+	"type" text NOT NULL,
+	"content" text NOT NULL,
+	CONSTRAINT "to_device_device_key_position_part_pk" PRIMARY KEY("device_key","position","part")
+);
+--> statement-breakpoint
+CREATE TABLE "to_device_transactions" (
+	"device_key" bigint NOT NULL,
+	"type" text NOT NULL,
+	"txn_id" text NOT NULL,
+	"done_ms" bigint NOT NULL,
+	CONSTRAINT "to_device_transactions_device_key_txn_id_type_pk" PRIMARY KEY("device_key","txn_id","type")
+);
+--> statement-breakpoint
 CREATE TABLE "published_rooms" (
 	"room_key" bigint PRIMARY KEY NOT NULL,
 	"publisher_key" bigint NOT NULL
@@ -16,6 +69,87 @@ CREATE TABLE "room_aliases" (
 	"alias" text PRIMARY KEY NOT NULL,
 	"room_key" bigint NOT NULL,
 	"creator_key" bigint NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "cross_signing_keys" (
+	"user_key" bigint NOT NULL,
+	"usage" text NOT NULL,
+	"public_key" text NOT NULL,
+	"json" text NOT NULL,
+	CONSTRAINT "cross_signing_keys_user_key_usage_pk" PRIMARY KEY("user_key","usage")
+);
+--> statement-breakpoint
+CREATE TABLE "cross_signing_signatures" (
+	"user_key" bigint NOT NULL,
+	"usage" text NOT NULL,
+	"signer_key" bigint NOT NULL,
+	"key_id" text NOT NULL,
+	"signature" text NOT NULL,
+	CONSTRAINT "cross_signing_signatures_user_key_usage_signer_key_key_id_pk" PRIMARY KEY("user_key","usage","signer_key","key_id")
+);
+--> statement-breakpoint
+CREATE TABLE "device_keys" (
+	"device_key" bigint PRIMARY KEY NOT NULL,
+	"json" text NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "device_signatures" (
+	"device_key" bigint NOT NULL,
+	"signer_key" bigint NOT NULL,
+	"key_id" text NOT NULL,
+	"signature" text NOT NULL,
+	CONSTRAINT "device_signatures_device_key_signer_key_key_id_pk" PRIMARY KEY("device_key","signer_key","key_id")
+);
+--> statement-breakpoint
+CREATE TABLE "fallback_keys" (
+	"device_key" bigint NOT NULL,
+	"algorithm" text NOT NULL,
+	"key_id" text NOT NULL,
+	"json" text NOT NULL,
+	"used" boolean NOT NULL,
+	CONSTRAINT "fallback_keys_device_key_algorithm_pk" PRIMARY KEY("device_key","algorithm")
+);
+--> statement-breakpoint
+CREATE TABLE "key_backup_counters" (
+	"user_key" bigint PRIMARY KEY NOT NULL,
+	"last_version" integer NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "key_backup_sessions" (
+	"user_key" bigint NOT NULL,
+	"version" integer NOT NULL,
+	"room_id" text NOT NULL,
+	"session_id" text NOT NULL,
+	"first_message_index" bigint NOT NULL,
+	"forwarded_count" bigint NOT NULL,
+	"is_verified" boolean NOT NULL,
+	"session_data" text NOT NULL,
+	CONSTRAINT "key_backup_sessions_user_key_version_room_id_session_id_pk" PRIMARY KEY("user_key","version","room_id","session_id")
+);
+--> statement-breakpoint
+CREATE TABLE "key_backups" (
+	"user_key" bigint NOT NULL,
+	"version" integer NOT NULL,
+	"algorithm" text NOT NULL,
+	"auth_data" text NOT NULL,
+	"etag" bigint NOT NULL,
+	"session_count" integer NOT NULL,
+	CONSTRAINT "key_backups_user_key_version_pk" PRIMARY KEY("user_key","version")
+);
+--> statement-breakpoint
+CREATE TABLE "key_supply_changes" (
+	"device_key" bigint PRIMARY KEY NOT NULL,
+	"position" bigint NOT NULL,
+	"claimed" boolean NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "one_time_keys" (
+	"device_key" bigint NOT NULL,
+	"algorithm" text NOT NULL,
+	"key_id" text NOT NULL,
+	"ordinal" bigint GENERATED ALWAYS AS IDENTITY (sequence name "one_time_keys_ordinal_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+	"json" text NOT NULL,
+	CONSTRAINT "one_time_keys_device_key_algorithm_key_id_pk" PRIMARY KEY("device_key","algorithm","key_id")
 );
 --> statement-breakpoint
 CREATE TABLE "receipts" (
@@ -202,9 +336,29 @@ CREATE TABLE "users" (
 	CONSTRAINT "users_user_id_unique" UNIQUE("user_id")
 );
 --> statement-breakpoint
+ALTER TABLE "device_lists" ADD CONSTRAINT "device_lists_user_key_users_user_key_fk" FOREIGN KEY ("user_key") REFERENCES "public"."users"("user_key") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "devices" ADD CONSTRAINT "devices_user_key_users_user_key_fk" FOREIGN KEY ("user_key") REFERENCES "public"."users"("user_key") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "to_device" ADD CONSTRAINT "to_device_device_key_devices_device_key_fk" FOREIGN KEY ("device_key") REFERENCES "public"."devices"("device_key") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "to_device_transactions" ADD CONSTRAINT "to_device_transactions_device_key_devices_device_key_fk" FOREIGN KEY ("device_key") REFERENCES "public"."devices"("device_key") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "cross_signing_keys" ADD CONSTRAINT "cross_signing_keys_user_key_users_user_key_fk" FOREIGN KEY ("user_key") REFERENCES "public"."users"("user_key") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "cross_signing_signatures" ADD CONSTRAINT "cross_signing_signatures_user_key_users_user_key_fk" FOREIGN KEY ("user_key") REFERENCES "public"."users"("user_key") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "cross_signing_signatures" ADD CONSTRAINT "cross_signing_signatures_user_key_usage_cross_signing_keys_user_key_usage_fk" FOREIGN KEY ("user_key","usage") REFERENCES "public"."cross_signing_keys"("user_key","usage") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "device_keys" ADD CONSTRAINT "device_keys_device_key_devices_device_key_fk" FOREIGN KEY ("device_key") REFERENCES "public"."devices"("device_key") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "device_signatures" ADD CONSTRAINT "device_signatures_device_key_devices_device_key_fk" FOREIGN KEY ("device_key") REFERENCES "public"."devices"("device_key") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "fallback_keys" ADD CONSTRAINT "fallback_keys_device_key_devices_device_key_fk" FOREIGN KEY ("device_key") REFERENCES "public"."devices"("device_key") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "key_backup_counters" ADD CONSTRAINT "key_backup_counters_user_key_users_user_key_fk" FOREIGN KEY ("user_key") REFERENCES "public"."users"("user_key") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "key_backup_sessions" ADD CONSTRAINT "key_backup_sessions_user_key_version_key_backups_user_key_version_fk" FOREIGN KEY ("user_key","version") REFERENCES "public"."key_backups"("user_key","version") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "key_backups" ADD CONSTRAINT "key_backups_user_key_users_user_key_fk" FOREIGN KEY ("user_key") REFERENCES "public"."users"("user_key") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "key_supply_changes" ADD CONSTRAINT "key_supply_changes_device_key_devices_device_key_fk" FOREIGN KEY ("device_key") REFERENCES "public"."devices"("device_key") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "one_time_keys" ADD CONSTRAINT "one_time_keys_device_key_devices_device_key_fk" FOREIGN KEY ("device_key") REFERENCES "public"."devices"("device_key") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "media_thumbnails" ADD CONSTRAINT "media_thumbnails_media_key_media_media_key_fk" FOREIGN KEY ("media_key") REFERENCES "public"."media"("media_key") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 CREATE INDEX "account_data_by_position" ON "account_data" USING btree ("position");--> statement-breakpoint
+CREATE INDEX "device_lists_by_position" ON "device_lists" USING btree ("position");--> statement-breakpoint
+CREATE INDEX "to_device_by_position" ON "to_device" USING btree ("position");--> statement-breakpoint
+CREATE INDEX "to_device_transactions_by_age" ON "to_device_transactions" USING btree ("done_ms");--> statement-breakpoint
 CREATE INDEX "room_aliases_of_room" ON "room_aliases" USING btree ("room_key");--> statement-breakpoint
+CREATE INDEX "key_supply_changes_by_position" ON "key_supply_changes" USING btree ("position");--> statement-breakpoint
+CREATE UNIQUE INDEX "one_time_keys_in_order" ON "one_time_keys" USING btree ("device_key","algorithm","ordinal");--> statement-breakpoint
 CREATE INDEX "receipts_by_position" ON "receipts" USING btree ("position");--> statement-breakpoint
 CREATE INDEX "typing_by_position" ON "typing" USING btree ("position");--> statement-breakpoint
 CREATE UNIQUE INDEX "media_by_uri" ON "media" USING btree ("media_id","origin");--> statement-breakpoint

@@ -50,7 +50,7 @@ export async function userKeysOf(
   if (missing.length === 0) return found;
   await hs.sql`
     insert into users (user_id, local)
-    select user_id, local from unnest(${missing}::text[], ${missing.map((it) => serverNameOf(it) === hs.name)}::boolean[])
+    select user_id, local from unnest(${missing}::text[], ${missing.map((it) => String(serverNameOf(it) === hs.name))}::text[]::boolean[])
       as new_user (user_id, local)
     on conflict do nothing`;
   for (const [userId, key] of await findUserKeys(hs, missing)) found.set(userId, key);
