@@ -82,12 +82,15 @@ async function commit(
   // The lane is taken with the first statement and left at the end: no lock is ever taken before it by
   // a transaction that takes it, so groups of several processes cannot wait for each other.
   const { parts, outcomes, range } = await hs.lane.begin(async (lane) => {
+    // Sent at once: the driver sends a query only when somebody waits for it, and what is looked up must not
+    // go out before it.
+    const taken = lane<{ position: Position }[]>`
+      with moved as (
+        update positions set position = position + ${total} where id = 1 returning position
+      )
+      select position, pg_notify(${CHANNEL}, position::text) from moved`.execute();
     const [[counter], ...looked] = await Promise.all([
-      lane<{ position: Position }[]>`
-        with moved as (
-          update positions set position = position + ${total} where id = 1 returning position
-        )
-        select position, pg_notify(${CHANNEL}, position::text) from moved`,
+      taken,
       ...byStream.map(
         async ([stream, its]) =>
           await stream.look?.(
