@@ -31,6 +31,7 @@ export const pushRulesEndpoints: readonly Endpoint[] = [
   userEndpoint({
     operation: "getPushRules",
     method: "GET",
+    guests: true,
     path: ["/_matrix/client/v3/pushrules/", "/_matrix/client/v3/pushrules"],
     handle: async (hs, { requester }) => ({ global: await pushRulesOf(hs, requester) }),
   }),

@@ -1,0 +1,62 @@
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { MatrixError } from "#src/kit/matrix-error.ts";
+import { pushRulesOf, type Owner } from "#src/push-rules/stored-push-rules.ts";
+import { write } from "#src/streams/write.ts";
+import { accountDataStream } from "./account-data-stream.ts";
+import { accountDataContent } from "./queries-account-data.ts";
+
+/** The room key of what concerns no room. */
+export const NO_ROOM = 0;
+
+/** The type under which clients see the push rules, which are stored elsewhere. */
+export const PUSH_RULES_TYPE = "m.push_rules";
+
+export const FULLY_READ_TYPE = "m.fully_read";
+
+/** What only the server itself may set. @spec client-server-api#client-config */
+const OF_THE_SERVER = new Set([PUSH_RULES_TYPE, FULLY_READ_TYPE]);
+
+/** The most that one piece of account data may take, as JSON. */
+const MOST_CHARACTERS = 1024 * 1024;
+const MOST_TYPE_BYTES = 255;
+
+/**
+ * A user's account data as JSON; undefined if none has been set.
+ *
+ * @param roomKey of a room, or `NO_ROOM`.
+ */
+export async function findAccountData(
+  hs: Homeserver,
+  owner: Owner,
+  roomKey: number,
+  type: string,
+): Promise<string | undefined> {
+  if (type === PUSH_RULES_TYPE && roomKey === NO_ROOM) {
+    return JSON.stringify({ global: await pushRulesOf(hs, owner) });
+  }
+  return await accountDataContent(hs.sql, { userKey: owner.userKey, roomKey, type });
+}
+
+/**
+ * Sets a user's account data, for all rooms (`NO_ROOM`) or for one.
+ *
+ * @throws MatrixError M_BAD_JSON with status 405 for a type that only the server sets; M_TOO_LARGE.
+ * @spec client-server-api#put_matrixclientv3useruseridaccount_datatype
+ */
+export async function setAccountData(
+  hs: Homeserver,
+  { userKey }: Pick<Owner, "userKey">,
+  roomKey: number,
+  { type, content }: { readonly type: string; readonly content: object },
+): Promise<void> {
+  if (OF_THE_SERVER.has(type)) {
+    throw new MatrixError("M_BAD_JSON", `${type} cannot be set through this API`, { status: 405 });
+  }
+  if (Buffer.byteLength(type) > MOST_TYPE_BYTES) {
+    throw new MatrixError("M_INVALID_PARAM", `A type has at most ${MOST_TYPE_BYTES} bytes`);
+  }
+  if (JSON.stringify(content).length > MOST_CHARACTERS) {
+    throw new MatrixError("M_TOO_LARGE", `Account data has at most ${MOST_CHARACTERS} characters`);
+  }
+  await write(hs, accountDataStream, { userKey, roomKey, type, content });
+}

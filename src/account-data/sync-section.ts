@@ -1,0 +1,67 @@
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { PUSH_RULES } from "#src/push-rules/push-rules-stream.ts";
+import type { Range, SyncQuestion, SyncRoomPart, SyncSection } from "#src/streams/sync-section.ts";
+import { ACCOUNT_DATA, type AccountDataDetail } from "./account-data-stream.ts";
+import { findAccountData, NO_ROOM, PUSH_RULES_TYPE } from "./account-data.ts";
+import { accountDataOfUser } from "./queries-account-data.ts";
+
+/**
+ * Account data, also of rooms, with the push rules as if they were a piece of it.
+ *
+ * @spec client-server-api#client-config
+ */
+export const accountDataSection: SyncSection = {
+  name: "account-data",
+  streams: [ACCOUNT_DATA, PUSH_RULES],
+
+  async read(hs, question, range) {
+    const [pieces, rules] = await Promise.all([
+      piecesFor(hs, question, range),
+      rulesChanged(question, range) ? pushRulesEvent(hs, question) : undefined,
+    ]);
+    const byRoom = Map.groupBy(pieces, (it) => it.roomKey);
+    const global = [...(byRoom.get(NO_ROOM) ?? []).map(eventOf), ...(rules ? [rules] : [])];
+    byRoom.delete(NO_ROOM);
+    const rooms = [...byRoom].flatMap(([roomKey, its]): [number, SyncRoomPart][] =>
+      question.rooms.has(roomKey) ? [[roomKey, { accountData: its.map(eventOf) }]] : [],
+    );
+    return {
+      ...(global.length > 0 && { global: { account_data: { events: global } } }),
+      rooms: new Map(rooms),
+    };
+  },
+};
+
+type Piece = AccountDataDetail & { readonly roomKey: number };
+
+async function piecesFor(
+  hs: Homeserver,
+  { requester, changes, newRooms }: SyncQuestion,
+  { after }: Range,
+): Promise<readonly Piece[]> {
+  if (!changes || newRooms.size > 0) {
+    return await accountDataOfUser(hs.sql, requester.userKey, { after: after ?? -1, newRooms });
+  }
+  // Of what has changed more than once, only what it is now.
+  const pieces = new Map<string, Piece>();
+  for (const { stream, roomKey = NO_ROOM, detail } of changes) {
+    if (stream !== ACCOUNT_DATA) continue;
+    const piece = { roomKey, ...(detail as AccountDataDetail) };
+    pieces.set(`${roomKey} ${piece.type}`, piece);
+  }
+  return [...pieces.values()];
+}
+
+/** Without knowing, they are told: they are few. */
+function rulesChanged({ changes }: SyncQuestion, { after }: Range): boolean {
+  return after === undefined || !changes || changes.some((it) => it.stream === PUSH_RULES);
+}
+
+async function pushRulesEvent(hs: Homeserver, { requester }: SyncQuestion): Promise<object> {
+  const content = await findAccountData(hs, requester, NO_ROOM, PUSH_RULES_TYPE);
+  return { type: PUSH_RULES_TYPE, content: JSON.parse(content ?? "{}") as object };
+}
+
+function eventOf({ type, content }: AccountDataDetail): object {
+  return { type, content: JSON.parse(content) as object };
+}
