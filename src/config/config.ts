@@ -139,7 +139,7 @@ export const ConfigFile = z.strictObject({
       message: rateLimit(10, 50, "Events a second that one user may send"),
       join: rateLimit(1, 20, "Joins a second of one user"),
       invite: rateLimit(1, 20, "Invitations a second by one user"),
-      media: rateLimit(10, 50, "Uploads and thumbnails a second of one user"),
+      media: rateLimit(10, 50, "Uploads a second of one user"),
     })
     .prefault({}),
 
@@ -170,6 +170,22 @@ export const ConfigFile = z.strictObject({
         .default(null)
         .describe(
           "Directory for files. Null: `media` in `dataDir`. Several processes need a shared one.",
+        ),
+      maxPendingUploads: z
+        .int()
+        .min(1)
+        .default(20)
+        .describe("How many media a user may have announced and not yet uploaded."),
+      maxThumbnailPixels: z
+        .int()
+        .min(1)
+        .default(64_000_000)
+        .describe("Largest picture that thumbnails are made of, in pixels."),
+      unauthenticatedAccess: z
+        .boolean()
+        .default(false)
+        .describe(
+          "Whether files can be fetched without an access token, over the deprecated paths of old clients.",
         ),
     })
     .prefault({}),
@@ -232,5 +248,5 @@ export const ConfigFile = z.strictObject({
 /** The configuration as the program uses it: read, checked, and completed. */
 export type Config = Omit<z.infer<typeof ConfigFile>, "publicBaseUrl" | "media"> & {
   readonly publicBaseUrl: string;
-  readonly media: { readonly maxUploadBytes: number; readonly directory: string };
+  readonly media: z.infer<typeof ConfigFile>["media"] & { readonly directory: string };
 };

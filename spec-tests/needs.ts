@@ -1,0 +1,49 @@
+import { appendFileSync, existsSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { expect } from "vitest";
+import { installedOracle } from "./oracle/install.ts";
+
+/** What some suites need and a machine may not have. */
+export type Need = "chromium" | "synapse";
+
+/** How to get it. */
+const GETS: Record<Need, string> = {
+  chromium: "Chromium (Debian: apt-get install chromium; elsewhere set CHROMIUM to its program)",
+  synapse: "Python 3.10 or newer with venv (Debian: apt-get install python3-venv), then npm test",
+};
+
+/** Where suites that are left out are noted for the end of the run. Set by `omissionsReporter`. */
+const NOTES = "ARCHIPEL_TEST_OMISSIONS";
+
+/**
+ * Whether something is missing: `describe.skipIf(await lacks("chromium"))`. A suite left out so is named at
+ * the end of the run, with what would get it.
+ *
+ * @throws Error with `CI` set, where nothing may be left out.
+ */
+export async function lacks(need: Need): Promise<boolean> {
+  const there = need === "chromium" ? findChromium() : await installedOracle();
+  if (there !== undefined) return false;
+  if (process.env["CI"]) throw new Error(`Nothing may be left out in CI. Get ${GETS[need]}.`);
+  const notes = process.env[NOTES];
+  if (notes !== undefined) {
+    const suite = expect.getState().testPath ?? "a suite";
+    appendFileSync(
+      notes,
+      `${JSON.stringify({ suite, gets: GETS[need] })}
+`,
+    );
+  }
+  return true;
+}
+
+/** The program of a Chromium or Chrome that can run headless: `CHROMIUM`, or the first one on the path. */
+export function findChromium(): string | undefined {
+  const given = process.env["CHROMIUM"];
+  if (given) return given;
+  const names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+  return (process.env["PATH"] ?? "")
+    .split(delimiter)
+    .flatMap((directory) => names.map((name) => join(directory, name)))
+    .find((program) => existsSync(program));
+}

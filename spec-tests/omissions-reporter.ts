@@ -1,0 +1,28 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
+import type { Reporter } from "vitest/node";
+import { z } from "zod";
+
+const Omission = z.object({ suite: z.string(), gets: z.string() });
+
+/** Says at the end of a run which suites `lacks` of `needs.ts` left out, and what gets them. */
+export function omissionsReporter(): Reporter {
+  const directory = mkdtempSync(join(tmpdir(), "archipel-omissions-"));
+  const notes = join(directory, "notes");
+  writeFileSync(notes, "");
+  // The processes that run tests inherit it.
+  process.env["ARCHIPEL_TEST_OMISSIONS"] = notes;
+  return {
+    onTestRunEnd() {
+      const lines = readFileSync(notes, "utf8").split("\n").filter(Boolean);
+      const omissions = lines.map((line) => Omission.parse(JSON.parse(line)));
+      for (const gets of new Set(omissions.map((omission) => omission.gets))) {
+        const suites = omissions.filter((omission) => omission.gets === gets);
+        const names = [...new Set(suites.map(({ suite }) => relative(process.cwd(), suite)))];
+        process.stdout.write(`\nLeft out: ${names.join(", ")}\n  To run it, get ${gets}.\n`);
+      }
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
