@@ -77,6 +77,6 @@ export const mediaThumbnails = pgTable(
     primaryKey({
       columns: [table.mediaKey, table.width, table.height, table.method, table.animated],
     }),
-    uniqueIndex("media_thumbnails_by_blob").on(table.blobKey),
+    index("media_thumbnails_by_blob").on(table.blobKey),
   ],
 );

@@ -179,7 +179,7 @@ export const ConfigFile = z.strictObject({
       maxThumbnailPixels: z
         .int()
         .min(1)
-        .default(64_000_000)
+        .default(50_000_000)
         .describe("Largest picture that thumbnails are made of, in pixels."),
       unauthenticatedAccess: z
         .boolean()

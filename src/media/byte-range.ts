@@ -1,0 +1,25 @@
+/** Part of a file: from one offset up to but not including another. */
+export type ByteRange = { readonly start: number; readonly end: number };
+
+/**
+ * Reads a `Range` header (RFC 9110, section 14).
+ *
+ * @returns undefined if the whole file is to be sent: there is no header, or one that we do not
+ *   serve, such as one with several ranges; "unsatisfiable" if the file has no such part.
+ */
+export function readByteRange(
+  header: string | undefined,
+  sizeBytes: number,
+): ByteRange | "unsatisfiable" | undefined {
+  const parts = /^bytes=\s*(\d{0,15})-(\d{0,15})\s*$/i.exec(header ?? "");
+  const [first, last] = [parts?.[1] || undefined, parts?.[2] || undefined];
+  if (first !== undefined) {
+    const start = Number(first);
+    const end = last === undefined ? sizeBytes : Math.min(Number(last) + 1, sizeBytes);
+    if (last !== undefined && Number(last) < start) return undefined;
+    return start < sizeBytes ? { start, end } : "unsatisfiable";
+  }
+  if (last === undefined) return undefined;
+  const length = Math.min(Number(last), sizeBytes);
+  return length > 0 ? { start: sizeBytes - length, end: sizeBytes } : "unsatisfiable";
+}

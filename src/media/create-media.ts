@@ -1,0 +1,40 @@
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { UnixMs } from "#src/homeserver/position.ts";
+import { MatrixError } from "#src/kit/matrix-error.ts";
+import type { Requester } from "#src/kit/requester.ts";
+import { type Mxc, newMediaId } from "./mxc.ts";
+import { insertPendingMedia } from "./queries-media.ts";
+
+/** How long a URI waits for its file: as long as the specification recommends. */
+const UNUSED_MS = 24 * 60 * 60 * 1000;
+
+/** When somebody who has too many unused URIs may try again. */
+const RETRY_MS = 60_000;
+
+/**
+ * Gives out a URI whose file is uploaded later.
+ *
+ * @returns it, and until when that has to be done.
+ * @throws MatrixError M_LIMIT_EXCEEDED if the user has too many that wait for their files.
+ * @spec client-server-api#post_matrixmediav1create
+ */
+export async function createMedia(
+  hs: Homeserver,
+  requester: Requester,
+): Promise<{ mxc: Mxc; expiresAtMs: UnixMs }> {
+  const now = hs.now();
+  const mxc: Mxc = { origin: hs.name, mediaId: newMediaId() };
+  const expiresAtMs = now + UNUSED_MS;
+  const created = await insertPendingMedia(hs.sql, mxc, {
+    uploaderKey: requester.userKey,
+    now,
+    expiresAtMs,
+    limit: hs.config.media.maxPendingUploads,
+  });
+  if (!created) {
+    throw new MatrixError("M_LIMIT_EXCEEDED", "Too many media are waiting to be uploaded", {
+      fields: { retry_after_ms: RETRY_MS },
+    });
+  }
+  return { mxc, expiresAtMs };
+}

@@ -1,0 +1,37 @@
+import { blobsOf } from "#src/homeserver/blobs.ts";
+import { held } from "#src/homeserver/held.ts";
+import type { Job } from "#src/jobs/job.ts";
+import { knownBlobs } from "./queries-media.ts";
+
+/** How long a blob may be without a row that names it, and a writer at work on one: longer than any upload. */
+const OLD_MS = 24 * 60 * 60 * 1000;
+
+/** Parts of the store that one run looks at. */
+const PARTS_AT_ONCE = 16;
+
+/** Where to go on. A process that starts begins by chance somewhere, so that in the end all is seen. */
+const nextPartOf = held((hs) => ({ part: Math.floor(Math.random() * blobsOf(hs).parts) }));
+
+/** Removes what uploads that were cut off have left, and blobs that nothing names. A part of the store at a time. */
+export const sweepBlobs: Job = {
+  name: "sweep-blobs",
+  everyMs: 5 * 60 * 1000,
+
+  async run(hs, signal) {
+    const blobs = blobsOf(hs);
+    const before = hs.now() - OLD_MS;
+    await blobs.removeAbandoned(before);
+
+    const next = nextPartOf(hs);
+    for (let count = 0; count < PARTS_AT_ONCE && !signal.aborted; count++) {
+      const keys = await blobs.list(next.part, before);
+      next.part = (next.part + 1) % blobs.parts;
+      if (keys.length === 0) continue;
+      const known = await knownBlobs(hs.sql, keys);
+      const orphans = keys.filter((key) => !known.has(key));
+      await blobs.remove(orphans);
+      if (orphans.length > 0) hs.log.info({ count: orphans.length }, "removed files of no media");
+    }
+    return "done";
+  },
+};

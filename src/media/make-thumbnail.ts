@@ -1,0 +1,120 @@
+import type sharpModule from "sharp";
+import type { Metadata, Sharp } from "sharp";
+import { MatrixError } from "#src/kit/matrix-error.ts";
+import { isAnimatedPng } from "./is-animated-png.ts";
+import { type Size, type ThumbnailSpec, thumbnailSize } from "./thumbnail-size.ts";
+
+/** The decoders that may be fed with what strangers upload: those of these file types, and no other. */
+const DECODERS = ["JpegFile", "PngFile", "WebpFile", "NsgifFile", "HeifFile"];
+
+/** Animations with more pictures get a thumbnail that does not move. */
+const MOST_FRAMES = 300;
+
+const MOST_SECONDS = 20;
+
+/** What a picture's file says of its type, for those that may be sent as a thumbnail as they are. */
+const CONTENT_TYPES = new Map([
+  ["jpeg", "image/jpeg"],
+  ["png", "image/png"],
+  ["gif", "image/gif"],
+  ["webp", "image/webp"],
+]);
+
+/** A picture, or that the file itself is what is wanted. */
+export type Thumbnail =
+  | { readonly outcome: "made"; readonly bytes: Uint8Array; readonly contentType: string }
+  | { readonly outcome: "original"; readonly contentType: string };
+
+/**
+ * Makes a thumbnail of a picture. Decoding happens on threads of libvips, in bounded memory: the
+ * picture's size is looked at before any of it is decoded.
+ *
+ * @param path a file that somebody has uploaded. What type it has is seen from its content.
+ * @param wanted what `roundUp` says.
+ * @throws MatrixError M_UNKNOWN (400) if it is no picture of a type that we decode, or a broken one;
+ *   M_TOO_LARGE if it has more pixels than the limit.
+ */
+export async function makeThumbnail(
+  path: string,
+  wanted: ThumbnailSpec,
+  mostPixels: number,
+): Promise<Thumbnail> {
+  const sharp = await loadSharp();
+  const about = await sharp(path, { limitInputPixels: false }).metadata().catch(unreadable);
+  const picture = about.autoOrient;
+  if (picture.width * picture.height > mostPixels) {
+    throw new MatrixError("M_TOO_LARGE", "Content is too large to thumbnail");
+  }
+
+  const size = thumbnailSize(picture, wanted, wanted.method);
+  if (size === undefined) {
+    const contentType = CONTENT_TYPES.get(about.format);
+    const fits = wanted.animated || !(await moves(path, about));
+    if (contentType !== undefined && fits) return { outcome: "original", contentType };
+  }
+
+  const animated = wanted.animated && canMove(about, picture, mostPixels);
+  const source = sharp(path, { animated, limitInputPixels: mostPixels, failOn: "error" })
+    .timeout({ seconds: MOST_SECONDS })
+    .autoOrient()
+    .resize({ ...(size ?? fitting(picture)), fit: "cover" });
+  const type = animated ? "webp" : about.hasAlpha ? "png" : "jpeg";
+  const bytes = await encode(source, type).catch(unreadable);
+  return { outcome: "made", bytes, contentType: `image/${type}` };
+}
+
+async function moves(path: string, about: Metadata): Promise<boolean> {
+  return (about.pages ?? 1) > 1 || (about.format === "png" && (await isAnimatedPng(path)));
+}
+
+/** Whether all pictures of an animation together are no more than one picture may be. */
+function canMove(about: Metadata, picture: Size, mostPixels: number): boolean {
+  const frames = about.pages ?? 1;
+  // The decoder knows the frames of these two; of an APNG it sees the first alone.
+  const known = about.format === "gif" || about.format === "webp";
+  return (
+    known &&
+    frames > 1 &&
+    frames <= MOST_FRAMES &&
+    frames * picture.width * picture.height <= mostPixels
+  );
+}
+
+/** A picture's own size, for what has to be encoded anew, if that is not too much of a thumbnail. */
+function fitting(picture: Size): Size {
+  const most = { width: 1600, height: 1200 };
+  return thumbnailSize(picture, most, "scale") ?? { width: picture.width, height: picture.height };
+}
+
+async function encode(source: Sharp, type: "webp" | "png" | "jpeg"): Promise<Uint8Array> {
+  switch (type) {
+    case "webp":
+      return await source.webp({ quality: 75, effort: 2 }).toBuffer();
+    case "png":
+      return await source.png({ compressionLevel: 6 }).toBuffer();
+    case "jpeg":
+      return await source.jpeg({ quality: 80 }).toBuffer();
+  }
+}
+
+function unreadable(cause: unknown): never {
+  throw new MatrixError("M_UNKNOWN", "Cannot generate thumbnails for the requested content", {
+    status: 400,
+    cause,
+  });
+}
+
+let loaded: Promise<typeof sharpModule> | undefined;
+
+/** The library is large, and a process that makes no thumbnails does without it. */
+async function loadSharp(): Promise<typeof sharpModule> {
+  loaded ??= import("sharp").then(({ default: sharp }) => {
+    // Several pictures at once are better than several threads for one, and none is made twice.
+    sharp.concurrency(1);
+    sharp.cache(false);
+    sharp.block({ operation: ["VipsForeignLoad"] });
+    sharp.unblock({ operation: DECODERS.map((it) => `VipsForeignLoad${it}`) });
+    return sharp;
+  });
+  return await loaded;
+}

@@ -1,0 +1,117 @@
+import type { BlobKey } from "#src/homeserver/blob-store.ts";
+import type { Queryable } from "#src/homeserver/database.ts";
+import type { UnixMs } from "#src/homeserver/position.ts";
+import type { Mxc } from "./mxc.ts";
+import type { ReceivedBlob } from "./receive-blob.ts";
+
+/** A row of `media`. What is null is described in the schema. */
+export type MediaRow = {
+  readonly mediaKey: number;
+  readonly uploaderKey: number | null;
+  readonly expiresAtMs: UnixMs | null;
+  readonly blobKey: BlobKey | null;
+  readonly contentType: string | null;
+  readonly sizeBytes: number | null;
+  readonly sha256: Uint8Array | null;
+  readonly filename: string | null;
+};
+
+/** What an uploader says of the bytes. */
+export type Description = {
+  readonly contentType: string;
+  readonly filename: string | undefined;
+};
+
+export async function findMediaRow(sql: Queryable, mxc: Mxc): Promise<MediaRow | undefined> {
+  const [row] = await sql<MediaRow[]>`
+    select media_key as "mediaKey", uploader_key as "uploaderKey", expires_at_ms as "expiresAtMs",
+      blob_key as "blobKey", content_type as "contentType", size_bytes as "sizeBytes", sha256, filename
+    from media where media_id = ${mxc.mediaId} and origin = ${mxc.origin}`;
+  return row;
+}
+
+/** Stores what has been uploaded under a new URI. */
+export async function insertMedia(
+  sql: Queryable,
+  mxc: Mxc,
+  about: Description & ReceivedBlob & { uploaderKey: number; now: UnixMs },
+): Promise<void> {
+  await sql`
+    insert into media (origin, media_id, uploader_key, created_at_ms,
+      blob_key, content_type, size_bytes, sha256, filename)
+    values (${mxc.origin}, ${mxc.mediaId}, ${about.uploaderKey}, ${about.now},
+      ${about.blobKey}, ${about.contentType}, ${about.sizeBytes}, ${about.sha256},
+      ${about.filename ?? null})`;
+}
+
+/**
+ * Stores a URI for which nothing has been uploaded, if its user has fewer of them than the limit.
+ * Requests at the very same moment may together go over it by their number.
+ *
+ * @returns whether it was stored.
+ */
+export async function insertPendingMedia(
+  sql: Queryable,
+  mxc: Mxc,
+  about: { uploaderKey: number; now: UnixMs; expiresAtMs: UnixMs; limit: number },
+): Promise<boolean> {
+  const stored = await sql`
+    insert into media (origin, media_id, uploader_key, created_at_ms, expires_at_ms)
+    select ${mxc.origin}, ${mxc.mediaId}, ${about.uploaderKey}::bigint, ${about.now}::bigint,
+      ${about.expiresAtMs}::bigint
+    where (
+      select count(*) from media
+      where uploader_key = ${about.uploaderKey} and expires_at_ms > ${about.now}
+    ) < ${about.limit}`;
+  return stored.count === 1;
+}
+
+/** Stores what has been uploaded for a URI that waited for it. @returns whether it still did. */
+export async function fillMedia(
+  sql: Queryable,
+  mediaKey: number,
+  about: Description & ReceivedBlob,
+): Promise<boolean> {
+  const filled = await sql`
+    update media set blob_key = ${about.blobKey}, content_type = ${about.contentType},
+      size_bytes = ${about.sizeBytes}, sha256 = ${about.sha256}, filename = ${about.filename ?? null},
+      expires_at_ms = null
+    where media_key = ${mediaKey} and blob_key is null`;
+  return filled.count === 1;
+}
+
+/** Those of the media for which nothing has been uploaded yet. */
+export async function stillPending(
+  sql: Queryable,
+  mediaKeys: readonly number[],
+): Promise<Set<number>> {
+  const rows = await sql<{ mediaKey: number }[]>`
+    select media_key as "mediaKey" from media
+    where media_key = any(${mediaKeys}::bigint[]) and blob_key is null`;
+  return new Set(rows.map((row) => row.mediaKey));
+}
+
+/** Deletes media that nobody has uploaded in time. @returns how many. */
+export async function deleteExpired(
+  sql: Queryable,
+  before: UnixMs,
+  limit: number,
+): Promise<number> {
+  const deleted = await sql`
+    delete from media where blob_key is null and media_key in (
+      select media_key from media where expires_at_ms < ${before} limit ${limit}
+    )`;
+  return deleted.count;
+}
+
+/** Those of the blobs that something names. */
+export async function knownBlobs(
+  sql: Queryable,
+  blobKeys: readonly BlobKey[],
+): Promise<Set<BlobKey>> {
+  const rows = await sql<{ blobKey: BlobKey }[]>`
+    select blob_key as "blobKey" from media where blob_key = any(${blobKeys}::text[])
+    union all
+    select blob_key from media_thumbnails where blob_key = any(${blobKeys}::text[])`;
+  return new Set(rows.map((row) => row.blobKey));
+}
