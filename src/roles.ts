@@ -1,6 +1,8 @@
 import { accountDataStream } from "#src/account-data/account-data-stream.ts";
 import { devicesStream } from "#src/devices/devices-stream.ts";
 import type { Job } from "#src/jobs/job.ts";
+import { removeExpiredUploads } from "#src/media/job-remove-expired-uploads.ts";
+import { sweepBlobs } from "#src/media/job-sweep-blobs.ts";
 import { pushRulesStream } from "#src/push-rules/push-rules-stream.ts";
 import { eventsStream } from "#src/rooms/events-stream.ts";
 import type { Stream } from "#src/streams/stream.ts";
@@ -14,4 +16,4 @@ export const STREAMS: readonly Stream<never, unknown>[] = [
 ];
 
 /** All work that comes round. */
-export const JOBS: readonly Job[] = [];
+export const JOBS: readonly Job[] = [removeExpiredUploads, sweepBlobs];

@@ -7,6 +7,85 @@ CREATE TABLE "account_data" (
 	CONSTRAINT "account_data_user_key_room_key_type_pk" PRIMARY KEY("user_key","room_key","type")
 );
 --> statement-breakpoint
+CREATE TABLE "access_tokens" (
+	"token_key" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "access_tokens_token_key_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+	"access_hash" "bytea" NOT NULL,
+	"refresh_hash" "bytea",
+	"device_key" bigint NOT NULL,
+	"access_expires_at_ms" bigint,
+	"refresh_expires_at_ms" bigint,
+	"replaces" bigint,
+	CONSTRAINT "access_tokens_access_hash_unique" UNIQUE("access_hash"),
+	CONSTRAINT "access_tokens_refresh_hash_unique" UNIQUE("refresh_hash")
+);
+--> statement-breakpoint
+CREATE TABLE "accounts" (
+	"user_key" bigint PRIMARY KEY NOT NULL,
+	"password_hash" text,
+	"is_admin" boolean DEFAULT false NOT NULL,
+	"is_guest" boolean DEFAULT false NOT NULL,
+	"is_locked" boolean DEFAULT false NOT NULL,
+	"is_suspended" boolean DEFAULT false NOT NULL,
+	"created_at_ms" bigint NOT NULL,
+	"deactivated_at_ms" bigint,
+	"is_erased" boolean DEFAULT false NOT NULL,
+	"leaving_after" bigint,
+	"position" bigint DEFAULT 0 NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "directory_words" (
+	"user_key" bigint NOT NULL,
+	"word" text NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "one_time_tokens" (
+	"hash" "bytea" PRIMARY KEY NOT NULL,
+	"purpose" text NOT NULL,
+	"user_key" bigint,
+	"created_at_ms" bigint NOT NULL,
+	"expires_at_ms" bigint
+);
+--> statement-breakpoint
+CREATE TABLE "open_rooms" (
+	"room_key" bigint PRIMARY KEY NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "profile_updates" (
+	"user_key" bigint PRIMARY KEY NOT NULL,
+	"generation" integer DEFAULT 1 NOT NULL,
+	"after_room_key" bigint DEFAULT 0 NOT NULL,
+	"leased_until_ms" bigint DEFAULT 0 NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "profiles" (
+	"user_key" bigint PRIMARY KEY NOT NULL,
+	"displayname" text,
+	"avatar_url" text,
+	"others" text DEFAULT '{}' NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "registration_tokens" (
+	"token" text PRIMARY KEY NOT NULL,
+	"uses_allowed" integer,
+	"uses_completed" integer DEFAULT 0 NOT NULL,
+	"expires_at_ms" bigint
+);
+--> statement-breakpoint
+CREATE TABLE "remote_profiles" (
+	"user_key" bigint PRIMARY KEY NOT NULL,
+	"displayname" text,
+	"avatar_url" text
+);
+--> statement-breakpoint
+CREATE TABLE "uia_sessions" (
+	"session_id" text PRIMARY KEY NOT NULL,
+	"subject" text NOT NULL,
+	"user_key" bigint,
+	"body_hash" "bytea" NOT NULL,
+	"completed" text NOT NULL,
+	"expires_at_ms" bigint NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE "device_deletions" (
 	"position" bigint NOT NULL,
 	"device_key" bigint NOT NULL,
@@ -336,6 +415,9 @@ CREATE TABLE "users" (
 	CONSTRAINT "users_user_id_unique" UNIQUE("user_id")
 );
 --> statement-breakpoint
+ALTER TABLE "access_tokens" ADD CONSTRAINT "access_tokens_device_key_devices_device_key_fk" FOREIGN KEY ("device_key") REFERENCES "public"."devices"("device_key") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "accounts" ADD CONSTRAINT "accounts_user_key_users_user_key_fk" FOREIGN KEY ("user_key") REFERENCES "public"."users"("user_key") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "profiles" ADD CONSTRAINT "profiles_user_key_users_user_key_fk" FOREIGN KEY ("user_key") REFERENCES "public"."users"("user_key") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "device_lists" ADD CONSTRAINT "device_lists_user_key_users_user_key_fk" FOREIGN KEY ("user_key") REFERENCES "public"."users"("user_key") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "devices" ADD CONSTRAINT "devices_user_key_users_user_key_fk" FOREIGN KEY ("user_key") REFERENCES "public"."users"("user_key") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "to_device" ADD CONSTRAINT "to_device_device_key_devices_device_key_fk" FOREIGN KEY ("device_key") REFERENCES "public"."devices"("device_key") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
@@ -353,6 +435,14 @@ ALTER TABLE "key_supply_changes" ADD CONSTRAINT "key_supply_changes_device_key_d
 ALTER TABLE "one_time_keys" ADD CONSTRAINT "one_time_keys_device_key_devices_device_key_fk" FOREIGN KEY ("device_key") REFERENCES "public"."devices"("device_key") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "media_thumbnails" ADD CONSTRAINT "media_thumbnails_media_key_media_media_key_fk" FOREIGN KEY ("media_key") REFERENCES "public"."media"("media_key") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 CREATE INDEX "account_data_by_position" ON "account_data" USING btree ("position");--> statement-breakpoint
+CREATE INDEX "access_tokens_of_device" ON "access_tokens" USING btree ("device_key");--> statement-breakpoint
+CREATE INDEX "access_tokens_by_expiry" ON "access_tokens" USING btree ("access_expires_at_ms");--> statement-breakpoint
+CREATE INDEX "accounts_by_position" ON "accounts" USING btree ("position");--> statement-breakpoint
+CREATE INDEX "accounts_leaving" ON "accounts" USING btree ("user_key") WHERE leaving_after is not null;--> statement-breakpoint
+CREATE UNIQUE INDEX "directory_words_of_user" ON "directory_words" USING btree ("user_key","word");--> statement-breakpoint
+CREATE INDEX "directory_words_by_prefix" ON "directory_words" USING btree ("word" text_pattern_ops);--> statement-breakpoint
+CREATE INDEX "one_time_tokens_by_expiry" ON "one_time_tokens" USING btree ("expires_at_ms");--> statement-breakpoint
+CREATE INDEX "uia_sessions_by_expiry" ON "uia_sessions" USING btree ("expires_at_ms");--> statement-breakpoint
 CREATE INDEX "device_lists_by_position" ON "device_lists" USING btree ("position");--> statement-breakpoint
 CREATE INDEX "to_device_by_position" ON "to_device" USING btree ("position");--> statement-breakpoint
 CREATE INDEX "to_device_transactions_by_age" ON "to_device_transactions" USING btree ("done_ms");--> statement-breakpoint
@@ -365,7 +455,7 @@ CREATE UNIQUE INDEX "media_by_uri" ON "media" USING btree ("media_id","origin");
 CREATE INDEX "media_of_uploader" ON "media" USING btree ("uploader_key");--> statement-breakpoint
 CREATE INDEX "media_expiring" ON "media" USING btree ("expires_at_ms") WHERE expires_at_ms is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX "media_by_blob" ON "media" USING btree ("blob_key");--> statement-breakpoint
-CREATE UNIQUE INDEX "media_thumbnails_by_blob" ON "media_thumbnails" USING btree ("blob_key");--> statement-breakpoint
+CREATE INDEX "media_thumbnails_by_blob" ON "media_thumbnails" USING btree ("blob_key");--> statement-breakpoint
 CREATE INDEX "highlights_of_event" ON "highlights" USING btree ("event_key");--> statement-breakpoint
 CREATE INDEX "push_rules_by_position" ON "push_rules" USING btree ("position");--> statement-breakpoint
 CREATE UNIQUE INDEX "events_by_id" ON "events" USING btree ("event_id");--> statement-breakpoint

@@ -12,14 +12,15 @@ export function readByteRange(
   sizeBytes: number,
 ): ByteRange | "unsatisfiable" | undefined {
   const parts = /^bytes=\s*(\d{0,15})-(\d{0,15})\s*$/i.exec(header ?? "");
-  const [first, last] = [parts?.[1] || undefined, parts?.[2] || undefined];
-  if (first !== undefined) {
-    const start = Number(first);
-    const end = last === undefined ? sizeBytes : Math.min(Number(last) + 1, sizeBytes);
-    if (last !== undefined && Number(last) < start) return undefined;
-    return start < sizeBytes ? { start, end } : "unsatisfiable";
-  }
-  if (last === undefined) return undefined;
-  const length = Math.min(Number(last), sizeBytes);
+  const [, first = "", last = ""] = parts ?? [];
+  if (first === "") return last === "" ? undefined : lastBytes(Number(last), sizeBytes);
+  const start = Number(first);
+  const end = last === "" ? sizeBytes : Math.min(Number(last) + 1, sizeBytes);
+  if (last !== "" && Number(last) < start) return undefined;
+  return start < sizeBytes ? { start, end } : "unsatisfiable";
+}
+
+function lastBytes(count: number, sizeBytes: number): ByteRange | "unsatisfiable" {
+  const length = Math.min(count, sizeBytes);
   return length > 0 ? { start: sizeBytes - length, end: sizeBytes } : "unsatisfiable";
 }
