@@ -63,3 +63,37 @@ describe("parseWireJson", () => {
     expect(() => parseWireJson(text)).toThrow(SyntaxError);
   });
 });
+
+describe("keys with escapes", () => {
+  test.each([
+    ['{"":1,"\\\\":1}', '{"":1,"\\"":2}', '"'],
+    ['{"":1,"\\\\":1}', '{"":1,"\\n":2}', "\n"],
+    ['{"z":1,"q\\\\":1}', '{"z":1,"q\\u007f":2}', "q\u007F"],
+  ])("after %s, %s is not taken for it", (before, text, key) => {
+    parseWireJson(before);
+    expect(Object.keys(parseWireJson(text) as object)).toContain(key);
+  });
+
+  test("change nothing else", () => {
+    const text =
+      '{"a\\"b" : {"__proto__":{"x":[1.0,{}," \\": "]},"\\u0061":1,"a":2}, "10":[],"9":{"\\/":null}}';
+    const parsed = parseWireJson(text);
+    expect(laxCanonicalJson(parsed)).toBe(
+      '{"10":[],"9":{"/":null},"a\\"b":{"__proto__":{"x":[1.0,{}," \\": "]},"a":2}}',
+    );
+  });
+
+  test.each(['{"a\\n","b"}', '{"a\\n":1:2}', '["\\n":1]', '{"\\n":1,}', '{1:"\\n","\\n":2}'])(
+    "%s is still no JSON",
+    (text) => {
+      expect(() => parseWireJson(text)).toThrow(SyntaxError);
+    },
+  );
+
+  test.each(["1.0", '{"\\n":1}'])("deep nesting around %s is no JSON, and no crash", (inside) => {
+    const depth = 200_000;
+    expect(() => parseWireJson("[".repeat(depth) + inside + "]".repeat(depth))).toThrow(
+      SyntaxError,
+    );
+  });
+});
