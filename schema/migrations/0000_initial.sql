@@ -164,6 +164,7 @@ CREATE TABLE "cross_signing_signatures" (
 	"signer_key" bigint NOT NULL,
 	"key_id" text NOT NULL,
 	"signature" text NOT NULL,
+	"position" bigint NOT NULL,
 	CONSTRAINT "cross_signing_signatures_user_key_usage_signer_key_key_id_pk" PRIMARY KEY("user_key","usage","signer_key","key_id")
 );
 --> statement-breakpoint
@@ -447,6 +448,7 @@ CREATE INDEX "device_lists_by_position" ON "device_lists" USING btree ("position
 CREATE INDEX "to_device_by_position" ON "to_device" USING btree ("position");--> statement-breakpoint
 CREATE INDEX "to_device_transactions_by_age" ON "to_device_transactions" USING btree ("done_ms");--> statement-breakpoint
 CREATE INDEX "room_aliases_of_room" ON "room_aliases" USING btree ("room_key");--> statement-breakpoint
+CREATE INDEX "cross_signing_signatures_by_position" ON "cross_signing_signatures" USING btree ("position");--> statement-breakpoint
 CREATE INDEX "key_supply_changes_by_position" ON "key_supply_changes" USING btree ("position");--> statement-breakpoint
 CREATE UNIQUE INDEX "one_time_keys_in_order" ON "one_time_keys" USING btree ("device_key","algorithm","ordinal");--> statement-breakpoint
 CREATE INDEX "receipts_by_position" ON "receipts" USING btree ("position");--> statement-breakpoint

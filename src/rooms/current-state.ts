@@ -1,6 +1,7 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { eventsOf } from "./find-event.ts";
-import { forEachEntry, getSlot } from "./state-map/state-map.ts";
+import { eventKeysOfStates } from "./state-map/read-entries.ts";
+import { getSlot } from "./state-map/state-map.ts";
 import { withNodes } from "./state-map/stored-nodes.ts";
 import { findSlots, pairKey, type StatePair } from "./state-slots.ts";
 import type { StoredEvent } from "./stored-event.ts";
@@ -49,17 +50,20 @@ export async function statesAt(
   return found;
 }
 
-/** The keys of all events of a state. */
-export async function allStateKeys(hs: Homeserver, root: number): Promise<number[]> {
-  return await withNodes(hs, hs.sql, (source) => {
-    const keys: number[] = [];
-    forEachEntry(root, source, (_slot, eventKey) => keys.push(eventKey));
-    return keys;
-  });
-}
-
 /** All events of a state. */
 export async function allStateAt(hs: Homeserver, root: number): Promise<StoredEvent[]> {
-  const keys = await allStateKeys(hs, root);
-  return [...(await eventsOf(hs, keys)).values()];
+  return (await allStatesAt(hs, [root])).get(root) ?? [];
+}
+
+/** All events of several states, by their roots. */
+export async function allStatesAt(
+  hs: Homeserver,
+  roots: Iterable<number>,
+): Promise<Map<number, StoredEvent[]>> {
+  const keys = await eventKeysOfStates(hs, hs.sql, roots);
+  const events = await eventsOf(hs, [...keys.values()].flat());
+  const states = [...keys].map(
+    ([root, its]) => [root, its.flatMap((key) => events.get(key) ?? [])] as const,
+  );
+  return new Map(states);
 }

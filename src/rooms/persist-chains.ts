@@ -13,6 +13,7 @@ import {
   updateHeads,
   upsertMemberships,
 } from "./queries-persist.ts";
+import { noteUnread } from "./note-unread.ts";
 import { insertHighlights } from "./queries-highlights.ts";
 import type { NewEvent } from "./room-in-making.ts";
 import { userKeysOf } from "./user-keys.ts";
@@ -45,6 +46,7 @@ export async function persistChains(
     memberships.length > 0 && upsertMemberships(lane, memberships),
     relations.length > 0 && insertRelations(lane, relations),
     insertHighlights(hs, lane, links),
+    noteUnread(hs, lane, links),
   ]);
   return applied ?? new Set();
 }

@@ -3,7 +3,7 @@ import type { EventId } from "#src/kit/identifiers.ts";
 import type { EventRow } from "./stored-event.ts";
 
 // What one group of events writes, a statement for each table. All are sent at once; none waits for
-// the answer to another.
+// the answer to another. Arrays of truth values go as numbers: the driver takes such an array for one value.
 
 export async function insertEvents(lane: Tx, rows: readonly EventRow[]): Promise<void> {
   const column = <K extends keyof EventRow>(name: K) => rows.map((row) => row[name]);
@@ -69,10 +69,10 @@ export type MembershipRow = {
 export async function upsertMemberships(lane: Tx, rows: readonly MembershipRow[]): Promise<void> {
   await lane`
     insert into memberships (user_key, room_key, membership, event_key, position, local)
-    select user_key, room_key, membership, event_key, event_key, local from unnest(
+    select user_key, room_key, membership, event_key, event_key, local = 1 from unnest(
       ${rows.map((it) => it.userKey)}::bigint[], ${rows.map((it) => it.roomKey)}::bigint[],
       ${rows.map((it) => it.membership)}::text[], ${rows.map((it) => it.eventKey)}::bigint[],
-      ${rows.map((it) => it.local)}::boolean[]) as new (user_key, room_key, membership, event_key, local)
+      ${rows.map((it) => Number(it.local))}::int[]) as new (user_key, room_key, membership, event_key, local)
     on conflict (user_key, room_key) do update set membership = excluded.membership,
       event_key = excluded.event_key, position = excluded.position,
       forgotten = memberships.forgotten and excluded.membership in ('leave', 'ban')`;
@@ -122,11 +122,11 @@ export async function applyRedactions(
     update events set redacted_by = redaction.redaction_key
     from unnest(${rows.map((it) => it.redactionKey)}::bigint[],
       ${rows.map((it) => it.roomKey)}::bigint[], ${rows.map((it) => it.target)}::text[],
-      ${rows.map((it) => it.anyone)}::boolean[], ${rows.map((it) => it.domain)}::text[])
+      ${rows.map((it) => Number(it.anyone))}::int[], ${rows.map((it) => it.domain)}::text[])
       as redaction (redaction_key, room_key, target, anyone, domain), users
     where events.event_id = redaction.target and events.room_key = redaction.room_key
       and events.redacted_by is null and users.user_key = events.sender_key
-      and (redaction.anyone
+      and (redaction.anyone = 1
         or substring(users.user_id from position(':' in users.user_id) + 1) = redaction.domain)
     returning events.redacted_by`;
   return new Set(applied.map((it) => it.redacted_by));

@@ -14,6 +14,8 @@ export type Range = {
 /** Who asks, and about which rooms. */
 export type SyncQuestion = {
   readonly requester: Requester;
+  /** What the client wants to hear of: a `Filter`, as `src/filters/` reads them. */
+  readonly filter?: unknown;
   /** The rooms that the user is joined to and that the answer may speak of, by their keys. */
   readonly rooms: ReadonlyMap<number, RoomId>;
   /** Those of them about which the client knows nothing yet, whatever the range says. */

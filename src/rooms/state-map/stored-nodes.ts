@@ -68,6 +68,42 @@ export async function withNodes<T>(
   }
 }
 
+/** Stored nodes by their keys, from memory and, in one query, from the database. */
+export async function nodesOf(
+  hs: Homeserver,
+  db: Queryable,
+  keys: Iterable<NodeKey>,
+): Promise<Map<NodeKey, Node>> {
+  const cache = cacheOf(hs);
+  const found = new Map<NodeKey, Node>();
+  const missing: NodeKey[] = [];
+  for (const key of keys) {
+    const node = cache.get(key);
+    if (node) found.set(key, node);
+    else missing.push(key);
+  }
+  if (missing.length > 0) await fetchNodes(hs, db, missing, found);
+  return found;
+}
+
+async function fetchNodes(
+  hs: Homeserver,
+  db: Queryable,
+  keys: readonly NodeKey[],
+  into: Map<NodeKey, Node>,
+): Promise<void> {
+  const cache = cacheOf(hs);
+  const eventKeys = [...new Set(keys.map((key) => Math.floor(key / NODES_PER_EVENT)))];
+  const rows = await db<{ event_key: number; nodes: Uint8Array }[]>`
+    select event_key, nodes from state_nodes where event_key = any(${eventKeys}::bigint[])`;
+  for (const row of rows) {
+    for (const [key, node] of decodeNodes(row.event_key, row.nodes)) {
+      into.set(key, node);
+      cache.set(key, node);
+    }
+  }
+}
+
 /** Reads a node, and with it what stands below it: whoever asks for one will ask for the next. */
 async function readNodes(
   hs: Homeserver,
@@ -79,15 +115,7 @@ async function readNodes(
   // Two levels at a time: a look-up in the largest of rooms is done in three steps, and a walk of all
   // its state in as many.
   for (let step = 0; step < 2 && wanted.length > 0; step++) {
-    const eventKeys = [...new Set(wanted.map((key) => Math.floor(key / NODES_PER_EVENT)))];
-    const rows = await db<{ event_key: number; nodes: Uint8Array }[]>`
-      select event_key, nodes from state_nodes where event_key = any(${eventKeys}::bigint[])`;
-    for (const row of rows) {
-      for (const [key, node] of decodeNodes(row.event_key, row.nodes)) {
-        met.set(key, node);
-        cache.set(key, node);
-      }
-    }
+    await fetchNodes(hs, db, wanted, met);
     if (!met.has(missing)) throw new Error(`node ${missing} of the state map is not stored`);
     wanted = wanted
       .flatMap((key) => childrenOf(met.get(key)))

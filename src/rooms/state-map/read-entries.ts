@@ -1,0 +1,40 @@
+import type { Queryable } from "#src/homeserver/database.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { EMPTY, isBranch, type NodeKey } from "./node.ts";
+import { nodesOf } from "./stored-nodes.ts";
+
+/**
+ * All entries of several maps, event keys by the map's root: read level by level, so that it takes as
+ * many queries as the deepest has levels, however many maps there are.
+ */
+export async function eventKeysOfStates(
+  hs: Homeserver,
+  db: Queryable,
+  roots: Iterable<NodeKey>,
+): Promise<Map<NodeKey, number[]>> {
+  const found = new Map<NodeKey, number[]>();
+  let level: { root: NodeKey; key: NodeKey }[] = [];
+  for (const root of new Set(roots)) {
+    found.set(root, []);
+    if (root !== EMPTY) level.push({ root, key: root });
+  }
+  while (level.length > 0) {
+    const nodes = await nodesOf(
+      hs,
+      db,
+      level.map((it) => it.key),
+    );
+    level = level.flatMap(({ root, key }) => {
+      const node = nodes.get(key);
+      if (!node) throw new Error(`node ${key} of the state map is not stored`);
+      if (isBranch(node)) {
+        return node.children
+          .filter((it): it is NodeKey => typeof it === "number" && it !== EMPTY)
+          .map((child) => ({ root, key: child }));
+      }
+      found.get(root)?.push(...node.events);
+      return [];
+    });
+  }
+  return found;
+}

@@ -1,0 +1,99 @@
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { Position } from "#src/homeserver/position.ts";
+import { eventsOf } from "#src/rooms/find-event.ts";
+import { EVENTS } from "#src/rooms/events-stream.ts";
+import type { Standing } from "#src/rooms/memberships.ts";
+import { StoredEvent } from "#src/rooms/stored-event.ts";
+import type { Change } from "#src/streams/stream.ts";
+import type { SyncRequest } from "./sync-request.ts";
+import type { UserRooms } from "./user-rooms.ts";
+
+/** A room of which there is something to tell. */
+export type ChangedRoom = {
+  readonly roomKey: number;
+  readonly standing: Standing;
+  /** Whether the client knows nothing of the room, or nothing of the time since the user came (back). */
+  readonly isNew: boolean;
+  /** Its events in the range, if they are in memory; else they have to be read. */
+  readonly events: readonly StoredEvent[] | undefined;
+};
+
+export type ChangedRooms = {
+  readonly joined: readonly ChangedRoom[];
+  readonly left: readonly ChangedRoom[];
+  readonly invited: readonly ChangedRoom[];
+  readonly knocked: readonly ChangedRoom[];
+};
+
+/**
+ * The rooms in which something has happened since a client asked last, apart by what the user is in
+ * them now.
+ *
+ * @param changes what has happened, if that is in memory.
+ */
+export async function changedRooms(
+  hs: Homeserver,
+  { since, filter, fullState }: SyncRequest,
+  rooms: UserRooms,
+  changes: readonly Change[] | undefined,
+): Promise<ChangedRooms> {
+  const events = changes && eventsByRoom(changes);
+  const moved = since === undefined || events ? undefined : await movedSince(hs, rooms, since);
+  const result = { joined: [], left: [], invited: [], knocked: [] } as {
+    [K in keyof ChangedRooms]: ChangedRoom[];
+  };
+  for (const [roomKey, standing] of rooms) {
+    const isNews = since === undefined || standing.position > since;
+    const own = events?.get(roomKey);
+    const hasMoved = events ? own !== undefined : (moved?.has(roomKey) ?? true);
+    const room = { roomKey, standing, isNew: since === undefined, events: own };
+    if (standing.membership === "join") {
+      if (!isNews && !hasMoved && !fullState) continue;
+      const isNew = since === undefined || (isNews && !(await wasJoined(hs, standing, since)));
+      result.joined.push({ ...room, isNew, events: events && !isNew ? (own ?? []) : undefined });
+    } else if (isNews && !standing.forgotten) {
+      if (standing.membership === "invite") result.invited.push(room);
+      else if (standing.membership === "knock") result.knocked.push(room);
+      else if (since !== undefined || filter.room?.include_leave === true) result.left.push(room);
+    }
+  }
+  return result;
+}
+
+function eventsByRoom(changes: readonly Change[]): Map<number, StoredEvent[]> {
+  const byRoom = new Map<number, StoredEvent[]>();
+  for (const { stream, roomKey, detail } of changes) {
+    if (stream !== EVENTS || roomKey === undefined || !(detail instanceof StoredEvent)) continue;
+    const others = byRoom.get(roomKey);
+    if (others) others.push(detail);
+    else byRoom.set(roomKey, [detail]);
+  }
+  return byRoom;
+}
+
+/** Of a user's rooms, those that have had an event since a position. */
+async function movedSince(
+  hs: Homeserver,
+  rooms: UserRooms,
+  since: Position,
+): Promise<ReadonlySet<number>> {
+  const rows = await hs.sql<{ room_key: number }[]>`
+    select room_key from rooms
+    where room_key = any(${[...rooms.keys()]}::bigint[]) and last_position > ${since}`;
+  return new Set(rows.map((it) => it.room_key));
+}
+
+/** Whether the user, whose member event has changed since a position, was joined then already. */
+async function wasJoined(hs: Homeserver, standing: Standing, since: Position): Promise<boolean> {
+  let key: number | undefined = standing.eventKey;
+  while (key !== undefined) {
+    const event: StoredEvent | undefined = (await eventsOf(hs, [key])).get(key);
+    if (!event) return false;
+    const joined = event.content["membership"] === "join";
+    if ((event.anchor ?? 0) <= since) return joined;
+    // Whoever left meanwhile has missed something, though they were there then and are now.
+    if (!joined) return false;
+    key = event.replaces;
+  }
+  return false;
+}

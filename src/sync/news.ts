@@ -1,0 +1,157 @@
+import { Gauge } from "prom-client";
+import { held } from "#src/homeserver/held.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { registry } from "#src/homeserver/metrics.ts";
+import type { Position } from "#src/homeserver/position.ts";
+import { EVENTS } from "#src/rooms/events-stream.ts";
+import { StoredEvent } from "#src/rooms/stored-event.ts";
+import { userIdsOf } from "#src/rooms/user-keys.ts";
+import type { Change } from "#src/streams/stream.ts";
+import { tailOf } from "#src/streams/tail.ts";
+import { type UserRooms, userRoomsOf } from "./user-rooms.ts";
+
+const waitingGauge = new Gauge({
+  name: "archipel_sync_waiting",
+  help: "Requests that wait for news.",
+  registers: [registry],
+});
+
+/** The stream whose changes concern whoever shares a room with the user they are about. */
+const DEVICE_LISTS = "device-lists";
+
+/** For how long a user who has not asked again is still told of their rooms' news. */
+const IDLE_MS = 120_000;
+
+/** A user who is asking, and the rooms by which they are found. */
+type Listener = {
+  readonly userId: string;
+  rooms: UserRooms;
+  readonly wakes: Set<() => void>;
+  askedAtMs: number;
+};
+
+type Registry = {
+  readonly byUser: Map<number, Listener>;
+  readonly byUserId: Map<string, Listener>;
+  readonly byRoom: Map<number, Set<Listener>>;
+};
+
+const registryOf = held((hs): Registry => {
+  const own: Registry = { byUser: new Map(), byUserId: new Map(), byRoom: new Map() };
+  tailOf(hs).listen({
+    changed: (changes) => wakeConcerned(hs, own, changes),
+    missed: () => {
+      for (const listener of own.byUser.values()) wake(listener);
+    },
+  });
+  const timer = setInterval(() => dropIdle(hs, own), IDLE_MS / 2);
+  timer.unref();
+  hs.stopping.addEventListener("abort", () => {
+    clearInterval(timer);
+    for (const listener of own.byUser.values()) wake(listener);
+  });
+  return own;
+});
+
+/**
+ * Waits until something may have happened that concerns a user, after a position up to which they
+ * know everything.
+ *
+ * @returns when there may be news, the time is up, the client has gone, or the server stops.
+ */
+export async function waitForNews(
+  hs: Homeserver,
+  user: { readonly userKey: number; readonly userId: string },
+  { after, waitMs, signal }: { after: Position; waitMs: number; signal: AbortSignal },
+): Promise<void> {
+  const own = registryOf(hs);
+  const rooms = await userRoomsOf(hs, user);
+  if (tailOf(hs).position > after || signal.aborted || hs.stopping.aborted) return;
+  const listener = register(hs, own, { ...user, rooms });
+  waitingGauge.inc();
+  await new Promise<void>((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      listener.wakes.delete(done);
+      resolve();
+    };
+    const timer = setTimeout(done, waitMs);
+    signal.addEventListener("abort", done);
+    listener.wakes.add(done);
+  });
+  waitingGauge.dec();
+}
+
+function register(
+  hs: Homeserver,
+  { byUser, byUserId, byRoom }: Registry,
+  { userKey, userId, rooms }: { userKey: number; userId: string; rooms: UserRooms },
+): Listener {
+  let listener = byUser.get(userKey);
+  if (!listener) {
+    listener = { userId, rooms: new Map(), wakes: new Set(), askedAtMs: 0 };
+    byUser.set(userKey, listener);
+    byUserId.set(userId, listener);
+  }
+  listener.askedAtMs = hs.now();
+  if (listener.rooms !== rooms) {
+    leaveRooms(byRoom, listener);
+    listener.rooms = rooms;
+    for (const [roomKey, { membership }] of rooms) {
+      if (membership !== "join") continue;
+      const others = byRoom.get(roomKey);
+      if (others) others.add(listener);
+      else byRoom.set(roomKey, new Set([listener]));
+    }
+  }
+  return listener;
+}
+
+function leaveRooms(byRoom: Registry["byRoom"], listener: Listener): void {
+  for (const roomKey of listener.rooms.keys()) {
+    const others = byRoom.get(roomKey);
+    others?.delete(listener);
+    if (others?.size === 0) byRoom.delete(roomKey);
+  }
+}
+
+function dropIdle(hs: Homeserver, { byUser, byUserId, byRoom }: Registry): void {
+  const oldest = hs.now() - IDLE_MS;
+  for (const [userKey, listener] of byUser) {
+    if (listener.wakes.size > 0 || listener.askedAtMs > oldest) continue;
+    leaveRooms(byRoom, listener);
+    byUser.delete(userKey);
+    byUserId.delete(listener.userId);
+  }
+}
+
+function wakeConcerned(hs: Homeserver, own: Registry, changes: readonly Change[]): void {
+  for (const { stream, roomKey, userKey, detail } of changes) {
+    if (userKey !== undefined) wake(own.byUser.get(userKey));
+    if (roomKey !== undefined) {
+      for (const listener of own.byRoom.get(roomKey) ?? []) wake(listener);
+    }
+    if (stream === EVENTS && detail instanceof StoredEvent && detail.type === "m.room.member") {
+      // Whoever is invited is not in the room yet.
+      wake(own.byUserId.get(detail.stateKey ?? ""));
+    }
+    if (stream === DEVICE_LISTS && userKey !== undefined) void wakeRoommates(hs, own, userKey);
+  }
+}
+
+function wake(listener: Listener | undefined): void {
+  for (const done of [...(listener?.wakes ?? [])]) done();
+}
+
+async function wakeRoommates(hs: Homeserver, own: Registry, userKey: number): Promise<void> {
+  try {
+    const userId = (await userIdsOf(hs, [userKey])).get(userKey);
+    if (userId === undefined) return;
+    for (const roomKey of (await userRoomsOf(hs, { userKey, userId })).keys()) {
+      for (const listener of own.byRoom.get(roomKey) ?? []) wake(listener);
+    }
+  } catch (error) {
+    hs.log.warn({ err: error }, "cannot tell who shares a room with a user");
+  }
+}

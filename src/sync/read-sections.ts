@@ -1,0 +1,60 @@
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { Change } from "#src/streams/stream.ts";
+import type {
+  Range,
+  SyncPart,
+  SyncQuestion,
+  SyncRoomPart,
+  SyncSection,
+} from "#src/streams/sync-section.ts";
+
+/** What all sections together say. */
+export type Sections = {
+  readonly global: Readonly<Record<string, unknown>>;
+  readonly rooms: ReadonlyMap<number, SyncRoomPart>;
+};
+
+/**
+ * Asks each domain for its part of a sync. One whose streams have told nothing that concerns the user
+ * is not asked, if all that happened is in memory.
+ */
+export async function readSections(
+  hs: Homeserver,
+  sections: readonly SyncSection[],
+  question: SyncQuestion,
+  range: Range,
+): Promise<Sections> {
+  const parts = await Promise.all(
+    sections.map(async (section) => {
+      const changes = question.changes?.filter((it) => isOf(section, it, question));
+      const nothing = changes?.length === 0 && question.newRooms.size === 0;
+      if (nothing && range.after !== undefined) return {};
+      return await section.read(hs, { ...question, changes }, range);
+    }),
+  );
+  return { global: Object.assign({}, ...parts.map((it) => it.global ?? {})), rooms: joined(parts) };
+}
+
+function isOf(section: SyncSection, change: Change, question: SyncQuestion): boolean {
+  if (!section.streams.includes(change.stream)) return false;
+  if (section.concerns) return section.concerns(change, question);
+  const { requester, rooms } = question;
+  if (change.deviceKey !== undefined) return change.deviceKey === requester.deviceKey;
+  if (change.userKey !== undefined && change.userKey === requester.userKey) return true;
+  return change.roomKey !== undefined && rooms.has(change.roomKey);
+}
+
+function joined(parts: readonly SyncPart[]): Map<number, SyncRoomPart> {
+  const rooms = new Map<number, SyncRoomPart>();
+  for (const part of parts) {
+    for (const [roomKey, it] of part.rooms ?? []) {
+      const before = rooms.get(roomKey);
+      rooms.set(roomKey, {
+        ephemeral: [...(before?.ephemeral ?? []), ...(it.ephemeral ?? [])],
+        accountData: [...(before?.accountData ?? []), ...(it.accountData ?? [])],
+        other: { ...before?.other, ...it.other },
+      });
+    }
+  }
+  return rooms;
+}

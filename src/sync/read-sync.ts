@@ -1,0 +1,155 @@
+import { ignoredUsersOf } from "#src/account-data/ignored-users.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { Position } from "#src/homeserver/position.ts";
+import { matchesRooms } from "#src/filters/matches-event-filter.ts";
+import { renderEvents } from "#src/rooms/render-events.ts";
+import type { StoredEvent } from "#src/rooms/stored-event.ts";
+import { tailOf } from "#src/streams/tail.ts";
+import { type ChangedRoom, changedRooms, type ChangedRooms } from "./changed-rooms.ts";
+import { strippedStates } from "./invited-rooms.ts";
+import { namedRooms } from "./named-rooms.ts";
+import { readSections, type Sections } from "./read-sections.ts";
+import { roomStates } from "./room-states.ts";
+import { type RoomSummary, roomSummaries } from "./room-summaries.ts";
+import { roomTimelines, type Timeline } from "./room-timelines.ts";
+import { SECTIONS } from "./sections.ts";
+import type { SyncRequest } from "./sync-request.ts";
+import { roomIdsOf, type UserRooms, userRoomsAt } from "./user-rooms.ts";
+
+/** All that a client is told at once. */
+export type SyncAnswer = {
+  readonly upTo: Position;
+  readonly request: SyncRequest;
+  readonly roomIds: ReadonlyMap<number, string>;
+  readonly rooms: ChangedRooms;
+  readonly timelines: ReadonlyMap<number, Timeline>;
+  readonly states: ReadonlyMap<number, readonly StoredEvent[]>;
+  readonly summaries: ReadonlyMap<number, RoomSummary>;
+  /** JSON texts of the events that rooms are told to those who are not in them by, by room key. */
+  readonly stripped: ReadonlyMap<number, readonly string[]>;
+  readonly sections: Sections;
+  /** The JSON texts of all events of timelines and states. */
+  readonly texts: ReadonlyMap<StoredEvent, string>;
+};
+
+/**
+ * What has happened that concerns a user since a position, or, for a first sync, how everything
+ * stands. What is in memory is not asked of the database.
+ *
+ * @spec client-server-api#syncing
+ */
+export async function readSync(hs: Homeserver, request: SyncRequest): Promise<SyncAnswer> {
+  const { requester, since, filter } = request;
+  if (since !== undefined && since > tailOf(hs).position) await tailOf(hs).catchUp();
+  const { rooms: userRooms, upTo } = await userRoomsAt(hs, requester);
+  const roomIds = await roomIdsOf(hs, userRooms);
+  const wanted = wantedRooms(request, userRooms, roomIds);
+  const changes = since === undefined ? undefined : tailOf(hs).between(since, upTo);
+  const rooms = await changedRooms(hs, request, wanted, changes);
+  const told = [...rooms.joined, ...rooms.left];
+
+  const [timelines, sections, stripped] = await Promise.all([
+    ignoredUsersOf(hs, requester.userKey).then(
+      async (ignored) => await roomTimelines(hs, request, told, { upTo, ignored }),
+    ),
+    readSections(
+      hs,
+      SECTIONS,
+      {
+        requester,
+        filter,
+        rooms: joinedIds(wanted, roomIds),
+        newRooms: new Set(rooms.joined.filter((it) => it.isNew).map((it) => it.roomKey)),
+        changes,
+      },
+      { after: since, upTo },
+    ),
+    strippedStates(hs, [...rooms.invited, ...rooms.knocked]),
+  ]);
+  const states = await roomStates(hs, request, told, { timelines, upTo });
+  const events = [...timelines.values()].flatMap((it) => it.events);
+  const all = [...events, ...[...states.values()].flat()];
+  const [texts, summaries] = await Promise.all([
+    renderEvents(hs, all, requester, {
+      roomId: false,
+      format: filter.event_format ?? "client",
+      standings: userRooms,
+    }),
+    summariesOf(hs, request, rooms.joined, { timelines, states }),
+  ]);
+  return {
+    upTo,
+    request,
+    roomIds,
+    rooms,
+    timelines,
+    states,
+    summaries,
+    stripped,
+    sections,
+    texts: new Map(all.map((it, index) => [it, texts[index] ?? ""])),
+  };
+}
+
+/** Whether there is nothing to tell that a client would not know. */
+export function isEmpty({ rooms, sections }: SyncAnswer): boolean {
+  const { joined, left, invited, knocked } = rooms;
+  return (
+    joined.length + left.length + invited.length + knocked.length + sections.rooms.size === 0 &&
+    Object.keys(sections.global).length === 0
+  );
+}
+
+function wantedRooms(
+  { filter }: SyncRequest,
+  rooms: UserRooms,
+  roomIds: ReadonlyMap<number, string>,
+): UserRooms {
+  if (!filter.room?.rooms && !filter.room?.not_rooms) return rooms;
+  return new Map(
+    [...rooms].filter(([roomKey]) => matchesRooms(filter.room, roomIds.get(roomKey) ?? "")),
+  );
+}
+
+const joinedOf = new WeakMap<UserRooms, ReadonlyMap<number, `!${string}`>>();
+
+/** The joined of a user's rooms, by their keys. Made once for as long as the rooms stay the same. */
+function joinedIds(
+  rooms: UserRooms,
+  roomIds: ReadonlyMap<number, string>,
+): ReadonlyMap<number, `!${string}`> {
+  let joined = joinedOf.get(rooms);
+  if (!joined) {
+    joined = new Map(
+      [...rooms]
+        .filter(([, it]) => it.membership === "join")
+        .map(([roomKey]) => [roomKey, (roomIds.get(roomKey) ?? "!") as `!${string}`]),
+    );
+    joinedOf.set(rooms, joined);
+  }
+  return joined;
+}
+
+/** Summaries of the rooms whose members, or whose name, may have changed. */
+async function summariesOf(
+  hs: Homeserver,
+  { requester }: SyncRequest,
+  rooms: readonly ChangedRoom[],
+  {
+    timelines,
+    states,
+  }: {
+    timelines: ReadonlyMap<number, Timeline>;
+    states: ReadonlyMap<number, readonly StoredEvent[]>;
+  },
+): Promise<Map<number, RoomSummary>> {
+  const changed = rooms.filter(({ roomKey, isNew }) => {
+    const events = [...(timelines.get(roomKey)?.events ?? []), ...(states.get(roomKey) ?? [])];
+    return isNew || timelines.get(roomKey)?.limited || events.some((it) => SUMMED.has(it.type));
+  });
+  if (changed.length === 0) return new Map();
+  const roomKeys = changed.map((it) => it.roomKey);
+  return await roomSummaries(hs, requester.userKey, roomKeys, await namedRooms(hs, roomKeys));
+}
+
+const SUMMED = new Set(["m.room.member", "m.room.name", "m.room.canonical_alias"]);

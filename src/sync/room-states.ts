@@ -1,0 +1,129 @@
+import { matchesRoomEventFilter } from "#src/filters/matches-event-filter.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { Position } from "#src/homeserver/position.ts";
+import { allStatesAt, statesAt } from "#src/rooms/current-state.ts";
+import { eventsOf } from "#src/rooms/find-event.ts";
+import { differences } from "#src/rooms/state-map/state-map.ts";
+import { withNodes } from "#src/rooms/state-map/stored-nodes.ts";
+import type { StatePair } from "#src/rooms/state-slots.ts";
+import type { StoredEvent } from "#src/rooms/stored-event.ts";
+import { rootAt } from "#src/timeline/root-at.ts";
+import type { ChangedRoom } from "./changed-rooms.ts";
+import { membersNotYetGiven } from "./lazy-members.ts";
+import type { Timeline } from "./room-timelines.ts";
+import type { SyncRequest } from "./sync-request.ts";
+
+/** A room, its timeline, and between which states the client is to be led. */
+type Asked = {
+  readonly room: ChangedRoom;
+  readonly timeline: Timeline;
+  /** The state that the client has; undefined if it has none. */
+  readonly from: number | undefined;
+  /** The state that it is to have. */
+  readonly to: number;
+};
+
+/**
+ * The state events that rooms' timelines leave out, by room key: those that lead from what the client
+ * has to the state before the timeline, or to the state after it if it asks for that.
+ *
+ * @spec client-server-api#syncing
+ */
+export async function roomStates(
+  hs: Homeserver,
+  request: SyncRequest,
+  rooms: readonly ChangedRoom[],
+  { timelines, upTo }: { timelines: ReadonlyMap<number, Timeline>; upTo: Position },
+): Promise<Map<number, StoredEvent[]>> {
+  const asked: Asked[] = [];
+  for (const room of rooms) {
+    const timeline = timelines.get(room.roomKey);
+    if (timeline) asked.push(await statesOf(hs, request, { room, timeline, upTo }));
+  }
+  const whole = asked.filter((it) => it.from === undefined);
+  const states = await allStatesAt(
+    hs,
+    whole.map((it) => it.to),
+  );
+  const result = new Map<number, StoredEvent[]>();
+  for (const it of asked) {
+    const all =
+      it.from === undefined ? (states.get(it.to) ?? []) : await changesOf(hs, it.from, it.to);
+    result.set(it.room.roomKey, await wantedState(hs, request, it, all));
+  }
+  return result;
+}
+
+async function statesOf(
+  hs: Homeserver,
+  { since, fullState, stateAfter }: SyncRequest,
+  { room, timeline, upTo }: { room: ChangedRoom; timeline: Timeline; upTo: Position },
+): Promise<Asked> {
+  const [first] = timeline.events;
+  const last = timeline.events.at(-1);
+  const isWhole = room.isNew || fullState || since === undefined;
+  const end = { anchor: Math.min(upTo, leftAt(room) ?? upTo), offset: 0 };
+  // The states around a timeline without a gap are at hand; the others have to be looked up.
+  const gapless = !timeline.limited && !isWhole;
+  const before = first?.stateBefore ?? (await rootAt(hs, room.roomKey, timeline.start));
+  const to = stateAfter
+    ? gapless && last?.roomState !== undefined
+      ? last.roomState
+      : await rootAt(hs, room.roomKey, end)
+    : before;
+  if (isWhole) return { room, timeline, from: undefined, to };
+  const from = gapless ? before : await rootAt(hs, room.roomKey, { anchor: since, offset: 0 });
+  return { room, timeline, from, to };
+}
+
+function leftAt({ standing: { membership, position } }: ChangedRoom): Position | undefined {
+  return membership === "leave" || membership === "ban" ? position : undefined;
+}
+
+/** The events that a later state has and an earlier one has not. */
+async function changesOf(hs: Homeserver, from: number, to: number): Promise<StoredEvent[]> {
+  if (from === to) return [];
+  const keys = await withNodes(hs, hs.sql, (source) =>
+    differences(from, to, source).flatMap((it) => (it.after === undefined ? [] : [it.after])),
+  );
+  return [...(await eventsOf(hs, keys)).values()];
+}
+
+async function wantedState(
+  hs: Homeserver,
+  { requester, filter, fullState, stateAfter }: SyncRequest,
+  { room, timeline, from, to }: Asked,
+  all: readonly StoredEvent[],
+): Promise<StoredEvent[]> {
+  const stateFilter = filter.room?.state;
+  // A state event of the timeline itself is told once, unless the state after it is asked for.
+  const inTimeline = new Set(stateAfter ? [] : timeline.events.map((it) => it.eventKey));
+  const wanted = all.filter(
+    (it) => !inTimeline.has(it.eventKey) && matchesRoomEventFilter(stateFilter, it),
+  );
+  if (stateFilter?.lazy_load_members !== true) return wanted;
+
+  const others = wanted.filter((it) => it.type !== "m.room.member");
+  const senders = new Set<string>(timeline.events.map((it) => it.sender));
+  if (room.isNew || fullState) senders.add(requester.userId);
+  const theirs =
+    from === undefined
+      ? all.filter((it) => it.type === "m.room.member" && senders.has(it.stateKey ?? ""))
+      : await membersIn(hs, to, senders);
+  const members = theirs.filter((it) => !inTimeline.has(it.eventKey));
+  if (stateFilter.include_redundant_members === true) return [...others, ...members];
+  const anew = room.isNew || fullState;
+  // With state_after, changes of members must be told whoever was given them.
+  const changed = stateAfter ? wanted.filter((it) => it.type === "m.room.member" && !anew) : [];
+  const further = membersNotYetGiven(hs, requester.deviceKey, members, anew);
+  return [...others, ...new Set([...changed, ...further])];
+}
+
+async function membersIn(
+  hs: Homeserver,
+  root: number,
+  users: ReadonlySet<string>,
+): Promise<StoredEvent[]> {
+  const pairs = [...users].map((it): StatePair => ["m.room.member", it]);
+  return [...(await statesAt(hs, root, pairs)).values()];
+}

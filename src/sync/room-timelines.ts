@@ -1,0 +1,130 @@
+import { matchesRoomEventFilter } from "#src/filters/matches-event-filter.ts";
+import type { RoomEventFilter } from "#src/filters/filter.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { Position } from "#src/homeserver/position.ts";
+import { eventsOf } from "#src/rooms/find-event.ts";
+import { EventStatus, type StoredEvent } from "#src/rooms/stored-event.ts";
+import { type Place, placeBefore } from "#src/timeline/token.ts";
+import { visibleEvents } from "#src/timeline/visible-events.ts";
+import type { ChangedRoom } from "./changed-rooms.ts";
+import type { SyncRequest } from "./sync-request.ts";
+
+/** The newest events of a room that a client is told of. */
+export type Timeline = {
+  /** Oldest first. */
+  readonly events: readonly StoredEvent[];
+  /** Whether there are older ones that the client has not got. */
+  readonly limited: boolean;
+  /** Where reading backwards goes on. */
+  readonly start: Place;
+};
+
+/** How many events a client gets of a room, if it does not say. */
+const STANDARD = 10;
+const MOST = 1_000;
+
+/** How many events are looked through for each that a filter lets pass. */
+const LOOKED_AT_PER_EVENT = 10;
+
+/** The timelines of rooms up to a position, by room key: from memory, or with one query for all. */
+export async function roomTimelines(
+  hs: Homeserver,
+  request: SyncRequest,
+  rooms: readonly ChangedRoom[],
+  { upTo, ignored }: { upTo: Position; ignored: ReadonlySet<string> },
+): Promise<Map<number, Timeline>> {
+  const filter = request.filter.room?.timeline;
+  const limit = Math.min(filter?.limit ?? STANDARD, MOST);
+  const wanted = (event: StoredEvent) =>
+    !(event.stateKey === undefined && ignored.has(event.sender)) &&
+    matchesRoomEventFilter(filter, event);
+
+  const timelines = new Map<number, Timeline>();
+  const toRead: ChangedRoom[] = [];
+  for (const room of rooms) {
+    const inMemory = room.events && timelineOf(room.events, { limit, wanted, upTo });
+    // Of what is more than the client wants, the database knows best where it ends.
+    if (inMemory) timelines.set(room.roomKey, inMemory);
+    else toRead.push(room);
+  }
+  const read = await readTimelines(hs, request, toRead, { upTo, limit, wanted, filter });
+  for (const [roomKey, timeline] of read) timelines.set(roomKey, timeline);
+  return timelines;
+}
+
+/** All of a room's news, if they are in memory and no more than the client wants. */
+function timelineOf(
+  events: readonly StoredEvent[],
+  { limit, wanted, upTo }: { limit: number; wanted: (event: StoredEvent) => boolean; upTo: Position },
+): Timeline | undefined {
+  const shown = events.filter((it) => it.status === EventStatus.accepted && it.anchor !== undefined);
+  if (shown.length > limit) return undefined;
+  const [first] = shown;
+  return {
+    events: shown.filter(wanted),
+    limited: false,
+    start: first ? placeBefore(first.anchor ?? 0, first.anchorOffset) : { anchor: upTo, offset: 0 },
+  };
+}
+
+async function readTimelines(
+  hs: Homeserver,
+  { requester, since }: SyncRequest,
+  rooms: readonly ChangedRoom[],
+  {
+    upTo,
+    limit,
+    wanted,
+    filter,
+  }: {
+    upTo: Position;
+    limit: number;
+    wanted: (event: StoredEvent) => boolean;
+    filter: RoomEventFilter | undefined;
+  },
+): Promise<Map<number, Timeline>> {
+  if (rooms.length === 0) return new Map();
+  const narrow = filter !== undefined && Object.keys(filter).some((it) => it !== "limit");
+  const count = (narrow ? limit * LOOKED_AT_PER_EVENT : limit) + 1;
+  const rows = await hs.sql<{ room_key: number; event_key: number }[]>`
+    select asked.room_key, found.event_key from unnest(
+      ${rooms.map((it) => it.roomKey)}::bigint[],
+      ${rooms.map((it) => (it.isNew ? -1 : (since ?? -1)))}::bigint[],
+      ${rooms.map((it) => endOf(it, upTo))}::bigint[]) as asked (room_key, after, up_to)
+    cross join lateral (
+      select event_key from events
+      where events.room_key = asked.room_key and status = 0
+        and anchor > asked.after and anchor <= asked.up_to
+      order by anchor desc, anchor_offset desc limit ${count}) as found`;
+  const events = await eventsOf(
+    hs,
+    rows.map((it) => it.event_key),
+  );
+  const byRoom = Map.groupBy(rows, (it) => it.room_key);
+  const timelines = new Map<number, Timeline>();
+  for (const room of rooms) {
+    const newestFirst = (byRoom.get(room.roomKey) ?? []).flatMap(
+      (it) => events.get(it.event_key) ?? [],
+    );
+    const looked = newestFirst.slice(0, count - 1);
+    const visible = room.isNew
+      ? await visibleEvents(hs, requester, looked, room.standing)
+      : looked;
+    const shown = visible.filter(wanted).slice(0, limit).reverse();
+    const more = newestFirst.length > looked.length || visible.filter(wanted).length > limit;
+    const first = shown[0] ?? (more ? undefined : looked.at(-1));
+    timelines.set(room.roomKey, {
+      events: shown,
+      limited: more || (room.isNew && since !== undefined),
+      start: first
+        ? placeBefore(first.anchor ?? 0, first.anchorOffset)
+        : { anchor: endOf(room, upTo), offset: 0 },
+    });
+  }
+  return timelines;
+}
+
+/** Who has left sees up to that, and no further. */
+function endOf({ standing: { membership, position } }: ChangedRoom, upTo: Position): Position {
+  return membership === "leave" || membership === "ban" ? Math.min(position, upTo) : upTo;
+}

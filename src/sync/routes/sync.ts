@@ -1,0 +1,85 @@
+import { filterFromParameter } from "#src/filters/stored-filters.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { type Endpoint, jsonText, userEndpoint } from "#src/http/endpoint.ts";
+import { NO_FILTER } from "#src/filters/filter.ts";
+import { MatrixError } from "#src/kit/matrix-error.ts";
+import type { Requester } from "#src/kit/requester.ts";
+import { placeOf } from "#src/timeline/token.ts";
+import { waitForNews } from "../news.ts";
+import { isEmpty, readSync, type SyncAnswer } from "../read-sync.ts";
+import { alwaysTold } from "../always-told.ts";
+import type { SyncRequest } from "../sync-request.ts";
+import { syncText } from "../sync-text.ts";
+
+/** The longest that a request may wait, whatever it asks for. */
+const MOST_WAIT_MS = 300_000;
+
+/** The specification's `sync.yaml`. */
+export const syncEndpoints: readonly Endpoint[] = [
+  userEndpoint({
+    operation: "sync",
+    method: "GET",
+    path: "/_matrix/client/v3/sync",
+    rate: "none",
+    guests: true,
+    async handle(hs, { requester, query, signal }) {
+      const request = await requestOf(hs, requester, query);
+      const waitMs = Math.min(timeoutOf(query.get("timeout")), MOST_WAIT_MS);
+      const answer = await answerWithin(hs, request, { waitMs, signal });
+      return jsonText(syncText(answer, await alwaysTold(hs, requester)));
+    },
+  }),
+];
+
+/** Answers at once if there is anything to tell, else when there is, or when the time is up. */
+async function answerWithin(
+  hs: Homeserver,
+  request: SyncRequest,
+  { waitMs, signal }: { waitMs: number; signal: AbortSignal },
+): Promise<SyncAnswer> {
+  const until = hs.now() + waitMs;
+  for (;;) {
+    const answer = await readSync(hs, request);
+    const left = until - hs.now();
+    const waits = request.since !== undefined && !request.fullState && isEmpty(answer);
+    if (!waits || left <= 0 || signal.aborted || hs.stopping.aborted) return answer;
+    await waitForNews(hs, request.requester, { after: answer.upTo, waitMs: left, signal });
+  }
+}
+
+async function requestOf(
+  hs: Homeserver,
+  requester: Requester,
+  query: URLSearchParams,
+): Promise<SyncRequest> {
+  const filter = query.get("filter");
+  const since = query.get("since");
+  return {
+    requester,
+    filter: filter ? await filterFromParameter(hs, requester.userKey, filter) : NO_FILTER,
+    since: since ? placeOf(since).anchor : undefined,
+    fullState: booleanOf(query, "full_state"),
+    stateAfter: booleanOf(query, "org.matrix.msc4222.use_state_after")
+      ? "org.matrix.msc4222.state_after"
+      : booleanOf(query, "use_state_after")
+        ? "state_after"
+        : undefined,
+  };
+}
+
+/** @throws MatrixError M_INVALID_PARAM */
+function booleanOf(query: URLSearchParams, name: string): boolean {
+  const value = query.get(name);
+  if (value === null || value === "" || value === "false") return false;
+  if (value === "true") return true;
+  throw new MatrixError("M_INVALID_PARAM", `${name} must be true or false`);
+}
+
+/** @throws MatrixError M_INVALID_PARAM */
+function timeoutOf(value: string | null): number {
+  if (value === null || value === "") return 0;
+  if (!/^\d{1,12}$/.test(value)) {
+    throw new MatrixError("M_INVALID_PARAM", "timeout must be a number of milliseconds");
+  }
+  return Number(value);
+}

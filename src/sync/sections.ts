@@ -1,0 +1,7 @@
+import type { SyncSection } from "#src/streams/sync-section.ts";
+
+/**
+ * All that `/sync` is made of besides the events of rooms. Each domain writes its own section; this
+ * list is the only place that knows them all.
+ */
+export const SECTIONS: readonly SyncSection[] = [];

@@ -1,0 +1,14 @@
+import type { Filter } from "#src/filters/filter.ts";
+import type { Position } from "#src/homeserver/position.ts";
+import type { Requester } from "#src/kit/requester.ts";
+
+/** A request for news, read. @spec client-server-api#get_matrixclientv3sync */
+export type SyncRequest = {
+  readonly requester: Requester;
+  readonly filter: Filter;
+  /** Up to where the client knows everything; undefined on its first sync. */
+  readonly since: Position | undefined;
+  readonly fullState: boolean;
+  /** Under which names the state after the timeline is told, if the client wants that and not the state before. */
+  readonly stateAfter: "state_after" | "org.matrix.msc4222.state_after" | undefined;
+};

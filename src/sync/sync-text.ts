@@ -1,0 +1,101 @@
+import { matchesRoomEventFilter } from "#src/filters/matches-event-filter.ts";
+import { eventFieldSelector } from "#src/filters/select-event-fields.ts";
+import type { StoredEvent } from "#src/rooms/stored-event.ts";
+import type { SyncRoomPart } from "#src/streams/sync-section.ts";
+import { tokenOf } from "#src/timeline/token.ts";
+import type { ChangedRoom } from "./changed-rooms.ts";
+import type { SyncAnswer } from "./read-sync.ts";
+
+/**
+ * A sync's answer as JSON text: the events' texts, made once, are put together, not parsed and written
+ * again.
+ *
+ * @param always what is told whatever has happened, such as the counts of keys.
+ * @spec client-server-api#get_matrixclientv3sync
+ */
+export function syncText(answer: SyncAnswer, always: Readonly<Record<string, unknown>>): string {
+  const parts = [`"next_batch":${JSON.stringify(tokenOf({ anchor: answer.upTo, offset: 0 }))}`];
+  for (const [name, value] of Object.entries({ ...always, ...answer.sections.global })) {
+    parts.push(`${JSON.stringify(name)}:${JSON.stringify(value)}`);
+  }
+  const rooms = roomsText(answer);
+  if (rooms !== "") parts.push(`"rooms":{${rooms}}`);
+  return `{${parts.join(",")}}`;
+}
+
+function roomsText(answer: SyncAnswer): string {
+  const { rooms, sections } = answer;
+  const joined = new Map(rooms.joined.map((it) => [it.roomKey, it]));
+  const keys = new Set([...joined.keys(), ...sections.rooms.keys()]);
+  const groups = [
+    ["join", [...keys].map((it) => joinedText(answer, it, joined.get(it)))],
+    ["leave", rooms.left.map((it) => roomText(answer, it.roomKey, eventParts(answer, it)))],
+    ["invite", strippedTexts(answer, rooms.invited, "invite_state")],
+    ["knock", strippedTexts(answer, rooms.knocked, "knock_state")],
+  ] as const;
+  return groups
+    .filter(([, texts]) => texts.length > 0)
+    .map(([name, texts]) => `"${name}":{${texts.join(",")}}`)
+    .join(",");
+}
+
+function roomText({ roomIds }: SyncAnswer, roomKey: number, parts: readonly string[]): string {
+  return `${JSON.stringify(roomIds.get(roomKey) ?? "")}:{${parts.join(",")}}`;
+}
+
+function joinedText(answer: SyncAnswer, roomKey: number, room: ChangedRoom | undefined): string {
+  const parts = room ? eventParts(answer, room) : [];
+  const summary = answer.summaries.get(roomKey);
+  if (summary) parts.push(`"summary":${JSON.stringify(summary)}`);
+  const section = answer.sections.rooms.get(roomKey);
+  if (section) parts.push(...sectionParts(answer, section));
+  return roomText(answer, roomKey, parts);
+}
+
+/** The timeline, and the state before or after it. */
+function eventParts(answer: SyncAnswer, { roomKey }: ChangedRoom): string[] {
+  const timeline = answer.timelines.get(roomKey);
+  if (!timeline) return [];
+  const state = answer.states.get(roomKey) ?? [];
+  const { stateAfter } = answer.request;
+  // Who asked for the state after the timeline gets no other.
+  return [
+    `"timeline":{"events":[${textsOf(answer, timeline.events)}],"limited":${timeline.limited},` +
+      `"prev_batch":${JSON.stringify(tokenOf(timeline.start))}}`,
+    `"${stateAfter ?? "state"}":{"events":[${textsOf(answer, state)}]}`,
+  ];
+}
+
+function textsOf({ texts, request }: SyncAnswer, events: readonly StoredEvent[]): string {
+  const { event_fields } = request.filter;
+  const its = events.map((it) => texts.get(it) ?? "{}");
+  if (event_fields === undefined) return its.join(",");
+  const select = eventFieldSelector(event_fields);
+  return its.map((it) => JSON.stringify(select(JSON.parse(it) as object))).join(",");
+}
+
+function sectionParts({ request }: SyncAnswer, part: SyncRoomPart): string[] {
+  const { ephemeral, account_data } = request.filter.room ?? {};
+  const wanted = (events: readonly object[] | undefined, filter: typeof ephemeral) =>
+    (events ?? []).filter((it) => matchesRoomEventFilter(filter, it as { type: string }));
+  const own = wanted(part.ephemeral, ephemeral);
+  const data = wanted(part.accountData, account_data);
+  return [
+    ...(own.length > 0 ? [`"ephemeral":${JSON.stringify({ events: own })}`] : []),
+    ...(data.length > 0 ? [`"account_data":${JSON.stringify({ events: data })}`] : []),
+    ...Object.entries(part.other ?? {}).map(
+      ([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`,
+    ),
+  ];
+}
+
+function strippedTexts(
+  answer: SyncAnswer,
+  rooms: readonly ChangedRoom[],
+  name: "invite_state" | "knock_state",
+): string[] {
+  return rooms.map(({ roomKey }) => {
+    const events = answer.stripped.get(roomKey) ?? [];
+    return roomText(answer, roomKey, [`"${name}":{"events":[${events.join(",")}]}`]);
+  });
+}
