@@ -1,6 +1,6 @@
 import type { CanonicalObject } from "#src/kit/canonical-json.ts";
 import type { AuthState } from "./auth-state.ts";
-import type { MemberEvent } from "./member.ts";
+import type { MemberEvent } from "./member-event.ts";
 import { isSignedForInvite } from "./third-party-signature.ts";
 import { allow, reject, type Verdict } from "./verdict.ts";
 

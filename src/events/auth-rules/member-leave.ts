@@ -1,6 +1,6 @@
 import type { RoomVersionRules } from "../room-versions.ts";
 import type { AuthState } from "./auth-state.ts";
-import type { MemberEvent } from "./member.ts";
+import type { MemberEvent } from "./member-event.ts";
 import { allow, reject, type Verdict } from "./verdict.ts";
 
 /**

@@ -2,13 +2,11 @@ import { isUserId } from "../event-identifiers.ts";
 import type { Pdu } from "../pdu.ts";
 import type { RoomVersionRules } from "../room-versions.ts";
 import type { AuthState } from "./auth-state.ts";
+import { isMemberEvent, type MemberEvent } from "./member-event.ts";
 import { checkMemberInvite } from "./member-invite.ts";
 import { checkMemberJoin } from "./member-join.ts";
 import { checkMemberBan, checkMemberLeave } from "./member-leave.ts";
 import { allow, reject, type Verdict } from "./verdict.ts";
-
-/** A membership event, which has a state key: its target. */
-export type MemberEvent = Pdu & { readonly state_key: string };
 
 /**
  * Rule 5: an `m.room.member` event.
@@ -17,7 +15,7 @@ export type MemberEvent = Pdu & { readonly state_key: string };
  */
 export function checkMember(event: Pdu, state: AuthState, rules: RoomVersionRules): Verdict {
   // 5.1 If there is no state_key property, or no membership property in content, reject.
-  if (!hasStateKey(event)) return reject("5.1", "no state_key");
+  if (!isMemberEvent(event)) return reject("5.1", "no state_key");
   if (!Object.hasOwn(event.content, "membership")) return reject("5.1", "no membership");
   const membership: unknown = event.content["membership"];
 
@@ -47,10 +45,6 @@ export function checkMember(event: Pdu, state: AuthState, rules: RoomVersionRule
 
   // 5.8 Otherwise, the membership is unknown. Reject.
   return reject("5.8", "unknown membership");
-}
-
-function hasStateKey(event: Pdu): event is MemberEvent {
-  return event.state_key !== undefined;
 }
 
 /**
