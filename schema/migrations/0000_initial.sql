@@ -317,6 +317,14 @@ CREATE TABLE "room_reads" (
 	CONSTRAINT "room_reads_user_key_room_key_thread_pk" PRIMARY KEY("user_key","room_key","thread")
 );
 --> statement-breakpoint
+CREATE TABLE "threaded_events" (
+	"room_key" bigint NOT NULL,
+	"event_key" bigint NOT NULL,
+	"ordinal" bigint NOT NULL,
+	"root" text NOT NULL,
+	CONSTRAINT "threaded_events_room_key_event_key_pk" PRIMARY KEY("room_key","event_key")
+);
+--> statement-breakpoint
 CREATE TABLE "events" (
 	"event_key" bigint PRIMARY KEY NOT NULL,
 	"room_key" bigint NOT NULL,
@@ -458,7 +466,7 @@ CREATE INDEX "media_of_uploader" ON "media" USING btree ("uploader_key");--> sta
 CREATE INDEX "media_expiring" ON "media" USING btree ("expires_at_ms") WHERE expires_at_ms is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX "media_by_blob" ON "media" USING btree ("blob_key");--> statement-breakpoint
 CREATE INDEX "media_thumbnails_by_blob" ON "media_thumbnails" USING btree ("blob_key");--> statement-breakpoint
-CREATE INDEX "highlights_of_event" ON "highlights" USING btree ("event_key");--> statement-breakpoint
+CREATE INDEX "highlights_of_room" ON "highlights" USING btree ("room_key","event_key");--> statement-breakpoint
 CREATE INDEX "push_rules_by_position" ON "push_rules" USING btree ("position");--> statement-breakpoint
 CREATE UNIQUE INDEX "events_by_id" ON "events" USING btree ("event_id");--> statement-breakpoint
 CREATE INDEX "events_in_room_order" ON "events" USING btree ("room_key","anchor","anchor_offset");--> statement-breakpoint

@@ -130,6 +130,48 @@ export const ConfigFile = z.strictObject({
     })
     .prefault({}),
 
+  sessions: z
+    .strictObject({
+      accessTokenLifetimeMs: duration
+        .default(5 * 60 * 1000)
+        .describe(
+          "How long an access token is valid for a client that can refresh it, in milliseconds.",
+        ),
+      refreshTokenLifetimeMs: duration
+        .nullable()
+        .default(null)
+        .describe("How long a refresh token is valid, in milliseconds. Null: until the log-out."),
+      nonRefreshableLifetimeMs: duration
+        .nullable()
+        .default(null)
+        .describe(
+          "How long an access token is valid for a client that cannot refresh it, in milliseconds. Null: until the log-out.",
+        ),
+    })
+    .prefault({}),
+
+  support: z
+    .strictObject({
+      page: z
+        .url({ protocol: /^https?$/ })
+        .nullable()
+        .default(null)
+        .describe("Page with help for users."),
+      adminEmail: z.email().nullable().default(null).describe("Address of the administrators."),
+      adminMatrixId: z
+        .string()
+        .regex(/^@[^:]+:.+$/, "Not a user ID")
+        .nullable()
+        .default(null)
+        .describe("User ID of an administrator, better on another server."),
+      securityEmail: z
+        .email()
+        .nullable()
+        .default(null)
+        .describe("Address for reports of weaknesses. What of these is set is published."),
+    })
+    .prefault({}),
+
   rateLimits: z
     .strictObject({
       enabled: z.boolean().default(true).describe("Whether clients may be told to come later."),

@@ -6,6 +6,7 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { registry } from "#src/homeserver/metrics.ts";
 import { requestContext } from "#src/homeserver/request-context.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
+import type { OperationId } from "#src/kit/operation-ids.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { JSON_HEADERS, type Endpoint } from "./endpoint.ts";
 import { errorResponse, preflightResponse } from "./error-response.ts";
@@ -17,7 +18,11 @@ import { readJsonBody } from "./read-body.ts";
  *
  * @throws MatrixError M_UNKNOWN_TOKEN if it is not, or no longer, valid.
  */
-export type TokenLookup = (hs: Homeserver, token: string) => Promise<Requester> | Requester;
+export type TokenLookup = (
+  hs: Homeserver,
+  token: string,
+  use: { readonly operation: OperationId; readonly ip: string },
+) => Promise<Requester> | Requester;
 
 type Env = { Bindings: HttpBindings };
 
@@ -92,11 +97,12 @@ async function call(
   if (endpoint.auth === "user" && token === undefined) {
     throw new MatrixError("M_MISSING_TOKEN", "Missing access token");
   }
-  const requester = token === undefined ? undefined : await lookup(hs, token);
+  const ip = addressOf(hs, c);
+  const { operation } = endpoint;
+  const requester = token === undefined ? undefined : await lookup(hs, token, { operation, ip });
   if (endpoint.auth === "user" && requester?.isGuest && !endpoint.guests) {
     throw new MatrixError("M_GUEST_ACCESS_FORBIDDEN", "Guests may not do this");
   }
-  const ip = addressOf(hs, c);
   checkRate(hs, endpoint.rate ?? "default", requester?.userId ?? ip);
 
   const answered = await endpoint.handle(hs, {

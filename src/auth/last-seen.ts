@@ -1,0 +1,39 @@
+import { held } from "#src/homeserver/held.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { UnixMs } from "#src/homeserver/position.ts";
+
+/** How often what was seen is written: a device makes many requests, and nobody needs to know of each. */
+const WRITE_EVERY_MS = 60_000;
+
+type Sighting = { readonly atMs: UnixMs; readonly ip: string };
+
+const sightingsOf = held((hs) => {
+  const sightings = new Map<number, Sighting>();
+  const timer = setInterval(() => {
+    writeSightings(hs).catch((error: unknown) => {
+      if (!hs.stopping.aborted) hs.log.warn({ err: error }, "cannot note which devices were seen");
+    });
+  }, WRITE_EVERY_MS);
+  timer.unref();
+  hs.stopping.addEventListener("abort", () => clearInterval(timer));
+  return sightings;
+});
+
+/** Notes in memory that a device made a request. */
+export function noteSeen(hs: Homeserver, deviceKey: number, ip: string): void {
+  sightingsOf(hs).set(deviceKey, { atMs: hs.now(), ip });
+}
+
+/** Writes which devices were seen since the last time. Comes round by itself, once something was noted. */
+export async function writeSightings(hs: Homeserver): Promise<void> {
+  const sightings = [...sightingsOf(hs)];
+  if (sightings.length === 0) return;
+  sightingsOf(hs).clear();
+  await hs.sql`
+    update devices set last_seen_ms = seen.at_ms, last_seen_ip = nullif(seen.ip, '')
+    from unnest(
+      ${sightings.map(([deviceKey]) => deviceKey)}::bigint[],
+      ${sightings.map(([, it]) => it.atMs)}::bigint[], ${sightings.map(([, it]) => it.ip)}::text[]
+    ) as seen (device_key, at_ms, ip)
+    where devices.device_key = seen.device_key and coalesce(devices.last_seen_ms, 0) < seen.at_ms`;
+}

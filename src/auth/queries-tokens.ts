@@ -1,0 +1,117 @@
+import type { Queryable } from "#src/homeserver/database.ts";
+import type { UnixMs } from "#src/homeserver/position.ts";
+import type { UserId } from "#src/kit/identifiers.ts";
+
+/** What a row of `access_tokens` holds of a new pair. */
+export type NewPair = {
+  readonly accessHash: Uint8Array;
+  readonly refreshHash: Uint8Array | null;
+  readonly accessExpiresAtMs: UnixMs | null;
+  readonly refreshExpiresAtMs: UnixMs | null;
+};
+
+/** Gives a device its first pair of tokens. Those it had before end; says how many these were. */
+export async function insertFirstPair(
+  sql: Queryable,
+  deviceKey: number,
+  pair: NewPair,
+): Promise<number> {
+  const [row] = await sql<{ ended: number }[]>`
+    with ended as (
+      delete from access_tokens where device_key = ${deviceKey} returning token_key
+    ), made as (
+      insert into access_tokens
+        (access_hash, refresh_hash, device_key, access_expires_at_ms, refresh_expires_at_ms)
+      values (${pair.accessHash}, ${pair.refreshHash}, ${deviceKey}, ${pair.accessExpiresAtMs},
+        ${pair.refreshExpiresAtMs})
+    )
+    select count(*) as ended from ended`;
+  return row?.ended ?? 0;
+}
+
+export type StoredPair = {
+  readonly tokenKey: number;
+  readonly replaces: number | null;
+  readonly accessExpiresAtMs: UnixMs | null;
+  readonly refreshExpiresAtMs: UnixMs | null;
+  readonly deviceKey: number;
+  readonly deviceId: string;
+  readonly userKey: number;
+  readonly userId: UserId;
+  readonly isAdmin: boolean;
+  readonly isGuest: boolean;
+  readonly isLocked: boolean;
+  readonly isSuspended: boolean;
+};
+
+/** The pair that an access token is of, and whose it is. */
+export async function findByAccessHash(
+  sql: Queryable,
+  hash: Uint8Array,
+): Promise<StoredPair | undefined> {
+  const [row] = await sql<StoredPair[]>`
+    select token_key as "tokenKey", replaces, access_expires_at_ms as "accessExpiresAtMs",
+      refresh_expires_at_ms as "refreshExpiresAtMs", device_key as "deviceKey",
+      device_id as "deviceId", user_key as "userKey", user_id as "userId", is_admin as "isAdmin",
+      is_guest as "isGuest", is_locked as "isLocked", is_suspended as "isSuspended"
+    from access_tokens join devices using (device_key) join accounts using (user_key)
+      join users using (user_key)
+    where access_hash = ${hash} and deactivated_at_ms is null`;
+  return row;
+}
+
+/** The pair that a refresh token is of, locked until the transaction ends. */
+export async function lockByRefreshHash(
+  sql: Queryable,
+  hash: Uint8Array,
+): Promise<
+  | Pick<StoredPair, "tokenKey" | "replaces" | "refreshExpiresAtMs" | "deviceKey" | "userKey">
+  | undefined
+> {
+  const [row] = await sql<StoredPair[]>`
+    select token_key as "tokenKey", replaces, refresh_expires_at_ms as "refreshExpiresAtMs",
+      access_tokens.device_key as "deviceKey", user_key as "userKey"
+    from access_tokens join devices using (device_key) join accounts using (user_key)
+    where refresh_hash = ${hash} and deactivated_at_ms is null
+    for update of access_tokens`;
+  return row;
+}
+
+/** Notes that a pair is in use: the one that it was given for ends. */
+export async function endReplacedPair(
+  sql: Queryable,
+  { tokenKey, replaces }: { readonly tokenKey: number; readonly replaces: number },
+): Promise<void> {
+  await sql`
+    with used as (update access_tokens set replaces = null where token_key = ${tokenKey})
+    delete from access_tokens where token_key = ${replaces}`;
+}
+
+/** Gives a device the pair that will take the place of another, in place of any that was given for it before. */
+export async function insertNextPair(
+  sql: Queryable,
+  { tokenKey, deviceKey }: { readonly tokenKey: number; readonly deviceKey: number },
+  pair: NewPair,
+): Promise<void> {
+  await sql`
+    with unused as (delete from access_tokens where replaces = ${tokenKey} and device_key = ${deviceKey})
+    insert into access_tokens
+      (access_hash, refresh_hash, device_key, access_expires_at_ms, refresh_expires_at_ms, replaces)
+    values (${pair.accessHash}, ${pair.refreshHash}, ${deviceKey}, ${pair.accessExpiresAtMs},
+      ${pair.refreshExpiresAtMs}, ${tokenKey})`;
+}
+
+/** Deletes pairs of which nothing has been valid since some moment; says how many. */
+export async function deletePairsExpiredBefore(
+  sql: Queryable,
+  beforeMs: UnixMs,
+  limit: number,
+): Promise<number> {
+  const rows = await sql`
+    delete from access_tokens where token_key in (
+      select token_key from access_tokens
+      where access_expires_at_ms < ${beforeMs}
+        and (refresh_hash is null or refresh_expires_at_ms < ${beforeMs})
+      limit ${limit})`;
+  return rows.count;
+}

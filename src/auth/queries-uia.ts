@@ -1,0 +1,44 @@
+import type { Queryable } from "#src/homeserver/database.ts";
+import type { UnixMs } from "#src/homeserver/position.ts";
+
+/** A row of `uia_sessions`. */
+export type SessionRow = {
+  readonly sessionId: string;
+  readonly subject: string;
+  readonly userKey: number | null;
+  readonly bodyHash: Buffer;
+  /** JSON. */
+  readonly completed: string;
+};
+
+/** A session that has not expired. */
+export async function findSession(
+  sql: Queryable,
+  sessionId: string,
+  now: UnixMs,
+): Promise<SessionRow | undefined> {
+  const [row] = await sql<SessionRow[]>`
+    select session_id as "sessionId", subject, user_key as "userKey", body_hash as "bodyHash", completed
+    from uia_sessions where session_id = ${sessionId} and expires_at_ms > ${now}`;
+  return row;
+}
+
+/** Stores how far a session has come. */
+export async function saveSession(
+  sql: Queryable,
+  it: SessionRow,
+  expiresAtMs: UnixMs,
+): Promise<void> {
+  await sql`
+    insert into uia_sessions (session_id, subject, user_key, body_hash, completed, expires_at_ms)
+    values (${it.sessionId}, ${it.subject}, ${it.userKey}, ${it.bodyHash}, ${it.completed}, ${expiresAtMs})
+    on conflict (session_id) do update
+      set body_hash = excluded.body_hash, completed = excluded.completed`;
+}
+
+/** Ends a session. @returns false if it had ended already. */
+export async function deleteSession(sql: Queryable, sessionId: string): Promise<boolean> {
+  const rows = await sql`
+    delete from uia_sessions where session_id = ${sessionId} returning session_id`;
+  return rows.length > 0;
+}

@@ -1,0 +1,140 @@
+import { hash, randomBytes } from "node:crypto";
+import { z } from "zod";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { UserId } from "#src/kit/identifiers.ts";
+import { MatrixError } from "#src/kit/matrix-error.ts";
+import type { OperationId } from "#src/kit/operation-ids.ts";
+import type { AuthData } from "./auth-data.ts";
+import { deleteSession, findSession, saveSession } from "./queries-uia.ts";
+import { type Proof, type Stage, tryStage } from "./uia-stages.ts";
+
+/** The request that needs authentication. A route's `Call` is one. */
+export type InteractiveCall = {
+  readonly requester?: { readonly userKey: number; readonly userId: UserId } | undefined;
+  readonly params: Readonly<Record<string, string>>;
+  readonly body: { readonly auth?: AuthData | undefined };
+};
+
+export type InteractiveOptions = {
+  readonly operation: OperationId;
+  /** The ways to prove it, each a list of stages that all are needed. The password if left out. */
+  readonly flows?: readonly (readonly Stage[])[];
+};
+
+/** How long a client may take. */
+const LIFETIME_MS = 30 * 60 * 1000;
+
+type Session = {
+  readonly sessionId: string;
+  readonly isStored: boolean;
+  readonly completed: Map<string, Proof>;
+};
+
+const Completed = z.array(
+  z.tuple([
+    z.string(),
+    z.object({ userKey: z.number().optional(), registrationToken: z.string().optional() }),
+  ]),
+);
+
+/**
+ * Requires that a user proves, in whatever dialogue it takes, that it is they who ask. Returns once all
+ * is proved, and ends the session: what is proved is proved for one request.
+ *
+ * A session is bound to its operation, the path's parameters and the user, and, once a stage has been
+ * completed in it, to the request's body: until then a client may still ask for something else, as
+ * those do that ask with an empty body at first.
+ *
+ * @throws MatrixError 401 with `session`, `flows`, `params` and `completed`, and with an errcode if a
+ *   stage failed; M_FORBIDDEN (403) if the session is of another request, or another user's password
+ *   was given.
+ * @spec client-server-api#user-interactive-api-in-the-rest-api
+ */
+export async function requireUserInteractive(
+  hs: Homeserver,
+  call: InteractiveCall,
+  { operation, flows = [["m.login.password"]] }: InteractiveOptions,
+): Promise<Proof> {
+  const { auth } = call.body;
+  const binding = bindingOf(call, operation);
+  const session = (await continuedSession(hs, auth?.session, binding)) ?? freshSession();
+
+  const save = async () => {
+    const completed = JSON.stringify([...session.completed]);
+    const { sessionId } = session;
+    await saveSession(hs.sql, { ...binding, sessionId, completed }, hs.now() + LIFETIME_MS);
+  };
+  if (auth?.type !== undefined) {
+    const stage = flows.flat().find((it) => it === auth.type);
+    const outcome = stage
+      ? await tryStage(hs, stage, auth, call.requester)
+      : new MatrixError("M_UNRECOGNIZED", "This stage is not asked for", { status: 401 });
+    if (outcome instanceof MatrixError) {
+      await save();
+      const { errcode, message, status } = outcome;
+      throw new MatrixError(errcode, message, { status, fields: wantedOf(session, flows) });
+    }
+    session.completed.set(auth.type, outcome);
+  }
+  if (!flows.some((flow) => flow.every((stage) => session.completed.has(stage)))) {
+    await save();
+    throw new MatrixError("M_UNAUTHORIZED", "More authentication is needed", {
+      fields: wantedOf(session, flows),
+      bare: true,
+    });
+  }
+  if (session.isStored && !(await deleteSession(hs.sql, session.sessionId))) {
+    throw new MatrixError("M_FORBIDDEN", "This session has been used");
+  }
+  return Object.assign({}, ...session.completed.values()) as Proof;
+}
+
+/** What a session is of. */
+type Binding = {
+  readonly subject: string;
+  readonly userKey: number | null;
+  readonly bodyHash: Buffer;
+};
+
+function bindingOf({ requester, params, body }: InteractiveCall, operation: OperationId): Binding {
+  // Bodies and parameters have been read by a schema or a route, which fixes the order of their keys.
+  const { auth: _, ...asked } = body;
+  return {
+    subject: JSON.stringify([operation, params]),
+    userKey: requester?.userKey ?? null,
+    bodyHash: hash("sha256", JSON.stringify(asked), "buffer"),
+  };
+}
+
+/** The session that a client goes on with; undefined if it has expired, so that it begins anew. */
+async function continuedSession(
+  hs: Homeserver,
+  sessionId: string | undefined,
+  binding: Binding,
+): Promise<Session | undefined> {
+  const row = sessionId === undefined ? undefined : await findSession(hs.sql, sessionId, hs.now());
+  if (!row) return undefined;
+  const completed = new Map(Completed.parse(JSON.parse(row.completed)) as [string, Proof][]);
+  const isOther = row.subject !== binding.subject || row.userKey !== binding.userKey;
+  if (isOther || (completed.size > 0 && !row.bodyHash.equals(binding.bodyHash))) {
+    throw new MatrixError("M_FORBIDDEN", "This session is of another request");
+  }
+  return { sessionId: row.sessionId, isStored: true, completed };
+}
+
+function freshSession(): Session {
+  return {
+    sessionId: randomBytes(18).toString("base64url"),
+    isStored: false,
+    completed: new Map(),
+  };
+}
+
+function wantedOf({ sessionId, completed }: Session, flows: readonly (readonly Stage[])[]) {
+  return {
+    session: sessionId,
+    flows: flows.map((stages) => ({ stages })),
+    params: {},
+    ...(completed.size > 0 && { completed: [...completed.keys()] }),
+  };
+}
