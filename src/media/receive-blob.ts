@@ -6,10 +6,13 @@ import { mediaBytes } from "./media-metrics.ts";
 /** How much is collected before it is written: large enough that few writes are made, small in memory. */
 const WRITE_BYTES = 256 * 1024;
 
+/** How much of an upload that is refused is still taken from the client. */
+const SKIP_BYTES = 16 * 1024 * 1024;
+
 /** Bytes from a client, and how many it says there are. */
 export type Body = {
-  /** Null if there is none. */
-  readonly bytes: ReadableStream<Uint8Array> | null;
+  /** Begins to read them; null if there are none. Not called for what is refused unread. */
+  readonly open: () => ReadableStream<Uint8Array> | null;
   /** From the `Content-Length` header, if there is one. */
   readonly declaredBytes: number | undefined;
 };
@@ -35,7 +38,7 @@ export async function receiveBlob(
   if ((body.declaredBytes ?? 0) > limitBytes) throw tooLarge(limitBytes);
   const writer = await blobs.create();
   try {
-    const received = await receive(writer, body.bytes, limitBytes);
+    const received = await receive(writer, body.open(), limitBytes);
     await writer.commit();
     return received;
   } catch (error) {
@@ -83,16 +86,35 @@ async function receive(
 async function* chunksOf(bytes: ReadableStream<Uint8Array> | null): AsyncIterable<Uint8Array> {
   if (bytes === null) return;
   const reader = bytes.getReader();
+  let ended = false;
   try {
     for (;;) {
       const { done, value } = await reader.read().catch((cause: unknown) => {
+        ended = true;
         throw new MatrixError("M_UNKNOWN", "The upload ended too early", { status: 400, cause });
       });
+      ended = done;
       if (done) return;
       yield value;
     }
   } finally {
-    reader.releaseLock();
+    if (!ended) await skip(reader);
+  }
+}
+
+/**
+ * Reads on for a moment, for nothing: most clients look for the answer only when they have sent all,
+ * and the connection is good for another request only then.
+ */
+async function skip(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+  try {
+    for (let skipped = 0; skipped < SKIP_BYTES;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      skipped += value.length;
+    }
+  } catch {
+    // The client has gone, and what it wanted is refused anyhow.
   }
 }
 

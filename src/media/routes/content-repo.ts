@@ -76,7 +76,7 @@ function uploadOf({ query, request }: Pick<Call<unknown, unknown>, "query" | "re
   const declared = request.header("content-length");
   return {
     body: {
-      bytes: request.raw.body,
+      open: () => request.raw.body,
       declaredBytes: declared === undefined ? undefined : Number(declared),
     },
     contentType: request.header("content-type"),
