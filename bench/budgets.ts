@@ -1,0 +1,39 @@
+import { numberAt } from "./workloads/workload.ts";
+
+/** What a case may cost. CPU is in milliseconds for each operation. */
+export type Budget = {
+  readonly serverCpuMs?: number;
+  readonly postgresCpuMs?: number;
+  /** Limits of latencies (`p50`, `p99`) and of figures that the case alone has. */
+  readonly figures?: Readonly<Record<string, number>>;
+};
+
+/** The budgets of our server; what has none is measured all the same. */
+const BUDGETS: ReadonlyMap<string, Budget> = new Map<string, Budget>([
+  ["W1/10/c1", { serverCpuMs: 0.8, postgresCpuMs: 0.8 }],
+  ["W1/10/c8", { serverCpuMs: 0.4, postgresCpuMs: 0.2 }],
+  ["W1/10/c32", { serverCpuMs: 0.4, postgresCpuMs: 0.2 }],
+  ["W1/100/c8", { serverCpuMs: 0.4, postgresCpuMs: 0.2 }],
+  ["W2", { serverCpuMs: 0.4, postgresCpuMs: 0.2 }],
+  ["W3", { figures: { p50: 5, p99: 25 } }],
+  ["W4/100", { serverCpuMs: 0.12, postgresCpuMs: 0.01 }],
+  ["W4", { serverCpuMs: 0.12, postgresCpuMs: 0.01, figures: { rssBytesPerConnection: 20_000 } }],
+  ["W16", { figures: { databaseBytesPerEvent: 3_000 } }],
+  ["W18", { serverCpuMs: 2, figures: { memoryBytes: 150_000_000 } }],
+  ["join", { serverCpuMs: 1.5, postgresCpuMs: 0.8 }],
+  ["createRoom", { serverCpuMs: 3, postgresCpuMs: 2 }],
+]);
+
+/** W5's budgets are for a user in this many rooms. */
+const ROOMS_OF_BUDGET = 201;
+
+/** The budget of a case. */
+export function budgetOf(id: string): Budget {
+  if (id.startsWith("W5/")) {
+    const share = numberAt(id, 1) / ROOMS_OF_BUDGET;
+    const [server, postgres] = id.endsWith("/cold") ? [60, 40] : [40, 20];
+    return { serverCpuMs: server * share, postgresCpuMs: postgres * share };
+  }
+  const [workload = ""] = id.split("/");
+  return BUDGETS.get(id) ?? BUDGETS.get(workload) ?? {};
+}

@@ -1,0 +1,125 @@
+/** Measures our server, and others beside it: `npm run bench -- --help`. */
+import { execFileSync } from "node:child_process";
+import { appendFileSync, mkdirSync, rmSync } from "node:fs";
+import { cpus, totalmem } from "node:os";
+import { join } from "node:path";
+import { startEmbeddedPostgres } from "#src/homeserver/embedded-postgres.ts";
+import { createLogger } from "#src/homeserver/log.ts";
+import { type BenchPostgres, openBenchPostgres } from "./measure/postgres-counters.ts";
+import { type BenchOptions, readOptions, USAGE } from "./options.ts";
+import type { ServerKind } from "./servers/server-under-test.ts";
+import { runSession } from "./session.ts";
+import { type Result, summarise } from "./summary.ts";
+import { renderTable } from "./table.ts";
+import { WORKLOADS } from "./workloads/all.ts";
+import { chosenCases } from "./workloads/workload.ts";
+
+const ROOT = join(import.meta.dirname, "..");
+
+const args = process.argv.slice(2);
+if (args.includes("--help")) process.stdout.write(USAGE);
+else process.exitCode = await bench(readOptions(args));
+
+/** @returns the exit status: 1 when anything failed, also a check of what was delivered. */
+async function bench(options: BenchOptions): Promise<number> {
+  const started = new Date().toISOString().replaceAll(/[:.]/g, "-");
+  const file = join(import.meta.dirname, "results", `${started}.jsonl`);
+  // On the disk of the repository: /tmp may be memory, where waiting for the disk costs nothing.
+  const dir = join(ROOT, ".cache", "bench", `${started}-${process.pid}`);
+  mkdirSync(join(file, ".."), { recursive: true });
+  mkdirSync(dir, { recursive: true });
+  const write = (line: object) => appendFileSync(file, `${JSON.stringify(line)}\n`);
+  const database = await openDatabaseServer(options, join(dir, "postgres"));
+  let failed: string[];
+  try {
+    write({ machine: machine(), commit: commit(), options, postgres: database?.postgres.settings });
+    const { results, failures } = await runAll(options, {
+      dir,
+      postgres: database?.postgres,
+      write,
+    });
+    failed = failures;
+    process.stdout.write(`${renderTable(summarise(results))}\n\n`);
+  } finally {
+    await database?.close();
+  }
+  process.stdout.write(`Every figure of every run: ${file}\n`);
+  for (const failure of failed) process.stdout.write(`FAILED ${failure}\n`);
+  if (failed.length === 0) rmSync(dir, { recursive: true, force: true });
+  else process.stdout.write(`What the servers said: ${dir}\n`);
+  return failed.length === 0 ? 0 : 1;
+}
+
+type Bench = {
+  readonly dir: string;
+  readonly postgres: BenchPostgres | undefined;
+  readonly write: (line: object) => void;
+};
+
+async function runAll(options: BenchOptions, { dir, postgres, write }: Bench) {
+  const results: Result[] = [];
+  const failures: string[] = [];
+  for (const one of WORKLOADS) {
+    const { id: workload, title } = one;
+    const cases = chosenCases(one, options);
+    if (cases.length === 0) continue;
+    for (const { server, repetition } of turns(options)) {
+      process.stderr.write(`${workload} (${title}), ${server}, run ${repetition + 1}\n`);
+      const own = join(dir, `${workload}-${server}-${repetition}`);
+      const plan = { server, workload, cases, size: options.size, dir: own, postgres };
+      try {
+        await runSession(plan, (measurement) => {
+          const result = { server, repetition, measurement };
+          results.push(result);
+          write(result);
+        });
+      } catch (error) {
+        const why = error instanceof Error ? error.message : String(error);
+        failures.push(`${workload}, ${server}, run ${repetition + 1}: ${why}`);
+        write({ server, repetition, workload, failed: why });
+      }
+    }
+  }
+  return { results, failures };
+}
+
+/** A, B, then B, A, and so on: whatever drifts on the machine meets both alike. */
+function turns({ servers, repeat }: BenchOptions) {
+  const all: { readonly server: ServerKind; readonly repetition: number }[] = [];
+  for (let repetition = 0; repetition < repeat; repetition++) {
+    const order = repetition % 2 === 0 ? servers : servers.toReversed();
+    all.push(...order.map((server) => ({ server, repetition })));
+  }
+  return all;
+}
+
+async function openDatabaseServer({ servers, databaseUrl }: BenchOptions, dataDir: string) {
+  if (servers.every((server) => server === "null")) return undefined;
+  if (databaseUrl !== undefined) {
+    const postgres = await openBenchPostgres(databaseUrl);
+    return { postgres, close: async () => await postgres.admin.end() };
+  }
+  const log = createLogger({ level: "warn", format: "auto" });
+  const embedded = await startEmbeddedPostgres({ dataDir, log });
+  const postgres = await openBenchPostgres(embedded.url);
+  return {
+    postgres,
+    async close() {
+      await postgres.admin.end();
+      await embedded.stop();
+    },
+  };
+}
+
+function machine() {
+  const [first] = cpus();
+  return { cpus: cpus().length, model: first?.model, memory: totalmem(), node: process.version };
+}
+
+function commit(): string | undefined {
+  try {
+    return execFileSync("git", ["rev-parse", "HEAD"], { cwd: ROOT, encoding: "utf8" }).trim();
+  } catch {
+    return undefined; // An archive of the sources has none.
+  }
+}

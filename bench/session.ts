@@ -1,0 +1,142 @@
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import type { Answered, Asked, Question } from "./load/remote-stage.ts";
+import type { Measurement, Size } from "./load/stage.ts";
+import { type Reading, readGauge, untilQuiet, usageBetween } from "./measure/gauge.ts";
+import {
+  type BenchPostgres,
+  createDatabase,
+  dropDatabase,
+  vacuumedBytes,
+} from "./measure/postgres-counters.ts";
+import { treeUsage } from "./measure/process-tree.ts";
+import { archipelCommand } from "./servers/archipel.ts";
+import {
+  type Command,
+  freePort,
+  type Place,
+  type RunningServer,
+  type ServerKind,
+  startServer,
+} from "./servers/server-under-test.ts";
+import { synapseCommand } from "./servers/synapse.ts";
+
+/** One server, fresh, under one workload. */
+export type SessionPlan = {
+  readonly server: ServerKind;
+  readonly workload: string;
+  readonly cases: readonly string[];
+  readonly size: Size;
+  /** A directory for the session alone. */
+  readonly dir: string;
+  readonly postgres: BenchPostgres | undefined;
+};
+
+const HOST = "127.0.0.1";
+
+/**
+ * Starts a server on an empty database, puts it under a workload, and ends it.
+ *
+ * @param onMeasurement told of each case as it is done
+ * @throws Error when the load failed or found a fault in what was delivered
+ */
+export async function runSession(
+  plan: SessionPlan,
+  onMeasurement: (measurement: Measurement) => void,
+): Promise<void> {
+  mkdirSync(plan.dir, { recursive: true });
+  const database = `bench_${process.pid}_${Date.now()}`;
+  const { postgres } = plan;
+  const databaseUrl = postgres === undefined ? "" : await createDatabase(postgres, database);
+  const place = { dir: plan.dir, target: { host: HOST, port: await freePort(HOST) }, databaseUrl };
+  const command = await commandOf(plan.server, place);
+  const launch = { target: place.target, logFile: join(plan.dir, `${plan.server}.log`) };
+  const state: SessionState = {
+    server: await startServer(command, launch),
+    before: undefined,
+    postgres,
+    database,
+    onMeasurement,
+    restart: async () => {
+      await state.server.stop();
+      state.server = await startServer(command, launch);
+    },
+  };
+  try {
+    await runLoad(plan, place, async (question) => await answer(state, question));
+  } finally {
+    await state.server.stop();
+    if (postgres !== undefined) await dropDatabase(postgres, database);
+  }
+}
+
+type SessionState = {
+  server: RunningServer;
+  before: Reading | undefined;
+  readonly postgres: BenchPostgres | undefined;
+  readonly database: string;
+  readonly onMeasurement: (measurement: Measurement) => void;
+  readonly restart: () => Promise<void>;
+};
+
+async function commandOf(server: ServerKind, place: Place): Promise<Command> {
+  if (server === "synapse") return await synapseCommand(place);
+  if (server === "archipel") return archipelCommand(place);
+  const program = join(import.meta.dirname, "servers", "null-server.ts");
+  return { program: process.execPath, args: [program, String(place.target.port), HOST] };
+}
+
+async function runLoad(
+  { workload, cases, size }: SessionPlan,
+  { target }: Place,
+  answerTo: (question: Question) => Promise<unknown>,
+): Promise<void> {
+  const orders = JSON.stringify({ workload, cases, size, target });
+  const load = fork(join(import.meta.dirname, "load", "main.ts"), [orders]);
+  load.on("message", (asked: Asked) => {
+    const { number } = asked;
+    const send = (answered: Answered) => load.connected && load.send(answered);
+    answerTo(asked.question).then(
+      (value) => send({ number, value }),
+      (error: unknown) => send({ number, fault: error instanceof Error ? error.message : "?" }),
+    );
+  });
+  const [status] = await once(load, "exit");
+  if (status !== 0) throw new Error(`The load of ${workload} ended with a fault.`);
+}
+
+async function answer(state: SessionState, question: Question): Promise<unknown> {
+  const { server, postgres } = state;
+  const gauged = { pid: server.pid, ...(postgres && { postgres }) };
+  switch (question.kind) {
+    case "begin":
+      await untilQuiet(gauged);
+      state.before = await readGauge(gauged);
+      return undefined;
+    case "end":
+      await untilQuiet(gauged);
+      return usageSince(state, await readGauge(gauged));
+    case "endNow":
+      return usageSince(state, await readGauge(gauged));
+    case "memory":
+      await untilQuiet(gauged);
+      return {
+        serverRssBytes: treeUsage(server.pid).rssBytes,
+        postgresPssBytes: postgres === undefined ? 0 : treeUsage(postgres.postmaster).pssBytes,
+      };
+    case "databaseBytes":
+      return postgres === undefined ? 0 : await vacuumedBytes(postgres, state.database);
+    case "restart":
+      await state.restart();
+      return undefined;
+    case "report":
+      return state.onMeasurement(question.measurement);
+  }
+}
+
+function usageSince({ before }: SessionState, after: Reading) {
+  if (before === undefined) throw new Error("Nothing was begun that could end.");
+  return usageBetween(before, after);
+}

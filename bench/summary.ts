@@ -1,0 +1,86 @@
+import { type Budget, budgetOf } from "./budgets.ts";
+import { median } from "./load/quantiles.ts";
+import type { Measurement } from "./load/stage.ts";
+import type { ServerKind } from "./servers/server-under-test.ts";
+
+/** One case of one server in one repetition. */
+export type Result = {
+  readonly server: ServerKind;
+  readonly repetition: number;
+  readonly measurement: Measurement;
+};
+
+/** A figure over all repetitions. */
+export type Spread = { readonly median: number; readonly least: number; readonly most: number };
+
+/** One line of the table. */
+export type Line = {
+  readonly id: string;
+  readonly server: ServerKind;
+  readonly repetitions: number;
+  /** By name: CPU in milliseconds and bytes, each for one operation; the rest as it is. */
+  readonly figures: ReadonlyMap<string, Spread>;
+  /** Undefined for others than ours, and where there is no budget. */
+  readonly over?: readonly string[];
+};
+
+/** Brings the repetitions of each case and server together. */
+export function summarise(results: readonly Result[]): Line[] {
+  const groups = Map.groupBy(results, ({ server, measurement }) => `${measurement.id} ${server}`);
+  return [...groups.values()].flatMap((group) => {
+    const [first] = group;
+    if (first === undefined) return [];
+    const figures = spreads(group.map(({ measurement }) => figuresOf(measurement)));
+    const { id } = first.measurement;
+    const over = first.server === "archipel" ? overBudget(figures, budgetOf(id)) : undefined;
+    return [
+      { id, server: first.server, repetitions: group.length, figures, ...(over && { over }) },
+    ];
+  });
+}
+
+/** What is told of a measurement. */
+export function figuresOf(measurement: Measurement): Map<string, number> {
+  const { operations, usage, latency, figures = {} } = measurement;
+  const told = new Map(Object.entries(figures));
+  const each = (name: string, total: number) => told.set(name, total / operations);
+  each("serverCpuMs", usage.serverCpuMs);
+  each("postgresCpuMs", usage.postgresCpuMs);
+  each("generatorCpuMs", measurement.generatorCpuMs);
+  each("walBytes", usage.walBytes);
+  each("bytesFromServer", measurement.bytesFromServer);
+  each("bytesToServer", measurement.bytesToServer);
+  told.set("perSecond", operations / (measurement.loadMs / 1000));
+  told.set("serverRssBytes", usage.serverRssBytes);
+  for (const [name, value] of Object.entries(latency ?? {})) told.set(name, value);
+  const postgres = told.get("postgresPssBytes");
+  if (postgres !== undefined) told.set("memoryBytes", usage.serverRssBytes + postgres);
+  return told;
+}
+
+function spreads(all: readonly ReadonlyMap<string, number>[]): Map<string, Spread> {
+  const names = new Set(all.flatMap((one) => [...one.keys()]));
+  return new Map(
+    [...names].map((name) => {
+      const values = all.map((one) => one.get(name) ?? Number.NaN);
+      const spread = {
+        median: median(values),
+        least: Math.min(...values),
+        most: Math.max(...values),
+      };
+      return [name, spread] as const;
+    }),
+  );
+}
+
+function overBudget(
+  figures: ReadonlyMap<string, Spread>,
+  { figures: others = {}, ...cpu }: Budget,
+): string[] | undefined {
+  const limits = Object.entries({ ...cpu, ...others });
+  if (limits.length === 0) return undefined;
+  return limits.flatMap(([name, limit]) => {
+    const value = figures.get(name)?.median ?? Number.NaN;
+    return value <= limit ? [] : [name];
+  });
+}

@@ -1,0 +1,23 @@
+import { makeRooms } from "./create-room.ts";
+import { fanOut } from "./fan-out.ts";
+import { growth } from "./growth.ts";
+import { idle } from "./idle.ts";
+import { initialSync } from "./initial-sync.ts";
+import { localJoin } from "./local-join.ts";
+import { sendManyRooms } from "./send-many-rooms.ts";
+import { sendOneRoom } from "./send-one-room.ts";
+import { sendToSyncLatency } from "./send-to-sync-latency.ts";
+import type { Workload } from "./workload.ts";
+
+/** Everything that a bench run measures, in the order in which it does. */
+export const WORKLOADS: readonly Workload[] = [
+  sendOneRoom,
+  sendManyRooms,
+  sendToSyncLatency,
+  fanOut,
+  initialSync,
+  localJoin,
+  makeRooms,
+  growth,
+  idle,
+];
