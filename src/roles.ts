@@ -4,6 +4,9 @@ import type { Job } from "#src/jobs/job.ts";
 import { removeExpiredUploads } from "#src/media/job-remove-expired-uploads.ts";
 import { sweepBlobs } from "#src/media/job-sweep-blobs.ts";
 import { pushRulesStream } from "#src/push-rules/push-rules-stream.ts";
+import { forgetTyping } from "#src/ephemeral/job-forget-typing.ts";
+import { receiptsStream } from "#src/ephemeral/receipts-stream.ts";
+import { typingStream } from "#src/ephemeral/typing-stream.ts";
 import { eventsStream } from "#src/rooms/events-stream.ts";
 import type { Stream } from "#src/streams/stream.ts";
 
@@ -12,8 +15,10 @@ export const STREAMS: readonly Stream<never, unknown>[] = [
   eventsStream,
   accountDataStream,
   pushRulesStream,
+  receiptsStream,
+  typingStream,
   devicesStream,
 ];
 
 /** All work that comes round. */
-export const JOBS: readonly Job[] = [removeExpiredUploads, sweepBlobs];
+export const JOBS: readonly Job[] = [forgetTyping, removeExpiredUploads, sweepBlobs];

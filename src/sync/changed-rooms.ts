@@ -14,6 +14,8 @@ export type ChangedRoom = {
   readonly standing: Standing;
   /** Whether the client knows nothing of the room, or nothing of the time since the user came (back). */
   readonly isNew: boolean;
+  /** Whether the user is out of the room and was never in it: of one who has declined an invitation, say. */
+  readonly isOutside: boolean;
   /** Its events in the range, if they are in memory; else they have to be read. */
   readonly events: readonly StoredEvent[] | undefined;
 };
@@ -46,18 +48,37 @@ export async function changedRooms(
     const isNews = since === undefined || standing.position > since;
     const own = events?.get(roomKey);
     const hasMoved = events ? own !== undefined : (moved?.has(roomKey) ?? true);
-    const room = { roomKey, standing, isNew: since === undefined, events: own };
+    const room = { roomKey, standing, isNew: since === undefined, isOutside: false };
     if (standing.membership === "join") {
       if (!isNews && !hasMoved && !fullState) continue;
       const isNew = since === undefined || (isNews && !(await wasJoined(hs, standing, since)));
       result.joined.push({ ...room, isNew, events: events && !isNew ? (own ?? []) : undefined });
     } else if (isNews && !standing.forgotten) {
-      if (standing.membership === "invite") result.invited.push(room);
-      else if (standing.membership === "knock") result.knocked.push(room);
-      else if (since !== undefined || filter.room?.include_leave === true) result.left.push(room);
+      // What is told of these is read, and not taken from memory, where others' events are too.
+      const outside = { ...room, events: undefined };
+      if (standing.membership === "invite") result.invited.push(outside);
+      else if (standing.membership === "knock") result.knocked.push(outside);
+      else if (since !== undefined || filter.room?.include_leave === true) {
+        result.left.push({ ...outside, ...(await leavingOf(hs, standing, since)) });
+      }
     }
   }
   return result;
+}
+
+/** Whether the user who has left was in the room, and whether the client knew of it. */
+async function leavingOf(
+  hs: Homeserver,
+  standing: Standing,
+  since: Position | undefined,
+): Promise<Pick<ChangedRoom, "isNew" | "isOutside">> {
+  const left = (await eventsOf(hs, [standing.eventKey])).get(standing.eventKey);
+  const before = left?.replaces === undefined ? undefined : left.replaces;
+  const was = before === undefined ? undefined : (await eventsOf(hs, [before])).get(before);
+  if (!was || was.content["membership"] !== "join") return { isNew: false, isOutside: true };
+  const known = since !== undefined && (was.anchor ?? 0) <= since;
+  const isNew = !known && !(since !== undefined && (await wasJoined(hs, was, since)));
+  return { isNew, isOutside: false };
 }
 
 function eventsByRoom(changes: readonly Change[]): Map<number, StoredEvent[]> {
@@ -84,7 +105,11 @@ async function movedSince(
 }
 
 /** Whether the user, whose member event has changed since a position, was joined then already. */
-async function wasJoined(hs: Homeserver, standing: Standing, since: Position): Promise<boolean> {
+async function wasJoined(
+  hs: Homeserver,
+  standing: Pick<Standing, "eventKey">,
+  since: Position,
+): Promise<boolean> {
   let key: number | undefined = standing.eventKey;
   while (key !== undefined) {
     const event: StoredEvent | undefined = (await eventsOf(hs, [key])).get(key);

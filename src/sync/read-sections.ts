@@ -40,7 +40,7 @@ function isOf(section: SyncSection, change: Change, question: SyncQuestion): boo
   if (section.concerns) return section.concerns(change, question);
   const { requester, rooms } = question;
   if (change.deviceKey !== undefined) return change.deviceKey === requester.deviceKey;
-  if (change.userKey !== undefined && change.userKey === requester.userKey) return true;
+  if (change.userKey !== undefined) return change.userKey === requester.userKey;
   return change.roomKey !== undefined && rooms.has(change.roomKey);
 }
 

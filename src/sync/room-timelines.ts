@@ -107,9 +107,11 @@ async function readTimelines(
       (it) => events.get(it.event_key) ?? [],
     );
     const looked = newestFirst.slice(0, count - 1);
-    const visible = room.isNew
-      ? await visibleEvents(hs, requester, looked, room.standing)
-      : looked;
+    // Whoever has been joined all the while may see all.
+    const sees = !room.isNew && room.standing.membership === "join";
+    const visible = sees
+      ? looked
+      : await visibleEvents(hs, requester, looked, room.standing);
     const shown = visible.filter(wanted).slice(0, limit).reverse();
     const more = newestFirst.length > looked.length || visible.filter(wanted).length > limit;
     const first = shown[0] ?? (more ? undefined : looked.at(-1));

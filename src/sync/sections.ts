@@ -1,7 +1,13 @@
+import { accountDataSection } from "#src/account-data/sync-section.ts";
+import { receiptsSection, typingSection } from "#src/ephemeral/sync-section.ts";
 import type { SyncSection } from "#src/streams/sync-section.ts";
 
 /**
  * All that `/sync` is made of besides the events of rooms. Each domain writes its own section; this
  * list is the only place that knows them all.
  */
-export const SECTIONS: readonly SyncSection[] = [];
+export const SECTIONS: readonly SyncSection[] = [
+  accountDataSection,
+  receiptsSection,
+  typingSection,
+];
