@@ -43,6 +43,8 @@ export const typing = pgTable(
     /** Until when, in milliseconds; the past if the user has stopped. */
     untilMs: key("until_ms").notNull(),
     position: key("position").notNull(),
+    /** The position of the last change that clients are told of: not those who go on typing. */
+    newsPosition: key("news_position").notNull(),
   },
   (table) => [
     primaryKey({ columns: [table.roomKey, table.userKey] }),

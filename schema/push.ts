@@ -54,6 +54,24 @@ export const highlights = pgTable(
   },
   (table) => [
     primaryKey({ columns: [table.userKey, table.roomKey, table.eventKey] }),
-    index("highlights_of_event").on(table.eventKey),
+    index("highlights_of_room").on(table.roomKey, table.eventKey),
   ],
+);
+
+/**
+ * Events that count as unread and are in a thread, so that counts can be told apart by thread.
+ *
+ * One row for such an event; rows go when a room is purged.
+ */
+export const threadedEvents = pgTable(
+  "threaded_events",
+  {
+    roomKey: key("room_key").notNull(),
+    eventKey: key("event_key").notNull(),
+    /** How many events of the room had counted as unread, it included. */
+    ordinal: key("ordinal").notNull(),
+    /** The ID of the root. */
+    root: text("root").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.roomKey, table.eventKey] })],
 );

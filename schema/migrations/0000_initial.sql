@@ -250,6 +250,7 @@ CREATE TABLE "typing" (
 	"user_key" bigint NOT NULL,
 	"until_ms" bigint NOT NULL,
 	"position" bigint NOT NULL,
+	"news_position" bigint NOT NULL,
 	CONSTRAINT "typing_room_key_user_key_pk" PRIMARY KEY("room_key","user_key")
 );
 --> statement-breakpoint

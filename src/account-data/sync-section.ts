@@ -14,6 +14,9 @@ export const accountDataSection: SyncSection = {
   name: "account-data",
   streams: [ACCOUNT_DATA, PUSH_RULES],
 
+  // That of a room, too, is for its owner alone.
+  concerns: ({ userKey }, { requester }) => userKey === requester.userKey,
+
   async read(hs, question, range) {
     const [pieces, rules] = await Promise.all([
       piecesFor(hs, question, range),

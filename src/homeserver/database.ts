@@ -81,6 +81,8 @@ export async function migrateDatabase(url: string): Promise<void> {
     for (const table of UPDATED_IN_PLACE) {
       await sql`alter table ${sql(table)} set (fillfactor = 70)`;
     }
+    // Of no worth after a crash, and written often. Nothing happens where it is so already.
+    await sql`alter table typing set unlogged`;
   } finally {
     await sql.end();
   }
@@ -89,4 +91,11 @@ export async function migrateDatabase(url: string): Promise<void> {
 const MIGRATION_LOCK = 7_264_826;
 
 /** Tables whose rows are updated often: room on the page lets an update leave the indexes alone. */
-const UPDATED_IN_PLACE = ["positions", "rooms", "stream_followers"];
+const UPDATED_IN_PLACE = [
+  "positions",
+  "rooms",
+  "stream_followers",
+  "account_data",
+  "receipts",
+  "room_reads",
+];

@@ -21,11 +21,7 @@ type Link = {
 };
 
 /** Records what new events mean for what is unread: for their senders, who have read so far, and by thread. */
-export async function noteUnread(
-  hs: Homeserver,
-  lane: Tx,
-  links: readonly Link[],
-): Promise<void> {
+export async function noteUnread(hs: Homeserver, lane: Tx, links: readonly Link[]): Promise<void> {
   const marks = links.flatMap((it) => markOf(hs, it) ?? []);
   const threaded = links.flatMap((it) => threadedOf(it) ?? []);
   await Promise.all([

@@ -1,0 +1,73 @@
+import type { Queryable, Tx } from "#src/homeserver/database.ts";
+import type { Position } from "#src/homeserver/position.ts";
+import type { Placed } from "#src/streams/stream.ts";
+import type { Receipt } from "./receipt.ts";
+import type { ReceiptWrite } from "./receipts-stream.ts";
+
+/**
+ * Stores receipts, each at most once for its room, user, type and thread; but for those that are not
+ * ahead of the one that is there.
+ *
+ * @returns the positions of those that were stored.
+ */
+export async function upsertReceipts(
+  lane: Tx,
+  placed: readonly Placed<ReceiptWrite>[],
+): Promise<ReadonlySet<Position>> {
+  const writes = placed.map((it) => it.write);
+  const events = writes.map((it) => it.event);
+  const stored = await lane<{ position: Position }[]>`
+    insert into receipts
+      (room_key, user_key, type, thread, event_key, anchor, anchor_offset, ts, position)
+    select * from unnest(
+      ${events.map((it) => it.roomKey)}::bigint[], ${writes.map((it) => it.userKey)}::bigint[],
+      ${writes.map((it) => it.type)}::text[], ${writes.map((it) => it.thread)}::text[],
+      ${events.map((it) => it.eventKey)}::bigint[], ${events.map((it) => it.anchor)}::bigint[],
+      ${events.map((it) => it.anchorOffset)}::int[], ${writes.map((it) => it.ts)}::bigint[],
+      ${placed.map((it) => it.position)}::bigint[])
+    on conflict (room_key, user_key, type, thread)
+    do update set event_key = excluded.event_key, anchor = excluded.anchor,
+      anchor_offset = excluded.anchor_offset, ts = excluded.ts, position = excluded.position
+    where (receipts.anchor, receipts.anchor_offset) < (excluded.anchor, excluded.anchor_offset)
+    returning position`;
+  return new Set(stored.map((it) => it.position));
+}
+
+/** Receipts that were stored in a range of positions. */
+export async function receiptsBetween(
+  db: Queryable,
+  after: Position,
+  upTo: Position,
+): Promise<readonly Receipt[]> {
+  return await db<Receipt[]>`
+    select receipts.room_key as "roomKey", receipts.user_key as "userKey", user_id as "userId",
+      receipts.type, thread, event_id as "eventId", receipts.event_key as "eventKey",
+      receipts.anchor - (receipts.anchor_offset < 0)::int as read, ordinal, ts, position
+    from receipts join users using (user_key) join events on events.event_key = receipts.event_key
+    where position > ${after} and position <= ${upTo}
+    order by position`;
+}
+
+/** The receipts of rooms that a user may see: those stored after a position, and in new rooms all. */
+export async function receiptsInRooms(
+  db: Queryable,
+  userKey: number,
+  {
+    after,
+    rooms,
+    newRooms,
+  }: {
+    readonly after: Position;
+    readonly rooms: readonly number[];
+    readonly newRooms: readonly number[];
+  },
+): Promise<readonly Receipt[]> {
+  return await db<Receipt[]>`
+    select receipts.room_key as "roomKey", receipts.user_key as "userKey", user_id as "userId",
+      receipts.type, thread, event_id as "eventId", receipts.event_key as "eventKey",
+      receipts.anchor - (receipts.anchor_offset < 0)::int as read, ordinal, ts, position
+    from receipts join users using (user_key) join events on events.event_key = receipts.event_key
+    where receipts.room_key = any(${rooms}::bigint[])
+      and (position > ${after} or receipts.room_key = any(${newRooms}::bigint[]))
+      and (receipts.type <> 'm.read.private' or receipts.user_key = ${userKey})`;
+}

@@ -1,0 +1,23 @@
+import type { Position, UnixMs } from "#src/homeserver/position.ts";
+import type { EventId, UserId } from "#src/kit/identifiers.ts";
+import type { ReadMark } from "#src/rooms/room-reads.ts";
+
+/** @spec client-server-api#receipts */
+export type ReceiptType = "m.read" | "m.read.private";
+
+/** How far a user says to have read. */
+export type Receipt = {
+  readonly roomKey: number;
+  readonly userKey: number;
+  readonly userId: UserId;
+  readonly type: ReceiptType;
+  readonly thread: ReadMark["thread"];
+  readonly eventId: EventId;
+  readonly eventKey: number;
+  /** The anchor up to which the room is read by it. */
+  readonly read: number;
+  /** How many events of the room had counted as unread by then. */
+  readonly ordinal: number;
+  readonly ts: UnixMs;
+  readonly position: Position;
+};

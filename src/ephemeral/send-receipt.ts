@@ -1,0 +1,106 @@
+import { accountDataStream } from "#src/account-data/account-data-stream.ts";
+import { FULLY_READ_TYPE } from "#src/account-data/account-data.ts";
+import { findAccountData } from "#src/account-data/account-data.ts";
+import { MAIN_TIMELINE, type ThreadId } from "#src/events/threads.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { EventId } from "#src/kit/identifiers.ts";
+import { MatrixError } from "#src/kit/matrix-error.ts";
+import type { Requester } from "#src/kit/requester.ts";
+import { findEvent } from "#src/rooms/find-event.ts";
+import type { Room } from "#src/rooms/find-room.ts";
+import { WHOLE_ROOM } from "#src/rooms/room-reads.ts";
+import type { StoredEvent } from "#src/rooms/stored-event.ts";
+import { threadOf } from "#src/rooms/thread-of.ts";
+import { write } from "#src/streams/write.ts";
+import type { ReceiptType } from "./receipt.ts";
+import { receiptsStream } from "./receipts-stream.ts";
+
+type Read = { readonly room: Room; readonly eventId: EventId };
+
+/**
+ * Records that a user of this server has read a room, or a thread of it, up to an event. Nothing
+ * happens if they had read further already.
+ *
+ * @param thread undefined for the room with all its threads.
+ * @throws MatrixError M_NOT_FOUND if the room has no such event; M_INVALID_PARAM if the event is not
+ *   of the thread.
+ * @spec client-server-api#post_matrixclientv3roomsroomidreceiptreceipttypeeventid
+ */
+export async function sendReceipt(
+  hs: Homeserver,
+  { userId, userKey }: Pick<Requester, "userId" | "userKey">,
+  type: ReceiptType,
+  { room, eventId, thread }: Read & { readonly thread?: ThreadId | undefined },
+): Promise<void> {
+  const event = await eventInRoom(hs, room, eventId);
+  if (thread !== undefined && !(await isInThread(hs, event, thread))) {
+    throw new MatrixError("M_INVALID_PARAM", "The event is not related to the thread");
+  }
+  await write(hs, receiptsStream, {
+    userKey,
+    userId,
+    local: true,
+    type,
+    thread: thread ?? WHOLE_ROOM,
+    event,
+    ts: hs.now(),
+  });
+}
+
+/** A root is of the main timeline; clients may say of it that the thread below is read so far. */
+async function isInThread(hs: Homeserver, event: StoredEvent, thread: ThreadId): Promise<boolean> {
+  return event.eventId === thread || (await threadOf(hs, event)) === thread;
+}
+
+/**
+ * Moves a user's fully-read marker to an event, unless it is further already.
+ *
+ * @throws MatrixError M_NOT_FOUND if the room has no such event.
+ * @spec client-server-api#fully-read-markers
+ */
+export async function setFullyRead(
+  hs: Homeserver,
+  owner: Pick<Requester, "userId" | "userKey">,
+  { room, eventId }: Read,
+): Promise<void> {
+  const event = await eventInRoom(hs, room, eventId);
+  const marker = await findAccountData(hs, owner, room.roomKey, FULLY_READ_TYPE);
+  const { event_id: before } = JSON.parse(marker ?? "{}") as { event_id?: EventId };
+  const current = before === undefined ? undefined : await findEvent(hs, before);
+  if (current && !isAhead(event, current)) return;
+  await write(hs, accountDataStream, {
+    userKey: owner.userKey,
+    roomKey: room.roomKey,
+    type: FULLY_READ_TYPE,
+    content: { event_id: eventId },
+  });
+}
+
+function isAhead(event: StoredEvent & { anchor: number }, other: StoredEvent): boolean {
+  if (other.anchor === undefined || event.anchor > other.anchor) return true;
+  return event.anchor === other.anchor && event.anchorOffset > other.anchorOffset;
+}
+
+type PlacedEvent = StoredEvent & { readonly anchor: number };
+
+async function eventInRoom(hs: Homeserver, room: Room, eventId: EventId): Promise<PlacedEvent> {
+  const event = await findEvent(hs, eventId);
+  if (event?.roomKey !== room.roomKey || !hasPlace(event)) {
+    throw new MatrixError("M_NOT_FOUND", "The room has no such event");
+  }
+  return event;
+}
+
+function hasPlace(event: StoredEvent): event is PlacedEvent {
+  return event.anchor !== undefined;
+}
+
+/** @throws MatrixError M_INVALID_PARAM */
+export function parseThreadId(value: unknown): ThreadId | undefined {
+  if (value === undefined) return undefined;
+  if (value === MAIN_TIMELINE) return value;
+  if (typeof value !== "string" || !value.startsWith("$")) {
+    throw new MatrixError("M_INVALID_PARAM", "thread_id must be an event ID or main");
+  }
+  return value as EventId;
+}
