@@ -1,26 +1,26 @@
-import type { Hono } from "hono";
 import type { HttpBindings } from "@hono/node-server";
+import type { Hono } from "hono";
 import { accountDataEndpoints } from "#src/account-data/routes/account-data.ts";
 import { tagEndpoints } from "#src/account-data/routes/tags.ts";
+import { directoryEndpoints } from "#src/directory/routes/directory.ts";
 import { readMarkerEndpoints } from "#src/ephemeral/routes/read-markers.ts";
 import { receiptEndpoints } from "#src/ephemeral/routes/receipts.ts";
-import { filterEndpoints } from "#src/filters/routes/filter.ts";
-import { pushRulesEndpoints } from "#src/push-rules/routes/pushrules.ts";
-import { directoryEndpoints } from "#src/directory/routes/directory.ts";
 import { typingEndpoints } from "#src/ephemeral/routes/typing.ts";
+import { filterEndpoints } from "#src/filters/routes/filter.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { Endpoint } from "#src/http/endpoint.ts";
+import { mount } from "#src/http/mount.ts";
+import { MatrixError } from "#src/kit/matrix-error.ts";
+import { authedContentRepoEndpoints } from "#src/media/routes/authed-content-repo.ts";
+import { contentRepoEndpoints } from "#src/media/routes/content-repo.ts";
 import { createRoomEndpoints } from "#src/membership/routes/create-room.ts";
 import { joiningEndpoints } from "#src/membership/routes/joining.ts";
 import { leavingEndpoints } from "#src/membership/routes/leaving.ts";
+import { pushRulesEndpoints } from "#src/push-rules/routes/pushrules.ts";
 import { roomSendEndpoints } from "#src/rooms/routes/room-send.ts";
 import { syncEndpoints } from "#src/sync/routes/sync.ts";
 import { messagePaginationEndpoints } from "#src/timeline/routes/message-pagination.ts";
 import { roomsEndpoints } from "#src/timeline/routes/rooms.ts";
-import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import type { Endpoint } from "#src/http/endpoint.ts";
-import { mount } from "#src/http/mount.ts";
-import { authedContentRepoEndpoints } from "#src/media/routes/authed-content-repo.ts";
-import { contentRepoEndpoints } from "#src/media/routes/content-repo.ts";
-import { MatrixError } from "#src/kit/matrix-error.ts";
 
 /** Every route of this server. */
 export const ENDPOINTS: readonly Endpoint[] = [

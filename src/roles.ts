@@ -1,12 +1,12 @@
 import { accountDataStream } from "#src/account-data/account-data-stream.ts";
 import { devicesStream } from "#src/devices/devices-stream.ts";
+import { forgetTyping } from "#src/ephemeral/job-forget-typing.ts";
+import { receiptsStream } from "#src/ephemeral/receipts-stream.ts";
+import { typingStream } from "#src/ephemeral/typing-stream.ts";
 import type { Job } from "#src/jobs/job.ts";
 import { removeExpiredUploads } from "#src/media/job-remove-expired-uploads.ts";
 import { sweepBlobs } from "#src/media/job-sweep-blobs.ts";
 import { pushRulesStream } from "#src/push-rules/push-rules-stream.ts";
-import { forgetTyping } from "#src/ephemeral/job-forget-typing.ts";
-import { receiptsStream } from "#src/ephemeral/receipts-stream.ts";
-import { typingStream } from "#src/ephemeral/typing-stream.ts";
 import { eventsStream } from "#src/rooms/events-stream.ts";
 import type { Stream } from "#src/streams/stream.ts";
 

@@ -88,7 +88,11 @@ async function ownDatabase(
 }
 
 /** @returns what closes the listener. */
-async function listen(server: HttpServer, host: string, port: number): Promise<() => Promise<void>> {
+async function listen(
+  server: HttpServer,
+  host: string,
+  port: number,
+): Promise<() => Promise<void>> {
   // Clients that poll keep their connections; a proxy before us closes idle ones first.
   server.keepAliveTimeout = 75_000;
   server.listen(port, host);

@@ -18,7 +18,10 @@ export type TestHomeservers = {
 /** Opens homeservers for a test, all on one database, each with its own connections and memory. */
 export async function testHomeservers(count = 1): Promise<TestHomeservers> {
   const database = await testDatabase();
-  const config = loadConfig({ ARCHIPEL_SERVER_NAME: "test", ARCHIPEL_DATABASE_URL: database.url }, []);
+  const config = loadConfig(
+    { ARCHIPEL_SERVER_NAME: "test", ARCHIPEL_DATABASE_URL: database.url },
+    [],
+  );
   const opened: OpenHomeserver[] = [];
   for (let index = 0; index < count; index++) {
     const options = { databaseUrl: database.url, log: pino({ level: "silent" }) };

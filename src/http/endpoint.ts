@@ -7,7 +7,15 @@ import type { Requester } from "#src/kit/requester.ts";
 export type Method = "GET" | "PUT" | "POST" | "DELETE";
 
 /** The classes of routes that have a limit of their own on how often they may be called. */
-export type RateClass = "none" | "default" | "login" | "register" | "message" | "join" | "invite" | "media";
+export type RateClass =
+  | "none"
+  | "default"
+  | "login"
+  | "register"
+  | "message"
+  | "join"
+  | "invite"
+  | "media";
 
 /** One request, read and checked. */
 export type Call<Body, Who> = {
@@ -59,9 +67,7 @@ export type OpenEndpoint<Body> = Common<Body> & {
 export type Endpoint = UserEndpoint<unknown> | OpenEndpoint<unknown>;
 
 /** Declares a route for those who are logged in. */
-export function userEndpoint<Body = undefined>(
-  it: Omit<UserEndpoint<Body>, "auth">,
-): Endpoint {
+export function userEndpoint<Body = undefined>(it: Omit<UserEndpoint<Body>, "auth">): Endpoint {
   return { ...it, auth: "user" } as Endpoint;
 }
 
@@ -79,8 +85,7 @@ export function jsonText(text: string, status = 200): Response {
 export const CORS_HEADERS = {
   "access-control-allow-origin": "*",
   "access-control-allow-methods": "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH",
-  "access-control-allow-headers":
-    "X-Requested-With, Content-Type, Authorization, Date",
+  "access-control-allow-headers": "X-Requested-With, Content-Type, Authorization, Date",
   "access-control-expose-headers": "Content-Disposition, Retry-After",
 } as const;
 

@@ -42,5 +42,8 @@ function asMatrixError(error: unknown): MatrixError | undefined {
 
 /** The answer to the question that browsers ask before a request. */
 export function preflightResponse(): Response {
-  return new Response(null, { status: 204, headers: { ...CORS_HEADERS, "access-control-max-age": "86400" } });
+  return new Response(null, {
+    status: 204,
+    headers: { ...CORS_HEADERS, "access-control-max-age": "86400" },
+  });
 }

@@ -35,7 +35,11 @@ const durations = new Histogram({
 });
 
 /** Puts routes on a server of HTTP: who is asking, how often, what is said, and what comes of it. */
-export function mount(hs: Homeserver, endpoints: readonly Endpoint[], lookup: TokenLookup): Hono<Env> {
+export function mount(
+  hs: Homeserver,
+  endpoints: readonly Endpoint[],
+  lookup: TokenLookup,
+): Hono<Env> {
   const app = new Hono<Env>();
   const methods = new Map<string, Set<string>>();
   for (const it of endpoints) {
@@ -137,6 +141,8 @@ function unknownPath(): Response {
 }
 
 function wrongMethod(): Response {
-  const error = new MatrixError("M_UNRECOGNIZED", "This endpoint has no such method", { status: 405 });
+  const error = new MatrixError("M_UNRECOGNIZED", "This endpoint has no such method", {
+    status: 405,
+  });
   return new Response(JSON.stringify(error), { status: 405, headers: JSON_HEADERS });
 }

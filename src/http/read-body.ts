@@ -2,6 +2,7 @@ import { isUtf8 } from "node:buffer";
 import type { Context } from "hono";
 import type { z } from "zod";
 import { MatrixError } from "#src/kit/matrix-error.ts";
+import { parseClientJson } from "#src/kit/wire-json.ts";
 
 /** The most bytes of a JSON body. Larger than any event, for uploads of keys and of many messages to devices. */
 const MOST_BYTES = 8 * 1024 * 1024;
@@ -42,7 +43,7 @@ export function parseJson(text: string): unknown {
     throw new MatrixError("M_BAD_JSON", `The body is nested deeper than ${MOST_DEPTH} levels`);
   }
   try {
-    return JSON.parse(text);
+    return parseClientJson(text);
   } catch (cause) {
     throw new MatrixError("M_NOT_JSON", "The body is not JSON", { cause });
   }

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { laxCanonicalJson, NotCanonicalError } from "./canonical-json.ts";
 import { isRawLiteral } from "./raw-literal.ts";
-import { parseWireJson } from "./wire-json.ts";
+import { parseClientJson, parseWireJson } from "./wire-json.ts";
 
 /** A value with its raw literals as the numbers that they are, and one zero of the two. */
 function withPlainNumbers(value: unknown): unknown {
@@ -107,5 +107,16 @@ describe("keys with escapes", () => {
     expect(() => parseWireJson("[".repeat(depth) + inside + "]".repeat(depth))).toThrow(
       SyntaxError,
     );
+  });
+});
+
+describe("parseClientJson", () => {
+  test("reads the keys that are there, escaped or not, and plain numbers", () => {
+    parseClientJson('{"":1,"\\\\":1}');
+    expect(parseClientJson('{"":1,"\\n":2.50}')).toEqual({ "": 1, "\n": 2.5 });
+    expect(parseClientJson('{"a":[1.0,{"__proto__":2}]}')).toEqual(
+      JSON.parse('{"a":[1,{"__proto__":2}]}'),
+    );
+    expect(() => parseClientJson('{"\\n":1')).toThrow(SyntaxError);
   });
 });

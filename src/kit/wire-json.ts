@@ -18,9 +18,19 @@ const SUSPECT = /(?:^|[:,[])\s*(?:-0|-?[0-9]+[.eE]|-?[0-9]{16})/;
  * @spec rooms/v1#canonical-json
  */
 export function parseWireJson(text: string): unknown {
-  if (ESCAPED_KEY.test(text)) return parseEscapedKeys(text);
+  if (ESCAPED_KEY.test(text)) return parseEscapedKeys(text, numberOf);
   if (!SUSPECT.test(text)) return JSON.parse(text);
-  return parseWithNumbers(text, (value) => value);
+  return parseWithNumbers(text, numberOf, (value) => value);
+}
+
+/**
+ * Parses JSON that clients send: with JavaScript's own numbers, and with the keys that are there (see
+ * `parseEscapedKeys`).
+ *
+ * @throws SyntaxError
+ */
+export function parseClientJson(text: string): unknown {
+  return ESCAPED_KEY.test(text) ? parseEscapedKeys(text, (value) => value) : JSON.parse(text);
 }
 
 /** The last escape in a key. */
@@ -38,11 +48,11 @@ const MARK_OF_LIST: ReadonlyMap<string, string> = new Map([
  * another one that it has met in an object of the same shape: after `{"\\":1}` it reads `{"\n":1}` as
  * that again. So keys are read as strings in a list, which it gets right.
  */
-function parseEscapedKeys(text: string): unknown {
+function parseEscapedKeys(text: string, readNumber: NumberReader): unknown {
   // Whether it is JSON at all. That of the lists may be when the text is not.
   JSON.parse(text);
   const listed = text.replace(STRING_OR_MARK, (token) => MARK_OF_LIST.get(token) ?? token);
-  return parseWithNumbers(listed, (value) => {
+  return parseWithNumbers(listed, readNumber, (value) => {
     if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
     const list = (value as { readonly ""?: readonly unknown[] })[""] ?? [];
     // An even number of items: each key, and what it holds.
@@ -53,10 +63,16 @@ function parseEscapedKeys(text: string): unknown {
 }
 
 /** Parses a text with its numbers as they are written, and puts all other values through `revive`. */
-function parseWithNumbers(text: string, revive: (value: unknown) => unknown): unknown {
+function parseWithNumbers(
+  text: string,
+  readNumber: NumberReader,
+  revive: (value: unknown) => unknown,
+): unknown {
   try {
     return parseWithSource(text, (_key, value, context) =>
-      typeof value === "number" ? numberOf(value, context?.source ?? String(value)) : revive(value),
+      typeof value === "number"
+        ? readNumber(value, context?.source ?? String(value))
+        : revive(value),
     );
   } catch (error) {
     // JSON.parse itself nests without end; with a reviver it does so on the stack.
@@ -64,6 +80,8 @@ function parseWithNumbers(text: string, revive: (value: unknown) => unknown): un
     throw error;
   }
 }
+
+type NumberReader = (value: number, source: string) => unknown;
 
 type Reviver = (key: string, value: unknown, context?: { readonly source?: string }) => unknown;
 

@@ -13,7 +13,11 @@ type PresetState = {
 /** @spec client-server-api#post_matrixclientv3createroom */
 const PRESETS: Readonly<Record<Preset, PresetState>> = {
   private_chat: { joinRule: "invite", historyVisibility: "shared", guestAccess: "can_join" },
-  trusted_private_chat: { joinRule: "invite", historyVisibility: "shared", guestAccess: "can_join" },
+  trusted_private_chat: {
+    joinRule: "invite",
+    historyVisibility: "shared",
+    guestAccess: "can_join",
+  },
   public_chat: { joinRule: "public", historyVisibility: "shared", guestAccess: "forbidden" },
 };
 
@@ -31,7 +35,10 @@ export function createContent({ request, rules, creator, preset }: RoomPlan): Ca
   const { creator: _, room_version: __, ...given } = request.creation_content ?? {};
   const trusted = rules.privilegedCreators && preset === "trusted_private_chat";
   const named = given["additional_creators"];
-  const creators = [...(Array.isArray(named) ? named : []), ...(trusted ? (request.invite ?? []) : [])];
+  const creators = [
+    ...(Array.isArray(named) ? named : []),
+    ...(trusted ? (request.invite ?? []) : []),
+  ];
   return {
     ...given,
     ...(creators.length > 0 && {
@@ -93,7 +100,9 @@ export function initialDrafts(plan: RoomPlan): EventDraft[] {
   const preset_ = [
     state("m.room.join_rules", { join_rule: joinRule }),
     state("m.room.history_visibility", { history_visibility: historyVisibility }),
-    ...(guestAccess === "can_join" ? [state("m.room.guest_access", { guest_access: guestAccess })] : []),
+    ...(guestAccess === "can_join"
+      ? [state("m.room.guest_access", { guest_access: guestAccess })]
+      : []),
   ].filter((it) => !given.some(({ type, state_key }) => type === it.type && state_key === ""));
   const { name, topic } = request;
   return [

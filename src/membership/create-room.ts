@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
+import { claimAlias, publishRoom, requireFreeAlias } from "#src/directory/queries-directory.ts";
 import { type EventDraft } from "#src/events/build-event.ts";
 import { ROOM_VERSIONS } from "#src/events/room-versions.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { parseRoomAlias, parseUserId, type RoomId, type UserId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
-import { claimAlias, publishRoom, requireFreeAlias } from "#src/directory/queries-directory.ts";
 import { RoomInMaking, type Sender } from "#src/rooms/room-in-making.ts";
 import { writeToRoom } from "#src/rooms/send-event.ts";
 import { createContent, initialDrafts, type RoomPlan } from "./create-room-drafts.ts";

@@ -92,11 +92,7 @@ export function allowedRooms(allow: unknown): RoomId[] {
 }
 
 /** A member of this server who may invite. */
-async function inviterIn(
-  hs: Homeserver,
-  roomKey: number,
-  rules: Room["rules"],
-): Promise<UserId> {
+async function inviterIn(hs: Homeserver, roomKey: number, rules: Room["rules"]): Promise<UserId> {
   const [create, powerLevels, members] = await Promise.all([
     stateEvent(hs, roomKey, "m.room.create", ""),
     stateEvent(hs, roomKey, "m.room.power_levels", ""),

@@ -1,14 +1,14 @@
+import { ROOM_VERSIONS } from "#src/events/room-versions.ts";
 import type { Tx } from "#src/homeserver/database.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import { ROOM_VERSIONS } from "#src/events/room-versions.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Placed } from "#src/streams/stream.ts";
 import { type Room, rememberRoom } from "./find-room.ts";
+import { neededPairs } from "./needed-pairs.ts";
 import type { Chain } from "./place-events.ts";
 import { type KnownTransactions, transactionKey } from "./queries-lane.ts";
 import { knownHead, loadState, readHeads, type RoomHead } from "./room-head.ts";
 import { RoomInMaking } from "./room-in-making.ts";
-import { neededPairs } from "./needed-pairs.ts";
 import type { RoomWrite } from "./room-write.ts";
 
 /** What can only be known while the lane is held: what other processes have done meanwhile. */
@@ -106,12 +106,7 @@ async function trueHead(
   if (head?.version !== version) head = (await readHeads(hs, lane, [room])).get(room.roomKey);
   if (!head) throw new Error("a room has a version and no head");
   // All of it is in memory already, unless the head was read just now.
-  await loadState(
-    hs,
-    lane,
-    head,
-    neededPairs(its.map((it) => it.write)),
-  );
+  await loadState(hs, lane, head, neededPairs(its.map((it) => it.write)));
   return head;
 }
 

@@ -47,15 +47,18 @@ async function chainOf(room: Room) {
 }
 
 describe("events that local users send", () => {
-  test.each(["1", "3", "6", "10", "11", "12"])("make one chain in room version %s", async (version) => {
-    const room = await newRoom(version);
-    for (let count = 0; count < 3; count++) await say(servers.hs, alice, room, "hello");
-    const chain = await chainOf(room);
-    expect(chain[0]?.prev).toEqual([]);
-    for (const [index, event] of chain.entries()) {
-      if (index > 0) expect(event.prev).toEqual([chain[index - 1]?.id]);
-    }
-  });
+  test.each(["1", "3", "6", "10", "11", "12"])(
+    "make one chain in room version %s",
+    async (version) => {
+      const room = await newRoom(version);
+      for (let count = 0; count < 3; count++) await say(servers.hs, alice, room, "hello");
+      const chain = await chainOf(room);
+      expect(chain[0]?.prev).toEqual([]);
+      for (const [index, event] of chain.entries()) {
+        if (index > 0) expect(event.prev).toEqual([chain[index - 1]?.id]);
+      }
+    },
+  );
 
   test("make one chain though 64 send at once through three processes", async () => {
     const room = await newRoom();

@@ -31,7 +31,9 @@ export const eventsStream: Stream<RoomWrite, RoomWritten> = {
   positionsFor: (write) => write.most,
 
   async prepare(hs, writes) {
-    const byRoom = Map.groupBy(writes, ({ room }) => ("roomKey" in room ? room.roomKey : undefined));
+    const byRoom = Map.groupBy(writes, ({ room }) =>
+      "roomKey" in room ? room.roomKey : undefined,
+    );
     byRoom.delete(undefined);
     const unread = [...byRoom.values()].flatMap(([first]) =>
       first && "roomKey" in first.room && !knownHead(hs, first.room.roomKey) ? [first.room] : [],
@@ -100,7 +102,8 @@ async function settle(
   if (built.fate === "known") {
     // It may be of this very group.
     const event =
-      stored.get(built.eventKey) ?? (await eventsOf(hs, [built.eventKey], lane)).get(built.eventKey);
+      stored.get(built.eventKey) ??
+      (await eventsOf(hs, [built.eventKey], lane)).get(built.eventKey);
     return { ok: true, result: { roomKey, events: event ? [event] : [] }, changes: [] };
   }
   const events = built.links.flatMap((it) => stored.get(it.eventKey) ?? []);

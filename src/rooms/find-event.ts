@@ -15,15 +15,13 @@ type Cache = {
 };
 
 /** An event changes only by being redacted, of which every process hears; see `heedRedaction`. */
-const cacheOf = held(
-  (): Cache => ({
-    byKey: new LRUCache({
-      maxSize: MOST_CHARACTERS,
-      sizeCalculation: (event) => 600 + event.json.length,
-    }),
-    keys: new LRUCache({ max: 100_000 }),
+const cacheOf = held((): Cache => ({
+  byKey: new LRUCache({
+    maxSize: MOST_CHARACTERS,
+    sizeCalculation: (event) => 600 + event.json.length,
   }),
-);
+  keys: new LRUCache({ max: 100_000 }),
+}));
 
 /** Puts a row into memory, or gives the event that is there already. */
 export function rememberEvent(hs: Homeserver, row: EventRow): StoredEvent {

@@ -1,8 +1,8 @@
 import { LRUCache } from "lru-cache";
+import { ROOM_VERSIONS, type RoomVersionRules } from "#src/events/room-versions.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { RoomId } from "#src/kit/identifiers.ts";
-import { ROOM_VERSIONS, type RoomVersionRules } from "#src/events/room-versions.ts";
 
 /** A room, by both its names. None of this ever changes. */
 export type Room = {
@@ -14,9 +14,10 @@ export type Room = {
 type Cache = { readonly byId: LRUCache<RoomId, Room>; readonly byKey: LRUCache<number, Room> };
 type Row = { room_key: number; room_id: RoomId; version: string };
 
-const cacheOf = held(
-  (): Cache => ({ byId: new LRUCache({ max: 50_000 }), byKey: new LRUCache({ max: 50_000 }) }),
-);
+const cacheOf = held((): Cache => ({
+  byId: new LRUCache({ max: 50_000 }),
+  byKey: new LRUCache({ max: 50_000 }),
+}));
 
 /** A room that some event of ours is in. */
 export async function findRoom(hs: Homeserver, roomId: RoomId): Promise<Room | undefined> {

@@ -1,7 +1,9 @@
 import type { Tx } from "#src/homeserver/database.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { type EventId, serverNameOf, type UserId } from "#src/kit/identifiers.ts";
+import { noteUnread } from "./note-unread.ts";
 import type { PlacedChain } from "./place-events.ts";
+import { insertHighlights } from "./queries-highlights.ts";
 import {
   applyRedactions,
   insertEvents,
@@ -13,8 +15,6 @@ import {
   updateHeads,
   upsertMemberships,
 } from "./queries-persist.ts";
-import { noteUnread } from "./note-unread.ts";
-import { insertHighlights } from "./queries-highlights.ts";
 import type { NewEvent } from "./room-in-making.ts";
 import { userKeysOf } from "./user-keys.ts";
 
@@ -41,7 +41,10 @@ export async function persistChains(
   // Sent together, answered together.
   const [applied] = await Promise.all([
     redactions.length > 0 ? afterInsert(lane, rows, redactions) : insertEvents(lane, rows),
-    updateHeads(lane, chains.flatMap((it) => headUpdate(it) ?? [])),
+    updateHeads(
+      lane,
+      chains.flatMap((it) => headUpdate(it) ?? []),
+    ),
     nodes.length > 0 && insertNodes(lane, nodes),
     memberships.length > 0 && upsertMemberships(lane, memberships),
     relations.length > 0 && insertRelations(lane, relations),
@@ -57,7 +60,10 @@ async function afterInsert(
   rows: Parameters<typeof insertEvents>[1],
   redactions: readonly RedactionRow[],
 ): Promise<ReadonlySet<number>> {
-  const [, applied] = await Promise.all([insertEvents(lane, rows), applyRedactions(lane, redactions)]);
+  const [, applied] = await Promise.all([
+    insertEvents(lane, rows),
+    applyRedactions(lane, redactions),
+  ]);
   return applied;
 }
 

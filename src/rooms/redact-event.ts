@@ -21,7 +21,13 @@ const KEPT = new Set(["m.room.create", "m.room.server_acl"]);
  */
 export async function redactEvent(
   hs: Homeserver,
-  { requester, room, target, content, transaction }: {
+  {
+    requester,
+    room,
+    target,
+    content,
+    transaction,
+  }: {
     readonly requester: Requester;
     readonly room: Room;
     readonly target: EventId;

@@ -4,12 +4,16 @@ import type { RoomVersionRules } from "#src/events/room-versions.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { eventsOf } from "./find-event.ts";
 import { roomsByKeys } from "./find-room.ts";
-import { readersMemberships } from "./readers-memberships.ts";
 import type { Standing } from "./memberships.ts";
+import { readersMemberships } from "./readers-memberships.ts";
 import type { StoredEvent } from "./stored-event.ts";
 
 /** Whom events are rendered for. */
-export type Reader = { readonly userKey: number; readonly userId: string; readonly deviceKey: number };
+export type Reader = {
+  readonly userKey: number;
+  readonly userId: string;
+  readonly deviceKey: number;
+};
 
 export type RenderOptions = {
   /** Whether each event says which room it is of. `/sync` leaves that out. */
@@ -71,7 +75,11 @@ function renderEvent(event: StoredEvent, around: Surroundings, options: RenderOp
 }
 
 /** Texts of events without their closing brace, by whether they name their room; made anew for one that was redacted. */
-type Openings = { readonly redactedBy: number | undefined; withRoom?: string; withoutRoom?: string };
+type Openings = {
+  readonly redactedBy: number | undefined;
+  withRoom?: string;
+  withoutRoom?: string;
+};
 const openings = new WeakMap<StoredEvent, Openings>();
 
 function clientOpening(
@@ -115,7 +123,9 @@ function federationOpening(event: StoredEvent, { rules }: Surroundings): string 
   const { wire } = event;
   const id = wire["event_id"] === undefined ? `,"event_id":${JSON.stringify(event.eventId)}` : "";
   const room =
-    wire["room_id"] === undefined ? `,"room_id":${JSON.stringify(`!${event.eventId.slice(1)}`)}` : "";
+    wire["room_id"] === undefined
+      ? `,"room_id":${JSON.stringify(`!${event.eventId.slice(1)}`)}`
+      : "";
   return text.slice(0, -1) + id + room;
 }
 

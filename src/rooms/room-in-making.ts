@@ -1,5 +1,5 @@
-import { checkAuthRules } from "#src/events/auth-rules/check.ts";
 import { selectAuthEvents } from "#src/events/auth-rules/auth-events.ts";
+import { checkAuthRules } from "#src/events/auth-rules/check.ts";
 import { buildEvent, type BuiltEvent, type EventDraft } from "#src/events/build-event.ts";
 import { referenceHash } from "#src/events/event-hash.ts";
 import type { Pdu, WireEvent } from "#src/events/pdu.ts";
@@ -42,7 +42,12 @@ export class RoomInMaking {
   #roomId: RoomId | undefined;
 
   /** @param head undefined for a room that is new; its first event is the create event. */
-  constructor(hs: Homeserver, rules: RoomVersionRules, head: RoomHead | undefined, roomId?: RoomId) {
+  constructor(
+    hs: Homeserver,
+    rules: RoomVersionRules,
+    head: RoomHead | undefined,
+    roomId?: RoomId,
+  ) {
     this.#hs = hs;
     this.rules = rules;
     this.#head = head;

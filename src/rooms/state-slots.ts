@@ -1,6 +1,6 @@
 import { LRUCache } from "lru-cache";
-import { held } from "#src/homeserver/held.ts";
 import type { Queryable } from "#src/homeserver/database.ts";
+import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 
 /** A pair of event type and state key: what a room's state has one event for. */
@@ -12,9 +12,10 @@ type Cache = {
 };
 
 /** A pair's slot never changes, so it may be kept. */
-const cacheOf = held(
-  (): Cache => ({ slots: new LRUCache({ max: 200_000 }), pairs: new LRUCache({ max: 200_000 }) }),
-);
+const cacheOf = held((): Cache => ({
+  slots: new LRUCache({ max: 200_000 }),
+  pairs: new LRUCache({ max: 200_000 }),
+}));
 
 /** A pair as the key of a Map. */
 export function pairKey(type: string, stateKey: string): string {

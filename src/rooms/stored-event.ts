@@ -1,9 +1,9 @@
-import type { CanonicalObject } from "#src/kit/canonical-json.ts";
-import type { EventId, UserId } from "#src/kit/identifiers.ts";
-import { parseWireJson } from "#src/kit/wire-json.ts";
 import { pduOf } from "#src/events/parse-pdu.ts";
 import type { Pdu, WireEvent } from "#src/events/pdu.ts";
 import type { RoomVersionRules } from "#src/events/room-versions.ts";
+import type { CanonicalObject } from "#src/kit/canonical-json.ts";
+import type { EventId, UserId } from "#src/kit/identifiers.ts";
+import { parseWireJson } from "#src/kit/wire-json.ts";
 
 /** What the checks on receipt made of an event, as it stands in `events.status`. */
 export const EventStatus = {

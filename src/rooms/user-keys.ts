@@ -1,15 +1,16 @@
 import { LRUCache } from "lru-cache";
-import { held } from "#src/homeserver/held.ts";
 import type { Queryable } from "#src/homeserver/database.ts";
+import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { serverNameOf, type UserId } from "#src/kit/identifiers.ts";
 
 type Cache = { readonly keys: LRUCache<UserId, number>; readonly ids: LRUCache<number, UserId> };
 
 /** A user's key never changes, so it may be kept. */
-const cacheOf = held(
-  (): Cache => ({ keys: new LRUCache({ max: 100_000 }), ids: new LRUCache({ max: 100_000 }) }),
-);
+const cacheOf = held((): Cache => ({
+  keys: new LRUCache({ max: 100_000 }),
+  ids: new LRUCache({ max: 100_000 }),
+}));
 
 /** The user's key inside, if any table has ever spoken of them. */
 export async function findUserKey(hs: Homeserver, userId: UserId): Promise<number | undefined> {

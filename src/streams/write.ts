@@ -1,5 +1,5 @@
-import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { held } from "#src/homeserver/held.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { commitGroup, type Pending } from "./commit-group.ts";
 import type { Stream } from "./stream.ts";
 

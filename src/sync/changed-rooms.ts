@@ -1,7 +1,7 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
-import { eventsOf } from "#src/rooms/find-event.ts";
 import { EVENTS } from "#src/rooms/events-stream.ts";
+import { eventsOf } from "#src/rooms/find-event.ts";
 import type { Standing } from "#src/rooms/memberships.ts";
 import { StoredEvent } from "#src/rooms/stored-event.ts";
 import type { Change } from "#src/streams/stream.ts";

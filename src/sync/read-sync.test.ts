@@ -26,7 +26,12 @@ beforeAll(async () => {
 });
 afterAll(async () => await servers.close());
 
-type Event = { type: string; state_key?: string; content: Record<string, unknown>; event_id: string };
+type Event = {
+  type: string;
+  state_key?: string;
+  content: Record<string, unknown>;
+  event_id: string;
+};
 type Room = {
   timeline: { events: Event[]; limited: boolean; prev_batch: string };
   state: { events: Event[] };
@@ -34,7 +39,11 @@ type Room = {
 };
 type Answer = {
   next_batch: string;
-  rooms?: { join?: Record<string, Room>; leave?: Record<string, Room>; invite?: Record<string, object> };
+  rooms?: {
+    join?: Record<string, Room>;
+    leave?: Record<string, Room>;
+    invite?: Record<string, object>;
+  };
 };
 
 async function sync(user: Requester, since?: string, its: Partial<SyncRequest> = {}, on = hs) {
@@ -80,7 +89,10 @@ describe("a sync", () => {
     expect(all.map((it) => it.type)).toContain("m.room.create");
     expect(new Set(all.map((it) => it.event_id)).size).toBe(all.length);
     expect(bodies(room)?.at(-1)).toBe("hello");
-    expect(room?.summary).toMatchObject({ "m.joined_member_count": 1, "m.invited_member_count": 1 });
+    expect(room?.summary).toMatchObject({
+      "m.joined_member_count": 1,
+      "m.invited_member_count": 1,
+    });
   });
 
   test("tells of an invitation, then of the room once it is joined, then only of news", async () => {
@@ -98,7 +110,9 @@ describe("a sync", () => {
     const second = await sync(bob, first.next_batch);
     const joined = second.rooms?.join?.[roomId];
     const known = [...(joined?.state.events ?? []), ...(joined?.timeline.events ?? [])];
-    expect(known.map((it) => it.type)).toEqual(expect.arrayContaining(["m.room.create", "m.room.name"]));
+    expect(known.map((it) => it.type)).toEqual(
+      expect.arrayContaining(["m.room.create", "m.room.name"]),
+    );
 
     await say(alice, roomId, "one");
     const third = await sync(bob, second.next_batch);

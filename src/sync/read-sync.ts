@@ -1,7 +1,7 @@
 import { ignoredUsersOf } from "#src/account-data/ignored-users.ts";
+import { matchesRooms } from "#src/filters/matches-event-filter.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
-import { matchesRooms } from "#src/filters/matches-event-filter.ts";
 import { renderEvents } from "#src/rooms/render-events.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
 import { tailOf } from "#src/streams/tail.ts";

@@ -38,7 +38,8 @@ export async function roomStates(
   const asked: Asked[] = [];
   for (const room of rooms) {
     const timeline = timelines.get(room.roomKey);
-    if (timeline && !room.isOutside) asked.push(await statesOf(hs, request, { room, timeline, upTo }));
+    if (timeline && !room.isOutside)
+      asked.push(await statesOf(hs, request, { room, timeline, upTo }));
   }
   const whole = asked.filter((it) => it.from === undefined);
   const states = await allStatesAt(

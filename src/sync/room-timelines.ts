@@ -1,5 +1,5 @@
-import { matchesRoomEventFilter } from "#src/filters/matches-event-filter.ts";
 import type { RoomEventFilter } from "#src/filters/filter.ts";
+import { matchesRoomEventFilter } from "#src/filters/matches-event-filter.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
@@ -55,9 +55,15 @@ export async function roomTimelines(
 /** All of a room's news, if they are in memory and no more than the client wants. */
 function timelineOf(
   events: readonly StoredEvent[],
-  { limit, wanted, upTo }: { limit: number; wanted: (event: StoredEvent) => boolean; upTo: Position },
+  {
+    limit,
+    wanted,
+    upTo,
+  }: { limit: number; wanted: (event: StoredEvent) => boolean; upTo: Position },
 ): Timeline | undefined {
-  const shown = events.filter((it) => it.status === EventStatus.accepted && it.anchor !== undefined);
+  const shown = events.filter(
+    (it) => it.status === EventStatus.accepted && it.anchor !== undefined,
+  );
   if (shown.length > limit) return undefined;
   const [first] = shown;
   return {
@@ -109,9 +115,7 @@ async function readTimelines(
     const looked = newestFirst.slice(0, count - 1);
     // Whoever has been joined all the while may see all.
     const sees = !room.isNew && room.standing.membership === "join";
-    const visible = sees
-      ? looked
-      : await visibleEvents(hs, requester, looked, room.standing);
+    const visible = sees ? looked : await visibleEvents(hs, requester, looked, room.standing);
     const shown = visible.filter(wanted).slice(0, limit).reverse();
     const more = newestFirst.length > looked.length || visible.filter(wanted).length > limit;
     const first = shown[0] ?? (more ? undefined : looked.at(-1));

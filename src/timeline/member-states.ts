@@ -9,8 +9,9 @@ export async function memberStates(
   root: number,
   events: readonly StoredEvent[],
 ): Promise<StoredEvent[]> {
-  const pairs = [...new Set(events.map((it) => it.sender))].map(
-    (sender): StatePair => ["m.room.member", sender],
-  );
+  const pairs = [...new Set(events.map((it) => it.sender))].map((sender): StatePair => [
+    "m.room.member",
+    sender,
+  ]);
   return [...(await statesAt(hs, root, pairs)).values()];
 }

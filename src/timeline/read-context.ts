@@ -48,7 +48,11 @@ export async function readContext(
   hs: Homeserver,
   requester: Requester,
   view: RoomView,
-  { eventId, limit, filter }: { eventId: EventId; limit: number; filter: RoomEventFilter | undefined },
+  {
+    eventId,
+    limit,
+    filter,
+  }: { eventId: EventId; limit: number; filter: RoomEventFilter | undefined },
 ): Promise<EventContext> {
   const event = await readEvent(hs, requester, view, eventId);
   const at = { anchor: event.anchor ?? 0, offset: event.anchorOffset };
@@ -62,7 +66,12 @@ export async function readContext(
       from: justBefore,
       limit: Math.max(1, limit - half),
     }),
-    readMessages(hs, requester, view, { ...page, direction: "f", from: at, limit: Math.max(1, half) }),
+    readMessages(hs, requester, view, {
+      ...page,
+      direction: "f",
+      from: at,
+      limit: Math.max(1, half),
+    }),
   ]);
   const first = before.events.slice(0, limit - half).at(-1);
   const last = after.events.slice(0, half).at(-1);

@@ -45,7 +45,7 @@ export async function readMessages(
   let from = startOf(view, request);
   const found: StoredEvent[] = [];
   const mostRows = Math.max(limit * MOST_LOOKED_AT, LEAST_LOOKED_AT);
-  for (let rowsSeen = 0; rowsSeen < mostRows; ) {
+  for (let rowsSeen = 0; rowsSeen < mostRows;) {
     const size = limit - found.length;
     const rows = await read(hs.sql, view.room.roomKey, { from, to, limit: size });
     rowsSeen += rows.length;
@@ -84,7 +84,10 @@ async function wantedOf(
   if (!filter) return visible;
   const asksRelating = filter.related_by_senders ?? filter.related_by_rel_types;
   const relating: ReadonlyMap<string, Relating> = asksRelating
-    ? await relatingEvents(hs, visible.map((it) => it.eventId))
+    ? await relatingEvents(
+        hs,
+        visible.map((it) => it.eventId),
+      )
     : new Map();
   return visible.filter((it) => matchesRoomEventFilter(filter, it, relating.get(it.eventId)));
 }

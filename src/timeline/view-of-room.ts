@@ -64,4 +64,3 @@ async function viewOfTheOneWhoLeft(
 function forbidden(): MatrixError {
   return new MatrixError("M_FORBIDDEN", "You may not see this room");
 }
-

@@ -35,7 +35,9 @@ export async function visibleEvents(
   ]);
   return shown.filter((event, index) => {
     const around = states[index];
-    return around !== undefined && isVisible(event, around, { userId: requester.userId, joinedUntil });
+    return (
+      around !== undefined && isVisible(event, around, { userId: requester.userId, joinedUntil })
+    );
   });
 }
 

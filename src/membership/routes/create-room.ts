@@ -1,6 +1,6 @@
 import { type Endpoint, userEndpoint } from "#src/http/endpoint.ts";
-import { createRoom } from "../create-room.ts";
 import { CreateRoomRequest } from "../create-room-request.ts";
+import { createRoom } from "../create-room.ts";
 
 /** The specification's `create_room.yaml`. */
 export const createRoomEndpoints: readonly Endpoint[] = [

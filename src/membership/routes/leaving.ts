@@ -32,7 +32,11 @@ export const leavingEndpoints: readonly Endpoint[] = [
       rate,
       async handle(hs, { requester, params, body }) {
         const roomId = parseRoomId(params["roomId"] ?? "");
-        await act(hs, requester, { roomId, target: parseUserId(body.user_id), reason: body.reason });
+        await act(hs, requester, {
+          roomId,
+          target: parseUserId(body.user_id),
+          reason: body.reason,
+        });
         return {};
       },
     }),

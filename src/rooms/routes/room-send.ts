@@ -1,5 +1,5 @@
-import type { CanonicalObject } from "#src/kit/canonical-json.ts";
 import { type Endpoint, userEndpoint } from "#src/http/endpoint.ts";
+import type { CanonicalObject } from "#src/kit/canonical-json.ts";
 import { parseEventId, parseRoomId } from "#src/kit/identifiers.ts";
 import { JsonObject } from "#src/kit/json-object.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
@@ -51,7 +51,10 @@ export const roomSendEndpoints: readonly Endpoint[] = [
         room,
         target,
         content: reason === undefined ? {} : { reason },
-        transaction: { deviceKey: requester.deviceKey, txnId: `redact ${target} ${params["txnId"] ?? ""}` },
+        transaction: {
+          deviceKey: requester.deviceKey,
+          txnId: `redact ${target} ${params["txnId"] ?? ""}`,
+        },
       };
       return { event_id: await redactEvent(hs, redaction) };
     },

@@ -1,11 +1,4 @@
-import {
-  EMPTY,
-  isBranch,
-  type Node,
-  type NodeKey,
-  type NodeRef,
-  NODES_PER_EVENT,
-} from "./node.ts";
+import { EMPTY, isBranch, type Node, type NodeKey, type NodeRef, NODES_PER_EVENT } from "./node.ts";
 
 /**
  * Gives nodes that are not stored yet their keys, and packs them into what is stored with an event.
@@ -88,10 +81,7 @@ function writeNumber(bytes: number[], value: number): void {
 }
 
 /** The nodes that are stored with an event, with their keys. */
-export function decodeNodes(
-  eventKey: number,
-  bytes: Uint8Array,
-): (readonly [NodeKey, Node])[] {
+export function decodeNodes(eventKey: number, bytes: Uint8Array): (readonly [NodeKey, Node])[] {
   const nodes: (readonly [NodeKey, Node])[] = [];
   const reader = new NumberReader(bytes);
   while (!reader.atEnd) {

@@ -42,12 +42,7 @@ export function getSlot(root: NodeRef, slot: number, source: NodeSource): number
 }
 
 /** A map with one more or one other entry. The same reference if it has that entry already. */
-export function setSlot(
-  root: NodeRef,
-  slot: number,
-  event: number,
-  source: NodeSource,
-): NodeRef {
+export function setSlot(root: NodeRef, slot: number, event: number, source: NodeSource): NodeRef {
   return setBelow(root, { slot, event, level: 0 }, source);
 }
 
@@ -116,7 +111,10 @@ function leafOf(entries: readonly (readonly number[])[]): Leaf {
 
 function leafOrBranch(leaf: Leaf, level: number): Node {
   if (leaf.slots.length <= LEAF_SIZE || level === DIGITS) return leaf;
-  const parts = Array.from({ length: 16 }, () => ({ slots: [] as number[], events: [] as number[] }));
+  const parts = Array.from({ length: 16 }, () => ({
+    slots: [] as number[],
+    events: [] as number[],
+  }));
   for (const [index, slot] of leaf.slots.entries()) {
     const part = parts[digitOf(slot, level)];
     part?.slots.push(slot);

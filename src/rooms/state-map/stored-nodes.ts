@@ -1,6 +1,6 @@
 import { LRUCache } from "lru-cache";
-import { held } from "#src/homeserver/held.ts";
 import type { Queryable } from "#src/homeserver/database.ts";
+import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { decodeNodes } from "./encode-nodes.ts";
 import { isBranch, type Node, type NodeKey, NODES_PER_EVENT } from "./node.ts";
@@ -30,10 +30,7 @@ class MissingNode extends Error {
 }
 
 /** Puts nodes that have been stored into memory. */
-export function rememberNodes(
-  hs: Homeserver,
-  nodes: Iterable<readonly [NodeKey, Node]>,
-): void {
+export function rememberNodes(hs: Homeserver, nodes: Iterable<readonly [NodeKey, Node]>): void {
   const cache = cacheOf(hs);
   for (const [key, node] of nodes) cache.set(key, node);
 }

@@ -1,13 +1,13 @@
+import { NO_FILTER } from "#src/filters/filter.ts";
 import { filterFromParameter } from "#src/filters/stored-filters.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { type Endpoint, jsonText, userEndpoint } from "#src/http/endpoint.ts";
-import { NO_FILTER } from "#src/filters/filter.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { placeOf } from "#src/timeline/token.ts";
+import { alwaysTold } from "../always-told.ts";
 import { waitForNews } from "../news.ts";
 import { isEmpty, readSync, type SyncAnswer } from "../read-sync.ts";
-import { alwaysTold } from "../always-told.ts";
 import type { SyncRequest } from "../sync-request.ts";
 import { syncText } from "../sync-text.ts";
 
