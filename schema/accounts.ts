@@ -188,8 +188,8 @@ export const directoryWords = pgTable(
 );
 
 /**
- * What the user directory shows of users of other servers: what their newest member event in a room
- * that anybody may look into says.
+ * What the user directory shows of users of other servers: what their newest member event says, if
+ * they are in rooms that anybody may look into, the newest of such a room.
  *
  * Rows go with their words.
  */
@@ -197,6 +197,8 @@ export const remoteProfiles = pgTable("remote_profiles", {
   userKey: number("user_key").primaryKey(),
   displayname: text("displayname"),
   avatarUrl: text("avatar_url"),
+  /** Whether a room that anybody may look into says so. */
+  isOpen: boolean("is_open").notNull(),
 });
 
 /**

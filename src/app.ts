@@ -2,7 +2,23 @@ import type { HttpBindings } from "@hono/node-server";
 import type { Hono } from "hono";
 import { accountDataEndpoints } from "#src/account-data/routes/account-data.ts";
 import { tagEndpoints } from "#src/account-data/routes/tags.ts";
+import { deactivationEndpoints } from "#src/accounts/routes/account-deactivation.ts";
+import { loginTokenEndpoints } from "#src/accounts/routes/login-token.ts";
+import { loginEndpoints } from "#src/accounts/routes/login.ts";
+import { logoutEndpoints } from "#src/accounts/routes/logout.ts";
+import { passwordEndpoints } from "#src/accounts/routes/password-management.ts";
+import { refreshEndpoints } from "#src/accounts/routes/refresh.ts";
+import { registrationTokenEndpoints } from "#src/accounts/routes/registration-tokens.ts";
+import { registrationEndpoints } from "#src/accounts/routes/registration.ts";
+import { setupEndpoints } from "#src/accounts/routes/setup.ts";
+import { sharedSecretEndpoints } from "#src/accounts/routes/synapse-register.ts";
+import { whoamiEndpoints } from "#src/accounts/routes/whoami.ts";
+import { lookupToken } from "#src/auth/lookup-token.ts";
 import { directoryEndpoints } from "#src/directory/routes/directory.ts";
+import { capabilitiesEndpoints } from "#src/discovery/routes/capabilities.ts";
+import { healthEndpoints } from "#src/discovery/routes/health.ts";
+import { versionsEndpoints } from "#src/discovery/routes/versions.ts";
+import { wellKnownEndpoints } from "#src/discovery/routes/wellknown.ts";
 import { readMarkerEndpoints } from "#src/ephemeral/routes/read-markers.ts";
 import { receiptEndpoints } from "#src/ephemeral/routes/receipts.ts";
 import { typingEndpoints } from "#src/ephemeral/routes/typing.ts";
@@ -10,7 +26,6 @@ import { filterEndpoints } from "#src/filters/routes/filter.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Endpoint } from "#src/http/endpoint.ts";
 import { mount } from "#src/http/mount.ts";
-import { MatrixError } from "#src/kit/matrix-error.ts";
 import { authedContentRepoEndpoints } from "#src/media/routes/authed-content-repo.ts";
 import { contentRepoEndpoints } from "#src/media/routes/content-repo.ts";
 import { createRoomEndpoints } from "#src/membership/routes/create-room.ts";
@@ -21,9 +36,28 @@ import { roomSendEndpoints } from "#src/rooms/routes/room-send.ts";
 import { syncEndpoints } from "#src/sync/routes/sync.ts";
 import { messagePaginationEndpoints } from "#src/timeline/routes/message-pagination.ts";
 import { roomsEndpoints } from "#src/timeline/routes/rooms.ts";
+import { profileEndpoints } from "#src/users/routes/profile.ts";
+import { userDirectoryEndpoints } from "#src/users/routes/users.ts";
 
 /** Every route of this server. */
 export const ENDPOINTS: readonly Endpoint[] = [
+  ...versionsEndpoints,
+  ...wellKnownEndpoints,
+  ...capabilitiesEndpoints,
+  ...healthEndpoints,
+  ...registrationEndpoints,
+  ...registrationTokenEndpoints,
+  ...sharedSecretEndpoints,
+  ...setupEndpoints,
+  ...loginEndpoints,
+  ...loginTokenEndpoints,
+  ...refreshEndpoints,
+  ...logoutEndpoints,
+  ...whoamiEndpoints,
+  ...passwordEndpoints,
+  ...deactivationEndpoints,
+  ...profileEndpoints,
+  ...userDirectoryEndpoints,
   ...accountDataEndpoints,
   ...tagEndpoints,
   ...filterEndpoints,
@@ -45,7 +79,5 @@ export const ENDPOINTS: readonly Endpoint[] = [
 
 /** The server's side of HTTP: all routes, and who may call them. */
 export function appOf(hs: Homeserver): Hono<{ Bindings: HttpBindings }> {
-  return mount(hs, ENDPOINTS, () => {
-    throw new MatrixError("M_UNKNOWN_TOKEN", "Unknown access token");
-  });
+  return mount(hs, ENDPOINTS, lookupToken);
 }

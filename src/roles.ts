@@ -1,4 +1,11 @@
 import { accountDataStream } from "#src/account-data/account-data-stream.ts";
+import { finishDeactivations } from "#src/accounts/leave-rooms.ts";
+import { accountsStream } from "#src/auth/accounts-stream.ts";
+import {
+  expireOneTimeTokens,
+  expireUiaSessions,
+  forgetExpiredTokens,
+} from "#src/auth/job-forget-expired.ts";
 import { devicesStream } from "#src/devices/devices-stream.ts";
 import { forgetTyping } from "#src/ephemeral/job-forget-typing.ts";
 import { receiptsStream } from "#src/ephemeral/receipts-stream.ts";
@@ -9,6 +16,8 @@ import { sweepBlobs } from "#src/media/job-sweep-blobs.ts";
 import { pushRulesStream } from "#src/push-rules/push-rules-stream.ts";
 import { eventsStream } from "#src/rooms/events-stream.ts";
 import type { Stream } from "#src/streams/stream.ts";
+import { followUserDirectory } from "#src/users/follow-events.ts";
+import { tellRoomsOfProfiles } from "#src/users/tell-rooms.ts";
 
 /** Everything that happens here and can be observed, by kind. Whoever follows the streams follows all. */
 export const STREAMS: readonly Stream<never, unknown>[] = [
@@ -18,7 +27,18 @@ export const STREAMS: readonly Stream<never, unknown>[] = [
   receiptsStream,
   typingStream,
   devicesStream,
+  accountsStream,
 ];
 
 /** All work that comes round. */
-export const JOBS: readonly Job[] = [forgetTyping, removeExpiredUploads, sweepBlobs];
+export const JOBS: readonly Job[] = [
+  forgetTyping,
+  removeExpiredUploads,
+  sweepBlobs,
+  expireUiaSessions,
+  expireOneTimeTokens,
+  forgetExpiredTokens,
+  finishDeactivations,
+  tellRoomsOfProfiles,
+  followUserDirectory,
+];

@@ -74,7 +74,8 @@ CREATE TABLE "registration_tokens" (
 CREATE TABLE "remote_profiles" (
 	"user_key" bigint PRIMARY KEY NOT NULL,
 	"displayname" text,
-	"avatar_url" text
+	"avatar_url" text,
+	"is_open" boolean NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE "uia_sessions" (

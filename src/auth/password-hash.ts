@@ -11,7 +11,7 @@ import { Turns } from "./turns.ts";
 const AT_ONCE = 2;
 const MOST_WAITING = 200;
 
-/** Longer than any password; shorter than what would make its hashing a burden. In characters. */
+/** Longer than any password; shorter than what would make its hashing a burden. In UTF-16 units. */
 const MOST_LENGTH = 1024;
 
 const ARGON2ID = 2;
@@ -45,11 +45,10 @@ export async function hashPassword(hs: Homeserver, password: string): Promise<st
  */
 export function requireGoodPassword(hs: Homeserver, password: string): void {
   const { minLength } = hs.config.passwords;
-  const length = [...password].length;
-  if (length < minLength) {
+  if (password.length < minLength) {
     throw new MatrixError("M_WEAK_PASSWORD", `A password has at least ${minLength} characters`);
   }
-  if (length > MOST_LENGTH) {
+  if (password.length > MOST_LENGTH) {
     throw new MatrixError("M_INVALID_PARAM", `A password has at most ${MOST_LENGTH} characters`);
   }
 }
@@ -67,7 +66,7 @@ export async function matchesHash(
   const known = passwordHash ?? (await hashingOf(hs).ofNobody);
   const text = normalised(password.slice(0, MOST_LENGTH + 1));
   const matches = await inTurn(hs, async () => await verify(known, text));
-  return matches && passwordHash !== undefined && [...password].length <= MOST_LENGTH;
+  return matches && passwordHash !== undefined && password.length <= MOST_LENGTH;
 }
 
 /** The same characters, however a keyboard composes them. */

@@ -51,7 +51,7 @@ export class TokenCache {
 
   forgetUser(userKey: number): void {
     this.epoch++;
-    for (const key of [...(this.#byUser.get(userKey) ?? [])]) this.#known.delete(key);
+    for (const key of this.#byUser.get(userKey) ?? []) this.#known.delete(key);
   }
 
   forgetAll(): void {

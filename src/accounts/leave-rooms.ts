@@ -1,0 +1,79 @@
+import type { DeviceOwner } from "#src/devices/create-device.ts";
+import { deleteDevices } from "#src/devices/delete-devices.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { Job } from "#src/jobs/job.ts";
+import type { RoomId, UserId } from "#src/kit/identifiers.ts";
+import { MatrixError } from "#src/kit/matrix-error.ts";
+import type { Requester } from "#src/kit/requester.ts";
+import { leaveRoom } from "#src/membership/change-members.ts";
+import { clearProfile } from "#src/users/set-profile.ts";
+
+/** How many rooms are left at once. */
+const AT_ONCE = 20;
+
+/** Finishes what was begun when accounts were deactivated, as after a crash. */
+export const finishDeactivations: Job = {
+  name: "finish-deactivations",
+  everyMs: 60_000,
+  async run(hs, signal) {
+    const owners = await hs.sql<{ userKey: number; userId: UserId }[]>`
+      select user_key as "userKey", user_id as "userId" from accounts join users using (user_key)
+      where leaving_after is not null limit 10`;
+    for (const owner of owners) {
+      if (signal.aborted) return "done";
+      await deleteDevices(hs, owner, "all");
+      await clearProfile(hs, owner.userKey);
+      await leaveRooms(hs, owner);
+    }
+    return owners.length < 10 ? "done" : "more";
+  },
+};
+
+/** Begins to leave the rooms of a deactivated account. What is not done when the process ends, the job does. */
+export function leaveRoomsSoon(hs: Homeserver, owner: DeviceOwner): void {
+  leaveRooms(hs, owner).catch((error: unknown) => {
+    if (!hs.stopping.aborted) hs.log.warn({ err: error }, "cannot leave all rooms now");
+  });
+}
+
+/**
+ * Leaves every room of a deactivated account, and declines its invitations. To leave a room twice
+ * changes nothing, so it does no harm if two processes are about it.
+ */
+async function leaveRooms(hs: Homeserver, owner: DeviceOwner): Promise<void> {
+  const { userKey } = owner;
+  while (!hs.stopping.aborted) {
+    const rooms = await hs.sql<{ room_key: number; room_id: RoomId }[]>`
+      select room_key, room_id
+      from accounts join memberships using (user_key) join rooms using (room_key)
+      where user_key = ${userKey} and room_key > leaving_after
+        and membership in ('join', 'invite', 'knock')
+      order by room_key limit ${AT_ONCE}`;
+    const last = rooms.at(-1);
+    if (!last) {
+      await hs.sql`update accounts set leaving_after = null where user_key = ${userKey}`;
+      return;
+    }
+    await Promise.all(rooms.map(async (it) => await leaveOne(hs, owner, it.room_id)));
+    await hs.sql`
+      update accounts set leaving_after = greatest(leaving_after, ${last.room_key})
+      where user_key = ${userKey} and leaving_after is not null`;
+  }
+}
+
+async function leaveOne(hs: Homeserver, owner: DeviceOwner, roomId: RoomId): Promise<void> {
+  const leaver: Requester = {
+    ...owner,
+    deviceId: "",
+    deviceKey: 0,
+    isAdmin: false,
+    isGuest: false,
+  };
+  try {
+    await leaveRoom(hs, leaver, { roomId });
+  } catch (error) {
+    // A room may refuse it; the others are to be left all the same.
+    if (!(error instanceof MatrixError)) throw error;
+    hs.log.info({ err: error, roomId, userId: owner.userId }, "a room could not be left");
+  }
+}

@@ -1,0 +1,87 @@
+import { checkPassword } from "#src/auth/check-password.ts";
+import type { Account } from "#src/auth/find-account.ts";
+import { findAccount } from "#src/auth/find-account.ts";
+import { type Identification, identifiedUser } from "#src/auth/identify-user.ts";
+import { issueTokens, type IssuedTokens } from "#src/auth/issue-tokens.ts";
+import { takeOneTimeToken } from "#src/auth/one-time-tokens.ts";
+import { createDevice, type DeviceOwner } from "#src/devices/create-device.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { ServerName, UserId } from "#src/kit/identifiers.ts";
+import { MatrixError } from "#src/kit/matrix-error.ts";
+import { userIdsOf } from "#src/rooms/user-keys.ts";
+
+/** What a client says of the device that logs in. */
+export type LoginDevice = {
+  readonly deviceId?: string | undefined;
+  /** Only for a device that is new. */
+  readonly displayName?: string | undefined;
+  /** Whether the client can use a refresh token. */
+  readonly refreshable: boolean;
+};
+
+/** The answer to a log-in and to a registration. */
+export type LoggedIn = IssuedTokens & {
+  readonly user_id: UserId;
+  readonly device_id: string;
+  /** For older clients, which do not take it from the user ID. */
+  readonly home_server: ServerName;
+};
+
+/** Makes a device of a user, or goes on with one, and gives it tokens. */
+export async function logIn(
+  hs: Homeserver,
+  owner: DeviceOwner,
+  { deviceId, displayName, refreshable }: LoginDevice,
+): Promise<LoggedIn> {
+  const device = await createDevice(hs, owner, { deviceId, displayName });
+  const { deviceKey } = device;
+  const tokens = await issueTokens(hs, { deviceKey, userKey: owner.userKey }, { refreshable });
+  return {
+    user_id: owner.userId,
+    device_id: device.deviceId,
+    home_server: hs.name,
+    ...tokens,
+  };
+}
+
+/**
+ * The account that a user name and a password open.
+ *
+ * @throws MatrixError M_FORBIDDEN, the same whatever is wrong; M_USER_LOCKED; M_LIMIT_EXCEEDED after too
+ *   many wrong passwords; M_INVALID_PARAM if nobody is named.
+ */
+export async function accountByPassword(
+  hs: Homeserver,
+  named: Identification,
+  password: string,
+): Promise<Account> {
+  const account = await checkPassword(hs, identifiedUser(hs, named), password);
+  if (!account) throw new MatrixError("M_FORBIDDEN", "Wrong user name or password");
+  return requireUsable(account);
+}
+
+/**
+ * The account for which a log-in token was made. It is used up.
+ *
+ * @throws MatrixError M_FORBIDDEN if there is no such token, or no longer; M_USER_DEACTIVATED;
+ *   M_USER_LOCKED.
+ */
+export async function accountByLoginToken(hs: Homeserver, token: string): Promise<Account> {
+  const taken = await takeOneTimeToken(hs, hs.sql, { purpose: "login", token });
+  const userKey = taken?.userKey;
+  const userId = userKey === undefined ? undefined : (await userIdsOf(hs, [userKey])).get(userKey);
+  const account = userId && (await findAccount(hs, userId));
+  if (!account) throw new MatrixError("M_FORBIDDEN", "Unknown log-in token, or used already");
+  return requireUsable(account);
+}
+
+function requireUsable(account: Account): Account {
+  if (account.deactivatedAtMs !== undefined) {
+    throw new MatrixError("M_USER_DEACTIVATED", "This account has been deactivated");
+  }
+  if (account.isLocked) {
+    const fields = { soft_logout: true };
+    throw new MatrixError("M_USER_LOCKED", "This account has been locked", { fields });
+  }
+  return account;
+}

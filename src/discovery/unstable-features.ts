@@ -1,0 +1,12 @@
+/**
+ * What clients ask for by a flag, not by a version, and is really there. Each domain adds its own, with
+ * who reads it.
+ */
+export const UNSTABLE_FEATURES: Readonly<Record<string, boolean>> = {
+  // Element Web sets up encryption only if it sees this.
+  "org.matrix.e2e_cross_signing": true,
+  // Profile fields and the time zone among them: Element Web looks at the flags alone.
+  "uk.tcpip.msc4133": true,
+  "uk.tcpip.msc4133.stable": true,
+  "us.cloke.msc4175.stable": true,
+};

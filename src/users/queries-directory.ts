@@ -1,0 +1,124 @@
+import type { Tx } from "#src/homeserver/database.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { Position } from "#src/homeserver/position.ts";
+
+/** Of what the directory follows in rooms: who is in them, and whom they are open to. */
+export type DirectoryEvent = {
+  readonly event_key: Position;
+  readonly room_key: number;
+  readonly type: string;
+  readonly state_key: string;
+  readonly json: string;
+};
+
+const FOLLOWER = "user-directory";
+
+/** How far the directory has come, and how far the streams have. */
+export async function directoryProgress(
+  hs: Homeserver,
+): Promise<{ readonly done: Position; readonly upTo: Position }> {
+  const [row] = await hs.sql<{ done: Position; upTo: Position }[]>`
+    select coalesce((select position from stream_followers where name = ${FOLLOWER}), 0) as done,
+      position as "upTo"
+    from positions where id = 1`;
+  return row ?? { done: 0, upTo: 0 };
+}
+
+/** The next state events that the directory follows: member events only of users of other servers. */
+export async function nextDirectoryEvents(
+  hs: Homeserver,
+  { done, upTo }: { readonly done: Position; readonly upTo: Position },
+  limit: number,
+): Promise<DirectoryEvent[]> {
+  return await hs.sql<DirectoryEvent[]>`
+    select event_key, room_key, type, state_key, json from events
+    where event_key > ${done} and event_key <= ${upTo} and status = 0 and (
+      (type in ('m.room.join_rules', 'm.room.history_visibility') and state_key = '')
+      or (type = 'm.room.member' and state_key not like ${`%:${likeText(hs.name)}`}))
+    order by event_key limit ${limit}`;
+}
+
+/** Notes how far the directory has come. @returns false if another process has been quicker. */
+export async function advanceDirectory(
+  tx: Tx,
+  { from, to }: { readonly from: Position; readonly to: Position },
+): Promise<boolean> {
+  await tx`
+    insert into stream_followers (name, position) values (${FOLLOWER}, 0) on conflict do nothing`;
+  const rows = await tx`
+    update stream_followers set position = ${to} where name = ${FOLLOWER} and position = ${from}
+    returning name`;
+  return rows.length > 0;
+}
+
+/** Sets which of some rooms are open to anybody. */
+export async function setOpenRooms(tx: Tx, openness: ReadonlyMap<number, boolean>): Promise<void> {
+  const open = [...openness].flatMap(([roomKey, isOpen]) => (isOpen ? [roomKey] : []));
+  const closed = [...openness].flatMap(([roomKey, isOpen]) => (isOpen ? [] : [roomKey]));
+  await tx`
+    insert into open_rooms (room_key) select unnest(${open}::bigint[]) on conflict do nothing`;
+  await tx`delete from open_rooms where room_key = any(${closed}::bigint[])`;
+}
+
+/** Which of some rooms the directory takes to be open to anybody. */
+export async function knownOpenRooms(
+  hs: Homeserver,
+  roomKeys: readonly number[],
+): Promise<Set<number>> {
+  const rows = await hs.sql<{ room_key: number }[]>`
+    select room_key from open_rooms where room_key = any(${roomKeys}::bigint[])`;
+  return new Set(rows.map((it) => it.room_key));
+}
+
+/** What a member event says of a user of another server. */
+export type RemoteName = {
+  readonly userKey: number;
+  readonly displayname: string | null;
+  readonly avatarUrl: string | null;
+  readonly words: readonly string[];
+  /** Whether a room that is open to anybody says it: what others say is not taken instead. */
+  readonly isOpen: boolean;
+};
+
+/** Takes in what rooms say of users of other servers: of each user once. */
+export async function storeRemoteNames(tx: Tx, names: readonly RemoteName[]): Promise<void> {
+  if (names.length === 0) return;
+  const taken = await tx<{ user_key: number }[]>`
+    insert into remote_profiles (user_key, displayname, avatar_url, is_open)
+    select * from unnest(${names.map((it) => it.userKey)}::bigint[],
+      ${names.map((it) => it.displayname)}::text[], ${names.map((it) => it.avatarUrl)}::text[],
+      ${names.map((it) => it.isOpen)}::boolean[])
+    on conflict (user_key) do update set displayname = excluded.displayname,
+      avatar_url = excluded.avatar_url, is_open = excluded.is_open
+      where excluded.is_open or not remote_profiles.is_open
+    returning user_key`;
+  const keys = new Set(taken.map((it) => it.user_key));
+  const pairs = names
+    .filter((it) => keys.has(it.userKey))
+    .flatMap(({ userKey, words }) => words.map((word) => ({ userKey, word })));
+  await tx`delete from directory_words where user_key = any(${[...keys]}::bigint[])`;
+  await tx`
+    insert into directory_words (user_key, word)
+    select * from unnest(${pairs.map((it) => it.userKey)}::bigint[], ${pairs.map((it) => it.word)}::text[])
+    on conflict do nothing`;
+}
+
+/** Forgets those of some users of other servers who are in no room any longer. */
+export async function forgetAbsent(tx: Tx, userKeys: readonly number[]): Promise<void> {
+  if (userKeys.length === 0) return;
+  await tx`
+    with absent as (
+      select user_key from unnest(${userKeys}::bigint[]) as gone (user_key)
+      where not exists (
+        select 1 from memberships
+        where memberships.user_key = gone.user_key and membership = 'join')
+    ), words as (
+      delete from directory_words where user_key in (select user_key from absent)
+    )
+    delete from remote_profiles where user_key in (select user_key from absent)`;
+}
+
+/** A text as a pattern of `like` that matches only itself. */
+function likeText(text: string): string {
+  return text.replace(/[\\%_]/g, "\\$&");
+}

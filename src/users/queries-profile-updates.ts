@@ -1,0 +1,76 @@
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+
+/** For how long a process has the telling of a profile for itself, from each sign of life. */
+const LEASE_MS = 30_000;
+
+/** How far the rooms have been told of a profile, and of which state of it. */
+export type Progress = { readonly generation: number; readonly afterRoomKey: number };
+
+/** Takes the telling of a profile in hand. @returns undefined if nothing is to be told, or another process has it in hand. */
+export async function claimUpdate(hs: Homeserver, userKey: number): Promise<Progress | undefined> {
+  const now = hs.now();
+  const [row] = await hs.sql<Progress[]>`
+    update profile_updates set leased_until_ms = ${now + LEASE_MS}
+    where user_key = ${userKey} and leased_until_ms <= ${now}
+    returning generation, after_room_key as "afterRoomKey"`;
+  return row;
+}
+
+/**
+ * Notes how far the rooms have been told, and keeps the telling in hand.
+ *
+ * @returns from where to go on: from the start, if the profile has changed meanwhile.
+ */
+export async function advanceUpdate(
+  hs: Homeserver,
+  userKey: number,
+  { generation, afterRoomKey }: Progress,
+): Promise<Progress | undefined> {
+  const [row] = await hs.sql<Progress[]>`
+    update profile_updates set leased_until_ms = ${hs.now() + LEASE_MS},
+      after_room_key = case when generation = ${generation} then ${afterRoomKey} else 0 end
+    where user_key = ${userKey}
+    returning generation, after_room_key as "afterRoomKey"`;
+  return row;
+}
+
+/** Notes that all rooms have been told. @returns false if the profile has changed meanwhile. */
+export async function finishUpdate(
+  hs: Homeserver,
+  userKey: number,
+  { generation }: Progress,
+): Promise<boolean> {
+  const rows = await hs.sql`
+    delete from profile_updates where user_key = ${userKey} and generation = ${generation}
+    returning user_key`;
+  return rows.length > 0;
+}
+
+/** Gives the telling out of hand, for the next try. */
+export async function releaseUpdate(hs: Homeserver, userKey: number): Promise<void> {
+  await hs.sql`update profile_updates set leased_until_ms = 0 where user_key = ${userKey}`;
+}
+
+/** Users of whose profiles rooms are to be told, and no process is about it. */
+export async function waitingUpdates(
+  hs: Homeserver,
+  limit: number,
+): Promise<readonly { userKey: number; userId: `@${string}:${string}` }[]> {
+  return await hs.sql<{ userKey: number; userId: `@${string}:${string}` }[]>`
+    select user_key as "userKey", user_id as "userId"
+    from profile_updates join users using (user_key)
+    where leased_until_ms <= ${hs.now()} limit ${limit}`;
+}
+
+/** The next rooms that a user is joined to, by the rooms' keys. */
+export async function joinedRoomsAfter(
+  hs: Homeserver,
+  userKey: number,
+  { afterRoomKey, limit }: { readonly afterRoomKey: number; readonly limit: number },
+): Promise<number[]> {
+  const rows = await hs.sql<{ room_key: number }[]>`
+    select room_key from memberships
+    where user_key = ${userKey} and room_key > ${afterRoomKey} and membership = 'join'
+    order by room_key limit ${limit}`;
+  return rows.map((it) => it.room_key);
+}
