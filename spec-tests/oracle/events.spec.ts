@@ -22,7 +22,7 @@ describe.skipIf(ORACLE_MISSING)(`canonical JSON and hashes${SKIPPED}`, () => {
 
   beforeAll(async () => {
     oracle = await openOracle();
-  });
+  }, 120_000);
   afterAll(async () => {
     await oracle.close();
   });

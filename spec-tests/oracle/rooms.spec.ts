@@ -26,7 +26,7 @@ describe.skipIf(ORACLE_MISSING)(`random rooms${SKIPPED}`, () => {
     rooms = seeds(ROOMS_PER_VERSION * VERSIONS.length).map((seed, index) =>
       randomRoom(seed, VERSIONS[index % VERSIONS.length] as RoomVersionRules),
     );
-  });
+  }, 120_000);
   afterAll(async () => {
     await oracle.close();
   });

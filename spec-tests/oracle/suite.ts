@@ -12,6 +12,8 @@ const GET_IT = "run `node spec-tests/oracle/install.ts` to install it";
 export const ORACLE_MISSING = !(await installedOracle());
 if (ORACLE_MISSING && process.env["CI"]) throw new OracleMissingError(`No oracle: ${GET_IT}.`);
 
+if (ORACLE_MISSING) report(`skipped, there is none: ${GET_IT}`);
+
 /** Put behind the name of a suite that asks the oracle: why it is skipped, if it is. */
 export const SKIPPED = ORACLE_MISSING ? ` (skipped, there is no oracle: ${GET_IT})` : "";
 

@@ -28,8 +28,7 @@ const STEP = 256;
  * walked, once for all sets together; then c(U), as far as it can still take something away.
  *
  * A set's own events count as part of its chain, as in every implementation. They matter to the
- * difference only if unconflicted, or if in another set's chain; see the decision record on the
- * readings of state resolution.
+ * difference only if unconflicted, or if in another set's chain (decision 0008, 1).
  *
  * @spec rooms/v12#definitions "Auth difference"
  */

@@ -83,7 +83,7 @@ function lastOfAllowedRun(
 
 /**
  * The event with the highest depth and lowest SHA-1 that is allowed. If none is, the last one tried:
- * the specification does not say, and it is what servers do.
+ * the specification does not say, and it is what servers do (decision 0008, 4).
  */
 function deepestAllowed(
   { events }: Dispute,

@@ -70,8 +70,7 @@ export function* resolveV2(
  * The power events among these, with those in their auth chains that are among these too.
  *
  * The chains are followed through these events alone. Where a path leaves the full conflicted set it
- * does not come back, but for a conflicted event that is in every set's auth chain; see the decision
- * record on the readings of state resolution.
+ * does not come back, but for a conflicted event that is in every set's auth chain (decision 0008, 2).
  */
 function powerEventsWithin(
   full: ReadonlySet<EventId>,
@@ -98,7 +97,7 @@ function powerEventsWithin(
 function isPowerEvent(event: Pdu | undefined): boolean {
   if (event?.state_key === undefined) return false;
   if (event.type === "m.room.power_levels" || event.type === "m.room.join_rules") {
-    // With another state key they are not the room's, and take nothing away.
+    // With another state key they are not the room's, and take nothing away (decision 0008, 3).
     return event.state_key === "";
   }
   const membership = event.content["membership"];

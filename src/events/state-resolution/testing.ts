@@ -66,7 +66,7 @@ export function naiveResolve(
     .union(naiveAuthDifference(stateSets, graph))
     .union(rules.v21 ? naiveSubgraph(conflicted, graph) : new Set<EventId>());
 
-  // The auth chains within the full conflicted set, as all servers have it: see the decision record.
+  // The auth chains within the full conflicted set, as all servers have it (decision 0008, 2).
   const within = graphOf([...full].flatMap((id) => graph.events.get(id) ?? []));
   let x = new Set([...full].filter((id) => isPower(graph.events.get(id))));
   for (const power of x) x = x.union(naiveAuthChain(power, within).intersection(full));
