@@ -14,6 +14,7 @@ import type { Job } from "#src/jobs/job.ts";
 import { removeExpiredUploads } from "#src/media/job-remove-expired-uploads.ts";
 import { sweepBlobs } from "#src/media/job-sweep-blobs.ts";
 import { pushRulesStream } from "#src/push-rules/push-rules-stream.ts";
+import { forgetReadHighlights } from "#src/push/job-forget-read-highlights.ts";
 import { eventsStream } from "#src/rooms/events-stream.ts";
 import type { Stream } from "#src/streams/stream.ts";
 import { followUserDirectory } from "#src/users/follow-events.ts";
@@ -32,6 +33,7 @@ export const STREAMS: readonly Stream<never, unknown>[] = [
 
 /** All work that comes round. */
 export const JOBS: readonly Job[] = [
+  forgetReadHighlights,
   forgetTyping,
   removeExpiredUploads,
   sweepBlobs,

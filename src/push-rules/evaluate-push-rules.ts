@@ -53,12 +53,16 @@ function matches(kind: RuleKind, rule: PushRule, event: PushEvent, context: Push
 }
 
 function verdictOf(actions: readonly Action[]): PushVerdict {
-  const notify = actions.includes("notify");
+  const notify = notifies(actions);
   return { notify, highlight: notify && isHighlighted(actions), actions };
 }
 
+export function notifies(actions: readonly Action[]): boolean {
+  return actions.includes("notify");
+}
+
 /** A highlight without a value is one. @spec client-server-api#actions */
-function isHighlighted(actions: readonly Action[]): boolean {
+export function isHighlighted(actions: readonly Action[]): boolean {
   return actions.some(
     (it) =>
       typeof it === "object" &&

@@ -1,5 +1,6 @@
 import { accountDataSection } from "#src/account-data/sync-section.ts";
 import { receiptsSection, typingSection } from "#src/ephemeral/sync-section.ts";
+import { unreadSection } from "#src/push/sync-section.ts";
 import type { SyncSection } from "#src/streams/sync-section.ts";
 
 /**
@@ -10,4 +11,5 @@ export const SECTIONS: readonly SyncSection[] = [
   accountDataSection,
   receiptsSection,
   typingSection,
+  unreadSection,
 ];

@@ -1,0 +1,199 @@
+import { LRUCache } from "lru-cache";
+import { countsAsUnread } from "#src/events/counts-as-unread.ts";
+import { MAIN_TIMELINE, type ThreadId } from "#src/events/threads.ts";
+import { held } from "#src/homeserver/held.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { RoomId } from "#src/kit/identifiers.ts";
+import { evaluatePushRules } from "#src/push-rules/evaluate-push-rules.ts";
+import type { Ruleset } from "#src/push-rules/push-rule.ts";
+import type { Owner } from "#src/push-rules/stored-push-rules.ts";
+import { rulesetOf, type UserPushRules } from "#src/push-rules/user-push-rules.ts";
+import { eventsOf } from "#src/rooms/find-event.ts";
+import type { StoredEvent } from "#src/rooms/stored-event.ts";
+import { threadOf } from "#src/rooms/thread-of.ts";
+import { mainBetween, type Tally } from "./counts.ts";
+import { newestEventKeys } from "./queries-unread.ts";
+import { mainMark, markOf, type RoomMarks } from "./read-marks.ts";
+import { displayNameIn, roomContextOf } from "./room-context.ts";
+import { indexAfter, type RoomUnreads } from "./room-unreads.ts";
+
+/** The most unread events of a room that are looked at. Older ones count as the default rules say. */
+const MOST_EVENTS = 500;
+
+/** For how many pairs of user and room it is kept what the rules said. */
+const MOST_KEPT = 20_000;
+
+/** Whose unread events are counted, and what decides about them. */
+export type Reader = {
+  readonly owner: Owner;
+  readonly rules: UserPushRules;
+  /** The IDs of the users whom the reader ignores. */
+  readonly ignored: ReadonlySet<string>;
+};
+
+type Notifying = {
+  readonly eventKey: number;
+  readonly thread: ThreadId;
+  readonly highlight: boolean;
+};
+
+/** What the rules said of a room's events so far. */
+type Kept = Pick<Reader, "rules" | "ignored"> & {
+  /** All events up to this one have been looked at. */
+  upTo: number;
+  /** Events that were too many to be looked at had counted as unread up to here. */
+  readonly olderUpTo: number;
+  notifying: Notifying[];
+};
+
+const keptOf = held(() => new LRUCache<string, Promise<Kept>>({ max: MOST_KEPT }));
+
+/**
+ * Counts what a user has not read by trying their rules on each event: once for each, and at first for
+ * those that are unread then.
+ */
+export async function tallyByRules(
+  hs: Homeserver,
+  tally: Tally,
+  reader: Reader,
+  { room, roomId, marks }: { room: RoomUnreads; roomId: RoomId; marks: RoomMarks | undefined },
+): Promise<void> {
+  const cache = keptOf(hs);
+  const key = `${reader.owner.userKey} ${room.roomKey}`;
+  const before = cache.get(key);
+  const extended = extend(hs, reader, { room, roomId, marks }, before);
+  // One after the other: two requests of one user must not both look at the same events.
+  cache.set(key, extended);
+  extended.catch(() => {
+    if (cache.peek(key) === extended) cache.delete(key);
+  });
+  const kept = await extended;
+
+  const older = mainBetween(room, mainMark(marks).ordinal, kept.olderUpTo);
+  tally.add(MAIN_TIMELINE, { notify: older, highlight: 0 });
+  for (const it of kept.notifying) {
+    if (it.eventKey <= markOf(marks, it.thread).anchor) continue;
+    tally.add(it.thread, { notify: 1, highlight: it.highlight ? 1 : 0 });
+  }
+}
+
+type Where = {
+  readonly room: RoomUnreads;
+  readonly roomId: RoomId;
+  readonly marks: RoomMarks | undefined;
+};
+
+async function extend(
+  hs: Homeserver,
+  reader: Reader,
+  where: Where,
+  before: Promise<Kept> | undefined,
+): Promise<Kept> {
+  const kept = await before?.catch(() => undefined);
+  const { rules, ignored } = reader;
+  if (!kept || kept.rules !== rules || kept.ignored !== ignored) {
+    return await begin(hs, reader, where);
+  }
+  const { room, marks } = where;
+  const events =
+    kept.upTo >= room.recentFrom
+      ? room.recent.slice(firstAfter(room.recent, kept.upTo))
+      : await newestAfter(hs, room, kept.upTo);
+  const unread = kept.notifying.filter((it) => it.eventKey > markOf(marks, it.thread).anchor);
+  const added = await notifyingOf(hs, reader, where, events);
+  return {
+    ...kept,
+    upTo: events.at(-1)?.eventKey ?? kept.upTo,
+    notifying: [...unread, ...added],
+  };
+}
+
+async function begin(hs: Homeserver, reader: Reader, where: Where): Promise<Kept> {
+  const { room, marks } = where;
+  const after = mainMark(marks).anchor;
+  const newest = await newestAfter(hs, room, after);
+  const threaded = await eventsOf(hs, unreadThreaded(room, marks, after));
+  const [oldest] = newest;
+  const isWhole = newest.length < MOST_EVENTS || !oldest;
+  return {
+    rules: reader.rules,
+    ignored: reader.ignored,
+    upTo: newest.at(-1)?.eventKey ?? after,
+    olderUpTo: isWhole ? 0 : oldest.ordinal - (countsAsUnread(aboutOf(oldest)) ? 1 : 0),
+    notifying: await notifyingOf(hs, reader, where, [...threaded.values(), ...newest]),
+  };
+}
+
+/** The newest events after one, in order. */
+async function newestAfter(
+  hs: Homeserver,
+  room: RoomUnreads,
+  after: number,
+): Promise<readonly StoredEvent[]> {
+  const keys = await newestEventKeys(hs.sql, room.roomKey, { after, most: MOST_EVENTS });
+  const events = await eventsOf(hs, keys);
+  return keys.toReversed().flatMap((it) => events.get(it) ?? []);
+}
+
+/** Events of threads that are unread though the main timeline has been read beyond them. */
+function unreadThreaded(
+  room: RoomUnreads,
+  marks: RoomMarks | undefined,
+  upTo: number,
+): readonly number[] {
+  const keys = [...room.threads].flatMap(([root, its]) => {
+    const from = indexAfter(its.keys, markOf(marks, root as ThreadId).anchor);
+    return its.keys.slice(from, indexAfter(its.keys, upTo));
+  });
+  return keys.toSorted((a, b) => a - b).slice(-MOST_EVENTS);
+}
+
+function firstAfter(events: readonly StoredEvent[], after: number): number {
+  const index = events.findIndex((it) => it.eventKey > after);
+  return index < 0 ? events.length : index;
+}
+
+async function notifyingOf(
+  hs: Homeserver,
+  { owner, rules, ignored }: Reader,
+  { room, roomId }: Where,
+  events: readonly StoredEvent[],
+): Promise<Notifying[]> {
+  const others = events.filter(
+    (it) =>
+      it.senderKey !== owner.userKey && !ignored.has(it.sender) && it.redactedBy === undefined,
+  );
+  if (others.length === 0) return [];
+  const ruleset = rulesetOf(owner.userId, rules);
+  const { memberCount, levels } = await roomContextOf(hs, room);
+  const displayName = asksForName(ruleset)
+    ? await displayNameIn(hs, room.roomKey, owner.userId)
+    : undefined;
+  const notifying: Notifying[] = [];
+  for (const it of others) {
+    const verdict = evaluatePushRules(
+      ruleset,
+      { ...aboutOf(it), sender: it.sender, room_id: roomId },
+      {
+        memberCount,
+        displayName,
+        senderMayNotify: (key) =>
+          levels !== undefined && levels.powerOf(it.sender) >= levels.notificationLevel(key),
+      },
+    );
+    if (!verdict.notify) continue;
+    const thread = await threadOf(hs, it);
+    notifying.push({ eventKey: it.eventKey, thread, highlight: verdict.highlight });
+  }
+  return notifying;
+}
+
+function aboutOf({ type, content, stateKey }: StoredEvent) {
+  return { type, content, ...(stateKey !== undefined && { state_key: stateKey }) };
+}
+
+function asksForName({ override, underride }: Ruleset): boolean {
+  return [...override, ...underride].some(
+    (it) => it.enabled && it.conditions?.some(({ kind }) => kind === "contains_display_name"),
+  );
+}

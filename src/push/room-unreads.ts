@@ -1,0 +1,199 @@
+import { LRUCache } from "lru-cache";
+import { countsAsUnread } from "#src/events/counts-as-unread.ts";
+import { threadRootOf } from "#src/events/threads.ts";
+import { held } from "#src/homeserver/held.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { EVENTS } from "#src/rooms/events-stream.ts";
+import { EventStatus, StoredEvent } from "#src/rooms/stored-event.ts";
+import { tailOf } from "#src/streams/tail.ts";
+import { highlightsInRooms, ordinalsOfRooms, threadedInRooms } from "./queries-unread.ts";
+
+const MOST_ROOMS = 20_000;
+
+/** The most events in threads that are remembered of a room. Older ones count to the main timeline. */
+const MOST_THREADED = 5_000;
+
+/** The most events that are remembered of a room for those whose rules have to look at each. */
+const MOST_RECENT = 128;
+
+/** Whose highlights are everyone's in the room. */
+const EVERYONE = 0;
+
+/** Events of one thread that count as unread, in order: their keys, and their places in the room's count. */
+export type Threaded = { readonly keys: number[]; readonly ordinals: number[] };
+
+/**
+ * What there is to be read in a room, as far as it is the same for all its members: kept once for all of
+ * them, and made true by what the streams tell, at a small and constant cost for each event.
+ */
+export class RoomUnreads {
+  readonly roomKey: number;
+  /** How many events have counted as unread so far. */
+  ordinal = 0;
+  readonly threads = new Map<string, Threaded>();
+  /** All events after this one are in `recent`. */
+  recentFrom: number;
+  recent: StoredEvent[] = [];
+  /** What the rules of some ask about the room, until that changes. See `room-context.ts`. */
+  context: Promise<unknown> | undefined;
+  readonly #highlights = new Map<number, number[]>();
+  #highlightsUpTo = 0;
+  #highlightsStale = false;
+  #early: StoredEvent[] | undefined = [];
+
+  constructor(roomKey: number, recentFrom: number) {
+    this.roomKey = roomKey;
+    this.recentFrom = recentFrom;
+  }
+
+  /** Takes what has been read from the database, and then what was heard of meanwhile. */
+  loaded(
+    ordinal: number,
+    threaded: readonly { eventKey: number; ordinal: number; root: string }[],
+    highlights: readonly { userKey: number; eventKey: number }[],
+  ): void {
+    this.ordinal = Math.max(this.ordinal, ordinal);
+    for (const it of threaded) this.#thread(it);
+    for (const it of highlights) this.#highlight(it);
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    for (const event of early) this.take(event);
+  }
+
+  /** Takes an event that has come into the room. */
+  take(event: StoredEvent): void {
+    if (this.#early) {
+      this.#early.push(event);
+      return;
+    }
+    const { type, eventKey, ordinal, stateKey: state_key, json } = event;
+    this.ordinal = Math.max(this.ordinal, ordinal);
+    // To look at the text is cheaper than to look into the event, and nearly all events are plain.
+    if (json.includes('"m.thread"')) {
+      const { content } = event;
+      const root = threadRootOf(content);
+      const about = { type, content, ...(state_key !== undefined && { state_key }) };
+      if (root !== undefined && countsAsUnread(about)) this.#thread({ eventKey, ordinal, root });
+    }
+    if (json.includes('"m.mentions"') || state_key === "") this.#highlightsStale = true;
+    if (CONTEXT_TYPES.has(type)) this.context = undefined;
+    this.recent.push(event);
+    if (this.recent.length > 2 * MOST_RECENT) {
+      const dropped = this.recent.splice(0, MOST_RECENT);
+      this.recentFrom = dropped.at(-1)?.eventKey ?? this.recentFrom;
+    }
+  }
+
+  #thread({ eventKey, ordinal, root }: { eventKey: number; ordinal: number; root: string }): void {
+    const thread = this.threads.get(root) ?? { keys: [], ordinals: [] };
+    if ((thread.keys.at(-1) ?? 0) >= eventKey) return;
+    thread.keys.push(eventKey);
+    thread.ordinals.push(ordinal);
+    this.threads.set(root, thread);
+  }
+
+  #highlight({ userKey, eventKey }: { userKey: number; eventKey: number }): void {
+    const its = this.#highlights.get(userKey) ?? [];
+    if ((its.at(-1) ?? 0) < eventKey) its.push(eventKey);
+    this.#highlights.set(userKey, its);
+    this.#highlightsUpTo = Math.max(this.#highlightsUpTo, eventKey);
+  }
+
+  /** The keys of the events after one that are to be highlighted for a user, whatever they have read. */
+  async highlightsFor(hs: Homeserver, userKey: number, after: number): Promise<readonly number[]> {
+    if (this.#highlightsStale) {
+      this.#highlightsStale = false;
+      try {
+        const rows = await highlightsInRooms(hs.sql, [this.roomKey], this.#highlightsUpTo);
+        for (const it of rows) this.#highlight(it);
+      } catch (error) {
+        this.#highlightsStale = true;
+        throw error;
+      }
+    }
+    const own = this.#highlights.get(userKey) ?? [];
+    const all = this.#highlights.get(EVERYONE) ?? [];
+    return [...new Set([...after0(own, after), ...after0(all, after)])];
+  }
+}
+
+function after0(keys: readonly number[], after: number): readonly number[] {
+  return keys.slice(indexAfter(keys, after));
+}
+
+/** The index of the first number after one, of numbers in order. */
+export function indexAfter(numbers: readonly number[], after: number): number {
+  let low = 0;
+  let high = numbers.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((numbers[middle] ?? 0) <= after) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+const CONTEXT_TYPES = new Set(["m.room.member", "m.room.power_levels", "m.room.create"]);
+
+type Entry = { readonly room: RoomUnreads; readonly loaded: Promise<void> };
+
+const roomsOf = held((hs) => {
+  const cache = new LRUCache<number, Entry>({ max: MOST_ROOMS });
+  tailOf(hs).listen({
+    changed(changes) {
+      for (const { stream, detail } of changes) {
+        if (stream !== EVENTS || !(detail instanceof StoredEvent)) continue;
+        const isShown = detail.status === EventStatus.accepted && detail.anchorOffset === 0;
+        if (isShown) cache.peek(detail.roomKey)?.room.take(detail);
+      }
+    },
+    missed: () => cache.clear(),
+  });
+  return cache;
+});
+
+/** What there is to be read in rooms. */
+export async function roomUnreadsOf(
+  hs: Homeserver,
+  roomKeys: readonly number[],
+): Promise<readonly RoomUnreads[]> {
+  const cache = roomsOf(hs);
+  const missing = roomKeys.filter((it) => !cache.has(it));
+  if (missing.length > 0) {
+    const position = tailOf(hs).position;
+    const made = missing.map((it) => new RoomUnreads(it, position));
+    const loaded = load(hs, made);
+    loaded.catch(() => {
+      for (const it of missing) cache.delete(it);
+    });
+    for (const room of made) cache.set(room.roomKey, { room, loaded });
+    // More rooms than the memory holds are counted all the same.
+    if (roomKeys.length > MOST_ROOMS) {
+      await loaded;
+      return made;
+    }
+  }
+  const entries = roomKeys.flatMap((it) => cache.get(it) ?? []);
+  await Promise.all(new Set(entries.map((it) => it.loaded)));
+  return entries.map((it) => it.room);
+}
+
+async function load(hs: Homeserver, rooms: readonly RoomUnreads[]): Promise<void> {
+  const roomKeys = rooms.map((it) => it.roomKey);
+  const [ordinals, threaded, highlights] = await Promise.all([
+    ordinalsOfRooms(hs.sql, roomKeys),
+    threadedInRooms(hs.sql, roomKeys, MOST_THREADED),
+    highlightsInRooms(hs.sql, roomKeys, 0),
+  ]);
+  const ordinalOf = new Map(ordinals.map((it) => [it.roomKey, it.ordinal]));
+  const threadedOf = Map.groupBy(threaded, (it) => it.roomKey);
+  const highlightsOf = Map.groupBy(highlights, (it) => it.roomKey);
+  for (const room of rooms) {
+    const { roomKey } = room;
+    room.loaded(
+      ordinalOf.get(roomKey) ?? 0,
+      threadedOf.get(roomKey) ?? [],
+      highlightsOf.get(roomKey) ?? [],
+    );
+  }
+}

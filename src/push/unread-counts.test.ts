@@ -1,0 +1,265 @@
+import * as fc from "fast-check";
+import { afterAll, describe, expect, test } from "vitest";
+import { NO_ROOM, setAccountData } from "#src/account-data/account-data.ts";
+import { sendReceipt } from "#src/ephemeral/send-receipt.ts";
+import type { EventDraft } from "#src/events/build-event.ts";
+import type { ThreadId } from "#src/events/threads.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { EventId } from "#src/kit/identifiers.ts";
+import type { Requester } from "#src/kit/requester.ts";
+import { createRoom } from "#src/membership/create-room.ts";
+import { joinRoom } from "#src/membership/join-room.ts";
+import { changeRule, putRule } from "#src/push-rules/change-push-rules.ts";
+import { changePushRules } from "#src/push-rules/stored-push-rules.ts";
+import type { Room } from "#src/rooms/find-room.ts";
+import { requireJoined } from "#src/rooms/memberships.ts";
+import { sendEvent } from "#src/rooms/send-event.ts";
+import { tailOf } from "#src/streams/tail.ts";
+import { testHomeservers, testUser } from "#src/testing.ts";
+import { forgetReadHighlights } from "./job-forget-read-highlights.ts";
+import { unreadSection } from "./sync-section.ts";
+import { unreadCounts } from "./unread-counts.ts";
+
+const house = await testHomeservers(2);
+const { hs } = house;
+const [one, two] = house.all as [Homeserver, Homeserver];
+afterAll(async () => await house.close());
+
+let made = 0;
+const newUser = async (name: string) => await testUser(hs, `${name}${++made}`);
+
+async function roomOf(creator: Requester, ...others: readonly Requester[]): Promise<Room> {
+  const roomId = await createRoom(hs, creator, { preset: "public_chat" });
+  for (const it of others) await joinRoom(hs, it, roomId);
+  return await requireJoined(hs, creator, roomId);
+}
+
+const say = async (
+  sender: Requester,
+  room: Room,
+  its: { type?: string; content?: object; at?: Homeserver } = {},
+): Promise<EventId> => {
+  const { type = "m.room.message", content = {}, at = hs } = its;
+  const draft = { type, content: { body: "hello there", msgtype: "m.text", ...content } };
+  return await sendEvent(at, { sender, room, draft: draft as unknown as EventDraft });
+};
+
+/** Counts by thread as seen by each process, which must agree. */
+async function countsOf(user: Requester, room: Room): Promise<Record<string, [number, number]>> {
+  const rooms = new Map([[room.roomKey, room.roomId]]);
+  const seen = [];
+  for (const process of house.all) {
+    await tailOf(process).catchUp();
+    const counts = (await unreadCounts(process, user, rooms)).get(room.roomKey);
+    const entries = [...(counts ?? [])].map(([thread, it]) => [thread, [it.notify, it.highlight]]);
+    seen.push(Object.fromEntries(entries) as Record<string, [number, number]>);
+  }
+  expect(seen[0]).toEqual(seen[1]);
+  return seen[0] ?? {};
+}
+
+const inThread = (root: EventId) => ({ "m.relates_to": { rel_type: "m.thread", event_id: root } });
+const mentions = (user: Requester) => ({ "m.mentions": { user_ids: [user.userId] } });
+
+describe("unread counts", () => {
+  test("begin when one joins, and end with a receipt or an event of one's own", async () => {
+    const [alice, bob] = [await newUser("alice"), await newUser("bob")];
+    const room = await roomOf(alice);
+    const before = await say(alice, room);
+    await say(alice, room, { content: inThread(before) });
+    await joinRoom(hs, bob, room.roomId);
+    expect(await countsOf(bob, room)).toEqual({});
+    await say(alice, room);
+    const last = await say(alice, room, { content: mentions(bob) });
+    expect(await countsOf(bob, room)).toEqual({ main: [2, 1] });
+    expect(await countsOf(alice, room)).toEqual({});
+    await sendReceipt(two, bob, "m.read.private", { room, eventId: last });
+    expect(await countsOf(bob, room)).toEqual({});
+    await say(alice, room);
+    await say(bob, room, { at: two });
+    expect(await countsOf(bob, room)).toEqual({});
+    expect(await countsOf(alice, room)).toEqual({ main: [1, 0] });
+  });
+
+  test("tell an edit that mentions somebody to that one alone", async () => {
+    const [alice, bob, carol] = [await newUser("a"), await newUser("b"), await newUser("c")];
+    const room = await roomOf(alice, bob, carol);
+    const first = await say(alice, room);
+    for (const it of [bob, carol]) await sendReceipt(hs, it, "m.read", { room, eventId: first });
+    const edit = { "m.relates_to": { rel_type: "m.replace", event_id: first }, ...mentions(bob) };
+    await say(alice, room, { content: edit });
+    expect(await countsOf(bob, room)).toEqual({ main: [1, 1] });
+    expect(await countsOf(carol, room)).toEqual({});
+  });
+
+  test("of everyone are raised by those who may notify the room", async () => {
+    const [alice, bob] = [await newUser("a"), await newUser("b")];
+    const room = await roomOf(alice, bob);
+    await say(bob, room, { content: { "m.mentions": { room: true } } });
+    await say(alice, room, { content: { "m.mentions": { room: true } } });
+    expect(await countsOf(bob, room)).toEqual({ main: [1, 1] });
+    expect(await countsOf(alice, room)).toEqual({});
+  });
+
+  test("follow the rules of those who have their own, from the moment they have", async () => {
+    const [alice, bob] = [await newUser("a"), await newUser("b")];
+    const room = await roomOf(alice, bob);
+    await say(alice, room);
+    await say(alice, room, { content: { body: "there is cake" } });
+    expect(await countsOf(bob, room)).toEqual({ main: [2, 0] });
+    const keyword = { actions: ["notify", { set_tweak: "highlight" }], pattern: "cake" };
+    await changePushRules(one, bob.userKey, (rules) =>
+      putRule(rules, { kind: "content", ruleId: "cake" }, keyword),
+    );
+    expect(await countsOf(bob, room)).toEqual({ main: [2, 1] });
+    await changePushRules(two, bob.userKey, (rules) =>
+      putRule(rules, { kind: "room", ruleId: room.roomId }, { actions: [] }),
+    );
+    expect(await countsOf(bob, room)).toEqual({ main: [1, 1] });
+    await say(alice, room, { content: { body: "more cake" } });
+    await say(alice, room, { content: mentions(bob) });
+    expect(await countsOf(bob, room)).toEqual({ main: [3, 3] });
+    const master = { kind: "override", ruleId: ".m.rule.master" } as const;
+    await changePushRules(one, bob.userKey, (rules) =>
+      changeRule(bob.userId, rules, master, { enabled: true }),
+    );
+    expect(await countsOf(bob, room)).toEqual({});
+  });
+
+  test("leave out those whom one ignores", async () => {
+    const [alice, bob, carol] = [await newUser("a"), await newUser("b"), await newUser("c")];
+    const room = await roomOf(alice, bob, carol);
+    await say(alice, room);
+    await say(carol, room);
+    const content = { ignored_users: { [carol.userId]: {} } };
+    await setAccountData(hs, bob, NO_ROOM, { type: "m.ignored_user_list", content });
+    expect(await countsOf(bob, room)).toEqual({ main: [1, 0] });
+  });
+
+  test("are told by sync with and without threads", async () => {
+    const [alice, bob] = [await newUser("a"), await newUser("b")];
+    const room = await roomOf(alice, bob);
+    const root = await say(alice, room);
+    await say(alice, room, { content: inThread(root) });
+    const read = async (unread_thread_notifications: boolean) => {
+      const answer = await unreadSection.read(
+        hs,
+        {
+          requester: bob,
+          filter: { room: { timeline: { unread_thread_notifications } } },
+          rooms: new Map([[room.roomKey, room.roomId]]),
+          newRooms: new Set(),
+          changes: undefined,
+        },
+        { after: 0, upTo: tailOf(hs).position },
+      );
+      return answer.rooms?.get(room.roomKey)?.other;
+    };
+    const count = (n: number) => ({ notification_count: n, highlight_count: 0 });
+    expect(await read(false)).toEqual({ unread_notifications: count(2) });
+    expect(await read(true)).toMatchObject({
+      unread_notifications: count(1),
+      unread_thread_notifications: { [root]: count(1) },
+    });
+  });
+});
+
+/** What a member may do, and the kinds of events they may send. */
+type Step =
+  | { readonly does: "send"; readonly by: number; readonly kind: string; readonly thread: boolean }
+  | { readonly does: "read"; readonly index: number; readonly how: "whole" | "thread" };
+
+const steps: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      does: fc.constant("send" as const),
+      by: fc.constantFrom(0, 0, 1),
+      kind: fc.constantFrom("plain", "mention", "notice", "edit", "reaction"),
+      thread: fc.boolean(),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      does: fc.constant("read" as const),
+      index: fc.nat(20),
+      how: fc.constantFrom("whole" as const, "thread" as const),
+    }),
+  },
+);
+
+const KINDS: Record<string, { notify: number; highlight: number }> = {
+  plain: { notify: 1, highlight: 0 },
+  mention: { notify: 1, highlight: 1 },
+  notice: { notify: 0, highlight: 0 },
+  edit: { notify: 0, highlight: 0 },
+  reaction: { notify: 0, highlight: 0 },
+};
+
+type Said = { eventId: EventId; own: boolean; kind: string; thread: ThreadId; readsOwn: boolean };
+
+test("counters, rules and a plain model agree, whatever is said and read in whatever order", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(steps, { minLength: 4, maxLength: 14 }), async (script) => {
+      const [alice, bob] = [await newUser("alice"), await newUser("bob")];
+      // Whoever ignores somebody is counted by the rules, of whom otherwise the counters would tell the same.
+      const room = await roomOf(alice, bob);
+      const root = await say(alice, room);
+      const said: Said[] = [
+        { eventId: root, own: false, kind: "plain", thread: "main", readsOwn: false },
+      ];
+      const read = new Map<string, number>();
+
+      for (const [index, step] of script.entries()) {
+        const at = index % 2 ? one : two;
+        if (step.does === "read") {
+          const seen = Math.min(step.index, said.length - 1);
+          const { eventId, thread } = said[seen]!;
+          const its = step.how === "whole" ? {} : { thread };
+          await sendReceipt(at, bob, "m.read", { room, eventId, ...its });
+          const key = step.how === "whole" ? "whole" : thread;
+          read.set(key, Math.max(read.get(key) ?? -1, seen));
+          continue;
+        }
+        const own = step.by === 1;
+        const thread = step.thread ? root : "main";
+        const target = said.findLast((it) => it.thread === thread)?.eventId ?? root;
+        const relates = ["edit", "reaction"].includes(step.kind);
+        const content = {
+          ...(step.kind === "mention" && mentions(bob)),
+          ...(step.kind === "notice" && { msgtype: "m.notice" }),
+          ...(!relates && step.thread && inThread(root)),
+          ...(relates && {
+            "m.relates_to": {
+              rel_type: step.kind === "edit" ? "m.replace" : "m.annotation",
+              event_id: target,
+              key: `${index}`,
+            },
+          }),
+        };
+        const type = step.kind === "reaction" ? "m.reaction" : "m.room.message";
+        const eventId = await say(own ? bob : alice, room, { type, content, at });
+        const isThreaded = thread === "main" || said.some((it) => it.thread === thread) || !relates;
+        const where = isThreaded ? thread : "main";
+        said.push({ eventId, own, kind: step.kind, thread: where, readsOwn: own && !relates });
+        if (own && !relates) read.set(where, said.length - 1);
+      }
+
+      const expected: Record<string, [number, number]> = {};
+      for (const [index, it] of said.entries()) {
+        const isRead = index <= Math.max(read.get("whole") ?? -1, read.get(it.thread) ?? -1);
+        const { notify, highlight } = KINDS[it.kind]!;
+        if (it.own || isRead || notify + highlight === 0) continue;
+        const [n, h] = expected[it.thread] ?? [0, 0];
+        expected[it.thread] = [n + notify, h + highlight];
+      }
+      expect(await countsOf(bob, room)).toEqual(expected);
+      await forgetReadHighlights.run(hs, hs.stopping);
+      const ignoring = { ignored_users: { "@nobody:test": {} } };
+      await setAccountData(hs, bob, NO_ROOM, { type: "m.ignored_user_list", content: ignoring });
+      expect(await countsOf(bob, room)).toEqual(expected);
+    }),
+    { numRuns: 12 },
+  );
+}, 60_000);
