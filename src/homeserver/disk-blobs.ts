@@ -14,7 +14,7 @@ import type { UnixMs } from "./position.ts";
 /** Directories that the files are spread over, so that none gets too full: named by three digits of the key. */
 const PARTS = 16 ** 3;
 
-/** What one read takes from the disk. Twice this is what a download holds in memory. */
+/** What one read takes from the disk, and a download holds in memory. */
 const READ_BYTES = 256 * 1024;
 
 /**
@@ -144,25 +144,28 @@ async function openOnDisk(path: string): Promise<BlobReader | undefined> {
   };
 }
 
-/** Read on demand, one read ahead of whoever consumes it. */
+/** Read as it is consumed, and not ahead of that. */
 function streamOf(file: FileHandle, start: number, end: number): ReadableStream<Uint8Array> {
   let at = start;
-  return new ReadableStream({
-    async pull(controller) {
-      try {
-        const bytes = await readExactly(file, at, Math.min(READ_BYTES, end - at));
-        at += bytes.length;
-        if (bytes.length > 0) controller.enqueue(bytes);
-        if (at < end) return;
-        await file.close();
-        controller.close();
-      } catch (error) {
-        await file.close().catch(() => {});
-        throw error;
-      }
+  return new ReadableStream(
+    {
+      async pull(controller) {
+        try {
+          const bytes = await readExactly(file, at, Math.min(READ_BYTES, end - at));
+          at += bytes.length;
+          if (bytes.length > 0) controller.enqueue(bytes);
+          if (at < end) return;
+          await file.close();
+          controller.close();
+        } catch (error) {
+          await file.close().catch(() => {});
+          throw error;
+        }
+      },
+      cancel: async () => await file.close(),
     },
-    cancel: async () => await file.close(),
-  });
+    { highWaterMark: 0 },
+  );
 }
 
 async function readExactly(
@@ -170,7 +173,8 @@ async function readExactly(
   position: number,
   length: number,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = new Uint8Array(length);
+  // Not zeroed, and not of the shared pool: all of it is read into, and all of it is given away.
+  const bytes = Buffer.allocUnsafeSlow(length);
   let done = 0;
   while (done < length) {
     const { bytesRead } = await file.read(bytes, done, length - done, position + done);

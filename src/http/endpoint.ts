@@ -1,3 +1,4 @@
+import type { IncomingMessage } from "node:http";
 import type { Context } from "hono";
 import type { z } from "zod";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
@@ -30,6 +31,8 @@ export type Call<Body, Who> = {
   readonly signal: AbortSignal;
   /** The request itself, for the few that stream or read headers. */
   readonly request: Context["req"];
+  /** The same as Node has it, for bodies that are streamed: with half the work of a web stream. */
+  readonly incoming: IncomingMessage;
 };
 
 /** What a handler answers: an object to be sent as JSON with status 200, or a whole response. */

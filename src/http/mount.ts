@@ -117,6 +117,7 @@ async function call(
     ip,
     signal: c.req.raw.signal,
     request: c.req,
+    incoming: c.env?.incoming,
   });
   if (answered instanceof Response) return answered;
   return new Response(JSON.stringify(answered), { status: 200, headers: JSON_HEADERS });

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { Readable } from "node:stream";
 import type { BlobKey, BlobStore, BlobWriter } from "#src/homeserver/blob-store.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { mediaBytes } from "./media-metrics.ts";
@@ -6,13 +7,9 @@ import { mediaBytes } from "./media-metrics.ts";
 /** How much is collected before it is written: large enough that few writes are made, small in memory. */
 const WRITE_BYTES = 256 * 1024;
 
-/** How much of an upload that is refused is still taken from the client. */
-const SKIP_BYTES = 16 * 1024 * 1024;
-
 /** Bytes from a client, and how many it says there are. */
 export type Body = {
-  /** Begins to read them; null if there are none. Not called for what is refused unread. */
-  readonly open: () => ReadableStream<Uint8Array> | null;
+  readonly source: Readable;
   /** From the `Content-Length` header, if there is one. */
   readonly declaredBytes: number | undefined;
 };
@@ -38,7 +35,7 @@ export async function receiveBlob(
   if ((body.declaredBytes ?? 0) > limitBytes) throw tooLarge(limitBytes);
   const writer = await blobs.create();
   try {
-    const received = await receive(writer, body.open(), limitBytes);
+    const received = await receive(writer, body.source, limitBytes);
     await writer.commit();
     return received;
   } catch (error) {
@@ -49,73 +46,50 @@ export async function receiveBlob(
 
 async function receive(
   writer: BlobWriter,
-  bytes: ReadableStream<Uint8Array> | null,
+  source: Readable,
   limitBytes: number,
 ): Promise<ReceivedBlob> {
   const hash = createHash("sha256");
   let sizeBytes = 0;
   let waiting: Uint8Array[] = [];
   let waitingBytes = 0;
-  // One write is under way while the next chunks come in; its failure is seen when it is awaited.
-  let writing: Promise<void> = Promise.resolve();
+  const { promise: ended, resolve: end, reject: fail } = Promise.withResolvers<void>();
+
   const flush = async () => {
-    await writing;
-    writing = writer.write(waiting);
-    writing.catch(() => {});
+    const chunks = waiting;
     waiting = [];
     waitingBytes = 0;
+    await writer.write(chunks);
   };
-
-  try {
-    for await (const chunk of chunksOf(bytes)) {
-      sizeBytes += chunk.length;
-      if (sizeBytes > limitBytes) throw tooLarge(limitBytes);
-      hash.update(chunk);
-      waiting.push(chunk);
-      waitingBytes += chunk.length;
-      if (waitingBytes >= WRITE_BYTES) await flush();
+  const take = (chunk: Uint8Array) => {
+    sizeBytes += chunk.length;
+    if (sizeBytes > limitBytes) {
+      fail(tooLarge(limitBytes));
+      return;
     }
+    hash.update(chunk);
+    waiting.push(chunk);
+    waitingBytes += chunk.length;
+    if (waitingBytes < WRITE_BYTES) return;
+    source.pause();
+    flush().then(() => source.resume(), fail);
+  };
+  const goneAway = (cause?: unknown) =>
+    fail(new MatrixError("M_UNKNOWN", "The upload ended too early", { status: 400, cause }));
+
+  // One that has ended or gone away already says nothing more. `close` comes after `end`, too.
+  if (source.readableEnded) end();
+  else if (source.destroyed) goneAway();
+  source.on("data", take).once("end", end).once("error", goneAway).once("close", goneAway);
+  try {
+    await ended;
     if (waitingBytes > 0) await flush();
   } finally {
+    // The server of HTTP reads what is left of an upload that was refused.
+    source.off("data", take);
     mediaBytes.inc({ direction: "up" }, sizeBytes);
-    await writing;
   }
   return { blobKey: writer.key, sizeBytes, sha256: hash.digest() };
-}
-
-async function* chunksOf(bytes: ReadableStream<Uint8Array> | null): AsyncIterable<Uint8Array> {
-  if (bytes === null) return;
-  const reader = bytes.getReader();
-  let ended = false;
-  try {
-    for (;;) {
-      const { done, value } = await reader.read().catch((cause: unknown) => {
-        ended = true;
-        throw new MatrixError("M_UNKNOWN", "The upload ended too early", { status: 400, cause });
-      });
-      ended = done;
-      if (done) return;
-      yield value;
-    }
-  } finally {
-    if (!ended) await skip(reader);
-  }
-}
-
-/**
- * Reads on for a moment, for nothing: most clients look for the answer only when they have sent all,
- * and the connection is good for another request only then.
- */
-async function skip(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
-  try {
-    for (let skipped = 0; skipped < SKIP_BYTES;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      skipped += value.length;
-    }
-  } catch {
-    // The client has gone, and what it wanted is refused anyhow.
-  }
 }
 
 function tooLarge(limitBytes: number): MatrixError {

@@ -72,11 +72,15 @@ export const contentRepoEndpoints: readonly Endpoint[] = [
 ];
 
 /** A file as a request brings it. */
-function uploadOf({ query, request }: Pick<Call<unknown, unknown>, "query" | "request">): Upload {
+function uploadOf({
+  query,
+  request,
+  incoming,
+}: Pick<Call<unknown, unknown>, "query" | "request" | "incoming">): Upload {
   const declared = request.header("content-length");
   return {
     body: {
-      open: () => request.raw.body,
+      source: incoming,
       declaredBytes: declared === undefined ? undefined : Number(declared),
     },
     contentType: request.header("content-type"),
