@@ -1,6 +1,7 @@
-import { ConfigError, EXIT_CONFIG, loadConfig } from "#src/config/load-config.ts";
 import type { Config } from "#src/config/config.ts";
+import { ConfigError, EXIT_CONFIG, loadConfig } from "#src/config/load-config.ts";
 import { createLogger } from "#src/homeserver/log.ts";
+import { isDriversFault } from "#src/homeserver/resilient-sql.ts";
 import { startServer } from "./start-server.ts";
 
 function configOrExit(): Config {
@@ -21,7 +22,10 @@ function fail(cause: unknown): never {
   log.fatal({ err: cause }, "the server cannot go on");
   process.exit(1);
 }
-process.on("uncaughtException", fail);
+process.on("uncaughtException", (error) => {
+  if (!isDriversFault(error)) fail(error);
+  log.warn({ err: error }, "a connection to the database was lost");
+});
 process.on("unhandledRejection", fail);
 
 const server = await startServer(config, log, fail).catch(fail);

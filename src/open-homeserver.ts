@@ -33,7 +33,6 @@ export async function openHomeserver(
     name: config.serverName as ServerName,
     config,
     sql: database.sql,
-    db: database.db,
     lane: database.lane,
     bus,
     signingKey: await openSigningKey(database.sql, Date.now()),

@@ -1,7 +1,8 @@
-import { drizzle, type PostgresJsDatabase } from "drizzle-orm/postgres-js";
+import { drizzle } from "drizzle-orm/postgres-js";
 import { migrate } from "drizzle-orm/postgres-js/migrator";
 import postgres from "postgres";
 import { driverAddress } from "./database-url.ts";
+import { resilientSql } from "./resilient-sql.ts";
 
 /** The pool, or a transaction on one of its connections. Queries are written on it as templates. */
 export type Sql = postgres.Sql<{ int8: number }>;
@@ -15,8 +16,6 @@ export type Queryable = Sql | Tx;
 export type Database = {
   /** The pool. */
   readonly sql: Sql;
-  /** Drizzle on the same pool, for queries that are put together from parts. */
-  readonly db: PostgresJsDatabase;
   /** One connection apart from the pool, on which statements go out in the order they are made. */
   readonly lane: Sql;
   readonly url: string;
@@ -45,7 +44,6 @@ export function openDatabase({ url, maxConnections }: DatabaseOptions): Database
   return {
     sql,
     lane,
-    db: drizzle(sql),
     url,
     async close() {
       await Promise.all([sql.end({ timeout: 5 }), lane.end({ timeout: 5 })]);
@@ -56,13 +54,18 @@ export function openDatabase({ url, maxConnections }: DatabaseOptions): Database
 /** Connections with our types: for the pool, the lane, and the bus. */
 export function connect(url: string, max: number): Sql {
   const { url: address, ...socket } = driverAddress(url);
-  return postgres(address, {
-    ...socket,
-    max,
-    types: { int8: INT8 },
-    onnotice: () => {},
-    connection: { application_name: "archipel" },
-  });
+  return resilientSql((onclose) =>
+    postgres(address, {
+      ...socket,
+      max,
+      types: { int8: INT8 },
+      onnotice: () => {},
+      onclose,
+      // A connection is kept until it is lost: an end by age would look like a loss.
+      max_lifetime: null,
+      connection: { application_name: "archipel" },
+    }),
+  );
 }
 
 /**

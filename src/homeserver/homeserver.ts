@@ -1,4 +1,3 @@
-import type { PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import type { Logger } from "pino";
 import type { Config } from "#src/config/config.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
@@ -16,7 +15,6 @@ export type Homeserver = {
   readonly config: Config;
   /** The pool. A function that has asked for one of its connections never waits for a second. */
   readonly sql: Sql;
-  readonly db: PostgresJsDatabase;
   /** The connection of grouped writes; only `src/streams/` uses it. */
   readonly lane: Sql;
   readonly bus: Bus;

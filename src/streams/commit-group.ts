@@ -2,6 +2,7 @@ import { Counter, Histogram } from "prom-client";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { registry } from "#src/homeserver/metrics.ts";
 import type { Position } from "#src/homeserver/position.ts";
+import { isConnectionError } from "#src/homeserver/resilient-sql.ts";
 import type { Change, Outcome, Placed, Stream } from "./stream.ts";
 import { tailOf } from "./tail.ts";
 
@@ -156,12 +157,4 @@ function settle(
 function answerOne(it: Pending, outcome: Outcome<unknown> | undefined): void {
   if (outcome?.ok) it.resolve(outcome.result);
   else it.reject(outcome?.error ?? new Error("a stream left a write without an outcome"));
-}
-
-/** Whether an error is the connection's end, and not the server's answer to a statement. */
-function isConnectionError(error: unknown): boolean {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  // PostgreSQL's own codes have five characters; class 57P and 08 are the server going away.
-  if (/^[0-9A-Z]{5}$/.test(code)) return code.startsWith("57P") || code.startsWith("08");
-  return code !== "";
 }

@@ -25,6 +25,8 @@ export type SyncQuestion = {
    * still has them in memory: then nothing else has happened. Undefined if the database must be asked.
    */
   readonly changes: readonly Change[] | undefined;
+  /** If the answer before was cut short: up to where the queue was told then. See `SyncPart.cutAt`. */
+  readonly resumeAfter?: Position | undefined;
 };
 
 /** One domain's part of `/sync`: what of its streams concerns a user in a range of positions. */
@@ -45,6 +47,11 @@ export type SyncPart = {
   readonly global?: Readonly<Record<string, unknown>>;
   /** Goes into each joined room's part of the response, by the room's key. */
   readonly rooms?: ReadonlyMap<number, SyncRoomPart>;
+  /**
+   * Up to where a long queue has been told, if not up to the end of the range. It goes into the token,
+   * and comes back with the next request as `resumeAfter`. Only one section has such a queue.
+   */
+  readonly cutAt?: Position | undefined;
 };
 
 export type SyncRoomPart = {

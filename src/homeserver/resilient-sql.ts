@@ -1,0 +1,111 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Sql, Tx } from "./database.ts";
+
+/** How long we wait for the driver to notice that a connection is gone, after a statement has told us. */
+const NOTICE_MS = 1_000;
+
+/** For how long statements that run on other connections may go on when a pool is given up. */
+const LAST_SECONDS = 5;
+
+/**
+ * A pool that outlives its connections.
+ *
+ * The driver (postgres 3.4) does not: once a connection has been lost it may write to one that is not
+ * there, which ends the process (its issues 1154 and 1208), or begin the next with what the last was about
+ * to send. So a pool that has lost a connection is given up for a new one, and within a transaction
+ * nothing is sent on a connection that is lost.
+ *
+ * @param open makes a pool, and is told what to call when a connection of it closes.
+ */
+export function resilientSql(open: (onClose: () => void) => Sql): Sql {
+  let isEnding = false;
+  let current = openOne();
+
+  function openOne(): Sql {
+    const pool: Sql = open(() => {
+      if (isEnding || current !== pool) return;
+      current = openOne();
+      pool.end({ timeout: LAST_SECONDS }).catch(() => {});
+    });
+    return pool;
+  }
+
+  const own = {
+    begin: async (...args: readonly unknown[]) => {
+      const work = args.at(-1) as (tx: Tx) => Promise<unknown>;
+      const options = typeof args[0] === "string" ? args[0] : "";
+      return await transaction(current, options, work);
+    },
+    end: async (options?: { timeout?: number }) => {
+      isEnding = true;
+      await current.end(options);
+    },
+  };
+  return new Proxy(function sql() {} as unknown as Sql, {
+    apply: (_target, _this, args: Parameters<Sql>) => current(...args),
+    get: (_target, name) =>
+      Object.hasOwn(own, name)
+        ? own[name as keyof typeof own]
+        : (current as unknown as Record<PropertyKey, unknown>)[name],
+  });
+}
+
+/** Does something in a transaction. */
+async function transaction<T>(
+  pool: Sql,
+  options: string,
+  work: (tx: Tx) => Promise<T>,
+): Promise<T> {
+  const connection = { isLost: false };
+  let noticed: () => void = () => {};
+  const loss = new Promise<void>((resolve) => {
+    noticed = resolve;
+  });
+  try {
+    return (await pool.begin(options, async (tx) => {
+      try {
+        return await work(unlessLost(tx as Tx, connection));
+      } catch (error) {
+        if (!isConnectionError(error)) throw error;
+        // The driver would send a rollback next. If the connection is lost it must not, and by then
+        // the transaction is over for whoever waits for it.
+        await Promise.race([loss, sleep(NOTICE_MS, undefined, { ref: false })]);
+        if (connection.isLost) return await new Promise<never>(() => {});
+        throw error;
+      }
+    })) as T;
+  } catch (error) {
+    connection.isLost = true;
+    noticed();
+    throw error;
+  }
+}
+
+/** A transaction on which nothing is sent once its connection is lost. */
+function unlessLost(tx: Tx, connection: { readonly isLost: boolean }): Tx {
+  return new Proxy(tx, {
+    apply(target, _this, args: Parameters<Tx>) {
+      if (!connection.isLost) return target(...args);
+      const refused = Promise.reject(new Error("The connection of this transaction is lost"));
+      refused.catch(() => {});
+      return Object.assign(refused, { execute: () => refused });
+    },
+  });
+}
+
+/** Whether an error is the connection's end, and not the server's answer to a statement. */
+export function isConnectionError(error: unknown): boolean {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  // PostgreSQL's own codes have five characters; class 57P and 08 are the server going away.
+  if (/^[0-9A-Z]{5}$/.test(code)) return code.startsWith("57P") || code.startsWith("08");
+  return code !== "";
+}
+
+/** Whether an error is the driver's own fault when a connection is lost: of a pool that has been given up by then. */
+export function isDriversFault(error: unknown): boolean {
+  return (
+    error instanceof TypeError &&
+    /node_modules[/\\]postgres[/\\]/.test(error.stack ?? "") &&
+    (error.stack ?? "").includes("nextWrite")
+  );
+}

@@ -1,0 +1,142 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { openHomeserver } from "#src/open-homeserver.ts";
+import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
+import type { Change, Stream } from "./stream.ts";
+import { currentPosition, Tail, tailOf } from "./tail.ts";
+import { write } from "./write.ts";
+
+/** What a writer wants written; the odd ones are refused, and some the database itself refuses. */
+type Note = { readonly text: string; readonly fate?: "refused" | "impossible" };
+
+/** A stream as simple as can be, on a table of this test's own. */
+const notes: Stream<Note, number> = {
+  name: "notes",
+  positionsFor: ({ text }) => 1 + (text.length % 3),
+  async store(_hs, lane, placed) {
+    const kept = placed.filter((it) => it.write.fate !== "refused");
+    await lane`
+      insert into notes (position, text) select * from unnest(
+        ${kept.map((it) => it.position)}::bigint[],
+        ${kept.map((it) => (it.write.fate === "impossible" ? null : it.write.text))}::text[])`;
+    return placed.map(({ position, write: { fate } }) =>
+      fate === "refused"
+        ? { ok: false, error: new Error("refused") }
+        : { ok: true, result: position, changes: [{ position, stream: "notes" }] },
+    );
+  },
+  async changesBetween(sql, after, upTo) {
+    const rows = await sql<{ position: number }[]>`
+      select position from notes where position > ${after} and position <= ${upTo} order by position`;
+    return rows.map(({ position }) => ({ position, stream: "notes" }));
+  },
+};
+
+let servers: TestHomeservers;
+let followers: { hs: Homeserver; tail: Tail; heard: Change[]; upTo: number[] }[];
+
+beforeAll(async () => {
+  servers = await testHomeservers(3);
+  await servers.hs.sql`create table notes (position bigint primary key, text text not null)`;
+  followers = [];
+  for (const hs of servers.all) {
+    // The server's own tail follows the program's streams; these follow the test's as well.
+    const tail = new Tail(hs);
+    const heard: Change[] = [];
+    const upTo: number[] = [];
+    tail.listen({
+      changed: (changes, position) => {
+        heard.push(...changes);
+        upTo.push(position);
+      },
+      missed: () => heard.push({ position: -1, stream: "missed" }),
+    });
+    await tail.start([notes]);
+    followers.push({ hs, tail, heard, upTo });
+  }
+});
+afterAll(async () => await servers.close());
+
+async function stored(): Promise<number[]> {
+  const rows = await servers.hs.sql<
+    { position: number }[]
+  >`select position from notes order by position`;
+  return rows.map((it) => it.position);
+}
+
+/** Reads as a client would: from where it has read to what is there now. */
+async function readUntil(hs: Homeserver, done: () => boolean): Promise<number[]> {
+  const seen: number[] = [];
+  let at = 0;
+  for (let last = false; !last;) {
+    last = done();
+    const position = await currentPosition(hs);
+    const changes = await notes.changesBetween(hs.sql, at, position);
+    seen.push(...changes.map((it) => it.position));
+    at = position;
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+  return seen;
+}
+
+describe("the streams", () => {
+  test("show every row once and in order to readers, while three processes write", async () => {
+    let written = false;
+    const reading = servers.all.map(async (hs) => await readUntil(hs, () => written));
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 600 }, async (_, index) => {
+        await new Promise((resolve) => setTimeout(resolve, Math.random() * 300));
+        const hs = servers.all[index % 3] ?? servers.hs;
+        const fate = index % 17 === 0 ? "refused" : index % 41 === 0 ? "impossible" : undefined;
+        return await write(hs, notes, { text: `note ${index}`, ...(fate && { fate }) });
+      }),
+    );
+    written = true;
+    const results = outcomes.flatMap((it) => (it.status === "fulfilled" ? [it.value] : []));
+    const all = await stored();
+    expect(all).toEqual(results.toSorted((a, b) => a - b));
+    expect(outcomes.filter((it) => it.status === "rejected")).toHaveLength(
+      Array.from({ length: 600 }, (_, i) => i).filter((i) => i % 17 === 0 || i % 41 === 0).length,
+    );
+    for (const seen of await Promise.all(reading)) expect(seen).toEqual(all);
+
+    for (const { tail, heard, upTo } of followers) {
+      await tail.catchUp();
+      expect(heard.map((it) => it.position)).toEqual(all);
+      expect(upTo).toEqual(upTo.toSorted((a, b) => a - b));
+    }
+  });
+
+  test("are known to whoever reads after a write has returned", async () => {
+    for (let index = 0; index < 20; index++) {
+      const hs = servers.all[index % 3] ?? servers.hs;
+      const position = await write(hs, notes, { text: "mine" });
+      expect(tailOf(hs).position).toBeGreaterThanOrEqual(position);
+    }
+  });
+
+  test("keep nothing that was not acknowledged when a connection is cut in the middle", async () => {
+    const { hs, close } = await openHomeserver(servers.hs.config, {
+      databaseUrl: servers.database.url,
+      log: servers.hs.log,
+    });
+    const cut = setInterval(() => {
+      void servers.hs.sql`
+        select pg_terminate_backend(pid) from pg_stat_activity
+        where application_name = 'archipel' and state like 'idle in transaction%'`.catch(() => {});
+    }, 5);
+    const acknowledged: number[] = [];
+    for (let index = 0; index < 300; index++) {
+      const one = write(hs, notes, { text: `cut ${index}` });
+      await one.then(
+        (position) => acknowledged.push(position),
+        () => {},
+      );
+    }
+    clearInterval(cut);
+    const all = new Set(await stored());
+    expect(acknowledged.filter((it) => !all.has(it))).toEqual([]);
+    expect(acknowledged.length).toBeGreaterThan(0);
+    await close();
+  });
+});
