@@ -139,9 +139,12 @@ export const crossSigningSignatures = pgTable(
     signerKey: key("signer_key").notNull(),
     keyId: text("key_id").notNull(),
     signature: text("signature").notNull(),
+    /** When it came: the signer's other devices must hear of it. */
+    position: key("position").notNull(),
   },
   (table) => [
     primaryKey({ columns: [table.userKey, table.usage, table.signerKey, table.keyId] }),
+    index("cross_signing_signatures_by_position").on(table.position),
     foreignKey({
       columns: [table.userKey, table.usage],
       foreignColumns: [crossSigningKeys.userKey, crossSigningKeys.usage],

@@ -14,11 +14,16 @@ import { setupEndpoints } from "#src/accounts/routes/setup.ts";
 import { sharedSecretEndpoints } from "#src/accounts/routes/synapse-register.ts";
 import { whoamiEndpoints } from "#src/accounts/routes/whoami.ts";
 import { lookupToken } from "#src/auth/lookup-token.ts";
+import { deviceManagementEndpoints } from "#src/devices/routes/device-management.ts";
+import { toDeviceEndpoints } from "#src/devices/routes/to-device.ts";
 import { directoryEndpoints } from "#src/directory/routes/directory.ts";
 import { capabilitiesEndpoints } from "#src/discovery/routes/capabilities.ts";
 import { healthEndpoints } from "#src/discovery/routes/health.ts";
 import { versionsEndpoints } from "#src/discovery/routes/versions.ts";
 import { wellKnownEndpoints } from "#src/discovery/routes/wellknown.ts";
+import { crossSigningEndpoints } from "#src/encryption/routes/cross-signing.ts";
+import { keyBackupEndpoints } from "#src/encryption/routes/key-backup.ts";
+import { keysEndpoints } from "#src/encryption/routes/keys.ts";
 import { readMarkerEndpoints } from "#src/ephemeral/routes/read-markers.ts";
 import { receiptEndpoints } from "#src/ephemeral/routes/receipts.ts";
 import { typingEndpoints } from "#src/ephemeral/routes/typing.ts";
@@ -58,6 +63,11 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...deactivationEndpoints,
   ...profileEndpoints,
   ...userDirectoryEndpoints,
+  ...deviceManagementEndpoints,
+  ...toDeviceEndpoints,
+  ...keysEndpoints,
+  ...crossSigningEndpoints,
+  ...keyBackupEndpoints,
   ...accountDataEndpoints,
   ...tagEndpoints,
   ...filterEndpoints,

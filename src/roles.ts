@@ -7,6 +7,9 @@ import {
   forgetExpiredTokens,
 } from "#src/auth/job-forget-expired.ts";
 import { devicesStream } from "#src/devices/devices-stream.ts";
+import { expireToDeviceTransactions } from "#src/devices/job-expire-transactions.ts";
+import { toDeviceStream } from "#src/devices/to-device-stream.ts";
+import { encryptionStream } from "#src/encryption/encryption-stream.ts";
 import { forgetTyping } from "#src/ephemeral/job-forget-typing.ts";
 import { receiptsStream } from "#src/ephemeral/receipts-stream.ts";
 import { typingStream } from "#src/ephemeral/typing-stream.ts";
@@ -28,6 +31,8 @@ export const STREAMS: readonly Stream<never, unknown>[] = [
   receiptsStream,
   typingStream,
   devicesStream,
+  toDeviceStream,
+  encryptionStream,
   accountsStream,
 ];
 
@@ -40,6 +45,7 @@ export const JOBS: readonly Job[] = [
   expireUiaSessions,
   expireOneTimeTokens,
   forgetExpiredTokens,
+  expireToDeviceTransactions,
   finishDeactivations,
   tellRoomsOfProfiles,
   followUserDirectory,

@@ -6,9 +6,9 @@ import type { Change } from "#src/streams/stream.ts";
 export const DEVICE_LISTS = "device-lists";
 
 /**
- * The detail of every change of the stream: whose devices or keys changed. There is one change that
- * has this user's key as its `userKey`, and one for each room that the user is joined to, with its
- * `roomKey`: whoever shares one of those rooms is concerned.
+ * The detail of every change of the stream: whose devices or keys changed. One change is told to that
+ * user, by its `userKey`, and one to each room that the user is joined to, by its `roomKey`. What
+ * somebody has signed of another user's is told to the signer alone.
  */
 export type DeviceListDetail = { readonly userKey: number };
 
@@ -53,6 +53,7 @@ export async function deviceListChanges(
 
 type Row = { user_key: number; position: Position; room_key: number | null };
 
+/** Changes to be told to the users themselves and to their rooms. */
 function changesOf(rows: readonly Row[]): Change[] {
   const users = new Map(rows.map((row) => [row.user_key, row.position]));
   const detailOf = (userKey: number): DeviceListDetail => ({ userKey });

@@ -1,4 +1,5 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { Position } from "#src/homeserver/position.ts";
 import type { Change } from "#src/streams/stream.ts";
 import type {
   Range,
@@ -12,6 +13,8 @@ import type {
 export type Sections = {
   readonly global: Readonly<Record<string, unknown>>;
   readonly rooms: ReadonlyMap<number, SyncRoomPart>;
+  /** Where one of them was cut short, if one was. */
+  readonly cutAt: Position | undefined;
 };
 
 /**
@@ -27,12 +30,17 @@ export async function readSections(
   const parts = await Promise.all(
     sections.map(async (section) => {
       const changes = question.changes?.filter((it) => isOf(section, it, question));
-      const nothing = changes?.length === 0 && question.newRooms.size === 0;
+      const isResumed = question.resumeAfter !== undefined;
+      const nothing = changes?.length === 0 && question.newRooms.size === 0 && !isResumed;
       if (nothing && range.after !== undefined) return {};
       return await section.read(hs, { ...question, changes }, range);
     }),
   );
-  return { global: Object.assign({}, ...parts.map((it) => it.global ?? {})), rooms: joined(parts) };
+  return {
+    global: Object.assign({}, ...parts.map((it) => it.global ?? {})),
+    rooms: joined(parts),
+    cutAt: parts.find((it) => it.cutAt !== undefined)?.cutAt,
+  };
 }
 
 function isOf(section: SyncSection, change: Change, question: SyncQuestion): boolean {

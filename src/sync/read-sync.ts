@@ -61,6 +61,7 @@ export async function readSync(hs: Homeserver, request: SyncRequest): Promise<Sy
         rooms: joinedIds(wanted, roomIds),
         newRooms: new Set(rooms.joined.filter((it) => it.isNew).map((it) => it.roomKey)),
         changes,
+        resumeAfter: request.resumeAfter,
       },
       { after: since, upTo },
     ),

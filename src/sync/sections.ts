@@ -1,4 +1,6 @@
 import { accountDataSection } from "#src/account-data/sync-section.ts";
+import { toDeviceSection } from "#src/devices/sync-section.ts";
+import { deviceListsSection, keySupplySection } from "#src/encryption/sync-section.ts";
 import { receiptsSection, typingSection } from "#src/ephemeral/sync-section.ts";
 import { unreadSection } from "#src/push/sync-section.ts";
 import type { SyncSection } from "#src/streams/sync-section.ts";
@@ -12,4 +14,7 @@ export const SECTIONS: readonly SyncSection[] = [
   receiptsSection,
   typingSection,
   unreadSection,
+  toDeviceSection,
+  deviceListsSection,
+  keySupplySection,
 ];

@@ -8,6 +8,8 @@ export type SyncRequest = {
   readonly filter: Filter;
   /** Up to where the client knows everything; undefined on its first sync. */
   readonly since: Position | undefined;
+  /** Up to where it has been told of its device's queue of messages, if not up to there too. */
+  readonly resumeAfter?: Position | undefined;
   readonly fullState: boolean;
   /** Under which names the state after the timeline is told, if the client wants that and not the state before. */
   readonly stateAfter: "state_after" | "org.matrix.msc4222.state_after" | undefined;

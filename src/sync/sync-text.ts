@@ -2,7 +2,7 @@ import { matchesRoomEventFilter } from "#src/filters/matches-event-filter.ts";
 import { eventFieldSelector } from "#src/filters/select-event-fields.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
 import type { SyncRoomPart } from "#src/streams/sync-section.ts";
-import { tokenOf } from "#src/timeline/token.ts";
+import { syncTokenOf, tokenOf } from "#src/timeline/token.ts";
 import type { ChangedRoom } from "./changed-rooms.ts";
 import type { SyncAnswer } from "./read-sync.ts";
 
@@ -14,7 +14,7 @@ import type { SyncAnswer } from "./read-sync.ts";
  * @spec client-server-api#get_matrixclientv3sync
  */
 export function syncText(answer: SyncAnswer, always: Readonly<Record<string, unknown>>): string {
-  const parts = [`"next_batch":${JSON.stringify(tokenOf({ anchor: answer.upTo, offset: 0 }))}`];
+  const parts = [`"next_batch":${JSON.stringify(syncTokenOf(answer.upTo, answer.sections.cutAt))}`];
   for (const [name, value] of Object.entries({ ...always, ...answer.sections.global })) {
     parts.push(`${JSON.stringify(name)}:${JSON.stringify(value)}`);
   }

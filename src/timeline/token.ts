@@ -7,11 +7,25 @@ import { MatrixError } from "#src/kit/matrix-error.ts";
  */
 export type Place = { readonly anchor: Position; readonly offset: number };
 
-/** The tokens of `/sync`: `s` and a position. Those of `/messages` may have an offset too. */
-const TOKEN = /^s(?<anchor>\d{1,15})(?:_(?<offset>-?\d{1,9}))?$/;
+/**
+ * The tokens of `/sync`: `s` and a position; and, if a device's queue of messages was not told to its
+ * end, up to where it was, after a point. Those of `/messages` may have an offset.
+ */
+const TOKEN = /^s(?<anchor>\d{1,15})(?:_(?<offset>-?\d{1,9})|\.(?<cutAt>\d{1,15}))?$/;
 
 export function tokenOf({ anchor, offset }: Place): string {
   return offset === LAST ? `s${anchor}` : `s${anchor}_${offset}`;
+}
+
+/** The token of a sync up to a position whose answer was cut short at another, if it was. */
+export function syncTokenOf(position: Position, cutAt: Position | undefined): string {
+  return cutAt === undefined ? `s${position}` : `s${position}.${cutAt}`;
+}
+
+/** Where the answer that a token of `/sync` came with was cut short, if it was. */
+export function cutOf(token: string): Position | undefined {
+  const cutAt = TOKEN.exec(token)?.groups?.["cutAt"];
+  return cutAt === undefined ? undefined : Number(cutAt);
 }
 
 /** The offset that is after all events of an anchor. */

@@ -1,10 +1,11 @@
+import { acknowledgeToDevice } from "#src/devices/to-device-queue.ts";
 import { NO_FILTER } from "#src/filters/filter.ts";
 import { filterFromParameter } from "#src/filters/stored-filters.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { type Endpoint, jsonText, userEndpoint } from "#src/http/endpoint.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
-import { placeOf } from "#src/timeline/token.ts";
+import { cutOf, placeOf } from "#src/timeline/token.ts";
 import { alwaysTold } from "../always-told.ts";
 import { waitForNews } from "../news.ts";
 import { isEmpty, readSync, type SyncAnswer } from "../read-sync.ts";
@@ -24,6 +25,8 @@ export const syncEndpoints: readonly Endpoint[] = [
     guests: true,
     async handle(hs, { requester, query, signal }) {
       const request = await requestOf(hs, requester, query);
+      const received = request.resumeAfter ?? request.since;
+      if (received !== undefined) await acknowledgeToDevice(hs, requester.deviceKey, received);
       const waitMs = Math.min(timeoutOf(query.get("timeout")), MOST_WAIT_MS);
       const answer = await answerWithin(hs, request, { waitMs, signal });
       return jsonText(syncText(answer, await alwaysTold(hs, requester)));
@@ -58,6 +61,7 @@ async function requestOf(
     requester,
     filter: filter ? await filterFromParameter(hs, requester.userKey, filter) : NO_FILTER,
     since: since ? placeOf(since).anchor : undefined,
+    resumeAfter: since ? cutOf(since) : undefined,
     fullState: booleanOf(query, "full_state"),
     stateAfter: booleanOf(query, "org.matrix.msc4222.use_state_after")
       ? "org.matrix.msc4222.state_after"

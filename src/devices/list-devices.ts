@@ -1,0 +1,89 @@
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { MatrixError } from "#src/kit/matrix-error.ts";
+import { write } from "#src/streams/write.ts";
+import type { DeviceOwner } from "./create-device.ts";
+import { requireName } from "./device-name.ts";
+import { devicesStream } from "./devices-stream.ts";
+
+/** A device as its user sees it, as it goes over the wire. */
+export type ClientDevice = {
+  readonly device_id: string;
+  readonly display_name?: string;
+  readonly last_seen_ip?: string;
+  /** Milliseconds since the epoch. */
+  readonly last_seen_ts?: number;
+};
+
+/**
+ * A user's devices, those that were made first first.
+ *
+ * @param deviceId if given, of that one only.
+ * @spec client-server-api#get_matrixclientv3devices
+ */
+export async function listDevices(
+  hs: Homeserver,
+  { userKey }: Pick<DeviceOwner, "userKey">,
+  deviceId?: string,
+): Promise<ClientDevice[]> {
+  const rows = await hs.sql<Row[]>`
+    select device_id, display_name, last_seen_ip, last_seen_ms from devices
+    where user_key = ${userKey} and device_id = coalesce(${deviceId ?? null}::text, device_id)
+    order by device_key`;
+  return rows.map((row) => ({
+    device_id: row.device_id,
+    ...(row.display_name !== null && { display_name: row.display_name }),
+    ...(row.last_seen_ip !== null && { last_seen_ip: row.last_seen_ip }),
+    ...(row.last_seen_ms !== null && { last_seen_ts: row.last_seen_ms }),
+  }));
+}
+
+type Row = {
+  device_id: string;
+  display_name: string | null;
+  last_seen_ip: string | null;
+  last_seen_ms: number | null;
+};
+
+/**
+ * One device of a user.
+ *
+ * @throws MatrixError M_NOT_FOUND
+ * @spec client-server-api#get_matrixclientv3devicesdeviceid
+ */
+export async function getDevice(
+  hs: Homeserver,
+  owner: Pick<DeviceOwner, "userKey">,
+  deviceId: string,
+): Promise<ClientDevice> {
+  const [device] = await listDevices(hs, owner, deviceId);
+  if (!device) throw unknownDevice();
+  return device;
+}
+
+/**
+ * Gives a device another name, or none if it is undefined: then only whether the device is there is
+ * found out.
+ *
+ * @throws MatrixError M_NOT_FOUND; M_INVALID_PARAM if the name is too long.
+ * @spec client-server-api#put_matrixclientv3devicesdeviceid
+ */
+export async function renameDevice(
+  hs: Homeserver,
+  { userKey }: Pick<DeviceOwner, "userKey">,
+  {
+    deviceId,
+    displayName,
+  }: { readonly deviceId: string; readonly displayName: string | undefined },
+): Promise<void> {
+  if (displayName === undefined) {
+    await getDevice(hs, { userKey }, deviceId);
+    return;
+  }
+  requireName(displayName);
+  const renaming = { kind: "rename", userKey, deviceId, displayName } as const;
+  if ((await write(hs, devicesStream, renaming)).count === 0) throw unknownDevice();
+}
+
+function unknownDevice(): MatrixError {
+  return new MatrixError("M_NOT_FOUND", "You have no device with this ID");
+}

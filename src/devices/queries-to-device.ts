@@ -1,0 +1,133 @@
+import type { Queryable, Tx } from "#src/homeserver/database.ts";
+import type { Position } from "#src/homeserver/position.ts";
+import type { ServerName, UserId } from "#src/kit/identifiers.ts";
+
+/** What makes a request of a device to send messages that one. */
+export type TransactionKey = {
+  readonly deviceKey: number;
+  readonly type: string;
+  readonly txnId: string;
+};
+
+/** Those of some requests that have been carried out. */
+export async function transactionsDone(
+  sql: Queryable,
+  transactions: readonly TransactionKey[],
+): Promise<TransactionKey[]> {
+  return await sql<TransactionKey[]>`
+    select device_key as "deviceKey", type, txn_id as "txnId" from to_device_transactions
+    join unnest(${transactions.map((it) => it.deviceKey)}::bigint[],
+      ${transactions.map((it) => it.type)}::text[], ${transactions.map((it) => it.txnId)}::text[])
+      as wanted (device_key, type, txn_id) using (device_key, type, txn_id)`;
+}
+
+export async function insertTransactions(
+  lane: Tx,
+  transactions: readonly TransactionKey[],
+  doneMs: number,
+): Promise<void> {
+  if (transactions.length === 0) return;
+  await lane`
+    insert into to_device_transactions (device_key, type, txn_id, done_ms)
+    select device_key, type, txn_id, ${doneMs}::bigint
+    from unnest(${transactions.map((it) => it.deviceKey)}::bigint[],
+      ${transactions.map((it) => it.type)}::text[], ${transactions.map((it) => it.txnId)}::text[])
+      as new (device_key, type, txn_id)
+    join devices using (device_key)`;
+}
+
+type Message = {
+  readonly position: Position;
+  /** Its place among the messages of one write. */
+  readonly part: number;
+  readonly senderKey: number;
+  readonly type: string;
+  /** `*` for all devices of the user. */
+  readonly deviceId: string;
+  readonly content: string;
+};
+
+export type LocalMessage = Message & { readonly userKey: number };
+
+export type Delivery = { position: Position; userKey: number; deviceKey: number };
+
+/** Puts messages into the queues of the devices that exist, and says which those are. */
+export async function enqueue(lane: Tx, messages: readonly LocalMessage[]): Promise<Delivery[]> {
+  if (messages.length === 0) return [];
+  return await lane<Delivery[]>`
+    with put as (
+      insert into to_device (device_key, position, part, sender_key, type, content)
+      select device_key, position, part, sender_key, type, content
+      from unnest(${messages.map((it) => it.userKey)}::bigint[],
+        ${messages.map((it) => it.deviceId)}::text[], ${messages.map((it) => it.position)}::bigint[],
+        ${messages.map((it) => it.part)}::int[], ${messages.map((it) => it.senderKey)}::bigint[],
+        ${messages.map((it) => it.type)}::text[], ${messages.map((it) => it.content)}::text[])
+        as message (user_key, wanted_id, position, part, sender_key, type, content)
+      join devices using (user_key)
+      where wanted_id = '*' or wanted_id = device_id
+      returning position, device_key
+    )
+    select distinct position, device_key as "deviceKey", user_key as "userKey"
+    from put join devices using (device_key)`;
+}
+
+export type RemoteMessage = Message & {
+  readonly serverName: ServerName;
+  readonly userId: UserId;
+};
+
+/** Keeps messages for other servers. */
+export async function enqueueRemote(lane: Tx, messages: readonly RemoteMessage[]): Promise<void> {
+  if (messages.length === 0) return;
+  await lane`
+    insert into remote_to_device (server_name, user_id, device_id, position, part, sender_key, type, content)
+    select * from unnest(${messages.map((it) => it.serverName)}::text[],
+      ${messages.map((it) => it.userId)}::text[], ${messages.map((it) => it.deviceId)}::text[],
+      ${messages.map((it) => it.position)}::bigint[], ${messages.map((it) => it.part)}::int[],
+      ${messages.map((it) => it.senderKey)}::bigint[], ${messages.map((it) => it.type)}::text[],
+      ${messages.map((it) => it.content)}::text[])`;
+}
+
+export async function deliveriesBetween(
+  sql: Queryable,
+  after: Position,
+  upTo: Position,
+): Promise<Delivery[]> {
+  return await sql<Delivery[]>`
+    select distinct position, device_key as "deviceKey", user_key as "userKey"
+    from to_device join devices using (device_key)
+    where position > ${after} and position <= ${upTo}`;
+}
+
+export type QueuedMessage = {
+  readonly position: Position;
+  readonly sender: UserId;
+  readonly type: string;
+  readonly content: string;
+};
+
+/** The oldest messages in a device's queue of a range of positions. */
+export async function queuedMessages(
+  sql: Queryable,
+  deviceKey: number,
+  { after, upTo, limit }: { after: Position; upTo: Position; limit: number },
+): Promise<QueuedMessage[]> {
+  return await sql<QueuedMessage[]>`
+    select position, user_id as sender, type, content
+    from to_device join users on users.user_key = sender_key
+    where device_key = ${deviceKey} and position > ${after} and position <= ${upTo}
+    order by position, part limit ${limit}`;
+}
+
+/** Deletes what is in a device's queue up to a position, and gives the position of the oldest that is left. */
+export async function dequeue(
+  sql: Queryable,
+  deviceKey: number,
+  upTo: Position,
+): Promise<Position | undefined> {
+  const [row] = await sql<{ oldest: Position | null }[]>`
+    with gone as (delete from to_device where device_key = ${deviceKey} and position <= ${upTo})
+    select min(position) as oldest from to_device
+    where device_key = ${deviceKey} and position > ${upTo}`;
+  return row?.oldest ?? undefined;
+}

@@ -1,0 +1,86 @@
+import {
+  announceDeviceLists,
+  type DeviceListChange,
+  deviceListChanges,
+} from "#src/devices/device-lists.ts";
+import type { Outcome, Placed, Stream } from "#src/streams/stream.ts";
+import { supplyChangesBetween } from "./key-supply.ts";
+import { usersSignedBetween } from "./queries-cross-signing.ts";
+import { type ClaimWrite, storeClaims } from "./store-claims.ts";
+import {
+  type CrossSigningWrite,
+  lookForCrossSigning,
+  storeCrossSigning,
+} from "./store-cross-signing.ts";
+import { signedUserChange, type SignaturesWrite, storeSignatures } from "./store-signatures.ts";
+import { lookForUploads, storeUploads, type UploadWrite } from "./store-uploads.ts";
+import type { EncryptionWritten } from "./stored-write.ts";
+
+export type EncryptionWrite = UploadWrite | ClaimWrite | CrossSigningWrite | SignaturesWrite;
+
+type Looked = readonly [
+  Awaited<ReturnType<typeof lookForUploads>>,
+  Awaited<ReturnType<typeof lookForCrossSigning>>,
+];
+
+/**
+ * All that clients publish of their keys and take of others'. Its changes go by two names: those of
+ * device lists, by which others learn that keys are new, and those of a device's supply of keys.
+ */
+export const encryptionStream: Stream<EncryptionWrite, EncryptionWritten> = {
+  name: "encryption",
+
+  look: async (_hs, lane, writes): Promise<Looked> =>
+    await Promise.all([
+      lookForUploads(lane, writes.filter(isUpload)),
+      lookForCrossSigning(lane, writes.filter(isCrossSigning)),
+    ]),
+
+  async store(_hs, lane, placed, looked) {
+    const [forUploads, forCrossSigning] = looked as Looked;
+    const parts = await Promise.all([
+      storeUploads(lane, only(placed, isUpload), forUploads),
+      storeClaims(lane, only(placed, isClaim)),
+      storeCrossSigning(lane, only(placed, isCrossSigning), forCrossSigning),
+      storeSignatures(lane, only(placed, isSignatures)),
+    ]);
+    const stored = new Map(parts.flatMap((part) => [...part]));
+
+    const changedLists = placed.flatMap(({ position }): DeviceListChange[] => {
+      const it = stored.get(position);
+      return it && "result" in it && it.listOf !== undefined
+        ? [{ userKey: it.listOf, position }]
+        : [];
+    });
+    const told = Map.groupBy(await announceDeviceLists(lane, changedLists), (it) => it.position);
+    return placed.map(({ position }): Outcome<EncryptionWritten> => {
+      const it = stored.get(position);
+      if (!it) return { ok: false, error: new Error("a write of keys was passed over") };
+      if ("error" in it) return { ok: false, error: it.error };
+      const changes = [...it.changes, ...(told.get(position) ?? [])];
+      return { ok: true, result: it.result, changes };
+    });
+  },
+
+  async changesBetween(sql, after, upTo) {
+    const [lists, supplies, signed] = await Promise.all([
+      deviceListChanges(sql, after, upTo),
+      supplyChangesBetween(sql, after, upTo),
+      usersSignedBetween(sql, after, upTo),
+    ]);
+    return [...lists, ...supplies, ...signed.map(signedUserChange)];
+  },
+};
+
+function only<W extends EncryptionWrite>(
+  placed: readonly Placed<EncryptionWrite>[],
+  is: (write: EncryptionWrite) => write is W,
+): Placed<W>[] {
+  return placed.flatMap(({ write, position }) => (is(write) ? [{ write, position }] : []));
+}
+
+const isUpload = (it: EncryptionWrite): it is UploadWrite => it.kind === "upload";
+const isClaim = (it: EncryptionWrite): it is ClaimWrite => it.kind === "claim";
+const isCrossSigning = (it: EncryptionWrite): it is CrossSigningWrite =>
+  it.kind === "cross-signing";
+const isSignatures = (it: EncryptionWrite): it is SignaturesWrite => it.kind === "signatures";

@@ -1,0 +1,63 @@
+import type { Tx } from "#src/homeserver/database.ts";
+import type { Position } from "#src/homeserver/position.ts";
+import type { ClaimedKey } from "./stored-write.ts";
+
+/** A wish for one key of a device. */
+export type Claim = { readonly deviceKey: number; readonly algorithm: string };
+
+export type PlacedClaim = Claim & { readonly position: Position };
+
+type Row = ClaimedKey & {
+  readonly position: Position;
+  readonly userKey: number;
+  /** Whether the device has fewer keys for it: it has not if the key was used already. */
+  readonly changed: boolean;
+};
+
+/**
+ * Hands out a key for each claim: the oldest one-time key, which is deleted with it, or the fallback
+ * key when there is none. Nothing for a device that has neither.
+ */
+export async function takeKeys(lane: Tx, claims: readonly PlacedClaim[]): Promise<Row[]> {
+  return await lane<Row[]>`
+    with wanted as (
+      select position, device_key, algorithm,
+        row_number() over (partition by device_key, algorithm order by place) as turn
+      from unnest(${claims.map((it) => it.position)}::bigint[],
+        ${claims.map((it) => it.deviceKey)}::bigint[], ${claims.map((it) => it.algorithm)}::text[])
+        with ordinality as claim (position, device_key, algorithm, place)
+    ), needed as (
+      select device_key, algorithm, count(*) as number from wanted group by device_key, algorithm
+    ), oldest as (
+      select found.*, row_number() over (partition by device_key, algorithm order by ordinal) as turn
+      from needed cross join lateral (
+        select * from one_time_keys
+        where device_key = needed.device_key and algorithm = needed.algorithm
+        order by ordinal limit needed.number
+      ) as found
+    ), taken as (
+      delete from one_time_keys using oldest
+      where one_time_keys.device_key = oldest.device_key
+        and one_time_keys.algorithm = oldest.algorithm and one_time_keys.key_id = oldest.key_id
+      returning oldest.device_key, oldest.algorithm, oldest.turn, oldest.key_id, oldest.json
+    ), left_over as (
+      select wanted.* from wanted left join oldest using (device_key, algorithm, turn)
+      where oldest.key_id is null
+    ), fallback as (
+      select * from fallback_keys
+      where (device_key, algorithm) in (select device_key, algorithm from left_over)
+    ), used as (
+      update fallback_keys set used = true from fallback
+      where not fallback.used and fallback_keys.device_key = fallback.device_key
+        and fallback_keys.algorithm = fallback.algorithm
+    ), given as (
+      select position, device_key, algorithm, key_id, json, true as changed
+      from wanted join taken using (device_key, algorithm, turn)
+      union all
+      select position, device_key, algorithm, key_id, json, not used
+      from left_over join fallback using (device_key, algorithm)
+    )
+    select position, user_key as "userKey", device_key as "deviceKey", algorithm, key_id as "keyId",
+      json, changed
+    from given join devices using (device_key)`;
+}

@@ -1,0 +1,25 @@
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { serverNameOf, type ServerName, type UserId } from "#src/kit/identifiers.ts";
+
+/** Why a server's part of an answer is missing, as clients are told. */
+export type Failures = Readonly<Record<string, object>>;
+
+/** Splits users into ours and those of each other server. */
+export function usersByServer(
+  hs: Homeserver,
+  userIds: readonly UserId[],
+): { local: readonly UserId[]; remote: ReadonlyMap<ServerName, readonly UserId[]> } {
+  const { local = [], ...others } = Object.groupBy(userIds, (it) =>
+    serverNameOf(it) === hs.name ? "local" : "remote",
+  );
+  return { local, remote: Map.groupBy(others.remote ?? [], serverNameOf) };
+}
+
+/**
+ * What is said of the users of other servers: for each server that has not answered, that it could
+ * not be reached. No server is asked as long as this one does not federate.
+ */
+export function unreachable(servers: Iterable<ServerName>): Failures {
+  const failure = { errcode: "M_UNKNOWN", error: "The server cannot be reached" };
+  return Object.fromEntries(Array.from(servers, (it) => [it, failure]));
+}

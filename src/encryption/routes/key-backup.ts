@@ -1,0 +1,169 @@
+import { type Call, type Endpoint, userEndpoint } from "#src/http/endpoint.ts";
+import { parseRoomId } from "#src/kit/identifiers.ts";
+import { MatrixError } from "#src/kit/matrix-error.ts";
+import type { Requester } from "#src/kit/requester.ts";
+import { readSessions, removeSessions, storeSessions } from "../backed-up-sessions.ts";
+import {
+  BackedUpRoom,
+  BackedUpRooms,
+  BackedUpSession,
+  BackupUpdate,
+  BackupVersion,
+} from "../key-backup-schemas.ts";
+import { createBackup, getBackup, removeBackup, updateBackup } from "../key-backups.ts";
+
+const VERSION = "/_matrix/client/v3/room_keys/version";
+const KEYS = "/_matrix/client/v3/room_keys/keys";
+const ROOM = `${KEYS}/:roomId`;
+const SESSION = `${ROOM}/:sessionId`;
+
+const versions: readonly Endpoint[] = [
+  userEndpoint({
+    operation: "postRoomKeysVersion",
+    method: "POST",
+    path: VERSION,
+    body: BackupVersion,
+    async handle(hs, { requester, body }) {
+      return { version: await createBackup(hs, requester, body) };
+    },
+  }),
+  userEndpoint({
+    operation: "getRoomKeysVersionCurrent",
+    method: "GET",
+    path: VERSION,
+    handle: async (hs, { requester }) => await getBackup(hs, requester),
+  }),
+  userEndpoint({
+    operation: "getRoomKeysVersion",
+    method: "GET",
+    path: `${VERSION}/:version`,
+    handle: async (hs, { requester, params }) => await getBackup(hs, requester, params["version"]),
+  }),
+  userEndpoint({
+    operation: "putRoomKeysVersion",
+    method: "PUT",
+    path: `${VERSION}/:version`,
+    body: BackupUpdate,
+    async handle(hs, { requester, params, body }) {
+      await updateBackup(hs, requester, { version: params["version"] ?? "", update: body });
+      return {};
+    },
+  }),
+  userEndpoint({
+    operation: "deleteRoomKeysVersion",
+    method: "DELETE",
+    path: `${VERSION}/:version`,
+    async handle(hs, { requester, params }) {
+      await removeBackup(hs, requester, params["version"] ?? "");
+      return {};
+    },
+  }),
+];
+
+const storing: readonly Endpoint[] = [
+  userEndpoint({
+    operation: "putRoomKeys",
+    method: "PUT",
+    path: KEYS,
+    body: BackedUpRooms,
+    handle: async (hs, call) =>
+      await storeSessions(hs, call.requester, { version: versionOf(call), rooms: call.body.rooms }),
+  }),
+  userEndpoint({
+    operation: "putRoomKeysByRoomId",
+    method: "PUT",
+    path: ROOM,
+    body: BackedUpRoom,
+    async handle(hs, call) {
+      const rooms = { [roomIdOf(call)]: call.body };
+      return await storeSessions(hs, call.requester, { version: versionOf(call), rooms });
+    },
+  }),
+  userEndpoint({
+    operation: "putRoomKeyBySessionId",
+    method: "PUT",
+    path: SESSION,
+    body: BackedUpSession,
+    async handle(hs, call) {
+      const sessions = Object.fromEntries([[call.params["sessionId"] ?? "", call.body]]);
+      const rooms = { [roomIdOf(call)]: { sessions } };
+      return await storeSessions(hs, call.requester, { version: versionOf(call), rooms });
+    },
+  }),
+];
+
+const reading: readonly Endpoint[] = [
+  userEndpoint({
+    operation: "getRoomKeys",
+    method: "GET",
+    path: KEYS,
+    handle: async (hs, call) =>
+      await readSessions(hs, call.requester, { version: versionOf(call) }),
+  }),
+  userEndpoint({
+    operation: "getRoomKeysByRoomId",
+    method: "GET",
+    path: ROOM,
+    async handle(hs, call) {
+      const roomId = roomIdOf(call);
+      const { rooms } = await readSessions(hs, call.requester, {
+        version: versionOf(call),
+        roomId,
+      });
+      return rooms[roomId] ?? { sessions: {} };
+    },
+  }),
+  userEndpoint({
+    operation: "getRoomKeyBySessionId",
+    method: "GET",
+    path: SESSION,
+    async handle(hs, call) {
+      const roomId = roomIdOf(call);
+      const { sessionId = "" } = call.params;
+      const which = { version: versionOf(call), roomId, sessionId };
+      const { rooms } = await readSessions(hs, call.requester, which);
+      const [session] = Object.values(rooms[roomId]?.sessions ?? {});
+      if (!session) throw new MatrixError("M_NOT_FOUND", "The backup has no key of this session");
+      return session;
+    },
+  }),
+];
+
+/** One of the three that differ in how many keys they delete. */
+function deletion(operation: DeletionOperation, path: string): Endpoint {
+  return userEndpoint({
+    operation,
+    method: "DELETE",
+    path,
+    async handle(hs, call) {
+      const { sessionId } = call.params;
+      const roomId = path === KEYS ? undefined : roomIdOf(call);
+      const which = { version: versionOf(call), roomId, sessionId };
+      return await removeSessions(hs, call.requester, which);
+    },
+  });
+}
+
+type DeletionOperation = "deleteRoomKeys" | "deleteRoomKeysByRoomId" | "deleteRoomKeyBySessionId";
+
+/** The specification's `key_backup.yaml`. */
+export const keyBackupEndpoints: readonly Endpoint[] = [
+  ...versions,
+  ...storing,
+  ...reading,
+  deletion("deleteRoomKeys", KEYS),
+  deletion("deleteRoomKeysByRoomId", ROOM),
+  deletion("deleteRoomKeyBySessionId", SESSION),
+];
+
+/** @throws MatrixError M_MISSING_PARAM */
+function versionOf({ query }: Pick<Call<unknown, Requester>, "query">): string {
+  const version = query.get("version");
+  if (version === null) throw new MatrixError("M_MISSING_PARAM", "The version is needed");
+  return version;
+}
+
+/** @throws MatrixError M_INVALID_PARAM */
+function roomIdOf({ params }: Pick<Call<unknown, Requester>, "params">) {
+  return parseRoomId(params["roomId"] ?? "");
+}

@@ -1,0 +1,33 @@
+import type { Change } from "#src/streams/stream.ts";
+
+/** How many one-time keys of an algorithm a device has. */
+export type KeyCount = {
+  readonly deviceKey: number;
+  readonly algorithm: string;
+  readonly count: number;
+};
+
+/** A key that was handed out. */
+export type ClaimedKey = {
+  readonly deviceKey: number;
+  readonly algorithm: string;
+  readonly keyId: string;
+  readonly json: string;
+};
+
+/** The keys that were claimed; what a device has after an upload. */
+export type EncryptionWritten = {
+  readonly claimed?: readonly ClaimedKey[];
+  readonly counts?: readonly KeyCount[];
+};
+
+/** What has become of one write, before the change of a device list is told to others. */
+export type StoredWrite =
+  | {
+      readonly result: EncryptionWritten;
+      /** Whose device list is another now, if somebody's. */
+      readonly listOf?: number;
+      /** Changes besides that of the list. */
+      readonly changes: readonly Change[];
+    }
+  | { readonly error: Error };
