@@ -12,6 +12,7 @@ const PRIVATE_ID = 57_432;
 /** Bits of a capability set, as in `/proc/self/status`. */
 const CAP_DAC_OVERRIDE = 1n << 1n;
 const CAP_DAC_READ_SEARCH = 1n << 2n;
+const CAP_SETPCAP = 1n << 8n;
 
 /** Who runs PostgreSQL when we are root. */
 export type PostgresUser = { readonly uid: number; readonly gid: number };
@@ -86,6 +87,8 @@ export function spawnAs(
     "--clear-groups",
     `--inh-caps=+${capability}`,
     `--ambient-caps=+${capability}`,
+    // Otherwise access(2), by which PostgreSQL looks for its own programs, leaves the capability out.
+    "--securebits=+no_setuid_fixup",
   ];
   return spawn("/usr/bin/setpriv", [...privileges, program, ...args], rest);
 }
@@ -103,6 +106,7 @@ function heldCapability(): "dac_read_search" | "dac_override" | undefined {
   if (process.platform !== "linux") return undefined;
   const line = /^CapPrm:\s*([0-9a-f]+)/m.exec(readFileSync("/proc/self/status", "utf8"));
   const held = BigInt(`0x${line?.[1] ?? "0"}`);
+  if ((held & CAP_SETPCAP) === 0n) return undefined;
   if ((held & CAP_DAC_READ_SEARCH) !== 0n) return "dac_read_search";
   return (held & CAP_DAC_OVERRIDE) === 0n ? undefined : "dac_override";
 }
