@@ -33,7 +33,7 @@ export const CHANNEL = "archipel_streams";
 /**
  * Commits a group of writes in one transaction, and settles each. Never throws.
  *
- * If the database refuses the group, each write is tried alone, so that only the one at fault fails.
+ * If the database refuses the group, its halves are tried, so that in the end only the write at fault fails.
  * If the connection is lost, all fail: the group may be durable or not, so nothing is tried again.
  */
 export async function commitGroup(hs: Homeserver, group: readonly Pending[]): Promise<void> {
@@ -55,7 +55,9 @@ export async function commitGroup(hs: Homeserver, group: readonly Pending[]): Pr
       for (const it of group) it.reject(error);
       return;
     }
-    for (const it of group) await commitGroup(hs, [it]);
+    const half = Math.ceil(group.length / 2);
+    await commitGroup(hs, group.slice(0, half));
+    await commitGroup(hs, group.slice(half));
   }
 }
 
