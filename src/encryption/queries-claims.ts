@@ -29,7 +29,8 @@ export async function takeKeys(lane: Tx, claims: readonly PlacedClaim[]): Promis
     ), needed as (
       select device_key, algorithm, count(*) as number from wanted group by device_key, algorithm
     ), oldest as (
-      select found.*, row_number() over (partition by device_key, algorithm order by ordinal) as turn
+      select found.*, row_number()
+        over (partition by found.device_key, found.algorithm order by found.ordinal) as turn
       from needed cross join lateral (
         select * from one_time_keys
         where device_key = needed.device_key and algorithm = needed.algorithm
