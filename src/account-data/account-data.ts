@@ -52,8 +52,8 @@ export async function setAccountData(
   if (OF_THE_SERVER.has(type)) {
     throw new MatrixError("M_BAD_JSON", `${type} cannot be set through this API`, { status: 405 });
   }
-  if (Buffer.byteLength(type) > MOST_TYPE_BYTES) {
-    throw new MatrixError("M_INVALID_PARAM", `A type has at most ${MOST_TYPE_BYTES} bytes`);
+  if (type === "" || type.includes("\0") || Buffer.byteLength(type) > MOST_TYPE_BYTES) {
+    throw new MatrixError("M_INVALID_PARAM", `A type has from 1 to ${MOST_TYPE_BYTES} bytes`);
   }
   if (JSON.stringify(content).length > MOST_CHARACTERS) {
     throw new MatrixError("M_TOO_LARGE", `Account data has at most ${MOST_CHARACTERS} characters`);

@@ -1,8 +1,7 @@
 import type { Queryable, Tx } from "#src/homeserver/database.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import type { Placed } from "#src/streams/stream.ts";
-import type { Receipt } from "./receipt.ts";
-import type { ReceiptWrite } from "./receipts-stream.ts";
+import type { Receipt, ReceiptWrite } from "./receipt.ts";
 
 /**
  * Stores receipts, each at most once for its room, user, type and thread; but for those that are not

@@ -1,6 +1,7 @@
 import type { Position, UnixMs } from "#src/homeserver/position.ts";
 import type { EventId, UserId } from "#src/kit/identifiers.ts";
 import type { ReadMark } from "#src/rooms/room-reads.ts";
+import type { StoredEvent } from "#src/rooms/stored-event.ts";
 
 /** @spec client-server-api#receipts */
 export type ReceiptType = "m.read" | "m.read.private";
@@ -20,4 +21,17 @@ export type Receipt = {
   readonly ordinal: number;
   readonly ts: UnixMs;
   readonly position: Position;
+};
+
+/** A receipt that is to be stored. */
+export type ReceiptWrite = {
+  readonly userKey: number;
+  readonly userId: UserId;
+  /** Whether the user is of this server, so that it counts here what they have read. */
+  readonly local: boolean;
+  readonly type: ReceiptType;
+  readonly thread: ReadMark["thread"];
+  /** An event that has a place in its room. */
+  readonly event: StoredEvent & { readonly anchor: number };
+  readonly ts: UnixMs;
 };

@@ -1,26 +1,11 @@
 import type { Tx } from "#src/homeserver/database.ts";
-import type { UnixMs } from "#src/homeserver/position.ts";
-import type { UserId } from "#src/kit/identifiers.ts";
 import { moveReads, type ReadMark } from "#src/rooms/room-reads.ts";
-import type { StoredEvent } from "#src/rooms/stored-event.ts";
 import type { Change, Outcome, Placed, Stream } from "#src/streams/stream.ts";
 import { receiptsBetween, upsertReceipts } from "./queries-receipts.ts";
-import type { Receipt, ReceiptType } from "./receipt.ts";
+import type { Receipt, ReceiptWrite } from "./receipt.ts";
 
 /** The name of the stream, in every `Change` of it. The detail of its changes is a `Receipt`. */
 export const RECEIPTS = "receipts";
-
-export type ReceiptWrite = {
-  readonly userKey: number;
-  readonly userId: UserId;
-  /** Whether the user is of this server, so that it counts here what they have read. */
-  readonly local: boolean;
-  readonly type: ReceiptType;
-  readonly thread: ReadMark["thread"];
-  /** An event that has a place in its room. */
-  readonly event: StoredEvent & { readonly anchor: number };
-  readonly ts: UnixMs;
-};
 
 /** Receipts. None moves backwards in its room's order; one that would is passed over. */
 export const receiptsStream: Stream<ReceiptWrite, void> = {

@@ -197,65 +197,87 @@ const KINDS: Record<string, { notify: number; highlight: number }> = {
   reaction: { notify: 0, highlight: 0 },
 };
 
-type Said = { eventId: EventId; own: boolean; kind: string; thread: ThreadId; readsOwn: boolean };
+/** A script as it is being played, and what a plain model says of it. */
+type Play = {
+  readonly room: Room;
+  readonly alice: Requester;
+  readonly bob: Requester;
+  readonly root: EventId;
+  readonly said: { eventId: EventId; own: boolean; kind: string; thread: ThreadId }[];
+  /** By thread, or `whole`: the index of the last event that Bob has read. */
+  readonly read: Map<string, number>;
+};
+
+function markRead({ read }: Play, key: string, index: number): void {
+  read.set(key, Math.max(read.get(key) ?? -1, index));
+}
+
+async function readUpTo(play: Play, step: Step & { does: "read" }, at: Homeserver): Promise<void> {
+  const index = Math.min(step.index, play.said.length - 1);
+  const { eventId, thread } = play.said[index]!;
+  const isWhole = step.how === "whole";
+  const its = { room: play.room, eventId, ...(!isWhole && { thread }) };
+  await sendReceipt(at, play.bob, "m.read", its);
+  markRead(play, isWhole ? "whole" : thread, index);
+}
+
+const REL_TYPES = new Map([
+  ["edit", "m.replace"],
+  ["reaction", "m.annotation"],
+]);
+
+async function sendOne(play: Play, step: Step & { does: "send" }, at: Homeserver): Promise<void> {
+  const { kind } = step;
+  const { alice, bob, room, root, said } = play;
+  const own = step.by === 1;
+  const relType = REL_TYPES.get(kind);
+  const wanted = step.thread ? root : "main";
+  const target = said.findLast((it) => it.thread === wanted) ?? said[0]!;
+  const thread = relType === undefined ? wanted : target.thread;
+  const relation = { rel_type: relType, event_id: target.eventId, key: `${said.length}` };
+  const content = {
+    ...(kind === "mention" && mentions(bob)),
+    ...(kind === "notice" && { msgtype: "m.notice" }),
+    ...(step.thread && inThread(root)),
+    ...(relType !== undefined && { "m.relates_to": relation }),
+  };
+  const type = kind === "reaction" ? "m.reaction" : "m.room.message";
+  const eventId = await say(own ? bob : alice, room, { type, content, at });
+  said.push({ eventId, own, kind, thread });
+  if (own && relType === undefined) markRead(play, thread, said.length - 1);
+}
+
+function expectedOf({ said, read }: Play): Record<string, [number, number]> {
+  const expected: Record<string, [number, number]> = {};
+  for (const [index, it] of said.entries()) {
+    const isRead = index <= Math.max(read.get("whole") ?? -1, read.get(it.thread) ?? -1);
+    const { notify, highlight } = KINDS[it.kind]!;
+    if (it.own || isRead || notify === 0) continue;
+    const [n, h] = expected[it.thread] ?? [0, 0];
+    expected[it.thread] = [n + notify, h + highlight];
+  }
+  return expected;
+}
 
 test("counters, rules and a plain model agree, whatever is said and read in whatever order", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(steps, { minLength: 4, maxLength: 14 }), async (script) => {
       const [alice, bob] = [await newUser("alice"), await newUser("bob")];
-      // Whoever ignores somebody is counted by the rules, of whom otherwise the counters would tell the same.
       const room = await roomOf(alice, bob);
       const root = await say(alice, room);
-      const said: Said[] = [
-        { eventId: root, own: false, kind: "plain", thread: "main", readsOwn: false },
-      ];
-      const read = new Map<string, number>();
-
+      const first = { eventId: root, own: false, kind: "plain", thread: "main" as const };
+      const play: Play = { room, alice, bob, root, said: [first], read: new Map() };
       for (const [index, step] of script.entries()) {
         const at = index % 2 ? one : two;
-        if (step.does === "read") {
-          const seen = Math.min(step.index, said.length - 1);
-          const { eventId, thread } = said[seen]!;
-          const its = step.how === "whole" ? {} : { thread };
-          await sendReceipt(at, bob, "m.read", { room, eventId, ...its });
-          const key = step.how === "whole" ? "whole" : thread;
-          read.set(key, Math.max(read.get(key) ?? -1, seen));
-          continue;
-        }
-        const own = step.by === 1;
-        const thread = step.thread ? root : "main";
-        const target = said.findLast((it) => it.thread === thread)?.eventId ?? root;
-        const relates = ["edit", "reaction"].includes(step.kind);
-        const content = {
-          ...(step.kind === "mention" && mentions(bob)),
-          ...(step.kind === "notice" && { msgtype: "m.notice" }),
-          ...(!relates && step.thread && inThread(root)),
-          ...(relates && {
-            "m.relates_to": {
-              rel_type: step.kind === "edit" ? "m.replace" : "m.annotation",
-              event_id: target,
-              key: `${index}`,
-            },
-          }),
-        };
-        const type = step.kind === "reaction" ? "m.reaction" : "m.room.message";
-        const eventId = await say(own ? bob : alice, room, { type, content, at });
-        const isThreaded = thread === "main" || said.some((it) => it.thread === thread) || !relates;
-        const where = isThreaded ? thread : "main";
-        said.push({ eventId, own, kind: step.kind, thread: where, readsOwn: own && !relates });
-        if (own && !relates) read.set(where, said.length - 1);
+        if (step.does === "read") await readUpTo(play, step, at);
+        else await sendOne(play, step, at);
       }
-
-      const expected: Record<string, [number, number]> = {};
-      for (const [index, it] of said.entries()) {
-        const isRead = index <= Math.max(read.get("whole") ?? -1, read.get(it.thread) ?? -1);
-        const { notify, highlight } = KINDS[it.kind]!;
-        if (it.own || isRead || notify + highlight === 0) continue;
-        const [n, h] = expected[it.thread] ?? [0, 0];
-        expected[it.thread] = [n + notify, h + highlight];
-      }
+      const expected = expectedOf(play);
       expect(await countsOf(bob, room)).toEqual(expected);
+
+      // What is read may go, and nothing else.
       await forgetReadHighlights.run(hs, hs.stopping);
+      // Whoever ignores somebody is counted by the rules.
       const ignoring = { ignored_users: { "@nobody:test": {} } };
       await setAccountData(hs, bob, NO_ROOM, { type: "m.ignored_user_list", content: ignoring });
       expect(await countsOf(bob, room)).toEqual(expected);

@@ -11,7 +11,7 @@ export const receiptEndpoints: readonly Endpoint[] = [
     operation: "postReceipt",
     method: "POST",
     path: "/_matrix/client/v3/rooms/:roomId/receipt/:receiptType/:eventId",
-    body: z.object({ thread_id: z.unknown() }),
+    body: z.object({ thread_id: z.unknown().optional() }),
     async handle(hs, { requester, params, body }) {
       const type = params["receiptType"];
       if (type !== "m.read" && type !== "m.read.private" && type !== "m.fully_read") {
