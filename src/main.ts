@@ -1,3 +1,5 @@
+import { resolve } from "node:path";
+import { firstAdministratorLink } from "#src/accounts/first-administrator.ts";
 import type { Config } from "#src/config/config.ts";
 import { ConfigError, EXIT_CONFIG, loadConfig } from "#src/config/load-config.ts";
 import { createLogger } from "#src/homeserver/log.ts";
@@ -45,4 +47,13 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
     server.stop().then(() => process.exit(0), fail);
   });
 }
-log.info({ url: server.url, serverName: config.serverName }, "ready");
+const database = config.database.url === null ? "built in" : "given";
+const dataDir = resolve(config.dataDir);
+log.info({ url: server.url, serverName: config.serverName, dataDir, database }, "ready");
+const link = await firstAdministratorLink(server.hs);
+if (link !== undefined) {
+  log.info(
+    { link },
+    "there is no administrator yet: this link makes the first one, and works once",
+  );
+}

@@ -32,6 +32,7 @@ export async function createCluster(cluster: Cluster): Promise<void> {
     if (user !== undefined && statSync(directory).uid !== user.uid) giveTo(user, directory);
     return;
   }
+  cluster.log.info({ directory }, "making the database; this happens once");
   const unfinished = mkdtempSync(`${directory}.new-`);
   const maker = user === undefined ? undefined : namedUser();
   if (maker !== undefined) giveTo(maker, unfinished);
