@@ -15,11 +15,18 @@ export type TestHomeservers = {
   close(): Promise<void>;
 };
 
-/** Opens homeservers for a test, all on one database, each with its own connections and memory. */
-export async function testHomeservers(count = 1): Promise<TestHomeservers> {
+/**
+ * Opens homeservers for a test, all on one database, each with its own connections and memory.
+ *
+ * @param variables the configuration, as in the environment.
+ */
+export async function testHomeservers(
+  count = 1,
+  variables: Readonly<Record<string, string>> = {},
+): Promise<TestHomeservers> {
   const database = await testDatabase();
   const config = loadConfig(
-    { ARCHIPEL_SERVER_NAME: "test", ARCHIPEL_DATABASE_URL: database.url },
+    { ARCHIPEL_SERVER_NAME: "test", ARCHIPEL_DATABASE_URL: database.url, ...variables },
     [],
   );
   const opened: OpenHomeserver[] = [];

@@ -89,14 +89,22 @@ async function updateAccounts(
     from unnest(
       ${placed.map((it) => it.write.userKey)}::bigint[], ${placed.map((it) => it.position)}::bigint[],
       ${changes.map((it) => it.passwordHash ?? null)}::text[],
-      ${changes.map((it) => it.isAdmin ?? null)}::boolean[],
-      ${changes.map((it) => it.isLocked ?? null)}::boolean[],
-      ${changes.map((it) => it.isSuspended ?? null)}::boolean[],
-      ${changes.map((it) => it.isErased ?? null)}::boolean[],
+      ${flags(changes, "isAdmin")}::text[]::boolean[],
+      ${flags(changes, "isLocked")}::text[]::boolean[],
+      ${flags(changes, "isSuspended")}::text[]::boolean[],
+      ${flags(changes, "isErased")}::text[]::boolean[],
       ${changes.map((it) => it.deactivatedAtMs ?? null)}::bigint[]
     ) as change (user_key, position, password_hash, is_admin, is_locked, is_suspended, is_erased,
       deactivated_at_ms)
     where accounts.user_key = change.user_key
     returning accounts.user_key`;
   return new Set(rows.map((it) => it.user_key));
+}
+
+/** The driver takes an array that begins with a boolean for one boolean, so they go as text. */
+function flags(
+  changes: readonly AccountChange[],
+  name: "isAdmin" | "isLocked" | "isSuspended" | "isErased",
+): (string | null)[] {
+  return changes.map((it) => it[name]?.toString() ?? null);
 }

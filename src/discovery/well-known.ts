@@ -9,7 +9,7 @@ export function clientWellKnown(hs: Homeserver): object {
  * Where other servers find this one: where clients do, since one listener serves both.
  *
  * @returns undefined if they cannot: without TLS, or if there is to be no federation.
- * @spec server-server-api#getwell-knownmatrixserver
+ * @spec server-server-api#get.wellknownmatrixserver
  */
 export function serverWellKnown(hs: Homeserver): object | undefined {
   const url = new URL(hs.config.publicBaseUrl);
@@ -21,7 +21,7 @@ export function serverWellKnown(hs: Homeserver): object | undefined {
  * Whom to turn to.
  *
  * @returns undefined if nothing is configured.
- * @spec client-server-api#getwell-knownmatrixsupport
+ * @spec client-server-api#get.wellknownmatrixsupport
  */
 export function supportWellKnown(hs: Homeserver): object | undefined {
   const { page, adminEmail, adminMatrixId, securityEmail } = hs.config.support;

@@ -87,7 +87,7 @@ export async function storeRemoteNames(tx: Tx, names: readonly RemoteName[]): Pr
     insert into remote_profiles (user_key, displayname, avatar_url, is_open)
     select * from unnest(${names.map((it) => it.userKey)}::bigint[],
       ${names.map((it) => it.displayname)}::text[], ${names.map((it) => it.avatarUrl)}::text[],
-      ${names.map((it) => it.isOpen)}::boolean[])
+      ${names.map((it) => String(it.isOpen))}::text[]::boolean[])
     on conflict (user_key) do update set displayname = excluded.displayname,
       avatar_url = excluded.avatar_url, is_open = excluded.is_open
       where excluded.is_open or not remote_profiles.is_open
