@@ -1,0 +1,54 @@
+import type { Queryable } from "#src/homeserver/database.ts";
+
+/** Makes the rows of jobs that have none. They are due at once. */
+export async function insertJobs(sql: Queryable, names: readonly string[]): Promise<void> {
+  await sql`
+    insert into jobs (name) select unnest(${names}::text[]) on conflict do nothing`;
+}
+
+/**
+ * Leases the jobs that are due and that no living process has. Processes that ask at the same time
+ * get different ones.
+ */
+export async function leaseDueJobs(
+  sql: Queryable,
+  names: readonly string[],
+  { holder, leaseMs }: { holder: string; leaseMs: number },
+): Promise<{ name: string; failures: number }[]> {
+  return await sql<{ name: string; failures: number }[]>`
+    with clock as (select (extract(epoch from clock_timestamp()) * 1000)::bigint as now),
+    due as (
+      select name from jobs
+      where name = any(${names}::text[]) and due_at_ms <= (select now from clock)
+        and leased_until_ms <= (select now from clock)
+      for update skip locked
+    )
+    update jobs set holder = ${holder}, leased_until_ms = clock.now + ${leaseMs}::bigint
+    from due, clock where jobs.name = due.name
+    returning jobs.name, jobs.failures`;
+}
+
+/** Makes a lease last longer. @returns whether it was still the holder's. */
+export async function renewLease(
+  sql: Queryable,
+  name: string,
+  { holder, leaseMs }: { holder: string; leaseMs: number },
+): Promise<boolean> {
+  const renewed = await sql`
+    update jobs
+    set leased_until_ms = (extract(epoch from clock_timestamp()) * 1000)::bigint + ${leaseMs}::bigint
+    where name = ${name} and holder = ${holder}`;
+  return renewed.count === 1;
+}
+
+/** Gives a job back, to be run again after a wait. Does nothing if another process has taken it over. */
+export async function giveBack(
+  sql: Queryable,
+  name: string,
+  { holder, waitMs, failures }: { holder: string; waitMs: number; failures: number },
+): Promise<void> {
+  await sql`
+    update jobs set holder = null, leased_until_ms = 0, failures = ${failures},
+      due_at_ms = (extract(epoch from clock_timestamp()) * 1000)::bigint + ${waitMs}::bigint
+    where name = ${name} and holder = ${holder}`;
+}

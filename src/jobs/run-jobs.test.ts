@@ -1,0 +1,156 @@
+import { once } from "node:events";
+import { afterAll, describe, expect, test } from "vitest";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { testHomeservers } from "#src/testing.ts";
+import type { Job } from "./job.ts";
+import { runJobs } from "./run-jobs.ts";
+
+const servers = await testHomeservers(2);
+afterAll(async () => await servers.close());
+
+const TIMES = { lookMs: 5, leaseMs: 600 };
+
+/** Runs a job in one process or more, until the test says that it is enough. */
+async function running(jobs: readonly Job[], processes: number, until: () => Promise<unknown>) {
+  const stopping = new AbortController();
+  const all = servers.all.slice(0, processes).map((hs) => ({ ...hs, stopping: stopping.signal }));
+  const ends = all.map(async (hs) => await runJobs(hs, jobs, TIMES));
+  try {
+    await until();
+  } finally {
+    stopping.abort();
+    await Promise.all(ends);
+  }
+}
+
+async function rowOf(name: string) {
+  const [row] = await servers.hs.sql<{ holder: string | null; failures: number; waitMs: number }[]>`
+    select holder, failures,
+      due_at_ms - (extract(epoch from clock_timestamp()) * 1000)::bigint as "waitMs"
+    from jobs where name = ${name}`;
+  return row;
+}
+
+describe("a job", () => {
+  test("runs again and again, in one process at a time", async () => {
+    let now = 0;
+    let most = 0;
+    const by = new Map<Homeserver, number>();
+    const job: Job = {
+      name: "again",
+      everyMs: 1,
+      async run(hs) {
+        most = Math.max(most, ++now);
+        by.set(hs, (by.get(hs) ?? 0) + 1);
+        await new Promise((resolve) => setTimeout(resolve, 10));
+        now--;
+        return "done";
+      },
+    };
+    const total = () => [...by.values()].reduce((sum, n) => sum + n, 0);
+    await running([job], 2, () => expect.poll(total, { timeout: 10_000 }).toBeGreaterThan(20));
+    expect(most).toBe(1);
+    expect(await rowOf("again")).toMatchObject({ holder: null, failures: 0 });
+  });
+
+  test("goes on as long as it says that there is more, and then waits", async () => {
+    let parts = 0;
+    const job: Job = {
+      name: "parts",
+      everyMs: 60_000,
+      run: async () => (++parts < 5 ? "more" : "done"),
+    };
+    const isWaiting = async () => ((await rowOf("parts"))?.waitMs ?? 0) > 50_000;
+    await running([job], 1, () => expect.poll(isWaiting).toBe(true));
+    expect(parts).toBe(5);
+  });
+
+  test("is left to a process that has it, and taken over when its lease ends", async () => {
+    const leaseEnds = Date.now() + 400;
+    await servers.hs.sql`
+      insert into jobs (name, holder, leased_until_ms) values ('dead', 'dead', ${leaseEnds})`;
+    let ranAt = 0;
+    const job: Job = {
+      name: "dead",
+      everyMs: 60_000,
+      async run() {
+        ranAt = Date.now();
+        return "done";
+      },
+    };
+    await running([job], 2, () => expect.poll(() => ranAt, { timeout: 5_000 }).toBeGreaterThan(0));
+    expect(ranAt).toBeGreaterThanOrEqual(leaseEnds - 5);
+  });
+
+  test("is kept by renewing its lease", async () => {
+    let runs = 0;
+    const job: Job = {
+      name: "long",
+      everyMs: 60_000,
+      async run() {
+        runs++;
+        await new Promise((resolve) => setTimeout(resolve, 2 * TIMES.leaseMs));
+        return "done";
+      },
+    };
+    const isOver = async () => ((await rowOf("long"))?.waitMs ?? 0) > 50_000;
+    await running([job], 2, () => expect.poll(isOver, { timeout: 10_000 }).toBe(true));
+    expect(runs).toBe(1);
+  });
+
+  test("is told to stop when its lease is lost, and takes nothing from who has it now", async () => {
+    let wasStopped = false;
+    const job: Job = {
+      name: "lost",
+      everyMs: 60_000,
+      async run(_hs, signal) {
+        await servers.hs.sql`
+          update jobs set holder = 'other', leased_until_ms = 9e15::bigint where name = 'lost'`;
+        await once(signal, "abort");
+        wasStopped = true;
+        return "more";
+      },
+    };
+    await running([job], 1, () => expect.poll(() => wasStopped, { timeout: 5_000 }).toBe(true));
+    expect(await rowOf("lost")).toMatchObject({ holder: "other" });
+  });
+
+  test("that fails is tried again later, and keeps no other from running", async () => {
+    let ran = 0;
+    const failing: Job = {
+      name: "fails",
+      everyMs: 24 * 60 * 60 * 1000,
+      run: async () => await Promise.reject(new Error("no")),
+    };
+    const other: Job = {
+      name: "other",
+      everyMs: 1,
+      async run() {
+        ran++;
+        return "done";
+      },
+    };
+    await running([failing, other], 1, () => expect.poll(() => ran).toBeGreaterThan(3));
+    const row = await rowOf("fails");
+    expect(row).toMatchObject({ holder: null, failures: 1 });
+    expect(row?.waitMs).toBeGreaterThan(5_000);
+    expect(row?.waitMs).toBeLessThan(11_000);
+  });
+
+  test("that the process stops in the middle is due at once for another", async () => {
+    let hasBegun = false;
+    const job: Job = {
+      name: "stopped",
+      everyMs: 60_000,
+      async run(_hs, signal) {
+        hasBegun = true;
+        if (!signal.aborted) await once(signal, "abort");
+        return "more";
+      },
+    };
+    await running([job], 1, () => expect.poll(() => hasBegun).toBe(true));
+    const row = await rowOf("stopped");
+    expect(row?.holder).toBeNull();
+    expect(row?.waitMs).toBeLessThanOrEqual(0);
+  });
+});
