@@ -160,7 +160,8 @@ test.each([
   ["PUT", "/rooms/{room}/typing/{me}", {}, 400, "M_BAD_JSON"],
   ["PUT", "/rooms/{room}/typing/{me}", { typing: true, timeout: -1 }, 400, "M_BAD_JSON"],
   ["PUT", "/rooms/!none/typing/{me}", { typing: true }, 403, "M_FORBIDDEN"],
-])("%s %s with %j: %d %s", async (method, path, body, status, errcode) => {
+])("%s %s with %j: %d %s", async (method, path, body, ...expected) => {
+  const [status, errcode] = expected;
   expect(await call(method, path, body)).toMatchObject({ status, body: { errcode } });
 });
 
