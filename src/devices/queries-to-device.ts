@@ -55,16 +55,19 @@ export type Delivery = { position: Position; userKey: number; deviceKey: number 
 export async function enqueue(lane: Tx, messages: readonly LocalMessage[]): Promise<Delivery[]> {
   if (messages.length === 0) return [];
   return await lane<Delivery[]>`
-    with put as (
-      insert into to_device (device_key, position, part, sender_key, type, content)
-      select device_key, position, part, sender_key, type, content
-      from unnest(${messages.map((it) => it.userKey)}::bigint[],
+    with message as (
+      select * from unnest(${messages.map((it) => it.userKey)}::bigint[],
         ${messages.map((it) => it.deviceId)}::text[], ${messages.map((it) => it.position)}::bigint[],
         ${messages.map((it) => it.part)}::int[], ${messages.map((it) => it.senderKey)}::bigint[],
         ${messages.map((it) => it.type)}::text[], ${messages.map((it) => it.content)}::text[])
-        as message (user_key, wanted_id, position, part, sender_key, type, content)
-      join devices using (user_key)
-      where wanted_id = '*' or wanted_id = device_id
+        as message (user_key, device_id, position, part, sender_key, type, content)
+    ), put as (
+      insert into to_device (device_key, position, part, sender_key, type, content)
+      select device_key, position, part, sender_key, type, content
+      from message join devices using (user_key, device_id)
+      union all
+      select device_key, position, part, sender_key, type, content
+      from message join devices using (user_key) where message.device_id = '*'
       returning position, device_key
     )
     select distinct position, device_key as "deviceKey", user_key as "userKey"
