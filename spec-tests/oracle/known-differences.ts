@@ -48,12 +48,8 @@ export const VERDICT_DIFFERENCES: readonly KnownDifference<JudgedAttempt>[] = [
   {
     what: "before version 10, true and false are the levels 1 and 0",
     citation: "rooms/v9#authorisation-rules 10.1: values that are integers (or a string)",
-    applies: ({ room, attempt: { event, byState }, ours, theirs }) =>
-      !ours &&
-      theirs === undefined &&
-      !room.rules.integerPowerLevels &&
-      byState.rule === "10.3" &&
-      valuesOf(event.content["users"]).some((level) => typeof level === "boolean"),
+    applies: ({ room, attempt, theirs }) =>
+      !isCrash(theirs) && eventsOf(room, attempt).some((event) => hasBooleans(event, room.rules)),
   },
   {
     what: "the authorising user is looked at with the signatures, which the oracle is not asked about",
@@ -95,9 +91,7 @@ export const VERDICT_DIFFERENCES: readonly KnownDifference<JudgedAttempt>[] = [
     applies: ({ room, attempt, ours, theirs }) =>
       ours &&
       isCrash(theirs) &&
-      [attempt.event, ...attempt.state.flatMap((place) => room.pool[place]?.event ?? [])].some(
-        (event) => hasOddLevels(event, room.rules),
-      ),
+      eventsOf(room, attempt).some((event) => hasOddLevels(event, room.rules)),
   },
 ];
 
@@ -117,13 +111,14 @@ export const RESOLUTION_DIFFERENCES: readonly KnownDifference<JudgedResolution>[
       isCrash(theirs) && room.pool.some(({ event }) => hasOddLevels(event, room.rules)),
   },
   {
-    what: "a membership of what has no server stops the resolution",
+    what: "an event that is malformed for it stops the resolution: of what has no server, or rejected",
     citation: "rooms/v12#algorithm: an event that is not allowed is ignored",
-    applies: ({ room, theirs }) =>
-      theirs?.includes("Invalid ID") === true &&
-      room.pool.some(
-        ({ event }) => event.type === "m.room.member" && !event.state_key?.includes(":"),
-      ),
+    applies: ({ room, sets, theirs }) =>
+      theirs?.startsWith("SynapseError: 400:") === true &&
+      (sets.flat().some((place) => room.pool[place]?.rejected) ||
+        room.pool.some(
+          ({ event }) => event.type === "m.room.member" && !event.state_key?.includes(":"),
+        )),
   },
   {
     what: "a room with m.federate false keeps out members of other servers, not only senders",
@@ -183,6 +178,18 @@ export function sortOut<Case>(
 /** An exception that is no verdict: something in the event was not of the type that was expected. */
 function isCrash(theirs: string | undefined): boolean {
   return /^(ValueError|TypeError|AttributeError):/.test(theirs ?? "");
+}
+
+/** What a verdict depends on: the event, and the state that it is checked against. */
+function eventsOf(room: RandomRoom, { event, state }: Attempt): Pdu[] {
+  return [event, ...state.flatMap((place) => room.pool[place]?.event ?? [])];
+}
+
+/** Whether power levels of a version that has other levels than integers hold true or false. */
+function hasBooleans({ type, content }: Pdu, rules: RoomVersionRules): boolean {
+  if (type !== "m.room.power_levels" || rules.integerPowerLevels) return false;
+  const values = Object.values(content);
+  return [...values, ...values.flatMap(valuesOf)].some((level) => typeof level === "boolean");
 }
 
 /** Whether power levels hold something that is no level in their room version. */
