@@ -1,8 +1,10 @@
+import { fileURLToPath } from "node:url";
 import { drizzle } from "drizzle-orm/postgres-js";
 import { migrate } from "drizzle-orm/postgres-js/migrator";
 import postgres from "postgres";
 import { driverAddress } from "./database-url.ts";
 import { resilientSql } from "./resilient-sql.ts";
+import { refuseNewerSchema } from "./schema-version.ts";
 
 /** The pool, or a transaction on one of its connections. Queries are written on it as templates. */
 export type Sql = postgres.Sql<{ int8: number }>;
@@ -77,9 +79,8 @@ export async function migrateDatabase(url: string): Promise<void> {
   try {
     // One at a time: two processes that start together must not both run the first migration.
     await sql`select pg_advisory_lock(${MIGRATION_LOCK})`;
-    await migrate(drizzle(sql), {
-      migrationsFolder: new URL("../../schema/migrations", import.meta.url).pathname,
-    });
+    await refuseNewerSchema(sql, MIGRATIONS);
+    await migrate(drizzle(sql), { migrationsFolder: MIGRATIONS });
     await sql`insert into positions (id, position) values (1, 0) on conflict do nothing`;
     for (const table of UPDATED_IN_PLACE) {
       await sql`alter table ${sql(table)} set (fillfactor = 70)`;
@@ -90,6 +91,8 @@ export async function migrateDatabase(url: string): Promise<void> {
     await sql.end();
   }
 }
+
+const MIGRATIONS = fileURLToPath(new URL("../../schema/migrations", import.meta.url));
 
 const MIGRATION_LOCK = 7_264_826;
 

@@ -1,0 +1,16 @@
+import { afterAll, expect, test } from "vitest";
+import { testDatabase } from "#schema/testing.ts";
+import { migrateDatabase } from "./database.ts";
+
+const database = await testDatabase();
+afterAll(database.drop);
+
+test("a database of this version may be opened again and again", async () => {
+  await migrateDatabase(database.url);
+  await expect(migrateDatabase(database.url)).resolves.toBeUndefined();
+});
+
+test("a database that a newer version has changed is refused", async () => {
+  await database.sql`update drizzle.__drizzle_migrations set created_at = created_at + 100000000`;
+  await expect(migrateDatabase(database.url)).rejects.toThrow(/newer version/);
+});
