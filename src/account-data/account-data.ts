@@ -3,7 +3,7 @@ import { MatrixError } from "#src/kit/matrix-error.ts";
 import { pushRulesOf, type Owner } from "#src/push-rules/stored-push-rules.ts";
 import { write } from "#src/streams/write.ts";
 import { accountDataStream } from "./account-data-stream.ts";
-import { accountDataContent } from "./queries-account-data.ts";
+import { accountDataContent, deleteAccountData } from "./queries-account-data.ts";
 
 /** The room key of what concerns no room. */
 export const NO_ROOM = 0;
@@ -59,4 +59,9 @@ export async function setAccountData(
     throw new MatrixError("M_TOO_LARGE", `Account data has at most ${MOST_CHARACTERS} characters`);
   }
   await write(hs, accountDataStream, { userKey, roomKey, type, content });
+}
+
+/** Forgets all account data of a user whose account has ended. */
+export async function forgetAccountData(hs: Homeserver, userKey: number): Promise<void> {
+  await deleteAccountData(hs.sql, userKey);
 }

@@ -70,3 +70,7 @@ export async function accountDataOfUser(
       and (position > ${after} or room_key = any(${[...newRooms]}::bigint[]))
     order by position`;
 }
+
+export async function deleteAccountData(db: Queryable, userKey: number): Promise<void> {
+  await db`delete from account_data where user_key = ${userKey}`;
+}

@@ -6,6 +6,7 @@ import type { RoomId, UserId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { leaveRoom } from "#src/membership/change-members.ts";
+import { forgetSettings } from "#src/push/forget-settings.ts";
 import { clearProfile } from "#src/users/set-profile.ts";
 
 /** How many rooms are left at once. */
@@ -51,6 +52,7 @@ async function leaveRooms(hs: Homeserver, owner: DeviceOwner): Promise<void> {
       order by room_key limit ${AT_ONCE}`;
     const last = rooms.at(-1);
     if (!last) {
+      await forgetSettings(hs, userKey);
       await hs.sql`update accounts set leaving_after = null where user_key = ${userKey}`;
       return;
     }

@@ -33,3 +33,7 @@ export async function filterById(
     select json from filters where user_key = ${userKey} and filter_id = ${filterId}`;
   return row?.json;
 }
+
+export async function deleteFilters(db: Queryable, userKey: number): Promise<void> {
+  await db`delete from filters where user_key = ${userKey}`;
+}

@@ -5,7 +5,7 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { canonicalJson, NotCanonicalError } from "#src/kit/canonical-json.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { Filter, NO_FILTER } from "./filter.ts";
-import { filterById, insertFilter } from "./queries-filters.ts";
+import { deleteFilters, filterById, insertFilter } from "./queries-filters.ts";
 
 /** The most that a filter may take, in bytes. */
 const MOST_BYTES = 65_536;
@@ -117,4 +117,9 @@ function parsed(text: string): unknown {
   } catch (cause) {
     throw new MatrixError("M_INVALID_PARAM", "The filter is not JSON", { cause });
   }
+}
+
+/** Forgets the filters of a user whose account has ended. */
+export async function forgetFilters(hs: Homeserver, userKey: number): Promise<void> {
+  await deleteFilters(hs.sql, userKey);
 }

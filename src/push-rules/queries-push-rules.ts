@@ -32,3 +32,7 @@ export async function changedRulesBetween(
     select user_key as "userKey", position from push_rules
     where position > ${after} and position <= ${upTo}`;
 }
+
+export async function deletePushRules(db: Queryable, userKey: number): Promise<void> {
+  await db`delete from push_rules where user_key = ${userKey}`;
+}

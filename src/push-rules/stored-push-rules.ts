@@ -4,7 +4,7 @@ import { cachedByUser } from "#src/streams/cached-by-user.ts";
 import { write } from "#src/streams/write.ts";
 import type { Ruleset } from "./push-rule.ts";
 import { PUSH_RULES, pushRulesStream } from "./push-rules-stream.ts";
-import { rulesOfUsers } from "./queries-push-rules.ts";
+import { deletePushRules, rulesOfUsers } from "./queries-push-rules.ts";
 import { rulesetOf, UNCHANGED, type UserPushRules } from "./user-push-rules.ts";
 
 /** Whose rules. */
@@ -34,4 +34,9 @@ export async function changePushRules(
   change: (rules: UserPushRules) => UserPushRules,
 ): Promise<void> {
   await write(hs, pushRulesStream, { userKey, change });
+}
+
+/** Forgets the push rules of a user whose account has ended. */
+export async function forgetPushRules(hs: Homeserver, userKey: number): Promise<void> {
+  await deletePushRules(hs.sql, userKey);
 }

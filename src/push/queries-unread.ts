@@ -142,3 +142,10 @@ export async function lastEventBefore(db: Queryable, timeMs: number): Promise<nu
     where origin_server_ts < ${timeMs} order by event_key desc limit 1`;
   return row?.event_key ?? 0;
 }
+
+/** Forgets how far a user has read, and what was to be highlighted for them. */
+export async function deleteReads(db: Queryable, userKey: number): Promise<void> {
+  await db`
+    with highlights_gone as (delete from highlights where user_key = ${userKey})
+    delete from room_reads where user_key = ${userKey}`;
+}

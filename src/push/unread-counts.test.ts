@@ -4,6 +4,7 @@ import { NO_ROOM, setAccountData } from "#src/account-data/account-data.ts";
 import { sendReceipt } from "#src/ephemeral/send-receipt.ts";
 import type { EventDraft } from "#src/events/build-event.ts";
 import type { ThreadId } from "#src/events/threads.ts";
+import { defineFilter } from "#src/filters/stored-filters.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId } from "#src/kit/identifiers.ts";
 import type { Requester } from "#src/kit/requester.ts";
@@ -16,6 +17,7 @@ import { requireJoined } from "#src/rooms/memberships.ts";
 import { sendEvent } from "#src/rooms/send-event.ts";
 import { tailOf } from "#src/streams/tail.ts";
 import { testHomeservers, testUser } from "#src/testing.ts";
+import { forgetSettings } from "./forget-settings.ts";
 import { forgetReadHighlights } from "./job-forget-read-highlights.ts";
 import { unreadSection } from "./sync-section.ts";
 import { unreadCounts } from "./unread-counts.ts";
@@ -136,6 +138,22 @@ describe("unread counts", () => {
     expect(await countsOf(bob, room)).toEqual({ main: [1, 0] });
   });
 
+  test("go with the account, with all else that its user has set", async () => {
+    const [alice, bob] = [await newUser("a"), await newUser("b")];
+    const room = await roomOf(alice, bob);
+    await say(alice, room, { content: mentions(bob) });
+    await setAccountData(hs, bob, NO_ROOM, { type: "org.example", content: {} });
+    await defineFilter(hs, bob.userKey, {});
+    await changePushRules(hs, bob.userKey, (rules) => rules);
+    await forgetSettings(hs, bob.userKey);
+    for (const table of ["account_data", "filters", "push_rules", "room_reads", "highlights"]) {
+      const { userKey } = bob;
+      expect(await hs.sql`select from ${hs.sql(table)} where user_key = ${userKey}`).toHaveLength(
+        0,
+      );
+    }
+  });
+
   test("are told by sync with and without threads", async () => {
     const [alice, bob] = [await newUser("a"), await newUser("b")];
     const room = await roomOf(alice, bob);
@@ -232,7 +250,8 @@ async function sendOne(play: Play, step: Step & { does: "send" }, at: Homeserver
   const own = step.by === 1;
   const relType = REL_TYPES.get(kind);
   const wanted = step.thread ? root : "main";
-  const target = said.findLast((it) => it.thread === wanted) ?? said[0]!;
+  // Not to what refers to something itself: of such chains only so much is followed.
+  const target = said.findLast((it) => it.thread === wanted && !REL_TYPES.has(it.kind)) ?? said[0]!;
   const thread = relType === undefined ? wanted : target.thread;
   const relation = { rel_type: relType, event_id: target.eventId, key: `${said.length}` };
   const content = {

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { accountDataEndpoints } from "#src/account-data/routes/account-data.ts";
+import { tagEndpoints } from "#src/account-data/routes/tags.ts";
 import { readMarkerEndpoints } from "#src/ephemeral/routes/read-markers.ts";
 import { receiptEndpoints } from "#src/ephemeral/routes/receipts.ts";
 import { typingEndpoints } from "#src/ephemeral/routes/typing.ts";
@@ -9,8 +11,6 @@ import type { Requester } from "#src/kit/requester.ts";
 import { createRoom } from "#src/membership/create-room.ts";
 import { pushRulesEndpoints } from "#src/push-rules/routes/pushrules.ts";
 import { testHomeservers, testUser } from "#src/testing.ts";
-import { accountDataEndpoints } from "./account-data.ts";
-import { tagEndpoints } from "./tags.ts";
 
 const house = await testHomeservers();
 const { hs } = house;
