@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { Config } from "#src/config/config.ts";
 import { openDatabase } from "#src/homeserver/database.ts";
@@ -9,9 +10,14 @@ import { openPostgresBus } from "#src/streams/postgres-bus.ts";
 import { tailOf } from "#src/streams/tail.ts";
 import { STREAMS } from "./roles.ts";
 
+/** How long work may take to end when the homeserver stops. */
+const GRACE_MS = 5_000;
+
 export type OpenHomeserver = {
   readonly hs: Homeserver;
-  /** Stops what follows the streams, then lets go of the database. */
+  /** Has `close` wait for work that ends when the homeserver stops, and still needs the database for that. */
+  until(work: Promise<void>): void;
+  /** Stops what follows the streams and all work, then lets go of the database. */
   close(): Promise<void>;
 };
 
@@ -42,10 +48,13 @@ export async function openHomeserver(
   };
   followInMemory(hs);
   await tailOf(hs).start(STREAMS);
+  const works: Promise<void>[] = [];
   return {
     hs,
+    until: (work) => works.push(work),
     async close() {
       stopping.abort();
+      await Promise.race([Promise.all(works), sleep(GRACE_MS, undefined, { ref: false })]);
       await bus.close();
       await database.close();
     },

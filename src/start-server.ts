@@ -9,8 +9,10 @@ import { migrateDatabase } from "#src/homeserver/database.ts";
 import { startEmbeddedPostgres } from "#src/homeserver/embedded-postgres.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { measureProcess, serveMetrics } from "#src/homeserver/metrics.ts";
+import { runJobs } from "#src/jobs/run-jobs.ts";
 import { appOf } from "./app.ts";
 import { openHomeserver } from "./open-homeserver.ts";
+import { JOBS } from "./roles.ts";
 
 /** A server that answers requests. */
 export type RunningServer = {
@@ -41,8 +43,10 @@ export async function startServer(
   try {
     const databaseUrl = config.database.url ?? (await ownDatabase(config, { log, onFatal, ends }));
     await migrateDatabase(databaseUrl);
-    const { hs, close } = await openHomeserver(config, { databaseUrl, log });
-    ends.push(close);
+    const opened = await openHomeserver(config, { databaseUrl, log });
+    const { hs } = opened;
+    ends.push(async () => await opened.close());
+    opened.until(runJobs(hs, JOBS));
     if (config.metrics.enabled) {
       measureProcess();
       const metrics = await serveMetrics(config.metrics.host, config.metrics.port);

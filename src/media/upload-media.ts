@@ -38,7 +38,7 @@ export async function uploadMedia(
     const uploaded = { uploaderKey: requester.userKey, now: hs.now() };
     await insertMedia(hs.sql, mxc, { ...about, ...blob, ...uploaded });
   });
-  hs.log.info({ user: requester.userId, ...mxc, sizeBytes: blob.sizeBytes }, "file uploaded");
+  hs.log.info({ userId: requester.userId, sizeBytes: blob.sizeBytes }, "file uploaded");
   return mxc;
 }
 
@@ -66,7 +66,7 @@ export async function uploadToMxc(
     throw (await findMediaRow(hs.sql, mxc)) ? cannotOverwrite() : unknownMedia();
   });
   wakeWaiting(hs, mediaKey);
-  hs.log.info({ user: requester.userId, ...mxc, sizeBytes: blob.sizeBytes }, "file uploaded");
+  hs.log.info({ userId: requester.userId, sizeBytes: blob.sizeBytes }, "file uploaded");
 }
 
 /** The row, if it waits for an upload by this user. */
