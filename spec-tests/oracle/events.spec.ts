@@ -9,15 +9,16 @@ import type { RoomVersionRules } from "#src/events/room-versions.ts";
 import { unpaddedBase64 } from "#src/kit/base64.ts";
 import { canonicalJson, laxCanonicalJson, NotCanonicalError } from "#src/kit/canonical-json.ts";
 import { parseWireJson } from "#src/kit/wire-json.ts";
+import { lacks } from "../needs.ts";
 import { Dice } from "./dice.ts";
 import { type CanonicalAnswer, openOracle, type Oracle } from "./oracle.ts";
 import { randomEventText, randomJsonText } from "./random-json.ts";
-import { batches, ORACLE_MISSING, report, seeds, SKIPPED, VERSIONS } from "./suite.ts";
+import { batches, report, seeds, VERSIONS } from "./suite.ts";
 
 const JSON_TEXTS = 20_000;
 const EVENTS = 12_000;
 
-describe.skipIf(ORACLE_MISSING)(`canonical JSON and hashes${SKIPPED}`, () => {
+describe.skipIf(await lacks("synapse"))("canonical JSON and hashes", () => {
   let oracle: Oracle;
 
   beforeAll(async () => {

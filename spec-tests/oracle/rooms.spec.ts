@@ -1,6 +1,7 @@
 /** Random rooms of all versions: what Synapse says of their events, and of the state of their forks. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { RoomVersionRules } from "#src/events/room-versions.ts";
+import { lacks } from "../needs.ts";
 import { forksOf, poolOf, resolvedHere } from "./forks.ts";
 import {
   type JudgedAttempt,
@@ -11,13 +12,13 @@ import {
 } from "./known-differences.ts";
 import { type AuthoriseAnswer, openOracle, type Oracle, type OracleVerdict } from "./oracle.ts";
 import { type Attempt, randomRoom, type RandomRoom } from "./random-room.ts";
-import { batches, mustOccur, ORACLE_MISSING, report, seeds, SKIPPED, VERSIONS } from "./suite.ts";
+import { batches, mustOccur, report, seeds, VERSIONS } from "./suite.ts";
 
 const ROOMS_PER_VERSION = 130;
 
 type States = { readonly ours: unknown; readonly theirState: unknown };
 
-describe.skipIf(ORACLE_MISSING)(`random rooms${SKIPPED}`, () => {
+describe.skipIf(await lacks("synapse"))("random rooms", () => {
   let oracle: Oracle;
   let rooms: RandomRoom[];
 

@@ -1,21 +1,5 @@
 import fc from "fast-check";
 import { ROOM_VERSIONS, type RoomVersionRules } from "#src/events/room-versions.ts";
-import { installedOracle, OracleMissingError } from "./install.ts";
-
-const GET_IT = "run `node spec-tests/oracle/install.ts` to install it";
-
-/**
- * Whether the oracle is there. If not, what asks it is skipped, and says so; in CI that is an error.
- *
- * @throws OracleMissingError with `CI` set, if it is not there.
- */
-export const ORACLE_MISSING = !(await installedOracle());
-if (ORACLE_MISSING && process.env["CI"]) throw new OracleMissingError(`No oracle: ${GET_IT}.`);
-
-if (ORACLE_MISSING) report(`skipped, there is none: ${GET_IT}`);
-
-/** Put behind the name of a suite that asks the oracle: why it is skipped, if it is. */
-export const SKIPPED = ORACLE_MISSING ? ` (skipped, there is no oracle: ${GET_IT})` : "";
 
 /** The seed of all that is random here. `FC_SEED` sets another. */
 export const SEED = Number(process.env["FC_SEED"] ?? 20_261_125);
