@@ -109,23 +109,29 @@ async function call(
   }
   checkRate(hs, endpoint.rate ?? "default", requester?.userId ?? ip);
 
+  const incoming = c.env?.incoming;
   const answered = await endpoint.handle(hs, {
     requester: requester as Requester,
     params: c.req.param(),
-    query: new URL(c.req.url).searchParams,
-    body: endpoint.body ? await readJsonBody(c.req, endpoint.body) : undefined,
+    body: endpoint.body ? await readJsonBody(c.req, incoming, endpoint.body) : undefined,
     ip,
-    signal: c.req.raw.signal,
     request: c.req,
-    incoming: c.env?.incoming,
+    incoming,
+    // Made when they are asked for: most handlers do not, and neither is for nothing.
+    get query() {
+      return new URL(c.req.url).searchParams;
+    },
+    get signal() {
+      return c.req.raw.signal;
+    },
   });
   if (answered instanceof Response) return answered;
   return new Response(JSON.stringify(answered), { status: 200, headers: JSON_HEADERS });
 }
 
 /** @spec client-server-api#using-access-tokens */
-function bearerToken(c: Context): string | undefined {
-  const header = c.req.header("authorization");
+function bearerToken(c: Context<Env>): string | undefined {
+  const header = headerOf(c, "authorization");
   return header === undefined ? undefined : /^Bearer +(\S+)$/i.exec(header)?.[1];
 }
 
@@ -133,7 +139,15 @@ function bearerToken(c: Context): string | undefined {
 function addressOf(hs: Homeserver, c: Context<Env>): string {
   const own = c.env?.incoming?.socket.remoteAddress ?? "";
   if (!hs.config.listener.trustForwardedFor) return own;
-  return c.req.header("x-forwarded-for")?.split(",")[0]?.trim() || own;
+  return headerOf(c, "x-forwarded-for")?.split(",")[0]?.trim() || own;
+}
+
+/** A header as Node has read it: the one of the web's `Request` is made of all headers anew. */
+function headerOf(c: Context<Env>, name: "authorization" | "x-forwarded-for"): string | undefined {
+  const incoming = c.env?.incoming;
+  if (!incoming) return c.req.header(name);
+  const value = incoming.headers[name];
+  return Array.isArray(value) ? value[0] : value;
 }
 
 function unknownPath(): Response {

@@ -1,4 +1,5 @@
 import { isUtf8 } from "node:buffer";
+import type { Readable } from "node:stream";
 import type { Context } from "hono";
 import type { z } from "zod";
 import { MatrixError } from "#src/kit/matrix-error.ts";
@@ -14,13 +15,15 @@ const MOST_DEPTH = 100;
  * Reads a JSON body and checks its form. Clients need not send a `Content-Type`, so the body is read
  * as JSON whatever it says. An empty body counts as an empty object: many clients send none.
  *
+ * @param incoming the request as Node has it, which costs less than the web's.
  * @throws MatrixError M_NOT_JSON, M_BAD_JSON naming the first fault, M_TOO_LARGE.
  */
-export async function readJsonBody<T>(request: Context["req"], schema: z.ZodType<T>): Promise<T> {
-  const declared = Number(request.header("content-length") ?? 0);
-  if (declared > MOST_BYTES) throw tooLarge();
-  const bytes = Buffer.from(await request.arrayBuffer());
-  if (bytes.length > MOST_BYTES) throw tooLarge();
+export async function readJsonBody<T>(
+  request: Context["req"],
+  incoming: Readable | undefined,
+  schema: z.ZodType<T>,
+): Promise<T> {
+  const bytes = incoming ? await readBytes(incoming) : Buffer.from(await request.arrayBuffer());
   if (!isUtf8(bytes)) throw new MatrixError("M_NOT_JSON", "The body is not UTF-8");
 
   const result = schema.safeParse(parseJson(bytes.toString()));
@@ -30,6 +33,24 @@ export async function readJsonBody<T>(request: Context["req"], schema: z.ZodType
     "M_BAD_JSON",
     `${issue?.path.map(String).join(".") || "body"}: ${issue?.message ?? "invalid"}`,
   );
+}
+
+/** Reads a body as it comes, and no further than we take. */
+async function readBytes(incoming: Readable): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  try {
+    // Left open when it is too large: the answer goes out on the same connection.
+    for await (const chunk of incoming.iterator({ destroyOnReturn: false })) {
+      size += (chunk as Buffer).length;
+      if (size > MOST_BYTES) throw tooLarge();
+      chunks.push(chunk as Buffer);
+    }
+  } catch (cause) {
+    if (cause instanceof MatrixError) throw cause;
+    throw new MatrixError("M_NOT_JSON", "The body has not come whole", { cause });
+  }
+  return chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
 }
 
 /**

@@ -8,7 +8,7 @@ import { neededPairs } from "./needed-pairs.ts";
 import { persistChains } from "./persist-chains.ts";
 import { placeChain, type PlacedChain } from "./place-events.ts";
 import { eventsStoredBetween } from "./queries-events.ts";
-import { insertRooms, knownTransactions, readVersions } from "./queries-lane.ts";
+import { insertRooms, readHeadVersions } from "./queries-lane.ts";
 import { forgetHead, knownHead, loadState, readHeads, rememberHead } from "./room-head.ts";
 import type { RoomWrite, RoomWritten } from "./room-write.ts";
 import { rememberNodes } from "./state-map/stored-nodes.ts";
@@ -54,12 +54,11 @@ export const eventsStream: Stream<RoomWrite, RoomWritten> = {
   },
 
   async look(_hs, lane, writes): Promise<SeenInLane> {
-    const [versions, newRooms, transactions] = await Promise.all([
-      readVersions(lane, writes),
+    const [heads, newRooms] = await Promise.all([
+      readHeadVersions(lane, writes),
       insertRooms(lane, writes),
-      knownTransactions(lane, writes),
     ]);
-    return { versions, newRooms, transactions };
+    return { ...heads, newRooms };
   },
 
   async store(hs, lane, placed, looked) {

@@ -115,3 +115,15 @@ export async function requireJoined(
   }
   return room;
 }
+
+/**
+ * The room of a request whose sender the room's own rules will ask for: without a query for what they
+ * look at anyway.
+ *
+ * @throws MatrixError M_FORBIDDEN of a room that does not exist, as of one that the sender is not in.
+ */
+export async function requireRoom(hs: Homeserver, roomId: RoomId): Promise<Room> {
+  const room = await findRoom(hs, roomId);
+  if (!room) throw new MatrixError("M_FORBIDDEN", "You are not joined to this room");
+  return room;
+}

@@ -12,7 +12,6 @@ import {
   type MembershipRow,
   type RedactionRow,
   type RelationRow,
-  updateHeads,
   upsertMemberships,
 } from "./queries-persist.ts";
 import type { NewEvent } from "./room-in-making.ts";
@@ -38,31 +37,18 @@ export async function persistChains(
   const redactions = links.flatMap((it) => redactionOf(it) ?? []);
   const nodes = chains.flatMap((it) => it.nodes);
 
-  // Sent together, answered together.
-  const [applied] = await Promise.all([
-    redactions.length > 0 ? afterInsert(lane, rows, redactions) : insertEvents(lane, rows),
-    updateHeads(
-      lane,
-      chains.flatMap((it) => headUpdate(it) ?? []),
-    ),
+  const heads = chains.flatMap((it) => headUpdate(it) ?? []);
+
+  // Sent together, answered together. A redaction may be of an event of this same group, so the events
+  // come first.
+  const [, applied] = await Promise.all([
+    insertEvents(lane, rows, heads),
+    redactions.length > 0 ? applyRedactions(lane, redactions) : new Set<number>(),
     nodes.length > 0 && insertNodes(lane, nodes),
     memberships.length > 0 && upsertMemberships(lane, memberships),
     relations.length > 0 && insertRelations(lane, relations),
     insertHighlights(hs, lane, links),
     noteUnread(hs, lane, links),
-  ]);
-  return applied ?? new Set();
-}
-
-/** A redaction may be of an event of this same group, so the events come first. */
-async function afterInsert(
-  lane: Tx,
-  rows: Parameters<typeof insertEvents>[1],
-  redactions: readonly RedactionRow[],
-): Promise<ReadonlySet<number>> {
-  const [, applied] = await Promise.all([
-    insertEvents(lane, rows),
-    applyRedactions(lane, redactions),
   ]);
   return applied;
 }

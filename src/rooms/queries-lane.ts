@@ -13,16 +13,49 @@ export function transactionKey(it: {
   return JSON.stringify([it.deviceKey, it.txnId, it.roomKey, it.type]);
 }
 
-/** The versions of the heads of the rooms that exist already. */
-export async function readVersions(
-  lane: Tx,
-  writes: readonly RoomWrite[],
-): Promise<ReadonlyMap<number, number>> {
-  const keys = new Set(writes.flatMap((it) => ("roomKey" in it.room ? [it.room.roomKey] : [])));
-  if (keys.size === 0) return new Map();
-  const rows = await lane<{ room_key: number; head_version: number }[]>`
-    select room_key, head_version from rooms where room_key = any(${[...keys]}::bigint[])`;
-  return new Map(rows.map((it) => [it.room_key, it.head_version]));
+/** What rooms are at, and what has been sent before. */
+export type Heads = {
+  /** The versions of the heads of the rooms that exist already, by their keys. */
+  readonly versions: ReadonlyMap<number, number>;
+  readonly transactions: KnownTransactions;
+};
+
+/** The versions of rooms' heads, and which transaction IDs have been used: one statement for both. */
+export async function readHeadVersions(lane: Tx, writes: readonly RoomWrite[]): Promise<Heads> {
+  const keys = new Set(writes.flatMap(({ room }) => ("roomKey" in room ? [room.roomKey] : [])));
+  if (keys.size === 0) return { versions: new Map(), transactions: new Map() };
+  const sent = writes.flatMap(({ room, transaction }) =>
+    transaction && "roomKey" in room ? [{ ...transaction, roomKey: room.roomKey }] : [],
+  );
+  const rows = await lane<(HeadRow | SentRow)[]>`
+    select room_key, head_version, null::bigint as event_key, null::bigint as device_key,
+      null as txn_id, null as type
+    from rooms where room_key = any(${[...keys]}::bigint[])
+    union all
+    select room_key, null, event_key, device_key, txn_id, type from events
+    join unnest(${sent.map((it) => it.deviceKey)}::bigint[], ${sent.map((it) => it.txnId)}::text[],
+      ${sent.map((it) => it.roomKey)}::bigint[], ${sent.map((it) => it.type)}::text[])
+      as asked (device_key, txn_id, room_key, type) using (device_key, txn_id, room_key, type)`;
+  const versions = new Map<number, number>();
+  const transactions: KnownTransactions = new Map();
+  for (const row of rows) {
+    if (row.event_key === null) versions.set(row.room_key, row.head_version);
+    else transactions.set(keyOfSent(row), row.event_key);
+  }
+  return { versions, transactions };
+}
+
+type HeadRow = { room_key: number; head_version: number; event_key: null };
+type SentRow = {
+  room_key: number;
+  event_key: number;
+  device_key: number;
+  txn_id: string;
+  type: string;
+};
+
+function keyOfSent({ device_key, txn_id, room_key, type }: SentRow): string {
+  return transactionKey({ deviceKey: device_key, txnId: txn_id, roomKey: room_key, type });
 }
 
 /** Makes the rows of rooms that are new, and gives their keys; not of those that are there already. */
@@ -38,33 +71,4 @@ export async function insertRooms(
     on conflict do nothing
     returning room_key, room_id`;
   return new Map(rows.map((it) => [it.room_id, it.room_key]));
-}
-
-/** Which of the transaction IDs have been used before. */
-export async function knownTransactions(
-  lane: Tx,
-  writes: readonly RoomWrite[],
-): Promise<KnownTransactions> {
-  const its = writes.flatMap(({ room, transaction }) =>
-    transaction && "roomKey" in room ? [{ ...transaction, roomKey: room.roomKey }] : [],
-  );
-  if (its.length === 0) return new Map();
-  const rows = await lane<
-    { device_key: number; txn_id: string; room_key: number; type: string; event_key: number }[]
-  >`
-    select device_key, txn_id, room_key, type, event_key from events
-    join unnest(${its.map((it) => it.deviceKey)}::bigint[], ${its.map((it) => it.txnId)}::text[],
-      ${its.map((it) => it.roomKey)}::bigint[], ${its.map((it) => it.type)}::text[])
-      as asked (device_key, txn_id, room_key, type) using (device_key, txn_id, room_key, type)`;
-  return new Map(
-    rows.map((it) => [
-      transactionKey({
-        deviceKey: it.device_key,
-        txnId: it.txn_id,
-        roomKey: it.room_key,
-        type: it.type,
-      }),
-      it.event_key,
-    ]),
-  );
 }

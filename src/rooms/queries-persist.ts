@@ -5,24 +5,6 @@ import type { EventRow } from "./stored-event.ts";
 // What one group of events writes, a statement for each table. All are sent at once; none waits for
 // the answer to another. Arrays of truth values go as numbers: the driver takes such an array for one value.
 
-export async function insertEvents(lane: Tx, rows: readonly EventRow[]): Promise<void> {
-  const column = <K extends keyof EventRow>(name: K) => rows.map((row) => row[name]);
-  await lane`
-    insert into events (event_key, room_key, event_id, type, state_key, sender_key, depth,
-      origin_server_ts, status, anchor, anchor_offset, state_before, state_after, room_state,
-      ordinal, replaces, device_key, txn_id, json)
-    select * from unnest(
-      ${column("event_key")}::bigint[], ${column("room_key")}::bigint[],
-      ${column("event_id")}::text[], ${column("type")}::text[], ${column("state_key")}::text[],
-      ${column("sender_key")}::bigint[], ${column("depth")}::bigint[],
-      ${column("origin_server_ts")}::bigint[], ${column("status")}::smallint[],
-      ${column("anchor")}::bigint[], ${column("anchor_offset")}::int[],
-      ${column("state_before")}::bigint[], ${column("state_after")}::bigint[],
-      ${column("room_state")}::bigint[], ${column("ordinal")}::bigint[],
-      ${column("replaces")}::bigint[], ${column("device_key")}::bigint[],
-      ${column("txn_id")}::text[], ${column("json")}::text[])`;
-}
-
 export type HeadUpdate = {
   readonly roomKey: number;
   readonly extremity: number;
@@ -31,16 +13,35 @@ export type HeadUpdate = {
   readonly ordinal: number;
 };
 
-/** Moves the heads of rooms to the ends of the chains that were added to them. */
-export async function updateHeads(lane: Tx, heads: readonly HeadUpdate[]): Promise<void> {
-  const column = (name: keyof HeadUpdate) => heads.map((it) => it[name]);
+/** Stores events, and moves the heads of their rooms to the ends of the chains that they make. */
+export async function insertEvents(
+  lane: Tx,
+  rows: readonly EventRow[],
+  heads: readonly HeadUpdate[],
+): Promise<void> {
+  const column = <K extends keyof EventRow>(name: K) => rows.map((row) => row[name]);
+  const head = (name: keyof HeadUpdate) => heads.map((it) => it[name]);
   await lane`
+    with inserted as (
+      insert into events (event_key, room_key, event_id, type, state_key, sender_key, depth,
+        origin_server_ts, status, anchor, anchor_offset, state_before, state_after, room_state,
+        ordinal, replaces, device_key, txn_id, json)
+      select * from unnest(
+        ${column("event_key")}::bigint[], ${column("room_key")}::bigint[],
+        ${column("event_id")}::text[], ${column("type")}::text[], ${column("state_key")}::text[],
+        ${column("sender_key")}::bigint[], ${column("depth")}::bigint[],
+        ${column("origin_server_ts")}::bigint[], ${column("status")}::smallint[],
+        ${column("anchor")}::bigint[], ${column("anchor_offset")}::int[],
+        ${column("state_before")}::bigint[], ${column("state_after")}::bigint[],
+        ${column("room_state")}::bigint[], ${column("ordinal")}::bigint[],
+        ${column("replaces")}::bigint[], ${column("device_key")}::bigint[],
+        ${column("txn_id")}::text[], ${column("json")}::text[])
+    )
     update rooms set head_version = head_version + 1, extremities = array[moved.extremity],
       depth = moved.depth, state_root = moved.state_root, ordinal = moved.ordinal,
       last_position = moved.extremity
-    from unnest(${column("roomKey")}::bigint[], ${column("extremity")}::bigint[],
-      ${column("depth")}::bigint[], ${column("stateRoot")}::bigint[],
-      ${column("ordinal")}::bigint[])
+    from unnest(${head("roomKey")}::bigint[], ${head("extremity")}::bigint[],
+      ${head("depth")}::bigint[], ${head("stateRoot")}::bigint[], ${head("ordinal")}::bigint[])
       as moved (room_key, extremity, depth, state_root, ordinal)
     where rooms.room_key = moved.room_key`;
 }

@@ -3,7 +3,7 @@ import type { CanonicalObject } from "#src/kit/canonical-json.ts";
 import { parseEventId, parseRoomId } from "#src/kit/identifiers.ts";
 import { JsonObject } from "#src/kit/json-object.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
-import { requireJoined } from "../memberships.ts";
+import { requireRoom } from "../memberships.ts";
 import { redactEvent } from "../redact-event.ts";
 import { requireNewAnnotation } from "../require-new-annotation.ts";
 import { sendEvent } from "../send-event.ts";
@@ -18,7 +18,7 @@ export const roomSendEndpoints: readonly Endpoint[] = [
     rate: "message",
     guests: true,
     async handle(hs, { requester, params, body: content }) {
-      const room = await requireJoined(hs, requester, parseRoomId(params["roomId"] ?? ""));
+      const room = await requireRoom(hs, parseRoomId(params["roomId"] ?? ""));
       const type = params["eventType"] ?? "";
       const transaction = { deviceKey: requester.deviceKey, txnId: params["txnId"] ?? "" };
       if (type === "m.room.redaction" && typeof content["redacts"] === "string") {
@@ -40,7 +40,7 @@ export const roomSendEndpoints: readonly Endpoint[] = [
     body: JsonObject,
     rate: "message",
     async handle(hs, { requester, params, body: content }) {
-      const room = await requireJoined(hs, requester, parseRoomId(params["roomId"] ?? ""));
+      const room = await requireRoom(hs, parseRoomId(params["roomId"] ?? ""));
       const target = parseEventId(params["eventId"] ?? "");
       const { reason } = content;
       if (reason !== undefined && typeof reason !== "string") {

@@ -7,7 +7,7 @@ import { MatrixError } from "#src/kit/matrix-error.ts";
 import { allStateAt, statesAt } from "#src/rooms/current-state.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
 import { roomsByKeys } from "#src/rooms/find-room.ts";
-import { membersOfRoom, requireJoined, roomsOfUser } from "#src/rooms/memberships.ts";
+import { membersOfRoom, requireJoined, requireRoom, roomsOfUser } from "#src/rooms/memberships.ts";
 import { renderEvents } from "#src/rooms/render-events.ts";
 import { sendEvent } from "#src/rooms/send-event.ts";
 import { pairKey } from "#src/rooms/state-slots.ts";
@@ -30,7 +30,7 @@ export const roomsEndpoints: readonly Endpoint[] = [
     body: JsonObject,
     rate: "message",
     async handle(hs, { requester, params, body: content }) {
-      const room = await requireJoined(hs, requester, parseRoomId(params["roomId"] ?? ""));
+      const room = await requireRoom(hs, parseRoomId(params["roomId"] ?? ""));
       const { eventType: type = "", stateKey: state_key = "" } = params;
       if (type === "m.room.canonical_alias") await requireAliasesOfRoom(hs, room, content);
       const draft = { type, state_key, content };
