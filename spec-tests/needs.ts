@@ -9,7 +9,8 @@ export type Need = "chromium" | "synapse";
 /** How to get it. */
 const GETS: Record<Need, string> = {
   chromium: "Chromium (Debian: apt-get install chromium; elsewhere set CHROMIUM to its program)",
-  synapse: "Python 3.10 or newer with venv (Debian: apt-get install python3-venv), then npm test",
+  synapse:
+    "Python 3.10 or newer with venv (Debian: apt-get install python3-venv), then node spec-tests/oracle/install.ts",
 };
 
 /** Where suites that are left out are noted for the end of the run. Set by `omissionsReporter`. */
