@@ -140,6 +140,18 @@ describe("the section of sync", () => {
     expect((await read(erin, known, { newRooms: new Set([ROOM]) })).rooms).toEqual(tagged);
   });
 
+  test("tells of what the filter lets through", async () => {
+    const gina = await testUser(hs, "gina");
+    await set(hs, gina, "org.example", {});
+    const filter = { account_data: { not_types: ["m.push_rules"] } };
+    expect((await read(gina, undefined, { filter })).global).toEqual({
+      account_data: { events: [{ type: "org.example", content: {} }] },
+    });
+    expect(await read(gina, undefined, { filter: { account_data: { types: [] } } })).toEqual({
+      rooms: new Map(),
+    });
+  });
+
   test("tells the push rules when they change", async () => {
     const frank = await testUser(hs, "frank");
     const since = tailOf(hs).position;

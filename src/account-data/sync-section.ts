@@ -1,3 +1,5 @@
+import type { Filter } from "#src/filters/filter.ts";
+import { matchesEventFilter } from "#src/filters/matches-event-filter.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { PUSH_RULES } from "#src/push-rules/push-rules-stream.ts";
 import type { Range, SyncQuestion, SyncRoomPart, SyncSection } from "#src/streams/sync-section.ts";
@@ -23,7 +25,10 @@ export const accountDataSection: SyncSection = {
       rulesChanged(question, range) ? pushRulesEvent(hs, question) : undefined,
     ]);
     const byRoom = Map.groupBy(pieces, (it) => it.roomKey);
-    const global = [...(byRoom.get(NO_ROOM) ?? []).map(eventOf), ...(rules ? [rules] : [])];
+    const filter = (question.filter as Filter | undefined)?.account_data;
+    const global = [...(byRoom.get(NO_ROOM) ?? []).map(eventOf), ...(rules ? [rules] : [])].filter(
+      (it) => matchesEventFilter(filter, it),
+    );
     byRoom.delete(NO_ROOM);
     const rooms = [...byRoom].flatMap(([roomKey, its]): [number, SyncRoomPart][] =>
       question.rooms.has(roomKey) ? [[roomKey, { accountData: its.map(eventOf) }]] : [],
@@ -60,11 +65,16 @@ function rulesChanged({ changes }: SyncQuestion, { after }: Range): boolean {
   return after === undefined || !changes || changes.some((it) => it.stream === PUSH_RULES);
 }
 
-async function pushRulesEvent(hs: Homeserver, { requester }: SyncQuestion): Promise<object> {
+async function pushRulesEvent(
+  hs: Homeserver,
+  { requester }: SyncQuestion,
+): Promise<AccountDataEvent> {
   const content = await findAccountData(hs, requester, NO_ROOM, PUSH_RULES_TYPE);
   return { type: PUSH_RULES_TYPE, content: JSON.parse(content ?? "{}") as object };
 }
 
-function eventOf({ type, content }: AccountDataDetail): object {
+type AccountDataEvent = { readonly type: string; readonly content: object };
+
+function eventOf({ type, content }: AccountDataDetail): AccountDataEvent {
   return { type, content: JSON.parse(content) as object };
 }

@@ -12,7 +12,8 @@ const EventFilter = z.object({
   not_senders: userIds.optional(),
 });
 
-const RoomEventFilter = EventFilter.extend({
+/** Also the filter of `/messages` and `/context`, which is for the events of one room. */
+export const RoomEventFilter = EventFilter.extend({
   rooms: roomIds.optional(),
   not_rooms: roomIds.optional(),
   contains_url: z.boolean().optional(),
@@ -55,9 +56,6 @@ export type Filter = z.infer<typeof Filter>;
 
 /** The filter of those that want no filter. */
 export const NO_FILTER: Filter = {};
-
-/** For `/messages` and `/context`, whose filters concern the events of one room. */
-export const RoomEventFilterSchema = RoomEventFilter;
 
 /**
  * How many events a client may get at once.

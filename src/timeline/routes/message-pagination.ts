@@ -1,4 +1,4 @@
-import { limitOf, type RoomEventFilter, RoomEventFilterSchema } from "#src/filters/filter.ts";
+import { limitOf, RoomEventFilter } from "#src/filters/filter.ts";
 import { type Endpoint, jsonText, userEndpoint } from "#src/http/endpoint.ts";
 import { parseJson } from "#src/http/read-body.ts";
 import { parseEventId, parseRoomId } from "#src/kit/identifiers.ts";
@@ -106,7 +106,7 @@ export const messagePaginationEndpoints: readonly Endpoint[] = [
 /** @throws MatrixError M_INVALID_PARAM */
 function filterOf(text: string | null): RoomEventFilter | undefined {
   if (text === null) return undefined;
-  const result = RoomEventFilterSchema.safeParse(parseJson(text));
+  const result = RoomEventFilter.safeParse(parseJson(text));
   if (!result.success) throw new MatrixError("M_INVALID_PARAM", "filter: not a room event filter");
   return result.data;
 }
