@@ -3,6 +3,7 @@ import type { Hono } from "hono";
 import { accountDataEndpoints } from "#src/account-data/routes/account-data.ts";
 import { tagEndpoints } from "#src/account-data/routes/tags.ts";
 import { deactivationEndpoints } from "#src/accounts/routes/account-deactivation.ts";
+import { moderationEndpoints } from "#src/accounts/routes/admin.ts";
 import { loginTokenEndpoints } from "#src/accounts/routes/login-token.ts";
 import { loginEndpoints } from "#src/accounts/routes/login.ts";
 import { logoutEndpoints } from "#src/accounts/routes/logout.ts";
@@ -12,6 +13,7 @@ import { registrationTokenEndpoints } from "#src/accounts/routes/registration-to
 import { registrationEndpoints } from "#src/accounts/routes/registration.ts";
 import { setupEndpoints } from "#src/accounts/routes/setup.ts";
 import { sharedSecretEndpoints } from "#src/accounts/routes/synapse-register.ts";
+import { registrationTokenAdminEndpoints } from "#src/accounts/routes/synapse-registration-tokens.ts";
 import { whoamiEndpoints } from "#src/accounts/routes/whoami.ts";
 import { lookupToken } from "#src/auth/lookup-token.ts";
 import { deviceManagementEndpoints } from "#src/devices/routes/device-management.ts";
@@ -61,6 +63,8 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...whoamiEndpoints,
   ...passwordEndpoints,
   ...deactivationEndpoints,
+  ...moderationEndpoints,
+  ...registrationTokenAdminEndpoints,
   ...profileEndpoints,
   ...userDirectoryEndpoints,
   ...deviceManagementEndpoints,

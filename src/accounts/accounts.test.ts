@@ -4,10 +4,10 @@ import { appOf } from "#src/app.ts";
 import { checkPassword } from "#src/auth/check-password.ts";
 import { makeRegistrationToken } from "#src/auth/registration-tokens.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { asking, type Ask, LENIENT, registered } from "#src/testing-http.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
 import { firstAdministratorLink } from "./first-administrator.ts";
 import { finishDeactivations } from "./leave-rooms.ts";
-import { asking, type Ask, LENIENT, registered } from "./testing.ts";
 
 let homes: TestHomeservers;
 let hs: Homeserver;
@@ -212,6 +212,39 @@ test("a script that knows the shared secret makes accounts, also administrators"
   expect(await firstAdministratorLink(hs)).toBeUndefined();
 });
 
+test("administrators lock and suspend others, and give out registration tokens", async () => {
+  const admin = (await registered(ask, "moderator")).access_token;
+  const { access_token: token, user_id } = await registered(ask, "moderated");
+  await hs.sql`update accounts set is_admin = true where user_key = (
+    select user_key from users where user_id = '@moderator:test')`;
+  const path = (what: string, user: string) => `/_matrix/client/v1/admin/${what}/${user}`;
+  const refused = await ask("GET", path("lock", "@nobody:test"), { token });
+  expect(refused).toMatchObject({ status: 403, body: { errcode: "M_FORBIDDEN" } });
+
+  const set = async (what: string, body: object, user = user_id) =>
+    await ask("PUT", path(what, user), { token: admin, body });
+  expect((await set("suspend", { suspended: true })).body).toEqual({ suspended: true });
+  expect((await ask("GET", path("suspend", user_id), { token: admin })).body.suspended).toBe(true);
+  const speaking = await ask("POST", "createRoom", { token, body: {} });
+  expect(speaking.body.errcode).toBe("M_USER_SUSPENDED");
+  await set("suspend", { suspended: false });
+  await set("lock", { locked: true });
+  expect((await ask("GET", "account/whoami", { token })).body.errcode).toBe("M_USER_LOCKED");
+  expect((await set("lock", { locked: true }, "@moderator:test")).status).toBe(403);
+  expect((await set("lock", { locked: true }, "@nobody:test")).status).toBe(404);
+  expect((await set("lock", { locked: true }, "@a:elsewhere")).status).toBe(400);
+
+  const tokens = "/_synapse/admin/v1/registration_tokens";
+  const made = await ask("POST", `${tokens}/new`, { token: admin, body: { uses_allowed: 1 } });
+  const list = async () => (await ask("GET", tokens, { token: admin })).body.registration_tokens;
+  expect(await list()).toEqual([made.body]);
+  const one = `${tokens}/${made.body.token}`;
+  expect((await ask("DELETE", one, { token: admin })).status).toBe(200);
+  expect((await ask("DELETE", one, { token: admin })).status).toBe(404);
+  const bad = { token: "not a token!" };
+  expect((await ask("POST", `${tokens}/new`, { token: admin, body: bad })).status).toBe(400);
+});
+
 test("a registration token registers as many as it says", async () => {
   const closed = await testHomeservers(1, { ...LENIENT, ARCHIPEL_REGISTRATION_MODE: "token" });
   const askClosed = asking(closed.hs);
@@ -261,7 +294,7 @@ test("the first administrator is made once, by a link", async () => {
       async (username) => await post({ token, username, password: "secret" }),
     ),
   );
-  expect(tries.map((it) => it.status).toSorted()).toEqual([200, 403]);
+  expect(tries.map((it) => it.status).toSorted((a, b) => a - b)).toEqual([200, 403]);
   expect((await askClosed("GET", `${link.pathname}${link.search}`)).status).toBe(403);
   expect(await firstAdministratorLink(closed.hs)).toBeUndefined();
   await closed.close();

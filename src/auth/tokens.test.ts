@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { asking, type Ask, LENIENT, registered } from "#src/accounts/testing.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { asking, type Ask, LENIENT, registered } from "#src/testing-http.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
 import { changeAccount } from "./accounts-stream.ts";
 import { findAccount } from "./find-account.ts";

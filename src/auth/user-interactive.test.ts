@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { asking, type Ask, LENIENT, registered } from "#src/accounts/testing.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
+import { asking, type Ask, LENIENT, registered } from "#src/testing-http.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
 import type { AuthData } from "./auth-data.ts";
 import { expireUiaSessions } from "./job-forget-expired.ts";

@@ -28,5 +28,6 @@ export async function capabilitiesOf(
     "m.get_login_token": { enabled: hasPassword },
     "m.profile_fields": profileFields,
     "uk.tcpip.msc4133.profile_fields": profileFields,
+    ...(requester.isAdmin && { "m.account_moderation": { suspend: true, lock: true } }),
   };
 }

@@ -10,7 +10,12 @@ export const LENIENT = {
   ARCHIPEL_RATE_LIMITS_ENABLED: "false",
 };
 
-export type Answered = { readonly status: number; readonly body: any; readonly response: Response };
+export type Answered = {
+  readonly status: number;
+  /** Parsed if it is JSON, else text. */
+  readonly body: ReturnType<typeof JSON.parse>;
+  readonly response: Response;
+};
 
 /** Asks a homeserver, as over HTTP. */
 export type Ask = (
