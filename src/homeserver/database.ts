@@ -102,6 +102,8 @@ const UPDATED_IN_PLACE = [
   "rooms",
   "stream_followers",
   "account_data",
+  "devices",
+  "key_backups",
   "receipts",
   "room_reads",
 ];
