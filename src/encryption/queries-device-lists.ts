@@ -103,6 +103,7 @@ export async function usersLeft(
       union
       select user_key from memberships
       where room_key = any(${rooms.left}::bigint[]) and membership = 'join'
+        and event_key <> all(${others.entrances}::bigint[])
     )
     select user_id from parted join users using (user_key)
     where user_key <> ${userKey} and not exists (

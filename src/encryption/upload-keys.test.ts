@@ -87,6 +87,6 @@ test("a device that has been deleted meanwhile uploads nothing", async () => {
   );
   for (const table of ["device_keys", "one_time_keys", "key_supply_changes"]) {
     const rows = await hs.sql`select from ${hs.sql(table)} where device_key = ${device.deviceKey}`;
-    expect(rows, table).toHaveLength(0);
+    expect({ table, count: rows.length }).toEqual({ table, count: 0 });
   }
 });
