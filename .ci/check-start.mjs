@@ -161,7 +161,7 @@ async function allGone(pids, withinMs) {
 
 function commandOf(pid) {
   try {
-    return `${pid} ${readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ").slice(0, 120)}`;
+    return `${pid} ${readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ")}`;
   } catch {
     return String(pid);
   }
