@@ -39,6 +39,7 @@ export class RoomUnreads {
   readonly #highlights = new Map<number, number[]>();
   #highlightsUpTo = 0;
   #highlightsStale = false;
+  #reading: Promise<void> | undefined;
   #early: StoredEvent[] | undefined = [];
 
   constructor(roomKey: number, recentFrom: number) {
@@ -103,17 +104,23 @@ export class RoomUnreads {
   async highlightsFor(hs: Homeserver, userKey: number, after: number): Promise<readonly number[]> {
     if (this.#highlightsStale) {
       this.#highlightsStale = false;
-      try {
-        const rows = await highlightsInRooms(hs.sql, [this.roomKey], this.#highlightsUpTo);
-        for (const it of rows) this.#highlight(it);
-      } catch (error) {
-        this.#highlightsStale = true;
-        throw error;
-      }
+      this.#reading = this.#readHighlights(hs);
     }
+    // Others who ask meanwhile wait for the same rows.
+    await this.#reading;
     const own = this.#highlights.get(userKey) ?? [];
     const all = this.#highlights.get(EVERYONE) ?? [];
     return [...new Set([...after0(own, after), ...after0(all, after)])];
+  }
+
+  async #readHighlights(hs: Homeserver): Promise<void> {
+    try {
+      const rows = await highlightsInRooms(hs.sql, [this.roomKey], this.#highlightsUpTo);
+      for (const it of rows) this.#highlight(it);
+    } catch (error) {
+      this.#highlightsStale = true;
+      throw error;
+    }
   }
 }
 

@@ -94,6 +94,20 @@ describe("unread counts", () => {
     expect(await countsOf(carol, room)).toEqual({});
   });
 
+  test("are the same for all who ask at the same moment", async () => {
+    const [alice, bob] = [await newUser("a"), await newUser("b")];
+    const room = await roomOf(alice, bob);
+    const rooms = new Map([[room.roomKey, room.roomId]]);
+    for (let highlights = 1; highlights <= 3; highlights++) {
+      await unreadCounts(hs, bob, rooms);
+      await say(alice, room, { content: mentions(bob) });
+      await tailOf(hs).catchUp();
+      const all = await Promise.all([1, 2, 3].map(async () => await unreadCounts(hs, bob, rooms)));
+      const seen = all.map((counts) => counts.get(room.roomKey)?.get("main")?.highlight);
+      expect(seen).toEqual([highlights, highlights, highlights]);
+    }
+  });
+
   test("of everyone are raised by those who may notify the room", async () => {
     const [alice, bob] = [await newUser("a"), await newUser("b")];
     const room = await roomOf(alice, bob);
