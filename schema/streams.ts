@@ -1,4 +1,4 @@
-import { bigint, pgTable, smallint, text } from "drizzle-orm/pg-core";
+import { bigint, pgTable, smallint, text, timestamp } from "drizzle-orm/pg-core";
 
 /**
  * The one counter of the server. Its row is the lane of every write that can be observed: taking a
@@ -21,4 +21,16 @@ export const positions = pgTable("positions", {
 export const streamFollowers = pgTable("stream_followers", {
   name: text("name").primaryKey(),
   position: bigint("position", { mode: "number" }).notNull(),
+});
+
+/**
+ * The processes that run on this database: whoever writes tells the others, if there are any.
+ *
+ * A row goes when its process ends; one that died is passed over when it has not been seen for a while,
+ * and taken away by the next process that starts.
+ */
+export const processes = pgTable("processes", {
+  processId: text("process_id").primaryKey(),
+  /** By the database's clock. */
+  seenAt: timestamp("seen_at", { withTimezone: true }).notNull(),
 });

@@ -7,6 +7,7 @@ import { openSigningKey } from "#src/homeserver/signing-key.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
 import { followInMemory } from "#src/rooms/follow-in-memory.ts";
 import { openPostgresBus } from "#src/streams/postgres-bus.ts";
+import { bePresent } from "#src/streams/presence.ts";
 import { tailOf } from "#src/streams/tail.ts";
 import { STREAMS } from "./roles.ts";
 
@@ -46,6 +47,7 @@ export async function openHomeserver(
     now: Date.now,
     stopping: stopping.signal,
   };
+  const leave = await bePresent(hs);
   followInMemory(hs);
   await tailOf(hs).start(STREAMS);
   const works: Promise<void>[] = [];
@@ -55,6 +57,7 @@ export async function openHomeserver(
     async close() {
       stopping.abort();
       await Promise.race([Promise.all(works), sleep(GRACE_MS, undefined, { ref: false })]);
+      await leave();
       await bus.close();
       await database.close();
     },

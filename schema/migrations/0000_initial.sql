@@ -414,6 +414,11 @@ CREATE TABLE "positions" (
 	"position" bigint NOT NULL
 );
 --> statement-breakpoint
+CREATE TABLE "processes" (
+	"process_id" text PRIMARY KEY NOT NULL,
+	"seen_at" timestamp with time zone NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE "stream_followers" (
 	"name" text PRIMARY KEY NOT NULL,
 	"position" bigint NOT NULL

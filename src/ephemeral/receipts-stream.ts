@@ -29,10 +29,8 @@ async function store(
     if (!known || isBehind(known.write.event, placed.write.event)) furthest.set(key, placed);
   }
   const marks = writes.flatMap(({ write }) => (write.local ? [markOf(write)] : []));
-  const [moved] = await Promise.all([
-    upsertReceipts(lane, [...furthest.values()]),
-    marks.length > 0 && moveReads(lane, marks),
-  ]);
+  if (marks.length > 0) moveReads(lane, marks);
+  const moved = await upsertReceipts(lane, [...furthest.values()]);
   return writes.map(({ write, position }) => ({
     ok: true,
     result: undefined,

@@ -1,25 +1,18 @@
 import { fileURLToPath } from "node:url";
-import { drizzle } from "drizzle-orm/postgres-js";
-import { migrate } from "drizzle-orm/postgres-js/migrator";
 import postgres from "postgres";
 import { driverAddress } from "./database-url.ts";
+import { type Lane, type LaneOptions, openLane } from "./lane.ts";
 import { resilientSql } from "./resilient-sql.ts";
-import { refuseNewerSchema } from "./schema-version.ts";
+import { isSchemaCurrent } from "./schema-version.ts";
+import type { Sql } from "./sql.ts";
 
-/** The pool, or a transaction on one of its connections. Queries are written on it as templates. */
-export type Sql = postgres.Sql<{ int8: number }>;
-
-/** A transaction. What writes takes this, so that no write can happen outside one. */
-export type Tx = postgres.TransactionSql<{ int8: number }>;
-
-/** Whatever can be asked: the pool or a transaction. What only reads takes this. */
-export type Queryable = Sql | Tx;
+export type { Queryable, Sql, Tx } from "./sql.ts";
 
 export type Database = {
   /** The pool. */
   readonly sql: Sql;
-  /** One connection apart from the pool, on which statements go out in the order they are made. */
-  readonly lane: Sql;
+  /** One connection apart from the pool, for grouped writes. */
+  readonly lane: Lane;
   readonly url: string;
   close(): Promise<void>;
 };
@@ -42,32 +35,39 @@ export type DatabaseOptions = {
 /** Opens a database. Connects when it is first asked something. */
 export function openDatabase({ url, maxConnections }: DatabaseOptions): Database {
   const sql = connect(url, maxConnections);
-  const lane = connect(url, 1);
+  const lane = openLane(url, (options) => open(url, options));
   return {
     sql,
     lane,
     url,
     async close() {
-      await Promise.all([sql.end({ timeout: 5 }), lane.end({ timeout: 5 })]);
+      await Promise.all([sql.end({ timeout: 5 }), lane.end()]);
     },
   };
 }
 
-/** Connections with our types: for the pool, the lane, and the bus. */
+/** Connections with our types: for the pool and the bus. */
 export function connect(url: string, max: number): Sql {
-  const { url: address, ...socket } = driverAddress(url);
-  return resilientSql((onclose) =>
-    postgres(address, {
-      ...socket,
-      max,
-      types: { int8: INT8 },
-      onnotice: () => {},
-      onclose,
-      // A connection is kept until it is lost: an end by age would look like a loss.
-      max_lifetime: null,
-      connection: { application_name: "archipel" },
-    }),
-  );
+  return resilientSql((onclose) => open(url, { max, onclose }));
+}
+
+type PoolOptions = { readonly max: number; readonly onclose: () => void };
+
+function open(url: string, options: PoolOptions | LaneOptions): Sql {
+  const address = driverAddress(url);
+  return postgres(address.url, {
+    ...(address.host !== undefined && { host: address.host }),
+    ...options,
+    types: { int8: INT8 },
+    onnotice: () => {},
+    // A connection is kept until it is lost: an end by age would look like a loss.
+    max_lifetime: null,
+    connection: {
+      application_name: "archipel",
+      // Arrays of unknown length make PostgreSQL plan anew each time, for plans that come out the same.
+      plan_cache_mode: "force_generic_plan",
+    },
+  });
 }
 
 /**
@@ -79,8 +79,7 @@ export async function migrateDatabase(url: string): Promise<void> {
   try {
     // One at a time: two processes that start together must not both run the first migration.
     await sql`select pg_advisory_lock(${MIGRATION_LOCK})`;
-    await refuseNewerSchema(sql, MIGRATIONS);
-    await migrate(drizzle(sql), { migrationsFolder: MIGRATIONS });
+    if (!(await isSchemaCurrent(sql, MIGRATIONS))) await applyMigrations(sql);
     await sql`insert into positions (id, position) values (1, 0) on conflict do nothing`;
     for (const table of UPDATED_IN_PLACE) {
       await sql`alter table ${sql(table)} set (fillfactor = 70)`;
@@ -90,6 +89,15 @@ export async function migrateDatabase(url: string): Promise<void> {
   } finally {
     await sql.end();
   }
+}
+
+async function applyMigrations(sql: Sql): Promise<void> {
+  // Half a second to load, and hardly ever needed.
+  const [{ drizzle }, { migrate }] = await Promise.all([
+    import("drizzle-orm/postgres-js"),
+    import("drizzle-orm/postgres-js/migrator"),
+  ]);
+  await migrate(drizzle(sql), { migrationsFolder: MIGRATIONS });
 }
 
 const MIGRATIONS = fileURLToPath(new URL("../../schema/migrations", import.meta.url));

@@ -4,6 +4,7 @@ import type { ServerName } from "#src/kit/identifiers.ts";
 import type { SigningKey } from "#src/kit/signed-json.ts";
 import type { Bus } from "./bus.ts";
 import type { Sql } from "./database.ts";
+import type { Lane } from "./lane.ts";
 import type { UnixMs } from "./position.ts";
 
 /**
@@ -16,7 +17,7 @@ export type Homeserver = {
   /** The pool. A function that has asked for one of its connections never waits for a second. */
   readonly sql: Sql;
   /** The connection of grouped writes; only `src/streams/` uses it. */
-  readonly lane: Sql;
+  readonly lane: Lane;
   readonly bus: Bus;
   readonly signingKey: SigningKey;
   readonly log: Logger;

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Sql, Tx } from "./database.ts";
+import type { Sql, Tx } from "./sql.ts";
 
 /** How long we wait for the driver to notice that a connection is gone, after a statement has told us. */
 const NOTICE_MS = 1_000;

@@ -21,13 +21,11 @@ type Link = {
 };
 
 /** Records what new events mean for what is unread: for their senders, who have read so far, and by thread. */
-export async function noteUnread(hs: Homeserver, lane: Tx, links: readonly Link[]): Promise<void> {
+export function noteUnread(hs: Homeserver, lane: Tx, links: readonly Link[]): void {
   const marks = links.flatMap((it) => markOf(hs, it) ?? []);
   const threaded = links.flatMap((it) => threadedOf(it) ?? []);
-  await Promise.all([
-    marks.length > 0 && moveReads(lane, marks),
-    threaded.length > 0 && insertThreaded(lane, threaded),
-  ]);
+  if (marks.length > 0) moveReads(lane, marks);
+  if (threaded.length > 0) insertThreaded(lane, threaded);
 }
 
 function markOf(hs: Homeserver, { event: it, eventKey, room, row }: Link): ReadMark | undefined {

@@ -39,18 +39,15 @@ export async function persistChains(
 
   const heads = chains.flatMap((it) => headUpdate(it) ?? []);
 
-  // Sent together, answered together. A redaction may be of an event of this same group, so the events
-  // come first.
-  const [, applied] = await Promise.all([
-    insertEvents(lane, rows, heads),
-    redactions.length > 0 ? applyRedactions(lane, redactions) : new Set<number>(),
-    nodes.length > 0 && insertNodes(lane, nodes),
-    memberships.length > 0 && upsertMemberships(lane, memberships),
-    relations.length > 0 && insertRelations(lane, relations),
-    insertHighlights(hs, lane, links),
-    noteUnread(hs, lane, links),
-  ]);
-  return applied;
+  // None is waited for: all are answered with the commit. A redaction may be of an event of this same
+  // group, so the events come first.
+  insertEvents(lane, rows, heads);
+  if (nodes.length > 0) insertNodes(lane, nodes);
+  if (memberships.length > 0) upsertMemberships(lane, memberships);
+  if (relations.length > 0) insertRelations(lane, relations);
+  insertHighlights(hs, lane, links);
+  noteUnread(hs, lane, links);
+  return redactions.length > 0 ? await applyRedactions(lane, redactions) : new Set();
 }
 
 function headUpdate({ chain, rows, stateRoot, ordinal }: PlacedChain) {

@@ -14,11 +14,7 @@ type Link = {
 };
 
 /** Records whom events mention, of the users of this server that are in the room. */
-export async function insertHighlights(
-  hs: Homeserver,
-  lane: Tx,
-  links: readonly Link[],
-): Promise<void> {
+export function insertHighlights(hs: Homeserver, lane: Tx, links: readonly Link[]): void {
   const everyone: Link[] = [];
   const users: { link: Link; user: UserId }[] = [];
   for (const link of links) {
@@ -32,7 +28,7 @@ export async function insertHighlights(
     }
   }
   if (everyone.length === 0 && users.length === 0) return;
-  await lane`
+  void lane`
     insert into highlights (room_key, user_key, event_key)
     select room_key, ${EVERYONE}, event_key from unnest(
       ${everyone.map((it) => it.room.roomKey)}::bigint[], ${everyone.map((it) => it.eventKey)}::bigint[])

@@ -2,8 +2,8 @@ import type { Tx } from "#src/homeserver/database.ts";
 import type { EventId } from "#src/kit/identifiers.ts";
 import type { EventRow } from "./stored-event.ts";
 
-// What one group of events writes, a statement for each table. All are sent at once; none waits for
-// the answer to another. Arrays of truth values go as numbers: the driver takes such an array for one value.
+// What one group of events writes, a statement for each table. They are sent when they are made, and
+// answered with the commit: the lane waits for them. Arrays of truth values go as numbers: the driver takes such an array for one value.
 
 export type HeadUpdate = {
   readonly roomKey: number;
@@ -14,14 +14,14 @@ export type HeadUpdate = {
 };
 
 /** Stores events, and moves the heads of their rooms to the ends of the chains that they make. */
-export async function insertEvents(
+export function insertEvents(
   lane: Tx,
   rows: readonly EventRow[],
   heads: readonly HeadUpdate[],
-): Promise<void> {
+): void {
   const column = <K extends keyof EventRow>(name: K) => rows.map((row) => row[name]);
   const head = (name: keyof HeadUpdate) => heads.map((it) => it[name]);
-  await lane`
+  void lane`
     with inserted as (
       insert into events (event_key, room_key, event_id, type, state_key, sender_key, depth,
         origin_server_ts, status, anchor, anchor_offset, state_before, state_after, room_state,
@@ -46,12 +46,12 @@ export async function insertEvents(
     where rooms.room_key = moved.room_key`;
 }
 
-export async function insertNodes(
+export function insertNodes(
   lane: Tx,
   nodes: readonly { readonly eventKey: number; readonly bytes: Uint8Array }[],
-): Promise<void> {
+): void {
   // As hexadecimal text: an array of bytes would be escaped twice on its way.
-  await lane`
+  void lane`
     insert into state_nodes (event_key, nodes)
     select event_key, decode(nodes, 'hex') from unnest(
       ${nodes.map((it) => it.eventKey)}::bigint[],
@@ -67,8 +67,8 @@ export type MembershipRow = {
 };
 
 /** Records what the current state says of members. At most one row for a user and a room. */
-export async function upsertMemberships(lane: Tx, rows: readonly MembershipRow[]): Promise<void> {
-  await lane`
+export function upsertMemberships(lane: Tx, rows: readonly MembershipRow[]): void {
+  void lane`
     insert into memberships (user_key, room_key, membership, event_key, position, local)
     select user_key, room_key, membership, event_key, event_key, local = 1 from unnest(
       ${rows.map((it) => it.userKey)}::bigint[], ${rows.map((it) => it.roomKey)}::bigint[],
@@ -89,8 +89,8 @@ export type RelationRow = {
   readonly aggregationKey: string | null;
 };
 
-export async function insertRelations(lane: Tx, rows: readonly RelationRow[]): Promise<void> {
-  await lane`
+export function insertRelations(lane: Tx, rows: readonly RelationRow[]): void {
+  void lane`
     insert into relations (event_key, room_key, relates_to, rel_type, type, sender_key, aggregation_key)
     select * from unnest(
       ${rows.map((it) => it.eventKey)}::bigint[], ${rows.map((it) => it.roomKey)}::bigint[],

@@ -18,8 +18,8 @@ export type ReadMark = {
 };
 
 /** Moves marks forward; those that are further already stay. One statement, for the lane. */
-export async function moveReads(lane: Tx, marks: readonly ReadMark[]): Promise<void> {
-  await lane`
+export function moveReads(lane: Tx, marks: readonly ReadMark[]): void {
+  void lane`
     insert into room_reads (user_key, room_key, thread, anchor, ordinal)
     select distinct on (user_key, room_key, thread) * from unnest(
       ${marks.map((it) => it.userKey)}::bigint[], ${marks.map((it) => it.roomKey)}::bigint[],
@@ -59,8 +59,8 @@ export type ThreadedEvent = {
 };
 
 /** Records events that are not of the main timeline, so that what is unread can be told apart. */
-export async function insertThreaded(lane: Tx, rows: readonly ThreadedEvent[]): Promise<void> {
-  await lane`
+export function insertThreaded(lane: Tx, rows: readonly ThreadedEvent[]): void {
+  void lane`
     insert into threaded_events (room_key, event_key, ordinal, root)
     select * from unnest(${rows.map((it) => it.roomKey)}::bigint[],
       ${rows.map((it) => it.eventKey)}::bigint[], ${rows.map((it) => it.ordinal)}::bigint[],

@@ -3,6 +3,7 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { registry } from "#src/homeserver/metrics.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import { isConnectionError } from "#src/homeserver/resilient-sql.ts";
+import { ALIVE_SECONDS, processIdOf } from "./presence.ts";
 import type { Change, Outcome, Placed, Stream } from "./stream.ts";
 import { tailOf } from "./tail.ts";
 
@@ -82,16 +83,32 @@ async function commit(
   );
   const total = needed.flat().reduce((sum, n) => sum + n, 0);
 
+  const settled = tailOf(hs).expectOwn();
+  try {
+    const { parts, outcomes, range } = await inLane(hs, byStream, { needed, total });
+    settle(hs, parts, outcomes, range);
+  } finally {
+    settled();
+  }
+}
+
+/** The transaction itself. */
+async function inLane(
+  hs: Homeserver,
+  byStream: readonly (readonly [Stream<unknown, unknown>, readonly Pending[]])[],
+  { needed, total }: { needed: readonly (readonly number[])[]; total: number },
+) {
   // The lane is taken with the first statement and left at the end: no lock is ever taken before it by
   // a transaction that takes it, so groups of several processes cannot wait for each other.
-  const { parts, outcomes, range } = await hs.lane.begin(async (lane) => {
-    // Sent at once: the driver sends a query only when somebody waits for it, and what is looked up must not
-    // go out before it.
+  return await hs.lane.transaction(async (lane) => {
     const taken = lane<{ position: Position }[]>`
       with moved as (
         update positions set position = position + ${total} where id = 1 returning position
       )
-      select position, pg_notify(${CHANNEL}, position::text) from moved`.execute();
+      select position, case when exists (
+        select 1 from processes
+        where process_id <> ${processIdOf(hs)} and seen_at > now() - ${ALIVE_SECONDS} * interval '1 second'
+      ) then pg_notify(${CHANNEL}, position::text)::text end from moved`;
     const [[counter], ...looked] = await Promise.all([
       taken,
       ...byStream.map(
@@ -112,7 +129,6 @@ async function commit(
     );
     return { parts: placed, outcomes: stored, range: { before, upTo: counter.position } };
   });
-  settle(hs, parts, outcomes, range);
 }
 
 function place(

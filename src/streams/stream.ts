@@ -30,7 +30,8 @@ export type Placed<W> = { readonly write: W; readonly position: Position };
  *
  * Its writes are grouped: `store` gets all that have queued up, in the one transaction that commits
  * them, while it holds the lane, so that no other process writes to any stream meanwhile. It must be
- * quick: a few set-based statements on `lane`, sent without waiting for one before the next.
+ * quick: a few set-based statements on `lane`. They go out when they are made, in that order; what `store`
+ * does not wait for is waited for with the commit, and spares a round trip.
  */
 export type Stream<W, R> = {
   readonly name: string;

@@ -11,6 +11,10 @@ const MOST_CHANGES = 50_000;
 /** If the bus says nothing for this long, the database is asked all the same. */
 const POLL_MS = 2_000;
 
+/** At first it is asked more often: those who write may not have seen yet that there is somebody to tell. */
+const FIRST_POLLS = 20;
+const FIRST_POLL_MS = 100;
+
 const positionGauge = new Gauge({
   name: "archipel_stream_position",
   help: "How far this process has followed the streams.",
@@ -38,6 +42,7 @@ export class Tail {
   readonly #listeners: Listener[] = [];
   #reading: Promise<void> | undefined;
   #wanted: Position = 0;
+  #groupsInFlight = 0;
   #streams: readonly Stream<never, unknown>[] = [];
   readonly #hs: Homeserver;
 
@@ -49,10 +54,17 @@ export class Tail {
   async start(streams: readonly Stream<never, unknown>[]): Promise<void> {
     this.#streams = streams;
     this.#forgetUpTo(await currentPosition(this.#hs));
-    this.#hs.bus.onAdvance((position) => void this.#readUpTo(position));
-    const timer = setInterval(() => void this.#poll(), POLL_MS);
-    timer.unref();
-    this.#hs.stopping.addEventListener("abort", () => clearInterval(timer));
+    this.#hs.bus.onAdvance((position) => this.#heed(position));
+    const later = setInterval(() => void this.#poll(), POLL_MS);
+    let polls = 0;
+    const first = setInterval(() => {
+      void this.#poll();
+      if (++polls === FIRST_POLLS) clearInterval(first);
+    }, FIRST_POLL_MS);
+    for (const timer of [later, first]) {
+      timer.unref();
+      this.#hs.stopping.addEventListener("abort", () => clearInterval(timer));
+    }
   }
 
   listen(listener: Listener): void {
@@ -63,6 +75,25 @@ export class Tail {
   between(after: Position, upTo: Position): readonly Change[] | undefined {
     if (after < this.#start) return undefined;
     return this.#changes.slice(this.#indexAfter(after), this.#indexAfter(upTo));
+  }
+
+  /**
+   * Says that a group of this process's own is about to be committed: news of it may come from the bus
+   * before the commit itself returns, and need not be read.
+   *
+   * @returns what says that it has been committed, or not.
+   */
+  expectOwn(): () => void {
+    this.#groupsInFlight++;
+    return () => {
+      this.#groupsInFlight--;
+      if (this.#wanted > this.position) this.#heed(this.#wanted);
+    };
+  }
+
+  #heed(position: Position): void {
+    if (this.#groupsInFlight > 0) this.#wanted = Math.max(this.#wanted, position);
+    else void this.#readInBackground(position);
   }
 
   /**
@@ -86,8 +117,21 @@ export class Tail {
     try {
       await this.catchUp();
     } catch (error) {
-      if (!this.#hs.stopping.aborted) this.#hs.log.warn({ err: error }, "cannot read the streams");
+      this.#complain(error);
     }
+  }
+
+  async #readInBackground(position: Position): Promise<void> {
+    try {
+      await this.#readUpTo(position);
+    } catch (error) {
+      // The poll comes back to it.
+      this.#complain(error);
+    }
+  }
+
+  #complain(error: unknown): void {
+    if (!this.#hs.stopping.aborted) this.#hs.log.warn({ err: error }, "cannot read the streams");
   }
 
   async #readUpTo(position: Position): Promise<void> {

@@ -5,7 +5,6 @@ import { registry } from "#src/homeserver/metrics.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import { EVENTS } from "#src/rooms/events-stream.ts";
 import { StoredEvent } from "#src/rooms/stored-event.ts";
-import { userIdsOf } from "#src/rooms/user-keys.ts";
 import type { Change } from "#src/streams/stream.ts";
 import { tailOf } from "#src/streams/tail.ts";
 import { type UserRooms, userRoomsOf } from "./user-rooms.ts";
@@ -15,9 +14,6 @@ const waitingGauge = new Gauge({
   help: "Requests that wait for news.",
   registers: [registry],
 });
-
-/** The stream whose changes concern whoever shares a room with the user they are about. */
-const DEVICE_LISTS = "device-lists";
 
 /** For how long a user who has not asked again is still told of their rooms' news. */
 const IDLE_MS = 120_000;
@@ -39,7 +35,7 @@ type Registry = {
 const registryOf = held((hs): Registry => {
   const own: Registry = { byUser: new Map(), byUserId: new Map(), byRoom: new Map() };
   tailOf(hs).listen({
-    changed: (changes) => wakeConcerned(hs, own, changes),
+    changed: (changes) => wakeConcerned(own, changes),
     missed: () => {
       for (const listener of own.byUser.values()) wake(listener);
     },
@@ -126,7 +122,7 @@ function dropIdle(hs: Homeserver, { byUser, byUserId, byRoom }: Registry): void 
   }
 }
 
-function wakeConcerned(hs: Homeserver, own: Registry, changes: readonly Change[]): void {
+function wakeConcerned(own: Registry, changes: readonly Change[]): void {
   for (const { stream, roomKey, userKey, detail } of changes) {
     if (userKey !== undefined) wake(own.byUser.get(userKey));
     if (roomKey !== undefined) {
@@ -136,22 +132,9 @@ function wakeConcerned(hs: Homeserver, own: Registry, changes: readonly Change[]
       // Whoever is invited is not in the room yet.
       wake(own.byUserId.get(detail.stateKey ?? ""));
     }
-    if (stream === DEVICE_LISTS && userKey !== undefined) void wakeRoommates(hs, own, userKey);
   }
 }
 
 function wake(listener: Listener | undefined): void {
   for (const done of [...(listener?.wakes ?? [])]) done();
-}
-
-async function wakeRoommates(hs: Homeserver, own: Registry, userKey: number): Promise<void> {
-  try {
-    const userId = (await userIdsOf(hs, [userKey])).get(userKey);
-    if (userId === undefined) return;
-    for (const roomKey of (await userRoomsOf(hs, { userKey, userId })).keys()) {
-      for (const listener of own.byRoom.get(roomKey) ?? []) wake(listener);
-    }
-  } catch (error) {
-    hs.log.warn({ err: error }, "cannot tell who shares a room with a user");
-  }
 }

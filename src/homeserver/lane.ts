@@ -1,0 +1,125 @@
+import { once } from "node:events";
+import { connect as connectSocket, type NetConnectOpts, type Socket } from "node:net";
+import { driverAddress } from "./database-url.ts";
+import { isConnectionError } from "./resilient-sql.ts";
+import type { Sql, Tx } from "./sql.ts";
+
+/** One connection for transactions that follow each other and whose statements do not wait for each other. */
+export type Lane = {
+  /**
+   * Does something in a transaction. Statements go out when they are made, in that order; what is not waited for is
+   * waited for in the end, together with the commit. So a transaction takes as many round trips as
+   * its work has to wait, and one more.
+   *
+   * @throws the first error of its statements, or of the work; then nothing is stored. After the loss
+   *   of the connection nobody knows.
+   */
+  transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
+  end(): Promise<void>;
+};
+
+/** How many bytes may wait in a socket before the driver holds back statements: more than any transaction has. */
+const SOCKET_BUFFER_BYTES = 256 * 1024 * 1024;
+
+/** What the driver is told of a lane's pool. */
+export type LaneOptions = {
+  readonly max: 1;
+  /** The driver knows this option; its types do not. */
+  readonly socket: () => Promise<Socket>;
+  readonly onclose: () => void;
+};
+
+/** Opens a lane. Connects when it is first used, and anew when its connection was lost. */
+export function openLane(url: string, open: (options: LaneOptions) => Sql): Lane {
+  let isEnding = false;
+  let current: Sql | undefined;
+
+  function connected(): Sql {
+    if (current) return current;
+    const own: Sql = open({
+      max: 1,
+      socket: oneConnection(url),
+      onclose: () => {
+        if (current === own) current = undefined;
+        if (!isEnding) own.end({ timeout: 0 }).catch(() => {});
+      },
+    });
+    current = own;
+    return own;
+  }
+
+  return {
+    transaction: async (work) => await transaction(connected(), work),
+    async end() {
+      isEnding = true;
+      await current?.end({ timeout: 5 });
+    },
+  };
+}
+
+/** What the driver makes of a template: a promise that begins to be kept when it is told to, or waited for. */
+type Statement = Promise<unknown> & { execute(): unknown };
+
+async function transaction<T>(own: Sql, work: (tx: Tx) => Promise<T>): Promise<T> {
+  const sent: Promise<unknown>[] = [];
+  const send = (query: Statement) => {
+    query.execute();
+    // Heeded in the end. Until then nobody else may be waiting for it.
+    query.catch(() => {});
+    sent.push(query);
+  };
+  const tx = new Proxy(own, {
+    apply(target, _this, args: Parameters<Sql>) {
+      const made = target(...args) as unknown;
+      if (isTemplate(args[0])) send(made as Statement);
+      return made;
+    },
+  }) as unknown as Tx;
+
+  try {
+    send(own.unsafe("begin"));
+    const result = await work(tx);
+    send(own.unsafe("commit"));
+    await Promise.all(sent);
+    return result;
+  } catch (error) {
+    const first = (await Promise.allSettled(sent)).find((it) => it.status === "rejected");
+    const cause: unknown = first?.reason ?? error;
+    // A commit that went out after a statement that failed has rolled back already.
+    if (!isConnectionError(cause)) await own.unsafe("rollback").catch(() => {});
+    throw cause;
+  }
+}
+
+/** A statement is a template; names and values that go into one are made by plain calls. */
+function isTemplate(argument: unknown): boolean {
+  return Array.isArray(argument) && "raw" in argument;
+}
+
+/**
+ * Makes the one connection that a driver's pool may have. The driver would make another when it is lost, and send
+ * on it what was waiting: statements of a transaction, outside of it.
+ */
+function oneConnection(url: string): () => Promise<Socket> {
+  let used = false;
+  return async () => {
+    if (used) throw new Error("The connection of the lane was lost");
+    used = true;
+    const options = { ...socketAddress(url), writableHighWaterMark: SOCKET_BUFFER_BYTES };
+    const socket = connectSocket(options as NetConnectOpts);
+    await once(socket, "connect");
+    socket.setNoDelay(true);
+    return socket;
+  };
+}
+
+function socketAddress(url: string): { path: string } | { host: string; port: number } {
+  const address = driverAddress(url);
+  const { hostname, port } = new URL(address.url);
+  const number = port === "" ? 5432 : Number(port);
+  if (address.host?.startsWith("/")) return { path: `${address.host}/.s.PGSQL.${number}` };
+  return {
+    host: address.host ?? decodeURIComponent(hostname).replace(/^\[|\]$/g, ""),
+    port: number,
+  };
+}
