@@ -29,7 +29,10 @@ export const rooms = pgTable("rooms", {
   /** Goes up with every change of what follows. */
   headVersion: key("head_version").notNull().default(0),
   /** Event keys of the forward extremities: accepted events that no accepted event follows. */
-  extremities: key("extremities").array().notNull().default(sql`'{}'`),
+  extremities: key("extremities")
+    .array()
+    .notNull()
+    .default(sql`'{}'`),
   /** The greatest depth of the extremities. */
   depth: key("depth").notNull().default(0),
   /** The room's current state: a node of the state map. 0 is the empty state. */
@@ -70,12 +73,17 @@ export const events = pgTable(
     /** The state before it and after it: nodes of the state map. Null for an outlier. */
     stateBefore: key("state_before"),
     stateAfter: key("state_after"),
-    /** The room's current state once it was there, where forks make that differ from `stateAfter`. */
+    /**
+     * The room's current state once it was there, where there were forks. Null where there were none: then
+     * the room's state before it was `stateBefore`, and `stateAfter` is that after it.
+     */
     roomState: key("room_state"),
     /** How many events of the room had counted as unread, it included. */
     ordinal: key("ordinal").notNull().default(0),
     /** The event key of the state event that it took the place of. */
     replaces: key("replaces"),
+    /** Event keys of its `auth_events`, as far as they are known. Null if it is no state event. */
+    authKeys: key("auth_keys").array(),
     /** The event key of the redaction that was applied to it. */
     redactedBy: key("redacted_by"),
     /** The device that sent it and the transaction ID it chose, if the device is one of ours. */
@@ -86,6 +94,10 @@ export const events = pgTable(
   (table) => [
     uniqueIndex("events_by_id").on(table.eventId),
     index("events_in_room_order").on(table.roomKey, table.anchor, table.anchorOffset),
+    // Outliers that got a place in their room's order later than they were stored.
+    index("events_placed_later")
+      .on(table.anchor)
+      .where(sql`anchor_offset = 0 and anchor <> event_key`),
     uniqueIndex("events_by_transaction")
       .on(table.deviceKey, table.txnId, table.roomKey, table.type)
       .where(sql`device_key is not null`),
@@ -96,9 +108,11 @@ export const events = pgTable(
  * The nodes of the state map that came with an event: those of the state after it, and of the
  * resolved state before it where forks met. A node's key is `event_key * 1024 + index`.
  *
- * Rows go with their events.
+ * Rows go with their events. A join may bring more than go with one key: then there are further rows
+ * at the positions after its own, which no event has.
  */
 export const stateNodes = pgTable("state_nodes", {
+  /** The position of the event: its key, or the anchor of one that was an outlier before. */
   eventKey: key("event_key").primaryKey(),
   nodes: bytea("nodes").notNull(),
 });
@@ -183,4 +197,42 @@ export const missingEvents = pgTable(
     primaryKey({ columns: [table.missingId, table.eventKey] }),
     index("missing_events_of_room").on(table.roomKey),
   ],
+);
+
+/**
+ * Redactions of events that we have not got.
+ *
+ * A row goes when the event comes.
+ */
+export const waitingRedactions = pgTable(
+  "waiting_redactions",
+  {
+    target: text("target").$type<EventId>().notNull(),
+    redactionKey: key("redaction_key").notNull(),
+    roomKey: key("room_key").notNull(),
+    /** Whether the sender may redact what others sent. */
+    anyone: boolean("anyone").notNull(),
+    /** The domain of the sender, who else may redact what users of the same server sent. */
+    domain: text("domain").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.target, table.redactionKey] })],
+);
+
+/**
+ * Invitations from other servers to rooms that this server is not in, and answers to knocks: what the
+ * invited user is told of the room.
+ *
+ * A row goes when this server joins the room, or when the user refuses the invitation.
+ */
+export const receivedInvites = pgTable(
+  "received_invites",
+  {
+    userKey: key("user_key").notNull(),
+    roomKey: key("room_key").notNull(),
+    /** The member event. */
+    eventKey: key("event_key").notNull(),
+    /** JSON of an array of stripped state events. */
+    strippedState: text("stripped_state").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.userKey, table.roomKey] })],
 );

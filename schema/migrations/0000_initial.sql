@@ -344,6 +344,7 @@ CREATE TABLE "events" (
 	"room_state" bigint,
 	"ordinal" bigint DEFAULT 0 NOT NULL,
 	"replaces" bigint,
+	"auth_keys" bigint[],
 	"redacted_by" bigint,
 	"device_key" bigint,
 	"txn_id" text,
@@ -366,6 +367,14 @@ CREATE TABLE "missing_events" (
 	"missing_id" text NOT NULL,
 	"event_key" bigint NOT NULL,
 	CONSTRAINT "missing_events_missing_id_event_key_pk" PRIMARY KEY("missing_id","event_key")
+);
+--> statement-breakpoint
+CREATE TABLE "received_invites" (
+	"user_key" bigint NOT NULL,
+	"room_key" bigint NOT NULL,
+	"event_key" bigint NOT NULL,
+	"stripped_state" text NOT NULL,
+	CONSTRAINT "received_invites_user_key_room_key_pk" PRIMARY KEY("user_key","room_key")
 );
 --> statement-breakpoint
 CREATE TABLE "relations" (
@@ -400,6 +409,15 @@ CREATE TABLE "state_slots" (
 	"slot" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "state_slots_slot_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
 	"type" text NOT NULL,
 	"state_key" text NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "waiting_redactions" (
+	"target" text NOT NULL,
+	"redaction_key" bigint NOT NULL,
+	"room_key" bigint NOT NULL,
+	"anyone" boolean NOT NULL,
+	"domain" text NOT NULL,
+	CONSTRAINT "waiting_redactions_target_redaction_key_pk" PRIMARY KEY("target","redaction_key")
 );
 --> statement-breakpoint
 CREATE TABLE "signing_keys" (
@@ -477,6 +495,7 @@ CREATE INDEX "highlights_of_room" ON "highlights" USING btree ("room_key","event
 CREATE INDEX "push_rules_by_position" ON "push_rules" USING btree ("position");--> statement-breakpoint
 CREATE UNIQUE INDEX "events_by_id" ON "events" USING btree ("event_id");--> statement-breakpoint
 CREATE INDEX "events_in_room_order" ON "events" USING btree ("room_key","anchor","anchor_offset");--> statement-breakpoint
+CREATE INDEX "events_placed_later" ON "events" USING btree ("anchor") WHERE anchor_offset = 0 and anchor <> event_key;--> statement-breakpoint
 CREATE UNIQUE INDEX "events_by_transaction" ON "events" USING btree ("device_key","txn_id","room_key","type") WHERE device_key is not null;--> statement-breakpoint
 CREATE INDEX "memberships_of_room" ON "memberships" USING btree ("room_key","membership");--> statement-breakpoint
 CREATE INDEX "memberships_by_position" ON "memberships" USING btree ("position");--> statement-breakpoint

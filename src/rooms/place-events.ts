@@ -10,7 +10,7 @@ import { EMPTY, type Node, type NodeKey, type NodeRef } from "./state-map/node.t
 import { setSlot } from "./state-map/state-map.ts";
 import { withNodes } from "./state-map/stored-nodes.ts";
 import { findSlots, pairKey, type StatePair } from "./state-slots.ts";
-import { type EventRow, EventStatus } from "./stored-event.ts";
+import { type EventRow, EventStatus, type StoredEvent } from "./stored-event.ts";
 
 /** Events that were added to one room, in the order of its chain, with the keys they were given. */
 export type Chain = {
@@ -59,8 +59,7 @@ export async function placeChain(hs: Homeserver, lane: Tx, chain: Chain): Promis
   for (const [index, link] of chain.links.entries()) {
     const packer = new NodePacker(link.eventKey, packed);
     const after = packer.keyOf(roots[index] ?? EMPTY);
-    const bytes = packer.bytes();
-    if (bytes) nodes.push({ eventKey: link.eventKey, bytes });
+    nodes.push(...packer.rows());
     newNodes.push(...packer.packed);
     if (countsAsUnread(link.event.event)) ordinal++;
     rows.push(rowOf(chain, link, { before, after, ordinal, eventKeys }));
@@ -80,7 +79,8 @@ function rowOf(
   },
 ): EventRow {
   const { event } = it;
-  const replaced = it.replaces;
+  const keyOf = (other: NewEvent | StoredEvent) =>
+    "event" in other ? (at.eventKeys.get(other) ?? missingKey()) : other.eventKey;
   return {
     event_key: eventKey,
     room_key: room.roomKey,
@@ -98,17 +98,17 @@ function rowOf(
     state_after: at.after,
     room_state: null,
     ordinal: at.ordinal,
-    replaces:
-      replaced === undefined
-        ? null
-        : "event" in replaced
-          ? (at.eventKeys.get(replaced) ?? null)
-          : replaced.eventKey,
+    replaces: it.replaces ? keyOf(it.replaces) : null,
+    auth_keys: event.state_key === undefined ? null : it.citing.map(keyOf),
     redacted_by: null,
     device_key: transaction?.deviceKey ?? null,
     txn_id: transaction?.txnId ?? null,
     json: it.json,
   };
+}
+
+function missingKey(): never {
+  throw new Error("an event stands on one of its own chain that was given no key");
 }
 
 function pairOf({ event }: NewEvent): StatePair | undefined {

@@ -13,6 +13,11 @@ export type HeadUpdate = {
   readonly ordinal: number;
 };
 
+/** An array within an array, which `unnest` would take apart. */
+export function arrayText(keys: readonly number[]): string {
+  return `{${keys.join()}}`;
+}
+
 /** Stores events, and moves the heads of their rooms to the ends of the chains that they make. */
 export function insertEvents(
   lane: Tx,
@@ -25,8 +30,11 @@ export function insertEvents(
     with inserted as (
       insert into events (event_key, room_key, event_id, type, state_key, sender_key, depth,
         origin_server_ts, status, anchor, anchor_offset, state_before, state_after, room_state,
-        ordinal, replaces, device_key, txn_id, json)
-      select * from unnest(
+        ordinal, replaces, device_key, txn_id, json, auth_keys)
+      select event_key, room_key, event_id, type, state_key, sender_key, depth, origin_server_ts,
+        status, anchor, anchor_offset, state_before, state_after, room_state, ordinal, replaces,
+        device_key, txn_id, json, auth_keys::bigint[]
+      from unnest(
         ${column("event_key")}::bigint[], ${column("room_key")}::bigint[],
         ${column("event_id")}::text[], ${column("type")}::text[], ${column("state_key")}::text[],
         ${column("sender_key")}::bigint[], ${column("depth")}::bigint[],
@@ -35,7 +43,11 @@ export function insertEvents(
         ${column("state_before")}::bigint[], ${column("state_after")}::bigint[],
         ${column("room_state")}::bigint[], ${column("ordinal")}::bigint[],
         ${column("replaces")}::bigint[], ${column("device_key")}::bigint[],
-        ${column("txn_id")}::text[], ${column("json")}::text[])
+        ${column("txn_id")}::text[], ${column("json")}::text[],
+        ${rows.map((row) => row.auth_keys && arrayText(row.auth_keys))}::text[])
+        as new (event_key, room_key, event_id, type, state_key, sender_key, depth, origin_server_ts,
+          status, anchor, anchor_offset, state_before, state_after, room_state, ordinal, replaces,
+          device_key, txn_id, json, auth_keys)
     )
     update rooms set head_version = head_version + 1, extremities = array[moved.extremity],
       depth = moved.depth, state_root = moved.state_root, ordinal = moved.ordinal,
@@ -63,6 +75,8 @@ export type MembershipRow = {
   readonly roomKey: number;
   readonly membership: string;
   readonly eventKey: number;
+  /** When the current state came to say so: with the event itself if this is left out. */
+  readonly position?: number;
   readonly local: boolean;
 };
 
@@ -70,10 +84,12 @@ export type MembershipRow = {
 export function upsertMemberships(lane: Tx, rows: readonly MembershipRow[]): void {
   void lane`
     insert into memberships (user_key, room_key, membership, event_key, position, local)
-    select user_key, room_key, membership, event_key, event_key, local = 1 from unnest(
+    select user_key, room_key, membership, event_key, position, local = 1 from unnest(
       ${rows.map((it) => it.userKey)}::bigint[], ${rows.map((it) => it.roomKey)}::bigint[],
       ${rows.map((it) => it.membership)}::text[], ${rows.map((it) => it.eventKey)}::bigint[],
-      ${rows.map((it) => Number(it.local))}::int[]) as new (user_key, room_key, membership, event_key, local)
+      ${rows.map((it) => it.position ?? it.eventKey)}::bigint[],
+      ${rows.map((it) => Number(it.local))}::int[])
+      as new (user_key, room_key, membership, event_key, position, local)
     on conflict (user_key, room_key) do update set membership = excluded.membership,
       event_key = excluded.event_key, position = excluded.position,
       forgotten = memberships.forgotten and excluded.membership in ('leave', 'ban')`;

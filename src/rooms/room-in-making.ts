@@ -1,4 +1,4 @@
-import { selectAuthEvents } from "#src/events/auth-rules/auth-events.ts";
+import { authEventKeys, selectAuthEvents } from "#src/events/auth-rules/auth-events.ts";
 import { checkAuthRules } from "#src/events/auth-rules/check.ts";
 import { buildEvent, type BuiltEvent, type EventDraft } from "#src/events/build-event.ts";
 import { referenceHash } from "#src/events/event-hash.ts";
@@ -22,6 +22,8 @@ export type NewEvent = BuiltEvent & {
   readonly sender: Sender;
   /** The state event that it takes the place of. */
   readonly replaces: StoredEvent | NewEvent | undefined;
+  /** Of a state event: its auth events. */
+  readonly citing: readonly (StoredEvent | NewEvent)[];
   /** Who could do what when it was sent. */
   readonly levels: PowerLevels;
 };
@@ -129,10 +131,14 @@ export class RoomInMaking {
     if (count === 0 && !this.#head && this.rules.roomIdIsCreateEventId) this.#roomId = undefined;
   }
 
-  #append(it: Omit<NewEvent, "replaces" | "levels">): NewEvent {
+  #append(it: Omit<NewEvent, "replaces" | "citing" | "levels">): NewEvent {
     const { type, state_key, room_id } = it.event;
     const replaces = state_key === undefined ? undefined : this.stateEvent(type, state_key);
-    const event: NewEvent = { ...it, replaces, levels: this.levels(it.event) };
+    const citing =
+      state_key === undefined
+        ? []
+        : authEventKeys(it.event, this.rules).flatMap((pair) => this.stateEvent(...pair) ?? []);
+    const event: NewEvent = { ...it, replaces, citing, levels: this.levels(it.event) };
     this.added.push(event);
     if (state_key !== undefined) this.#state.set(pairKey(type, state_key), event);
     this.#roomId ??= room_id;

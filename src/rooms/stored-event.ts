@@ -37,6 +37,7 @@ export type EventRow = {
   readonly ordinal: number;
   readonly replaces: number | null;
   readonly redacted_by: number | null;
+  readonly auth_keys: readonly number[] | null;
   readonly device_key: number | null;
   readonly txn_id: string | null;
   readonly json: string;
@@ -63,10 +64,14 @@ export class StoredEvent {
   readonly stateAfter: number | undefined;
   /** The room's current state once it was there. */
   readonly roomState: number | undefined;
+  /** Whether the room had forks when it came: if not, the room's state before it was `stateBefore`. */
+  readonly amongForks: boolean;
   readonly ordinal: number;
   readonly replaces: number | undefined;
   /** Changes when the event is redacted. */
   redactedBy: number | undefined;
+  /** Of a state event: the keys of its `auth_events`, as far as they are known. */
+  readonly authKeys: readonly number[];
   readonly deviceKey: number | undefined;
   readonly txnId: string | undefined;
   readonly json: string;
@@ -89,9 +94,11 @@ export class StoredEvent {
     this.stateBefore = row.state_before ?? undefined;
     this.stateAfter = row.state_after ?? undefined;
     this.roomState = row.room_state ?? row.state_after ?? undefined;
+    this.amongForks = row.room_state !== null;
     this.ordinal = row.ordinal;
     this.replaces = row.replaces ?? undefined;
     this.redactedBy = row.redacted_by ?? undefined;
+    this.authKeys = row.auth_keys ?? [];
     this.deviceKey = row.device_key ?? undefined;
     this.txnId = row.txn_id ?? undefined;
     this.json = row.json;

@@ -8,15 +8,19 @@ import { EMPTY, isBranch, type Node, type NodeKey, type NodeRef, NODES_PER_EVENT
  * branch, 0, a mask of the digits that have a child, and the children's keys.
  */
 export class NodePacker {
-  readonly #eventKey: number;
-  readonly #nodes: Uint8Array[] = [];
+  readonly #eventKeys: readonly number[];
+  readonly #parts: Uint8Array[][] = [[]];
   /** The nodes that were given keys, to be put into the cache once they are durable. */
   readonly packed: (readonly [NodeKey, Node])[] = [];
   readonly #keys: Map<Node, NodeKey>;
 
-  /** @param keys the keys that nodes of this same commit were given, which later events share. */
-  constructor(eventKey: number, keys: Map<Node, NodeKey>) {
-    this.#eventKey = eventKey;
+  /**
+   * @param eventKeys the event's key; and, for one that may bring more nodes than go with one key, those
+   *   positions that were kept free for it.
+   * @param keys the keys that nodes of this same commit were given, which later events share.
+   */
+  constructor(eventKeys: number | readonly number[], keys: Map<Node, NodeKey>) {
+    this.#eventKeys = typeof eventKeys === "number" ? [eventKeys] : eventKeys;
     this.#keys = keys;
   }
 
@@ -29,23 +33,30 @@ export class NodePacker {
     const stored: Node = isBranch(ref)
       ? { children: ref.children.map((child) => this.keyOf(child)) }
       : ref;
-    if (this.#nodes.length === NODES_PER_EVENT) {
-      throw new Error("one event brings more state than its nodes can hold");
-    }
-    const key = this.#eventKey * NODES_PER_EVENT + this.#nodes.length;
-    this.#nodes.push(encodeNode(stored));
+    const key = this.#append(encodeNode(stored));
     this.#keys.set(ref, key);
     this.packed.push([key, stored]);
     return key;
   }
 
-  get isFull(): boolean {
-    return this.#nodes.length > NODES_PER_EVENT - 64;
+  #append(bytes: Uint8Array): NodeKey {
+    if (this.#parts.at(-1)?.length === NODES_PER_EVENT) this.#parts.push([]);
+    const eventKey = this.#eventKeys[this.#parts.length - 1];
+    if (eventKey === undefined) {
+      throw new Error("an event brings more state than there was room kept for");
+    }
+    const part = this.#parts.at(-1) ?? [];
+    part.push(bytes);
+    return eventKey * NODES_PER_EVENT + part.length - 1;
   }
 
-  /** The bytes to store, or undefined if no node came with this event. */
-  bytes(): Uint8Array | undefined {
-    return this.#nodes.length === 0 ? undefined : Buffer.concat(this.#nodes);
+  /** What to store, by the keys that it goes with; nothing if no node came with this event. */
+  rows(): { readonly eventKey: number; readonly bytes: Uint8Array }[] {
+    return this.#parts.flatMap((part, index) => {
+      const eventKey = this.#eventKeys[index];
+      if (eventKey === undefined || part.length === 0) return [];
+      return [{ eventKey, bytes: Buffer.concat(part) }];
+    });
   }
 }
 

@@ -6,6 +6,7 @@ import {
   deleteSlot,
   differences,
   forEachEntry,
+  forEachEntrySince,
   getSlot,
   mapOf,
   type NodeSource,
@@ -91,6 +92,33 @@ describe("the state map", () => {
     );
   });
 
+  test("gives all entries that are new enough without looking at what is older", () => {
+    fc.assert(
+      fc.property(
+        fc.array(slots, { minLength: 60, maxLength: 200 }),
+        fc.nat(200),
+        (its, oldest) => {
+          const stored = new Map<NodeKey, Node>();
+          let root: NodeKey = EMPTY;
+          const source: NodeSource = (key) => stored.get(key) as Node;
+          for (const [index, slot] of its.entries()) {
+            const packer = new NodePacker(index + 1, new Map());
+            root = packer.keyOf(setSlot(root, slot, index + 1, source));
+            for (const [key, node] of packer.packed) stored.set(key, node);
+          }
+          const found = new Map<number, number>();
+          forEachEntrySince(root, oldest, source, (slot, event) => found.set(slot, event));
+          const wanted = [...entriesOf(root, source)].filter(([, event]) => event >= oldest);
+          expect([...found].filter(([, event]) => event >= oldest).toSorted()).toEqual(
+            wanted.toSorted(),
+          );
+          if (oldest > its.length) expect(found.size).toBe(0);
+        },
+      ),
+      { numRuns: 30 },
+    );
+  });
+
   test("keeps its reference when nothing changes", () => {
     const root = mapOf(Array.from({ length: 100 }, (_, i) => [i + 1, i + 1000] as const));
     expect(setSlot(root, 7, 1006, unstored)).toBe(root);
@@ -110,8 +138,9 @@ describe("the state map", () => {
         for (const [index, its] of rounds.entries()) {
           const packer = new NodePacker(index + 1, new Map());
           root = packer.keyOf(applied(root, its, source));
-          const bytes = packer.bytes();
-          if (bytes) for (const [key, node] of decodeNodes(index + 1, bytes)) stored.set(key, node);
+          for (const { eventKey, bytes } of packer.rows()) {
+            for (const [key, node] of decodeNodes(eventKey, bytes)) stored.set(key, node);
+          }
         }
         expect(entriesOf(root, source)).toEqual(model(rounds.flat()));
       }),
@@ -122,19 +151,19 @@ describe("the state map", () => {
     const source = (key: NodeKey) => stored.get(key) as Node;
     const stored = new Map<NodeKey, Node>();
     const keys = new Map<Node, NodeKey>();
-    let root = mapOf(Array.from({ length: 100_000 }, (_, i) => [i + 1, 5_000_000 + i] as const));
-    // In parts, as a join does: an event brings at most 1024 nodes.
-    for (let event = 1; typeof root !== "number"; event++) {
-      const packer = new NodePacker(event, keys);
-      try {
-        root = packer.keyOf(root);
-      } catch {
-        // The nodes that had room are packed; the next event brings more.
-      }
-      for (const [key, node] of packer.packed) stored.set(key, node);
+    const all = mapOf(Array.from({ length: 100_000 }, (_, i) => [i + 1, 5_000_000 + i] as const));
+    // Over several keys, as a join into a large room does.
+    const first = new NodePacker(
+      Array.from({ length: 100 }, (_, index) => 5_200_000 + index),
+      keys,
+    );
+    const root = first.keyOf(all);
+    for (const { eventKey, bytes } of first.rows()) {
+      for (const [key, node] of decodeNodes(eventKey, bytes)) stored.set(key, node);
     }
+    expect(entriesOf(root, source).size).toBe(100_000);
     const packer = new NodePacker(9_000_000, new Map());
     packer.keyOf(setSlot(root, 77_777, 9_000_000, source));
-    expect(packer.bytes()?.length).toBeLessThan(700);
+    expect(packer.rows()[0]?.bytes.length).toBeLessThan(700);
   });
 });

@@ -8,6 +8,7 @@ import {
   LEAF_SIZE,
   type Node,
   type NodeRef,
+  NODES_PER_EVENT,
 } from "./node.ts";
 
 /**
@@ -140,6 +141,25 @@ export function forEachEntry(
   const node = nodeOf(root, source);
   if (isBranch(node)) {
     for (const child of node.children) if (child !== EMPTY) forEachEntry(child, source, callback);
+    return;
+  }
+  for (const [index, slot] of node.slots.entries()) callback(slot, node.events[index] ?? 0);
+}
+
+/**
+ * Calls back with the entries whose events have at least some key, and perhaps with a few others. A stored
+ * node has no entry that is newer than it is itself, so what is older is not looked at.
+ */
+export function forEachEntrySince(
+  root: NodeRef,
+  oldest: number,
+  source: NodeSource,
+  callback: (slot: number, event: number) => void,
+): void {
+  if (typeof root === "number" && root < oldest * NODES_PER_EVENT) return;
+  const node = nodeOf(root, source);
+  if (isBranch(node)) {
+    for (const child of node.children) forEachEntrySince(child, oldest, source, callback);
     return;
   }
   for (const [index, slot] of node.slots.entries()) callback(slot, node.events[index] ?? 0);
