@@ -37,20 +37,24 @@ export async function readJsonBody<T>(
 
 /** Reads a body as it comes, and no further than we take. */
 async function readBytes(incoming: Readable): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  try {
-    // Left open when it is too large: the answer goes out on the same connection.
-    for await (const chunk of incoming.iterator({ destroyOnReturn: false })) {
-      size += (chunk as Buffer).length;
-      if (size > MOST_BYTES) throw tooLarge();
-      chunks.push(chunk as Buffer);
-    }
-  } catch (cause) {
-    if (cause instanceof MatrixError) throw cause;
-    throw new MatrixError("M_NOT_JSON", "The body has not come whole", { cause });
-  }
-  return chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
+  return await new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    incoming.on("data", (chunk: Buffer) => {
+      size += chunk.length;
+      // What still comes is thrown away: the answer goes out on the same connection.
+      if (size > MOST_BYTES) reject(tooLarge());
+      else chunks.push(chunk);
+    });
+    incoming.on("end", () => {
+      resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks));
+    });
+    const broken = (cause?: unknown) => {
+      reject(new MatrixError("M_NOT_JSON", "The body has not come whole", { cause }));
+    };
+    incoming.on("error", broken);
+    incoming.on("close", broken);
+  });
 }
 
 /**
