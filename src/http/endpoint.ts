@@ -2,6 +2,7 @@ import type { IncomingMessage } from "node:http";
 import type { Context } from "hono";
 import type { z } from "zod";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { ServerName } from "#src/kit/identifiers.ts";
 import type { OperationId } from "#src/kit/operation-ids.ts";
 import type { Requester } from "#src/kit/requester.ts";
 
@@ -46,7 +47,7 @@ type Common<Body> = {
   readonly path: string | readonly string[];
   /** What the JSON body must be. Without it the body is not read. */
   readonly body?: z.ZodType<Body>;
-  /** How often it may be called; `default` if left out. */
+  /** How often it may be called; `default` if left out, but no limit for servers. */
   readonly rate?: RateClass;
 };
 
@@ -67,11 +68,27 @@ export type OpenEndpoint<Body> = Common<Body> & {
   ) => Promise<Answer> | Answer;
 };
 
-export type Endpoint = UserEndpoint<unknown> | OpenEndpoint<unknown>;
+/**
+ * A route that answers only other servers, by whose signature the request comes. Its body is read with
+ * the numbers that old room versions have (see `wire-json.ts`).
+ *
+ * @spec server-server-api#request-authentication
+ */
+export type ServerEndpoint<Body> = Common<Body> & {
+  readonly auth: "server";
+  readonly handle: (hs: Homeserver, call: Call<Body, ServerName>) => Promise<Answer> | Answer;
+};
+
+export type Endpoint = UserEndpoint<unknown> | OpenEndpoint<unknown> | ServerEndpoint<unknown>;
 
 /** Declares a route for those who are logged in. */
 export function userEndpoint<Body = undefined>(it: Omit<UserEndpoint<Body>, "auth">): Endpoint {
   return { ...it, auth: "user" } as Endpoint;
+}
+
+/** Declares a route for other servers. The requester is the server that has signed the request. */
+export function serverEndpoint<Body = undefined>(it: Omit<ServerEndpoint<Body>, "auth">): Endpoint {
+  return { ...it, auth: "server" } as Endpoint;
 }
 
 /** Declares a route for anybody. A token is looked at only if `auth` is `optional`. */

@@ -8,10 +8,11 @@ import { requestContext } from "#src/homeserver/request-context.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { OperationId } from "#src/kit/operation-ids.ts";
 import type { Requester } from "#src/kit/requester.ts";
-import { JSON_HEADERS, type Endpoint } from "./endpoint.ts";
+import { type Answer, type Call, type Endpoint, JSON_HEADERS } from "./endpoint.ts";
 import { errorResponse, preflightResponse } from "./error-response.ts";
 import { checkRate } from "./rate-limit.ts";
 import { readJsonBody } from "./read-body.ts";
+import { type OriginCheck, readServerRequest } from "./server-request.ts";
 
 /**
  * Finds out who an access token speaks for. `src/auth/` has the real one.
@@ -34,17 +35,22 @@ const durations = new Histogram({
   registers: [registry],
 });
 
+/** What finds out who is asking: users by their tokens, servers by their signatures. */
+type Doorkeepers = { readonly lookup: TokenLookup; readonly checkOrigin: OriginCheck };
+
 /** Puts routes on a server of HTTP: who is asking, how often, what is said, and what comes of it. */
 export function mount(
   hs: Homeserver,
   endpoints: readonly Endpoint[],
   lookup: TokenLookup,
+  checkOrigin: OriginCheck = refuseServers,
 ): Hono<Env> {
+  const doorkeepers = { lookup, checkOrigin };
   const app = new Hono<Env>();
   const methods = new Map<string, Set<string>>();
   for (const it of endpoints) {
     for (const path of pathsOf(it)) {
-      app.on(it.method, path, async (c) => await answer(hs, it, { c, lookup }));
+      app.on(it.method, path, async (c) => await answer(hs, it, { c, ...doorkeepers }));
       const known = methods.get(path);
       if (known) known.add(it.method);
       else methods.set(path, new Set([it.method]));
@@ -72,7 +78,7 @@ let requestCount = 0;
 async function answer(
   hs: Homeserver,
   endpoint: Endpoint,
-  { c, lookup }: { c: Context<Env>; lookup: TokenLookup },
+  { c, ...doorkeepers }: { c: Context<Env> } & Doorkeepers,
 ): Promise<Response> {
   const begun = performance.now();
   const context = {
@@ -82,7 +88,7 @@ async function answer(
   return await requestContext.run(context, async () => {
     let response: Response;
     try {
-      response = await call(hs, endpoint, { c, lookup });
+      response = await call(hs, endpoint, { c, ...doorkeepers });
     } catch (error) {
       response = errorResponse(error, hs.log);
     }
@@ -95,13 +101,19 @@ async function answer(
 async function call(
   hs: Homeserver,
   endpoint: Endpoint,
-  { c, lookup }: { c: Context<Env>; lookup: TokenLookup },
+  { c, lookup, checkOrigin }: { c: Context<Env> } & Doorkeepers,
 ): Promise<Response> {
+  const incoming = c.env?.incoming;
+  const ip = addressOf(hs, c);
+  if (endpoint.auth === "server") {
+    if (endpoint.rate) checkRate(hs, endpoint.rate, ip);
+    const { origin, body } = await readServerRequest(hs, endpoint, { c, incoming, checkOrigin });
+    return toResponse(await endpoint.handle(hs, callOf(c, { requester: origin, body, ip })));
+  }
   const token = endpoint.auth === "none" ? undefined : bearerToken(c);
   if (endpoint.auth === "user" && token === undefined) {
     throw new MatrixError("M_MISSING_TOKEN", "Missing access token");
   }
-  const ip = addressOf(hs, c);
   const { operation } = endpoint;
   const requester = token === undefined ? undefined : await lookup(hs, token, { operation, ip });
   if (endpoint.auth === "user" && requester?.isGuest && !endpoint.guests) {
@@ -109,14 +121,22 @@ async function call(
   }
   checkRate(hs, endpoint.rate ?? "default", requester?.userId ?? ip);
 
-  const incoming = c.env?.incoming;
-  const answered = await endpoint.handle(hs, {
-    requester: requester as Requester,
+  const body = endpoint.body ? await readJsonBody(c.req, incoming, endpoint.body) : undefined;
+  const who = { requester: requester as Requester, body, ip };
+  return toResponse(await endpoint.handle(hs, callOf(c, who)));
+}
+
+function callOf<Who>(
+  c: Context<Env>,
+  { requester, body, ip }: { requester: Who; body: unknown; ip: string },
+): Call<unknown, Who> {
+  return {
+    requester,
     params: c.req.param(),
-    body: endpoint.body ? await readJsonBody(c.req, incoming, endpoint.body) : undefined,
+    body,
     ip,
     request: c.req,
-    incoming,
+    incoming: c.env?.incoming,
     // Made when they are asked for: most handlers do not, and neither is for nothing.
     get query() {
       return new URL(c.req.url).searchParams;
@@ -124,10 +144,17 @@ async function call(
     get signal() {
       return c.req.raw.signal;
     },
-  });
+  };
+}
+
+function toResponse(answered: Answer): Response {
   if (answered instanceof Response) return answered;
   return new Response(JSON.stringify(answered), { status: 200, headers: JSON_HEADERS });
 }
+
+const refuseServers: OriginCheck = () => {
+  throw new MatrixError("M_UNAUTHORIZED", "This server does not federate");
+};
 
 /** @spec client-server-api#using-access-tokens */
 function bearerToken(c: Context<Env>): string | undefined {

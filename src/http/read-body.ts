@@ -23,10 +23,30 @@ export async function readJsonBody<T>(
   incoming: Readable | undefined,
   schema: z.ZodType<T>,
 ): Promise<T> {
-  const bytes = incoming ? await readBytes(incoming) : Buffer.from(await request.arrayBuffer());
-  if (!isUtf8(bytes)) throw new MatrixError("M_NOT_JSON", "The body is not UTF-8");
+  const bytes = await readBody(request, incoming, MOST_BYTES);
+  return checkBody(parseJson(bytes.toString()), schema);
+}
 
-  const result = schema.safeParse(parseJson(bytes.toString()));
+/**
+ * Reads the bytes of a body.
+ *
+ * @throws MatrixError M_NOT_JSON if they are not UTF-8 or end early, M_TOO_LARGE.
+ */
+export async function readBody(
+  request: Context["req"],
+  incoming: Readable | undefined,
+  mostBytes: number,
+): Promise<Buffer> {
+  const bytes = incoming
+    ? await readBytes(incoming, mostBytes)
+    : Buffer.from(await request.arrayBuffer());
+  if (!isUtf8(bytes)) throw new MatrixError("M_NOT_JSON", "The body is not UTF-8");
+  return bytes;
+}
+
+/** Checks the form of a body that has been parsed. @throws MatrixError M_BAD_JSON naming the first fault. */
+export function checkBody<T>(body: unknown, schema: z.ZodType<T>): T {
+  const result = schema.safeParse(body);
   if (result.success) return result.data;
   const [issue] = result.error.issues;
   throw new MatrixError(
@@ -36,7 +56,7 @@ export async function readJsonBody<T>(
 }
 
 /** Reads a body as it comes, and no further than we take. */
-async function readBytes(incoming: Readable): Promise<Buffer> {
+async function readBytes(incoming: Readable, mostBytes: number): Promise<Buffer> {
   return await new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
@@ -94,6 +114,6 @@ const [QUOTE, BACKSLASH, OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET] =
   34, 92, 123, 125, 91, 93,
 ];
 
-function tooLarge(): MatrixError {
-  return new MatrixError("M_TOO_LARGE", `The body is larger than ${MOST_BYTES} bytes`);
+function tooLarge(mostBytes: number): MatrixError {
+  return new MatrixError("M_TOO_LARGE", `The body is larger than ${mostBytes} bytes`);
 }

@@ -1,0 +1,77 @@
+import type { IncomingMessage } from "node:http";
+import type { Context } from "hono";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { ServerName } from "#src/kit/identifiers.ts";
+import { MatrixError } from "#src/kit/matrix-error.ts";
+import { parseWireJson } from "#src/kit/wire-json.ts";
+import type { ServerEndpoint } from "./endpoint.ts";
+import { checkBody, readBody } from "./read-body.ts";
+
+/** What a server has signed of its request, and with what. */
+export type SignedRequest = {
+  readonly method: string;
+  /** The request's target as it stood on the request line. */
+  readonly uri: string;
+  /** The `Authorization` header. */
+  readonly authorization: string | undefined;
+  /** The body as text and parsed; absent if there is none. */
+  readonly content?: { readonly text: Buffer; readonly json: unknown };
+};
+
+/**
+ * Finds out which server a request comes from. `federation/keys/` has the real one.
+ *
+ * @throws MatrixError M_UNAUTHORIZED unless the server has signed the request, for us.
+ */
+export type OriginCheck = (
+  hs: Homeserver,
+  request: SignedRequest,
+) => Promise<ServerName> | ServerName;
+
+/** More than fifty of the largest events with a hundred messages to devices. */
+const MOST_BYTES = 16 * 1024 * 1024;
+
+/**
+ * Reads a request of another server: first all of it, since all of it is signed.
+ *
+ * @throws MatrixError M_UNAUTHORIZED, M_NOT_JSON, M_BAD_JSON, M_TOO_LARGE.
+ * @spec server-server-api#request-authentication
+ */
+export async function readServerRequest(
+  hs: Homeserver,
+  endpoint: ServerEndpoint<unknown>,
+  about: {
+    readonly c: Context;
+    readonly incoming: IncomingMessage | undefined;
+    readonly checkOrigin: OriginCheck;
+  },
+): Promise<{ origin: ServerName; body: unknown }> {
+  const { c, incoming, checkOrigin } = about;
+  const authorization = incoming?.headers.authorization ?? c.req.header("authorization");
+  // Before the body is read: who does not even try to be a server costs nothing.
+  if (authorization === undefined) {
+    throw new MatrixError("M_UNAUTHORIZED", "Missing Authorization header");
+  }
+  const text = await readBody(c.req, incoming, MOST_BYTES);
+  const content = text.length === 0 ? undefined : { text, json: parse(text) };
+  const origin = await checkOrigin(hs, {
+    method: c.req.method,
+    uri: incoming?.url ?? pathOf(c.req.url),
+    authorization,
+    ...(content && { content }),
+  });
+  return { origin, body: endpoint.body && checkBody(content?.json ?? {}, endpoint.body) };
+}
+
+function parse(text: Buffer): unknown {
+  try {
+    return parseWireJson(text.toString());
+  } catch (cause) {
+    throw new MatrixError("M_NOT_JSON", "The body is not JSON", { cause });
+  }
+}
+
+function pathOf(url: string): string {
+  const { pathname, search } = new URL(url);
+  return pathname + search;
+}
