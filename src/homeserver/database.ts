@@ -1,4 +1,6 @@
+import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import postgres from "postgres";
 import { driverAddress } from "./database-url.ts";
 import { type Lane, type LaneOptions, openLane } from "./lane.ts";
@@ -79,7 +81,7 @@ export async function migrateDatabase(url: string): Promise<void> {
   try {
     // One at a time: two processes that start together must not both run the first migration.
     await sql`select pg_advisory_lock(${MIGRATION_LOCK})`;
-    if (!(await isSchemaCurrent(sql, MIGRATIONS))) await applyMigrations(sql);
+    if (!(await isSchemaCurrent(sql, MIGRATIONS))) await applyMigrations(url);
     await sql`insert into positions (id, position) values (1, 0) on conflict do nothing`;
     for (const table of UPDATED_IN_PLACE) {
       await sql`alter table ${sql(table)} set (fillfactor = 70)`;
@@ -91,13 +93,17 @@ export async function migrateDatabase(url: string): Promise<void> {
   }
 }
 
-async function applyMigrations(sql: Sql): Promise<void> {
-  // Half a second to load, and hardly ever needed.
-  const [{ drizzle }, { migrate }] = await Promise.all([
-    import("drizzle-orm/postgres-js"),
-    import("drizzle-orm/postgres-js/migrator"),
-  ]);
-  await migrate(drizzle(sql), { migrationsFolder: MIGRATIONS });
+/** @throws Error with what the program that applies them has said. */
+async function applyMigrations(url: string): Promise<void> {
+  const program = fileURLToPath(new URL("apply-migrations.ts", import.meta.url));
+  const env = {
+    ...process.env,
+    ARCHIPEL_MIGRATE_DATABASE: url,
+    ARCHIPEL_MIGRATE_FOLDER: MIGRATIONS,
+  };
+  await promisify(execFile)(process.execPath, ["--disable-warning=ExperimentalWarning", program], {
+    env,
+  });
 }
 
 const MIGRATIONS = fileURLToPath(new URL("../../schema/migrations", import.meta.url));
