@@ -88,7 +88,7 @@ async function answer(
   return await requestContext.run(context, async () => {
     let response: Response;
     try {
-      response = await call(hs, endpoint, { c, ...doorkeepers });
+      response = toResponse(await call(hs, endpoint, { c, ...doorkeepers }));
     } catch (error) {
       response = errorResponse(error, hs.log);
     }
@@ -102,14 +102,27 @@ async function call(
   hs: Homeserver,
   endpoint: Endpoint,
   { c, lookup, checkOrigin }: { c: Context<Env> } & Doorkeepers,
-): Promise<Response> {
-  const incoming = c.env?.incoming;
+): Promise<Answer> {
   const ip = addressOf(hs, c);
+  const incoming = c.env?.incoming;
   if (endpoint.auth === "server") {
     if (endpoint.rate) checkRate(hs, endpoint.rate, ip);
     const { origin, body } = await readServerRequest(hs, endpoint, { c, incoming, checkOrigin });
-    return toResponse(await endpoint.handle(hs, callOf(c, { requester: origin, body, ip })));
+    return await endpoint.handle(hs, callOf(c, { requester: origin, body, ip }));
   }
+  const requester = await requesterOf(hs, endpoint, { c, lookup, ip });
+  checkRate(hs, endpoint.rate ?? "default", requester?.userId ?? ip);
+  const body = endpoint.body ? await readJsonBody(c.req, incoming, endpoint.body) : undefined;
+  const it = callOf(c, { requester: requester as Requester, body, ip });
+  return await Promise.resolve(endpoint.handle(hs, it));
+}
+
+/** @throws MatrixError M_MISSING_TOKEN, M_GUEST_ACCESS_FORBIDDEN, or what `lookup` throws. */
+async function requesterOf(
+  hs: Homeserver,
+  endpoint: Exclude<Endpoint, { auth: "server" }>,
+  { c, lookup, ip }: { c: Context<Env>; lookup: TokenLookup; ip: string },
+): Promise<Requester | undefined> {
   const token = endpoint.auth === "none" ? undefined : bearerToken(c);
   if (endpoint.auth === "user" && token === undefined) {
     throw new MatrixError("M_MISSING_TOKEN", "Missing access token");
@@ -119,11 +132,7 @@ async function call(
   if (endpoint.auth === "user" && requester?.isGuest && !endpoint.guests) {
     throw new MatrixError("M_GUEST_ACCESS_FORBIDDEN", "Guests may not do this");
   }
-  checkRate(hs, endpoint.rate ?? "default", requester?.userId ?? ip);
-
-  const body = endpoint.body ? await readJsonBody(c.req, incoming, endpoint.body) : undefined;
-  const who = { requester: requester as Requester, body, ip };
-  return toResponse(await endpoint.handle(hs, callOf(c, who)));
+  return requester;
 }
 
 function callOf<Who>(

@@ -63,7 +63,7 @@ async function readBytes(incoming: Readable, mostBytes: number): Promise<Buffer>
     incoming.on("data", (chunk: Buffer) => {
       size += chunk.length;
       // What still comes is thrown away: the answer goes out on the same connection.
-      if (size > MOST_BYTES) reject(tooLarge());
+      if (size > mostBytes) reject(tooLarge(mostBytes));
       else chunks.push(chunk);
     });
     incoming.on("end", () => {
