@@ -1,13 +1,13 @@
-import { LRUCache } from "lru-cache";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { UserId } from "#src/kit/identifiers.ts";
+import { lru } from "#src/kit/lru.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 
 /** How many more failures an account may have at once, and when that was true. */
 type Allowance = { left: number; atMs: number };
 
-const allowancesOf = held(() => new LRUCache<UserId, Allowance>({ max: 100_000 }));
+const allowancesOf = held(() => lru<UserId, Allowance>(100_000));
 
 /**
  * Refuses to check another password of an account for which too many were wrong, from wherever they

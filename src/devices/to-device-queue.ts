@@ -1,8 +1,8 @@
-import { LRUCache } from "lru-cache";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import type { UserId } from "#src/kit/identifiers.ts";
+import { lru } from "#src/kit/lru.ts";
 import { tailOf } from "#src/streams/tail.ts";
 import { dequeue, queuedMessages } from "./queries-to-device.ts";
 import { TO_DEVICE } from "./to-device-stream.ts";
@@ -44,7 +44,7 @@ export async function readQueue(
 type Known = { oldest: Position | undefined };
 
 const knownOf = held((hs) => {
-  const known = new LRUCache<number, Known>({ max: 100_000 });
+  const known = lru<number, Known>(100_000);
   tailOf(hs).listen({
     changed(changes) {
       for (const { stream, deviceKey, position } of changes) {

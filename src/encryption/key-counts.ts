@@ -1,7 +1,7 @@
-import { LRUCache } from "lru-cache";
 import { DEVICES } from "#src/devices/devices-stream.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { lru } from "#src/kit/lru.ts";
 import { tailOf } from "#src/streams/tail.ts";
 import { KEY_SUPPLY } from "./key-supply.ts";
 
@@ -15,7 +15,7 @@ export type KeyCounts = {
 const ALGORITHM = "signed_curve25519";
 
 const cacheOf = held((hs) => {
-  const cache = new LRUCache<number, Promise<KeyCounts>>({ max: 100_000 });
+  const cache = lru<number, Promise<KeyCounts>>(100_000);
   tailOf(hs).listen({
     changed(changes) {
       for (const { stream, deviceKey } of changes) {

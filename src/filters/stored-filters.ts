@@ -3,6 +3,7 @@ import { LRUCache } from "lru-cache";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { canonicalJson, NotCanonicalError } from "#src/kit/canonical-json.ts";
+import { lru } from "#src/kit/lru.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { Filter, NO_FILTER } from "./filter.ts";
 import { deleteFilters, filterById, insertFilter } from "./queries-filters.ts";
@@ -15,7 +16,7 @@ const MOST_FILTERS = 500;
 
 /** A stored filter never changes, so it may be kept. */
 type Stored = { readonly json: string; readonly filter: Filter };
-const cacheOf = held(() => new LRUCache<string, Stored>({ max: 10_000 }));
+const cacheOf = held(() => lru<string, Stored>(10_000));
 
 /**
  * Stores a user's filter. The same filter has the same ID, also years later.

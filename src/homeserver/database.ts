@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import postgres from "postgres";
+import { ARRAY_TYPES } from "./array-types.ts";
 import { driverAddress } from "./database-url.ts";
 import { type Lane, type LaneOptions, openLane } from "./lane.ts";
 import { resilientSql } from "./resilient-sql.ts";
@@ -60,7 +61,8 @@ function open(url: string, options: PoolOptions | LaneOptions): Sql {
   return postgres(address.url, {
     ...(address.host !== undefined && { host: address.host }),
     ...options,
-    types: { int8: INT8 },
+    types: { int8: INT8, ...ARRAY_TYPES } as { int8: typeof INT8 },
+    fetch_types: false,
     onnotice: () => {},
     // A connection is kept until it is lost: an end by age would look like a loss.
     max_lifetime: null,

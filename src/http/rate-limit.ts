@@ -1,13 +1,13 @@
-import { LRUCache } from "lru-cache";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { lru } from "#src/kit/lru.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { RateClass } from "./endpoint.ts";
 
 /** How many tokens someone has left, and when that was true. */
 type Bucket = { tokens: number; atMs: number };
 
-const bucketsOf = held(() => new LRUCache<string, Bucket>({ max: 100_000 }));
+const bucketsOf = held(() => lru<string, Bucket>(100_000));
 
 /**
  * Counts a request against the limit of its class, a token bucket for each user or address. Each

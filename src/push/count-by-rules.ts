@@ -1,9 +1,9 @@
-import { LRUCache } from "lru-cache";
 import { countsAsUnread } from "#src/events/counts-as-unread.ts";
 import { MAIN_TIMELINE, type ThreadId } from "#src/events/threads.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { RoomId } from "#src/kit/identifiers.ts";
+import { lru } from "#src/kit/lru.ts";
 import { evaluatePushRules } from "#src/push-rules/evaluate-push-rules.ts";
 import type { Ruleset } from "#src/push-rules/push-rule.ts";
 import type { Owner } from "#src/push-rules/stored-push-rules.ts";
@@ -46,7 +46,7 @@ type Kept = Pick<Reader, "rules" | "ignored"> & {
   notifying: Notifying[];
 };
 
-const keptOf = held(() => new LRUCache<string, Promise<Kept>>({ max: MOST_KEPT }));
+const keptOf = held(() => lru<string, Promise<Kept>>(MOST_KEPT));
 
 /**
  * Counts what a user has not read by trying their rules on each event: once for each, and at first for

@@ -1,10 +1,11 @@
-import { LRUCache } from "lru-cache";
+import type { LRUCache } from "lru-cache";
 import type { Receipt } from "#src/ephemeral/receipt.ts";
 import { RECEIPTS } from "#src/ephemeral/receipts-stream.ts";
 import type { ThreadId } from "#src/events/threads.ts";
 import { MAIN_TIMELINE } from "#src/events/threads.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { lru } from "#src/kit/lru.ts";
 import { EVENTS } from "#src/rooms/events-stream.ts";
 import { type ReadMark, readBySending, WHOLE_ROOM } from "#src/rooms/room-reads.ts";
 import { StoredEvent } from "#src/rooms/stored-event.ts";
@@ -37,7 +38,7 @@ type Entry = {
 
 /** Marks only ever move forward, so what is loaded and what is heard meanwhile may come in any order. */
 const marksByUser = held((hs) => {
-  const cache = new LRUCache<number, Entry>({ max: MOST_USERS });
+  const cache = lru<number, Entry>(MOST_USERS);
   tailOf(hs).listen({
     changed(changes) {
       for (const change of changes) heed(cache, change);

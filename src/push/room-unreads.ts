@@ -1,8 +1,8 @@
-import { LRUCache } from "lru-cache";
 import { countsAsUnread } from "#src/events/counts-as-unread.ts";
 import { threadRootOf } from "#src/events/threads.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { lru } from "#src/kit/lru.ts";
 import { EVENTS } from "#src/rooms/events-stream.ts";
 import { EventStatus, StoredEvent } from "#src/rooms/stored-event.ts";
 import { tailOf } from "#src/streams/tail.ts";
@@ -145,7 +145,7 @@ const CONTEXT_TYPES = new Set(["m.room.member", "m.room.power_levels", "m.room.c
 type Entry = { readonly room: RoomUnreads; readonly loaded: Promise<void> };
 
 const roomsOf = held((hs) => {
-  const cache = new LRUCache<number, Entry>({ max: MOST_ROOMS });
+  const cache = lru<number, Entry>(MOST_ROOMS);
   tailOf(hs).listen({
     changed(changes) {
       for (const { stream, detail } of changes) {

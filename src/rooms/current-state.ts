@@ -1,8 +1,7 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { eventsOf } from "./find-event.ts";
+import { lookUpSlots } from "./state-map/look-up-slots.ts";
 import { eventKeysOfStates } from "./state-map/read-entries.ts";
-import { getSlot } from "./state-map/state-map.ts";
-import { withNodes } from "./state-map/stored-nodes.ts";
 import { findSlots, pairKey, type StatePair } from "./state-slots.ts";
 import type { StoredEvent } from "./stored-event.ts";
 
@@ -31,13 +30,15 @@ export async function statesAt(
   pairs: readonly StatePair[],
 ): Promise<Map<string, StoredEvent>> {
   const slots = await findSlots(hs, pairs);
-  const keys = await withNodes(hs, hs.sql, (source) =>
-    pairs.flatMap((pair) => {
-      const slot = slots.get(pairKey(...pair));
-      const eventKey = slot === undefined ? undefined : getSlot(root, slot, source);
-      return eventKey === undefined ? [] : [[pairKey(...pair), eventKey] as const];
-    }),
-  );
+  const known = pairs.flatMap((pair) => {
+    const slot = slots.get(pairKey(...pair));
+    return slot === undefined ? [] : [{ pair, slot, root }];
+  });
+  const eventKeys = await lookUpSlots(hs, hs.sql, known);
+  const keys = known.flatMap(({ pair }, index) => {
+    const eventKey = eventKeys[index];
+    return eventKey === undefined ? [] : [[pairKey(...pair), eventKey] as const];
+  });
   const events = await eventsOf(
     hs,
     keys.map(([, eventKey]) => eventKey),

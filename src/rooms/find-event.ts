@@ -3,6 +3,7 @@ import type { Queryable } from "#src/homeserver/database.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId } from "#src/kit/identifiers.ts";
+import { lru } from "#src/kit/lru.ts";
 import { eventsByIds, eventsByKeys } from "./queries-events.ts";
 import { type EventRow, StoredEvent } from "./stored-event.ts";
 
@@ -20,7 +21,7 @@ const cacheOf = held((): Cache => ({
     maxSize: MOST_CHARACTERS,
     sizeCalculation: (event) => 600 + event.json.length,
   }),
-  keys: new LRUCache({ max: 100_000 }),
+  keys: lru(100_000),
 }));
 
 /** Puts a row into memory, or gives the event that is there already. */
@@ -66,6 +67,11 @@ export function heedRedaction(hs: Homeserver, redacted: EventId, redactionKey: n
   if (event) event.redactedBy = redactionKey;
 }
 
+/** An event by its key, if it is in memory. */
+export function eventInMemory(hs: Homeserver, eventKey: number): StoredEvent | undefined {
+  return cacheOf(hs).byKey.get(eventKey);
+}
+
 /** Forgets all events in memory: redactions may have been missed. */
 export function forgetEvents(hs: Homeserver): void {
   const { byKey, keys } = cacheOf(hs);
@@ -81,10 +87,15 @@ export async function findEvent(
   return (await findEvents(hs, [eventId])).get(eventId);
 }
 
-/** Those events that are known, by their IDs. */
+/**
+ * Those events that are known, by their IDs.
+ *
+ * @param db where to ask: in a transaction that holds locks, that transaction.
+ */
 export async function findEvents(
   hs: Homeserver,
   eventIds: readonly EventId[],
+  db: Queryable = hs.sql,
 ): Promise<Map<EventId, StoredEvent>> {
   const { byKey, keys } = cacheOf(hs);
   const found = new Map<EventId, StoredEvent>();
@@ -96,7 +107,7 @@ export async function findEvents(
     else unknown.push(id);
   }
   if (unknown.length > 0) {
-    for (const row of await eventsByIds(hs.sql, unknown)) {
+    for (const row of await eventsByIds(db, unknown)) {
       found.set(row.event_id, rememberEvent(hs, row));
     }
   }

@@ -1,8 +1,9 @@
-import { LRUCache } from "lru-cache";
+import type { LRUCache } from "lru-cache";
 import { ROOM_VERSIONS, type RoomVersionRules } from "#src/events/room-versions.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { RoomId } from "#src/kit/identifiers.ts";
+import { lru } from "#src/kit/lru.ts";
 
 /** A room, by both its names. None of this ever changes. */
 export type Room = {
@@ -15,8 +16,8 @@ type Cache = { readonly byId: LRUCache<RoomId, Room>; readonly byKey: LRUCache<n
 type Row = { room_key: number; room_id: RoomId; version: string };
 
 const cacheOf = held((): Cache => ({
-  byId: new LRUCache({ max: 50_000 }),
-  byKey: new LRUCache({ max: 50_000 }),
+  byId: lru(50_000),
+  byKey: lru(50_000),
 }));
 
 /** A room that some event of ours is in. */

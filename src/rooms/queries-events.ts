@@ -22,6 +22,24 @@ export async function eventsByIds(
     where event_id = any(${eventIds}::text[])`;
 }
 
+/** The keys of events and of all in their auth chains, down to some key. */
+export async function authChainKeys(
+  db: Queryable,
+  eventKeys: readonly number[],
+  oldest: number,
+): Promise<readonly number[]> {
+  const rows = await db<{ event_key: number }[]>`
+    with recursive chain (event_key) as (
+      select unnest(${eventKeys}::bigint[])
+      union
+      select cited.event_key from chain join events using (event_key),
+        unnest(events.auth_keys) as cited (event_key)
+      where cited.event_key >= ${oldest}
+    )
+    select event_key from chain`;
+  return rows.map((it) => it.event_key);
+}
+
 /** Events that were stored in a range of positions, whether or not they have a place in their rooms. */
 export async function eventsStoredBetween(
   db: Queryable,

@@ -1,8 +1,7 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { eventsOf } from "./find-event.ts";
 import { type Standing, standingsOf } from "./memberships.ts";
-import { getSlot } from "./state-map/state-map.ts";
-import { withNodes } from "./state-map/stored-nodes.ts";
+import { lookUpSlots } from "./state-map/look-up-slots.ts";
 import { findSlots, pairKey, type StatePair } from "./state-slots.ts";
 import type { StoredEvent } from "./stored-event.ts";
 
@@ -38,9 +37,8 @@ export async function readersMemberships(
 
   const pair: StatePair = ["m.room.member", userId];
   const slot = (await findSlots(hs, [pair])).get(pairKey(...pair));
-  const keys = await withNodes(hs, hs.sql, (source) =>
-    older.map((it) => (slot === undefined ? undefined : getSlot(it.stateAfter ?? 0, slot, source))),
-  );
+  const lookups = older.map((it) => ({ root: it.stateAfter ?? 0, slot: slot ?? 0 }));
+  const keys = slot === undefined ? [] : await lookUpSlots(hs, hs.sql, lookups);
   const members = await eventsOf(
     hs,
     keys.filter((it) => it !== undefined),

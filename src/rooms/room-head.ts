@@ -1,7 +1,7 @@
-import { LRUCache } from "lru-cache";
 import type { Queryable } from "#src/homeserver/database.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { lru } from "#src/kit/lru.ts";
 import { eventsOf } from "./find-event.ts";
 import type { Room } from "./find-room.ts";
 import { getSlot } from "./state-map/state-map.ts";
@@ -32,7 +32,7 @@ type HeadRow = {
   ordinal: number;
 };
 
-const cacheOf = held(() => new LRUCache<number, RoomHead>({ max: 5_000 }));
+const cacheOf = held(() => lru<number, RoomHead>(5_000));
 
 /** The head as this process knows it. Whether it is still true can only be seen in the lane. */
 export function knownHead(hs: Homeserver, roomKey: number): RoomHead | undefined {

@@ -1,7 +1,8 @@
-import { LRUCache } from "lru-cache";
+import type { LRUCache } from "lru-cache";
 import type { Queryable } from "#src/homeserver/database.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { lru } from "#src/kit/lru.ts";
 
 /** A pair of event type and state key: what a room's state has one event for. */
 export type StatePair = readonly [type: string, stateKey: string];
@@ -13,8 +14,8 @@ type Cache = {
 
 /** A pair's slot never changes, so it may be kept. */
 const cacheOf = held((): Cache => ({
-  slots: new LRUCache({ max: 200_000 }),
-  pairs: new LRUCache({ max: 200_000 }),
+  slots: lru(200_000),
+  pairs: lru(200_000),
 }));
 
 /** A pair as the key of a Map. */

@@ -1,15 +1,16 @@
-import { LRUCache } from "lru-cache";
+import type { LRUCache } from "lru-cache";
 import type { Queryable } from "#src/homeserver/database.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { serverNameOf, type UserId } from "#src/kit/identifiers.ts";
+import { lru } from "#src/kit/lru.ts";
 
 type Cache = { readonly keys: LRUCache<UserId, number>; readonly ids: LRUCache<number, UserId> };
 
 /** A user's key never changes, so it may be kept. */
 const cacheOf = held((): Cache => ({
-  keys: new LRUCache({ max: 100_000 }),
-  ids: new LRUCache({ max: 100_000 }),
+  keys: lru(100_000),
+  ids: lru(100_000),
 }));
 
 /** The user's key inside, if any table has ever spoken of them. */

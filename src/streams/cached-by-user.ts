@@ -1,6 +1,6 @@
-import { LRUCache } from "lru-cache";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { lru } from "#src/kit/lru.ts";
 import type { Change } from "./stream.ts";
 import { tailOf } from "./tail.ts";
 
@@ -23,7 +23,7 @@ export function cachedByUser<T>({
   most,
 }: CachedByUser<T>): (hs: Homeserver, userKey: number) => Promise<T> {
   const cacheOf = held((hs) => {
-    const cache = new LRUCache<number, Promise<T>>({ max: most });
+    const cache = lru<number, Promise<T>>(most);
     tailOf(hs).listen({
       changed(changes) {
         for (const change of changes) {

@@ -1,6 +1,6 @@
-import { LRUCache } from "lru-cache";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { lru } from "#src/kit/lru.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
 
 /** The most member events in memory that devices are known to have. */
@@ -10,7 +10,7 @@ const MOST = 500_000;
  * Which member event of whom a device was given, so that it is not given it again with each message.
  * It is a saving and no more: a device gets again what is not in memory.
  */
-const givenOf = held(() => new LRUCache<string, number>({ max: MOST }));
+const givenOf = held(() => lru<string, number>(MOST));
 
 /**
  * Of member events that a device needs to show a timeline, those that it has not got yet; and takes

@@ -1,7 +1,6 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
-import { getSlot } from "#src/rooms/state-map/state-map.ts";
-import { nodesOf, withNodes } from "#src/rooms/state-map/stored-nodes.ts";
+import { lookUpSlots } from "#src/rooms/state-map/look-up-slots.ts";
 import { findSlots, type StatePair } from "#src/rooms/state-slots.ts";
 
 const NAMES: readonly StatePair[] = [
@@ -19,20 +18,14 @@ export async function namedRooms(
     hs.sql<{ room_key: number; state_root: number }[]>`
       select room_key, state_root from rooms where room_key = any(${roomKeys}::bigint[])`,
   ]);
-  // All first nodes with one query; most rooms have no more.
-  await nodesOf(
-    hs,
-    hs.sql,
-    roots.map((it) => it.state_root).filter((it) => it !== 0),
+  const lookups = roots.flatMap(({ room_key, state_root }) =>
+    [...slots.values()].map((slot) => ({ roomKey: room_key, root: state_root, slot })),
   );
-  const found = await withNodes(hs, hs.sql, (source) =>
-    roots.flatMap(({ room_key, state_root }) =>
-      [...slots.values()].flatMap((slot) => {
-        const eventKey = getSlot(state_root, slot, source);
-        return eventKey === undefined ? [] : [{ room_key, eventKey }];
-      }),
-    ),
-  );
+  const keys = await lookUpSlots(hs, hs.sql, lookups);
+  const found = lookups.flatMap(({ roomKey }, index) => {
+    const eventKey = keys[index];
+    return eventKey === undefined ? [] : [{ room_key: roomKey, eventKey }];
+  });
   const events = await eventsOf(
     hs,
     found.map((it) => it.eventKey),

@@ -5,7 +5,7 @@ import type { Position } from "#src/homeserver/position.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
 import { EventStatus, type StoredEvent } from "#src/rooms/stored-event.ts";
 import { type Place, placeBefore } from "#src/timeline/token.ts";
-import { visibleEvents } from "#src/timeline/visible-events.ts";
+import { visibleInRooms } from "#src/timeline/visible-events.ts";
 import type { ChangedRoom } from "./changed-rooms.ts";
 import type { SyncRequest } from "./sync-request.ts";
 
@@ -107,15 +107,16 @@ async function readTimelines(
     rows.map((it) => it.event_key),
   );
   const byRoom = Map.groupBy(rows, (it) => it.room_key);
+  // Whoever has been joined all the while may see all.
+  const guarded = new Set(rooms.filter((it) => it.isNew || it.standing.membership !== "join"));
+  const seen = await visibleOf(hs, requester, [...guarded], events);
   const timelines = new Map<number, Timeline>();
   for (const room of rooms) {
     const newestFirst = (byRoom.get(room.roomKey) ?? []).flatMap(
       (it) => events.get(it.event_key) ?? [],
     );
     const looked = newestFirst.slice(0, count - 1);
-    // Whoever has been joined all the while may see all.
-    const sees = !room.isNew && room.standing.membership === "join";
-    const visible = sees ? looked : await visibleEvents(hs, requester, looked, room.standing);
+    const visible = guarded.has(room) ? looked.filter((it) => seen.has(it)) : looked;
     const shown = visible.filter(wanted).slice(0, limit).reverse();
     const more = newestFirst.length > looked.length || visible.filter(wanted).length > limit;
     const first = shown[0] ?? (more ? undefined : looked.at(-1));
@@ -128,6 +129,18 @@ async function readTimelines(
     });
   }
   return timelines;
+}
+
+/** Of the events of some rooms, those that the user may see. */
+async function visibleOf(
+  hs: Homeserver,
+  requester: SyncRequest["requester"],
+  rooms: readonly ChangedRoom[],
+  events: ReadonlyMap<number, StoredEvent>,
+): Promise<ReadonlySet<StoredEvent>> {
+  const standings = new Map(rooms.map((it) => [it.roomKey, it.standing]));
+  const theirs = [...events.values()].filter((it) => standings.has(it.roomKey));
+  return new Set(await visibleInRooms(hs, requester, theirs, standings));
 }
 
 /** Who has left sees up to that, and no further. */

@@ -1,8 +1,9 @@
-import { LRUCache } from "lru-cache";
+import type { LRUCache } from "lru-cache";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import type { RoomId } from "#src/kit/identifiers.ts";
+import { lru } from "#src/kit/lru.ts";
 import { EVENTS } from "#src/rooms/events-stream.ts";
 import { roomsByKeys } from "#src/rooms/find-room.ts";
 import type { Standing } from "#src/rooms/memberships.ts";
@@ -21,7 +22,7 @@ type Cache = {
 
 const cacheOf = held((hs): Cache => {
   const users = new Map<string, number>();
-  const cache: Cache = { users, rooms: new LRUCache({ max: 10_000 }) };
+  const cache: Cache = { users, rooms: lru(10_000) };
   tailOf(hs).listen({
     changed: (changes) => {
       for (const change of changes) forgetMember(cache, change);

@@ -2,8 +2,7 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
 import { type Standing, standingsOf } from "#src/rooms/memberships.ts";
-import { getSlot } from "#src/rooms/state-map/state-map.ts";
-import { withNodes } from "#src/rooms/state-map/stored-nodes.ts";
+import { lookUpSlots } from "#src/rooms/state-map/look-up-slots.ts";
 import { findSlots, pairKey, type StatePair } from "#src/rooms/state-slots.ts";
 import { EventStatus, type StoredEvent } from "#src/rooms/stored-event.ts";
 import { isVisible } from "./history-visibility.ts";
@@ -21,23 +20,38 @@ export async function visibleEvents(
   events: readonly StoredEvent[],
   standing?: Standing,
 ): Promise<StoredEvent[]> {
+  const [first] = events;
+  if (!first) return [];
+  const standings = standing
+    ? new Map([[first.roomKey, standing]])
+    : await standingsOf(hs, requester.userKey, [first.roomKey]);
+  return await visibleInRooms(hs, requester, events, standings);
+}
+
+/**
+ * The same for events of many rooms, with no more queries than for those of one.
+ *
+ * @param standings what the user is in the rooms now, by room key.
+ */
+export async function visibleInRooms(
+  hs: Homeserver,
+  { userId }: Pick<Requester, "userId">,
+  events: readonly StoredEvent[],
+  standings: ReadonlyMap<number, Standing>,
+): Promise<StoredEvent[]> {
   const shown = events.filter(
     (it) => it.status === EventStatus.accepted && it.anchor !== undefined,
   );
-  const [first] = shown;
-  if (!first) return [];
-  const now =
-    standing ?? (await standingsOf(hs, requester.userKey, [first.roomKey])).get(first.roomKey);
-
-  const [states, joinedUntil] = await Promise.all([
-    statesAround(hs, requester.userId, shown),
-    endOfJoin(hs, now),
+  const roomKeys = [...new Set(shown.map((it) => it.roomKey))];
+  const [states, ends] = await Promise.all([
+    statesAround(hs, userId, shown),
+    Promise.all(roomKeys.map(async (key) => await endOfJoin(hs, standings.get(key)))),
   ]);
+  const joinedUntil = new Map(roomKeys.map((key, index) => [key, ends[index]]));
   return shown.filter((event, index) => {
     const around = states[index];
-    return (
-      around !== undefined && isVisible(event, around, { userId: requester.userId, joinedUntil })
-    );
+    const until = joinedUntil.get(event.roomKey);
+    return around !== undefined && isVisible(event, around, { userId, joinedUntil: until });
   });
 }
 
@@ -79,16 +93,18 @@ async function statesAround(
   const visibilitySlot = slots.get(pairKey(...VISIBILITY));
   const memberSlot = slots.get(pairKey(...member));
   const roots = [...new Set(events.flatMap((it) => [it.stateBefore ?? 0, it.stateAfter ?? 0]))];
-  const keys = await withNodes(hs, hs.sql, (source) => {
-    const at = (root: number, slot: number | undefined) =>
-      slot === undefined ? undefined : getSlot(root, slot, source);
-    return new Map(
-      roots.map((root) => [
-        root,
-        { visibility: at(root, visibilitySlot), member: at(root, memberSlot) },
-      ]),
-    );
-  });
+  const at = async (slot: number | undefined) =>
+    slot === undefined
+      ? []
+      : await lookUpSlots(
+          hs,
+          hs.sql,
+          roots.map((root) => ({ root, slot })),
+        );
+  const [visibilities, members] = await Promise.all([at(visibilitySlot), at(memberSlot)]);
+  const keys = new Map(
+    roots.map((root, index) => [root, { visibility: visibilities[index], member: members[index] }]),
+  );
   const found = await eventsOf(
     hs,
     [...keys.values()].flatMap((it) => [it.visibility, it.member]).filter((it) => it !== undefined),
