@@ -87,12 +87,15 @@ class Place {
     );
   }
 
-  /** Milliseconds until it answers. */
+  /** Milliseconds until it says that it is ready, and answers: one that is just ending may still answer. */
   async ready(withinMs) {
     const begun = performance.now();
     while (performance.now() - begun < withinMs) {
-      const answer = await fetch(`${this.url}/_matrix/client/versions`).catch(() => undefined);
-      if (answer?.status === 200) return performance.now() - begun;
+      if (/\bready\b/.test(this.said)) {
+        const answer = await fetch(`${this.url}/_matrix/client/versions`);
+        must(answer.status === 200, `/versions answers ${answer.status}`);
+        return performance.now() - begun;
+      }
       must(
         this.child.exitCode === null,
         `npm start ended with ${this.child.exitCode}:\n${this.said}`,
@@ -303,7 +306,7 @@ async function checkStart(place) {
     await Promise.race([place.exited, sleep(10_000)]);
     await allGone(below, 5_000);
   });
-  if (place.child.exitCode === null) place.signal("SIGKILL");
+  if (place.child.exitCode === null && place.child.signalCode === null) place.signal("SIGKILL");
 }
 
 /** A fresh clone below a directory with this mode. */

@@ -1,9 +1,9 @@
 import { afterAll, expect, test } from "vitest";
-import { testDatabase } from "#schema/testing.ts";
+import { testDatabase } from "#src/testing-database.ts";
 import { migrateDatabase } from "./database.ts";
 
 const database = await testDatabase();
-afterAll(database.drop);
+afterAll(async () => await database.drop());
 
 test("a database of this version may be opened again and again", async () => {
   await migrateDatabase(database.url);
