@@ -1,10 +1,10 @@
 import pino from "pino";
-import { testDatabase, type TestDatabase } from "#schema/testing.ts";
 import { loadConfig } from "#src/config/load-config.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { UserId } from "#src/kit/identifiers.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { userKeyOf } from "#src/rooms/user-keys.ts";
+import { testDatabase, type TestDatabase } from "#src/testing-database.ts";
 import { openHomeserver, type OpenHomeserver } from "./open-homeserver.ts";
 
 /** Homeservers in this process on one database of their own: as many as many processes would be. */

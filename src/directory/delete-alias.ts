@@ -5,7 +5,7 @@ import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { stateEvent } from "#src/rooms/current-state.ts";
 import { findRoom } from "#src/rooms/find-room.ts";
-import { roomOfAlias } from "./queries-directory.ts";
+import { roomOfAlias } from "./room-aliases.ts";
 
 /**
  * Takes an alias away from its room. Who made it may, who may change the room's canonical alias, and

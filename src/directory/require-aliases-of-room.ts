@@ -4,7 +4,7 @@ import { parseRoomAlias, serverNameOf } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { stateEvent } from "#src/rooms/current-state.ts";
 import type { Room } from "#src/rooms/find-room.ts";
-import { roomOfAlias } from "./queries-directory.ts";
+import { roomOfAlias } from "./room-aliases.ts";
 
 /**
  * Checks the aliases that a canonical alias event newly names: they must stand for the room.

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { testDatabase, type TestDatabase } from "#schema/testing.ts";
+import { testDatabase, type TestDatabase } from "#src/testing-database.ts";
 
 let database: TestDatabase;
 beforeAll(async () => {

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { claimAlias, publishRoom, requireFreeAlias } from "#src/directory/queries-directory.ts";
+import { claimAlias, publishRoom, requireFreeAlias } from "#src/directory/room-aliases.ts";
 import { type EventDraft } from "#src/events/build-event.ts";
 import { ROOM_VERSIONS } from "#src/events/room-versions.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";

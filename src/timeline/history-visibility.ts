@@ -1,5 +1,4 @@
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
-import type { StateAround } from "./visible-events.ts";
 
 /** From what lets the most see to what lets the fewest. */
 const ORDER = ["world_readable", "shared", "invited", "joined"] as const;
@@ -11,6 +10,14 @@ const DEFAULT: Visibility = "shared";
 function visibilityOf(value: string | undefined): Visibility {
   return ORDER.find((it) => it === value) ?? DEFAULT;
 }
+
+/** What the state before and after an event says of who may see it. */
+export type StateAround = {
+  readonly visibilityBefore: string | undefined;
+  readonly visibilityAfter: string | undefined;
+  readonly membershipBefore: string | undefined;
+  readonly membershipAfter: string | undefined;
+};
 
 /**
  * Whether a user may see an event.

@@ -5,7 +5,7 @@ import { type Standing, standingsOf } from "#src/rooms/memberships.ts";
 import { lookUpSlots } from "#src/rooms/state-map/look-up-slots.ts";
 import { findSlots, pairKey, type StatePair } from "#src/rooms/state-slots.ts";
 import { EventStatus, type StoredEvent } from "#src/rooms/stored-event.ts";
-import { isVisible } from "./history-visibility.ts";
+import { isVisible, type StateAround } from "./history-visibility.ts";
 
 /**
  * Those of some events of a room that a user may see: by the history visibility and the user's
@@ -71,14 +71,6 @@ async function endOfJoin(hs: Homeserver, now: Standing | undefined): Promise<num
   }
   return undefined;
 }
-
-/** What the state before and after an event says of who may see it. */
-export type StateAround = {
-  readonly visibilityBefore: string | undefined;
-  readonly visibilityAfter: string | undefined;
-  readonly membershipBefore: string | undefined;
-  readonly membershipAfter: string | undefined;
-};
 
 const VISIBILITY: StatePair = ["m.room.history_visibility", ""];
 

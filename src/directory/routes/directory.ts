@@ -4,7 +4,7 @@ import { parseRoomAlias, parseRoomId, serverNameOf } from "#src/kit/identifiers.
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { requireJoined } from "#src/rooms/memberships.ts";
 import { deleteAlias } from "../delete-alias.ts";
-import { aliasesOfRoom, claimAlias, roomOfAlias } from "../queries-directory.ts";
+import { aliasesOfRoom, claimAlias, roomOfAlias } from "../room-aliases.ts";
 
 const NewAlias = z.object({ room_id: z.string() });
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { roomOfAlias } from "#src/directory/queries-directory.ts";
+import { roomOfAlias } from "#src/directory/room-aliases.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { type Endpoint, userEndpoint } from "#src/http/endpoint.ts";
 import { parseRoomAlias, parseRoomId, type RoomId } from "#src/kit/identifiers.ts";

@@ -3,11 +3,11 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { createRoom } from "#src/membership/create-room.ts";
 import { joinRoom } from "#src/membership/join-room.ts";
+import { allStateAt, currentStateRoot } from "#src/rooms/current-state.ts";
+import { findEvents } from "#src/rooms/find-event.ts";
+import { findRoom, type Room } from "#src/rooms/find-room.ts";
+import { sendEvent } from "#src/rooms/send-event.ts";
 import { testHomeservers, type TestHomeservers, testUser } from "#src/testing.ts";
-import { allStateAt, currentStateRoot } from "./current-state.ts";
-import { findEvents } from "./find-event.ts";
-import { findRoom, type Room } from "./find-room.ts";
-import { sendEvent } from "./send-event.ts";
 
 let servers: TestHomeservers;
 let alice: Requester;

@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from "vitest";
-import { testDatabase } from "./testing.ts";
+import { testDatabase } from "./testing-database.ts";
 
 const one = await testDatabase();
 const two = await testDatabase();
