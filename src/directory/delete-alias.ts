@@ -1,10 +1,12 @@
 import { readPowerLevels } from "#src/events/power-levels.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import type { RoomAlias } from "#src/kit/identifiers.ts";
+import type { CanonicalObject } from "#src/kit/canonical-json.ts";
+import type { RoomAlias, RoomId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { stateEvent } from "#src/rooms/current-state.ts";
 import { findRoom } from "#src/rooms/find-room.ts";
+import { sendEvent } from "#src/rooms/send-event.ts";
 import { roomOfAlias } from "./room-aliases.ts";
 
 /**
@@ -27,12 +29,39 @@ export async function deleteAlias(
     (await mayNameRoom(hs, requester, found.roomId));
   if (!mayDelete) throw new MatrixError("M_FORBIDDEN", "You may not delete this alias");
   await hs.sql`delete from room_aliases where alias = ${alias}`;
+  await takeFromRoom(hs, requester, { alias, roomId: found.roomId });
+}
+
+/** Has the room no longer name the alias, if it does and the user may change that. */
+async function takeFromRoom(
+  hs: Homeserver,
+  requester: Requester,
+  { alias, roomId }: { alias: RoomAlias; roomId: RoomId },
+): Promise<void> {
+  const room = await findRoom(hs, roomId);
+  const named = room && (await stateEvent(hs, room.roomKey, "m.room.canonical_alias", ""));
+  if (!named) return;
+  const { alias: canonical, alt_aliases, ...rest } = named.content;
+  const others = Array.isArray(alt_aliases) ? alt_aliases.filter((it) => it !== alias) : [];
+  if (canonical !== alias && !(Array.isArray(alt_aliases) && alt_aliases.includes(alias))) return;
+  const content: CanonicalObject = {
+    ...rest,
+    ...(canonical !== undefined && canonical !== alias && { alias: canonical }),
+    ...(others.length > 0 && { alt_aliases: others }),
+  };
+  const draft = { type: "m.room.canonical_alias", state_key: "", content };
+  try {
+    await sendEvent(hs, { sender: requester, room, draft });
+  } catch (error) {
+    // The alias is gone all the same; whoever may name the room will mend its name.
+    if (!(error instanceof MatrixError)) throw error;
+  }
 }
 
 async function mayNameRoom(
   hs: Homeserver,
   { userId }: Requester,
-  roomId: Parameters<typeof findRoom>[1],
+  roomId: RoomId,
 ): Promise<boolean> {
   const room = await findRoom(hs, roomId);
   if (!room) return false;

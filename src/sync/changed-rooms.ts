@@ -53,7 +53,7 @@ export async function changedRooms(
       if (!isNews && !hasMoved && !fullState) continue;
       const isNew = since === undefined || (isNews && !(await wasJoined(hs, standing, since)));
       result.joined.push({ ...room, isNew, events: events && !isNew ? (own ?? []) : undefined });
-    } else if (isNews && !standing.forgotten) {
+    } else if (isNews && (since !== undefined || !standing.forgotten)) {
       // What is told of these is read, and not taken from memory, where others' events are too.
       const outside = { ...room, events: undefined };
       if (standing.membership === "invite") result.invited.push(outside);

@@ -2,6 +2,7 @@ import { ignoredUsersOf } from "#src/account-data/ignored-users.ts";
 import { matchesRooms } from "#src/filters/matches-event-filter.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
+import { eventsOf } from "#src/rooms/find-event.ts";
 import { renderEvents } from "#src/rooms/render-events.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
 import { tailOf } from "#src/streams/tail.ts";
@@ -45,13 +46,12 @@ export async function readSync(hs: Homeserver, request: SyncRequest): Promise<Sy
   const roomIds = await roomIdsOf(hs, userRooms);
   const wanted = wantedRooms(request, userRooms, roomIds);
   const changes = since === undefined ? undefined : tailOf(hs).between(since, upTo);
-  const rooms = await changedRooms(hs, request, wanted, changes);
+  const ignored = await ignoredUsersOf(hs, requester.userKey);
+  const rooms = await withoutIgnored(hs, await changedRooms(hs, request, wanted, changes), ignored);
   const told = [...rooms.joined, ...rooms.left];
 
   const [timelines, sections, stripped] = await Promise.all([
-    ignoredUsersOf(hs, requester.userKey).then(
-      async (ignored) => await roomTimelines(hs, request, told, { upTo, ignored }),
-    ),
+    roomTimelines(hs, request, told, { upTo, ignored }),
     readSections(
       hs,
       SECTIONS,
@@ -90,6 +90,23 @@ export async function readSync(hs: Homeserver, request: SyncRequest): Promise<Sy
     sections,
     texts: new Map(all.map((it, index) => [it, texts[index] ?? ""])),
   };
+}
+
+/** Nobody is told that someone whom they ignore invites them. */
+async function withoutIgnored(
+  hs: Homeserver,
+  rooms: ChangedRooms,
+  ignored: ReadonlySet<string>,
+): Promise<ChangedRooms> {
+  if (ignored.size === 0 || rooms.invited.length === 0) return rooms;
+  const events = await eventsOf(
+    hs,
+    rooms.invited.map((it) => it.standing.eventKey),
+  );
+  const invited = rooms.invited.filter(
+    (it) => !ignored.has(events.get(it.standing.eventKey)?.sender ?? ""),
+  );
+  return { ...rooms, invited };
 }
 
 /** Whether there is nothing to tell that a client would not know. */

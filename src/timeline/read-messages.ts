@@ -55,7 +55,6 @@ export async function readMessages(
     );
     const page = rows.flatMap((it) => events.get(it.event_key) ?? []);
     found.push(...(await wantedOf(hs, requester, view, { page, filter: request.filter })));
-    if (rows.length < size) return { events: found, end: undefined };
     const last = rows.at(-1);
     if (last) {
       from =
@@ -63,6 +62,8 @@ export async function readMessages(
           ? placeBefore(last.anchor, last.anchor_offset)
           : { anchor: last.anchor, offset: last.anchor_offset };
     }
+    // Clients expect an end of every page that has read something; the next one says that it is the last.
+    if (rows.length < size) return { events: found, end: rowsSeen > 0 ? from : undefined };
     if (found.length >= limit) break;
   }
   return { events: found, end: from };

@@ -54,11 +54,11 @@ function nameOf(value: unknown): string | undefined {
 function pictureOf(value: unknown): string | undefined {
   if (value === null || value === "") return undefined;
   if (
+    // Clients have always been let set others than mxc:// here, and still do.
     typeof value !== "string" ||
-    !value.startsWith("mxc://") ||
     value.length > MOST_URL_CHARACTERS
   ) {
-    throw new MatrixError("M_INVALID_PARAM", "avatar_url is not an mxc:// URI");
+    throw new MatrixError("M_INVALID_PARAM", "avatar_url is not a URI, or too long");
   }
   return value;
 }

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { roomOfAlias } from "#src/directory/room-aliases.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { type Endpoint, userEndpoint } from "#src/http/endpoint.ts";
+import type { CanonicalObject } from "#src/kit/canonical-json.ts";
 import { parseRoomAlias, parseRoomId, type RoomId } from "#src/kit/identifiers.ts";
 import { JsonObject } from "#src/kit/json-object.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
@@ -9,11 +10,16 @@ import { knockOnRoom } from "../change-members.ts";
 import { joinRoom } from "../join-room.ts";
 import { WithReason } from "../request-bodies.ts";
 
-const JoinRequest = z.object({
+/** What is not of the request itself goes into the member event: clients put things of their own there. */
+const JoinRequest = z.looseObject({
   reason: z.string().optional(),
   third_party_signed: JsonObject.optional(),
 });
 type JoinRequest = z.infer<typeof JoinRequest>;
+
+function contentOf({ third_party_signed: _, membership: __, ...content }: JoinRequest) {
+  return content as CanonicalObject;
+}
 
 /** The specification's `joining.yaml` and `knocking.yaml`. */
 export const joiningEndpoints: readonly Endpoint[] = [
@@ -24,9 +30,9 @@ export const joiningEndpoints: readonly Endpoint[] = [
     body: JoinRequest,
     rate: "join",
     guests: true,
-    async handle(hs, { requester, params, body: { reason } }) {
+    async handle(hs, { requester, params, body }) {
       const roomId = parseRoomId(params["roomId"] ?? "");
-      await joinRoom(hs, requester, roomId, reason === undefined ? {} : { reason });
+      await joinRoom(hs, requester, roomId, contentOf(body));
       return { room_id: roomId };
     },
   }),
@@ -37,9 +43,9 @@ export const joiningEndpoints: readonly Endpoint[] = [
     body: JoinRequest,
     rate: "join",
     guests: true,
-    async handle(hs, { requester, params, body: { reason } }) {
+    async handle(hs, { requester, params, body }) {
       const roomId = await roomIdOf(hs, params["roomIdOrAlias"] ?? "");
-      await joinRoom(hs, requester, roomId, reason === undefined ? {} : { reason });
+      await joinRoom(hs, requester, roomId, contentOf(body));
       return { room_id: roomId };
     },
   }),

@@ -95,7 +95,8 @@ export const messagePaginationEndpoints: readonly Endpoint[] = [
     path: "/_matrix/client/v3/rooms/:roomId/event/:eventId",
     guests: true,
     async handle(hs, { requester, params }) {
-      const view = await viewOfRoom(hs, requester, parseRoomId(params["roomId"] ?? ""));
+      const roomId = parseRoomId(params["roomId"] ?? "");
+      const view = await viewOfRoom(hs, requester, roomId).catch(asNotFound);
       const event = await readEvent(hs, requester, view, parseEventId(params["eventId"] ?? ""));
       const [text = "{}"] = await renderEvents(hs, [event], requester, { roomId: true });
       return jsonText(text);
@@ -123,4 +124,10 @@ export function wholeNumber(text: string | null, name: string): number | undefin
     throw new MatrixError("M_INVALID_PARAM", `${name} must be a whole number`);
   }
   return Number(text);
+}
+
+/** Of an event that one may not see it is not said that it is there. */
+function asNotFound(error: unknown): never {
+  if (!(error instanceof MatrixError) || error.errcode !== "M_FORBIDDEN") throw error;
+  throw new MatrixError("M_NOT_FOUND", "No such event, or not for you", { cause: error });
 }
