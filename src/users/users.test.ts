@@ -69,7 +69,7 @@ describe("profiles", () => {
     expect(await put("displayname", {})).toEqual([400, "M_MISSING_PARAM"]);
     expect(await put("displayname", { displayname: 7 })).toEqual([400, "M_INVALID_PARAM"]);
     expect(await put("displayname", [])).toEqual([400, "M_BAD_JSON"]);
-    expect(await put("avatar_url", { avatar_url: "http://x" })).toEqual([400, "M_INVALID_PARAM"]);
+    expect(await put("avatar_url", { avatar_url: ["http://x"] })).toEqual([400, "M_INVALID_PARAM"]);
     expect(await put("Upper.case", { "Upper.case": 1 })).toEqual([400, "M_INVALID_PARAM"]);
     expect(await put("__proto__", { x: 1 })).toEqual([400, "M_INVALID_PARAM"]);
     const long = `a.${"b".repeat(254)}`;
