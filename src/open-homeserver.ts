@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
+import { remotesOf } from "#federation/client/remotes.ts";
 import type { Config } from "#src/config/config.ts";
 import { openDatabase } from "#src/homeserver/database.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
@@ -16,6 +17,8 @@ const GRACE_MS = 5_000;
 
 export type OpenHomeserver = {
   readonly hs: Homeserver;
+  /** Says that the homeserver stops: whoever waits for news is answered at once. */
+  beginToStop(): void;
   /** Has `close` wait for work that ends when the homeserver stops, and still needs the database for that. */
   until(work: Promise<void>): void;
   /** Stops what follows the streams and all work, then lets go of the database. */
@@ -36,26 +39,37 @@ export async function openHomeserver(
   });
   const bus = await openPostgresBus(databaseUrl, log);
   const stopping = new AbortController();
+  const signingKey = await openSigningKey(database.sql, Date.now, { log });
   const hs: Homeserver = {
     name: config.serverName as ServerName,
     config,
     sql: database.sql,
     lane: database.lane,
     bus,
-    signingKey: await openSigningKey(database.sql, Date.now()),
+    // Read each time: there may be a new key.
+    get signingKey() {
+      return signingKey.current();
+    },
+    // Made of what it is part of.
+    get remotes() {
+      return remotes;
+    },
     log,
     now: Date.now,
     stopping: stopping.signal,
   };
+  const remotes = remotesOf(hs);
   const leave = await bePresent(hs);
   followInMemory(hs);
   await tailOf(hs).start(STREAMS);
   const works: Promise<void>[] = [];
   return {
     hs,
+    beginToStop: () => stopping.abort(),
     until: (work) => works.push(work),
     async close() {
       stopping.abort();
+      signingKey.close();
       await Promise.race([Promise.all(works), sleep(GRACE_MS, undefined, { ref: false })]);
       await leave();
       await bus.close();

@@ -255,6 +255,18 @@ CREATE TABLE "typing" (
 	CONSTRAINT "typing_room_key_user_key_pk" PRIMARY KEY("room_key","user_key")
 );
 --> statement-breakpoint
+CREATE TABLE "server_keys" (
+	"server_name" text NOT NULL,
+	"key_id" text NOT NULL,
+	"public_key" text NOT NULL,
+	"is_old" boolean NOT NULL,
+	"valid_until_ms" bigint NOT NULL,
+	"fetched_ms" bigint NOT NULL,
+	"used_ms" bigint NOT NULL,
+	"document" text NOT NULL,
+	CONSTRAINT "server_keys_server_name_key_id_pk" PRIMARY KEY("server_name","key_id")
+);
+--> statement-breakpoint
 CREATE TABLE "filters" (
 	"user_key" bigint NOT NULL,
 	"filter_id" text NOT NULL,
@@ -486,6 +498,7 @@ CREATE INDEX "key_supply_changes_by_position" ON "key_supply_changes" USING btre
 CREATE UNIQUE INDEX "one_time_keys_in_order" ON "one_time_keys" USING btree ("device_key","algorithm","ordinal");--> statement-breakpoint
 CREATE INDEX "receipts_by_position" ON "receipts" USING btree ("position");--> statement-breakpoint
 CREATE INDEX "typing_by_position" ON "typing" USING btree ("position");--> statement-breakpoint
+CREATE INDEX "server_keys_used" ON "server_keys" USING btree ("used_ms");--> statement-breakpoint
 CREATE UNIQUE INDEX "media_by_uri" ON "media" USING btree ("media_id","origin");--> statement-breakpoint
 CREATE INDEX "media_of_uploader" ON "media" USING btree ("uploader_key");--> statement-breakpoint
 CREATE INDEX "media_expiring" ON "media" USING btree ("expires_at_ms") WHERE expires_at_ms is not null;--> statement-breakpoint

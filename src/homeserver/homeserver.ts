@@ -6,6 +6,7 @@ import type { Bus } from "./bus.ts";
 import type { Sql } from "./database.ts";
 import type { Lane } from "./lane.ts";
 import type { UnixMs } from "./position.ts";
+import type { Remotes } from "./remotes.ts";
 
 /**
  * What a process holds open or was told at its start: resources, never services. A domain function
@@ -19,7 +20,10 @@ export type Homeserver = {
   /** The connection of grouped writes; only `src/streams/` uses it. */
   readonly lane: Lane;
   readonly bus: Bus;
+  /** The key to sign with now. Another one after a rotation: ask each time. */
   readonly signingKey: SigningKey;
+  /** Other homeservers: what `federation/client/` asks them. */
+  readonly remotes: Remotes;
   readonly log: Logger;
   readonly now: () => UnixMs;
   /** Aborted when the process begins to stop. */

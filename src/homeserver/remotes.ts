@@ -39,11 +39,14 @@ export type Ask<Question, Body> = (
 /** An event as another server sends it: nothing in it has been looked at. */
 export type RawPdu = CanonicalObject;
 
-type Transaction = {
+/** At most 50 PDUs and 100 EDUs. */
+export type Transaction = {
   readonly txnId: string;
   readonly origin_server_ts: number;
-  readonly pdus: readonly unknown[];
-  readonly edus: readonly unknown[];
+  /** The events' texts, as they are stored: Canonical JSON. */
+  readonly pdus: readonly string[];
+  /** The EDUs' texts, in Canonical JSON too. */
+  readonly edus: readonly string[];
 };
 
 type EventTemplate = { readonly room_version?: string; readonly event: CanonicalObject };

@@ -1,0 +1,139 @@
+import { Readable } from "node:stream";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { AskOptions, RemoteAnswer, RemoteMedia, Remotes } from "#src/homeserver/remotes.ts";
+import type { ServerName } from "#src/kit/identifiers.ts";
+import { collectBody } from "#src/outbound/collect-body.ts";
+import { destinationOfUrl } from "#src/outbound/destination.ts";
+import { OutboundError } from "#src/outbound/outbound-failure.ts";
+import { discard, type OutboundStream, streamRequest } from "#src/outbound/send-request.ts";
+import { type Question, reach, refusalOf } from "./ask-server.ts";
+import { boundaryOf, readMediaPart } from "./multipart.ts";
+import { path, withQuery } from "./uri.ts";
+
+/** How long media may take to come whole. */
+const WHOLE_MS = 15 * 60_000;
+
+/** How long other servers wait by themselves for an upload. */
+const DEFAULT_WAIT_MS = 20_000;
+
+const MOST_ERROR_BYTES = 64 * 1024;
+
+/** How often the place of media may be elsewhere again. */
+const MOST_REDIRECTS = 3;
+
+type MediaQuestions = Pick<Remotes, "getContent" | "getContentThumbnail">;
+
+/** What other servers can be asked about their media. @spec server-server-api#content-repository */
+export function mediaQuestions(hs: Homeserver): MediaQuestions {
+  return {
+    /** @spec server-server-api#get_matrixfederationv1mediadownloadmediaid */
+    getContent: async (server, { mediaId, timeoutMs = DEFAULT_WAIT_MS }, options) => {
+      const uri = path`/_matrix/federation/v1/media/download/${mediaId}`;
+      return await askForMedia(hs, server, options, {
+        operation: "getContent",
+        method: "GET",
+        uri: withQuery(uri, { timeout_ms: timeoutMs }),
+        waitMs: timeoutMs,
+      });
+    },
+    /** @spec server-server-api#get_matrixfederationv1mediathumbnailmediaid */
+    getContentThumbnail: async (server, question, options) => {
+      const { mediaId, timeoutMs = DEFAULT_WAIT_MS, ...query } = question;
+      const uri = path`/_matrix/federation/v1/media/thumbnail/${mediaId}`;
+      return await askForMedia(hs, server, options, {
+        operation: "getContentThumbnail",
+        method: "GET",
+        uri: withQuery(uri, { ...query, timeout_ms: timeoutMs }),
+        waitMs: timeoutMs,
+      });
+    },
+  };
+}
+
+async function askForMedia(
+  hs: Homeserver,
+  server: ServerName,
+  options: AskOptions = {},
+  { waitMs, ...question }: Question & { readonly waitMs: number },
+): Promise<RemoteAnswer<RemoteMedia>> {
+  const limits = {
+    timeoutMs: options.timeoutMs ?? WHOLE_MS,
+    headersMs: hs.config.federation.requestTimeoutMs + waitMs,
+    mostBytes: hs.config.media.maxUploadBytes,
+    ...(options.signal && { signal: options.signal }),
+  };
+  try {
+    const answer = await reach(hs, server, question, (request) =>
+      streamRequest(hs, { ...request, ...limits }),
+    );
+    if (answer.status !== 200) {
+      const body = await collectBody(hs, answer.body, MOST_ERROR_BYTES);
+      return await refusalOf(hs, { ...answer, body });
+    }
+    const boundary = boundaryOf(answer.headers.get("content-type"));
+    if (boundary === undefined) {
+      discard(answer.body);
+      return { ok: false, why: "malformed", cause: new TypeError("not multipart/mixed") };
+    }
+    const part = await readMediaPart(answer.body as AsyncIterable<Buffer>, boundary);
+    const location = part.headers.get("location");
+    if (location === undefined) {
+      return { ok: true, body: mediaOf(part.headers, part.content, { ...limits, answer }) };
+    }
+    discard(answer.body);
+    const elsewhere = await followLocation(hs, location, { ...question, ...limits });
+    const headers = new Map([...part.headers, ...elsewhere.headers]);
+    const body = mediaOf(headers, elsewhere.body, { ...limits, answer: elsewhere });
+    return { ok: true, body };
+  } catch (cause) {
+    return { ok: false, why: "unreachable", cause };
+  }
+}
+
+/** @throws OutboundError also for an answer other than 200. */
+async function followLocation(
+  hs: Homeserver,
+  location: string,
+  { operation, ...limits }: Question & { timeoutMs: number; headersMs: number; mostBytes: number },
+): Promise<OutboundStream> {
+  const place = URL.canParse(location) ? destinationOfUrl(new URL(location)) : undefined;
+  if (place?.destination.protocol !== "https:") {
+    throw new OutboundError("redirect", "the media is said to be where no HTTPS leads");
+  }
+  const answer = await streamRequest(hs, {
+    ...limits,
+    ...place,
+    purpose: operation,
+    mostRedirects: MOST_REDIRECTS,
+  });
+  if (answer.status === 200) return answer;
+  discard(answer.body);
+  throw new OutboundError("broken", `the media's place answers ${answer.status}`);
+}
+
+function mediaOf(
+  headers: ReadonlyMap<string, string>,
+  content: AsyncIterable<Buffer>,
+  { mostBytes, answer }: { readonly mostBytes: number; readonly answer: OutboundStream },
+): RemoteMedia {
+  const contentType = headers.get("content-type");
+  const contentDisposition = headers.get("content-disposition");
+  const body = Readable.from(limited(content, mostBytes), { objectMode: false });
+  // Also if nobody has begun to read it.
+  body.once("close", () => discard(answer.body));
+  return {
+    ...(contentType !== undefined && { contentType }),
+    ...(contentDisposition !== undefined && { contentDisposition }),
+    body,
+  };
+}
+
+/** Ends with an error when there is more than there may be. */
+async function* limited(content: AsyncIterable<Buffer>, mostBytes: number): AsyncGenerator<Buffer> {
+  let size = 0;
+  for await (const chunk of content) {
+    size += chunk.length;
+    if (size > mostBytes) throw new OutboundError("too-large", `more than ${mostBytes} bytes`);
+    yield chunk;
+  }
+}

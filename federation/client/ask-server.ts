@@ -1,0 +1,164 @@
+import { z } from "zod";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { Ask, AskOptions, RemoteAnswer } from "#src/homeserver/remotes.ts";
+import { type CanonicalObject, laxCanonicalJson } from "#src/kit/canonical-json.ts";
+import type { ServerName } from "#src/kit/identifiers.ts";
+import { JsonObject } from "#src/kit/json-object.ts";
+import type { OperationId } from "#src/kit/operation-ids.ts";
+import { OutboundError, outboundErrorOf } from "#src/outbound/outbound-failure.ts";
+import { parseAnswer } from "#src/outbound/parse-answer.ts";
+import {
+  type OutboundAnswer,
+  type OutboundRequest,
+  sendRequest,
+} from "#src/outbound/send-request.ts";
+import { resolveServer } from "./resolve-server.ts";
+import { xMatrixHeader } from "./x-matrix.ts";
+
+/** A question to another server. */
+export type Question = {
+  readonly operation: OperationId;
+  readonly method: "GET" | "PUT" | "POST";
+  /** From `/_matrix` on, with the query, encoded (see `path`). */
+  readonly uri: string;
+  /** The body; as text if it is Canonical JSON already. */
+  readonly content?: CanonicalObject | string;
+  /** Whether we sign it; all but those that anybody may ask are. */
+  readonly isUnsigned?: boolean;
+  /** The most bytes of an answer that is no error. */
+  readonly mostBytes?: number;
+};
+
+const MOST_BYTES = 16 * 1024 * 1024;
+
+/**
+ * Asks another homeserver something, with our signature.
+ *
+ * Makes one attempt. Whether and when to try again is for the caller to know: a queue waits hours,
+ * a user who joins a room waits seconds. So failing is an answer here, not an exception.
+ *
+ * @param expected what an answer must look like for us to believe it.
+ * @spec server-server-api#request-authentication
+ */
+export async function askServer<T>(
+  hs: Homeserver,
+  server: ServerName,
+  { expected, ...question }: Question & { readonly expected: z.ZodType<T> },
+  options: AskOptions = {},
+): Promise<RemoteAnswer<T>> {
+  let answer: OutboundAnswer;
+  try {
+    answer = await reach(hs, server, question, (request) =>
+      sendRequest(hs, {
+        ...request,
+        timeoutMs: options.timeoutMs ?? hs.config.federation.requestTimeoutMs,
+        ...(options.signal && { signal: options.signal }),
+      }),
+    );
+  } catch (cause) {
+    return { ok: false, why: "unreachable", cause };
+  }
+  if (answer.status !== 200) return await refusalOf(hs, answer);
+  try {
+    const parsed = expected.safeParse(await parseAnswer(answer.body));
+    if (parsed.success) return { ok: true, body: parsed.data };
+    return { ok: false, why: "malformed", cause: parsed.error };
+  } catch (cause) {
+    return { ok: false, why: "malformed", cause };
+  }
+}
+
+/** The function that asks one kind of question. */
+export function asking<Q, T>(
+  hs: Homeserver,
+  expected: z.ZodType<T>,
+  questionOf: (question: Q) => Question,
+): Ask<Q, T> {
+  return (server, question, options) =>
+    askServer(hs, server, { ...questionOf(question), expected }, options);
+}
+
+/**
+ * Sends a request to the first of a server's places that can be reached.
+ *
+ * @param send sends it to one of them.
+ * @throws OutboundError
+ */
+export async function reach<T>(
+  hs: Homeserver,
+  server: ServerName,
+  question: Question,
+  send: (request: Omit<OutboundRequest, "timeoutMs">) => Promise<T>,
+): Promise<T> {
+  if (!hs.config.federation.enabled) {
+    throw new OutboundError("given-up", "federation is switched off: see federation.enabled");
+  }
+  if (server === hs.name) throw new OutboundError("given-up", "that is this server");
+  const { method, uri } = question;
+  const { content } = question;
+  const body = typeof content === "object" ? laxCanonicalJson(content) : content;
+  const request = {
+    purpose: question.operation,
+    method,
+    path: uri,
+    headers: {
+      ...(!question.isUnsigned && { authorization: authorization(hs, server, question, body) }),
+      ...(body !== undefined && { "content-type": "application/json" }),
+    },
+    ...(body !== undefined && { body }),
+    mostBytes: question.mostBytes ?? MOST_BYTES,
+  };
+  let failure: OutboundError | undefined;
+  for (const destination of await resolveServer(hs, server)) {
+    try {
+      return await send({ ...request, destination });
+    } catch (error) {
+      failure = outboundErrorOf(error);
+      if (!failure.isBeforeSending) throw failure;
+    }
+  }
+  throw failure ?? new OutboundError("unknown-host", "the server is nowhere");
+}
+
+function authorization(
+  hs: Homeserver,
+  destination: ServerName,
+  { method, uri }: Question,
+  content: string | undefined,
+): string {
+  const request = { method, uri, origin: hs.name, destination };
+  return xMatrixHeader(content === undefined ? request : { ...request, content }, hs.signingKey);
+}
+
+const ErrorBody = z.looseObject({
+  errcode: z.string().max(255).catch("M_UNKNOWN"),
+  retry_after_ms: z.number().nonnegative().optional().catch(undefined),
+});
+
+/** What a server says that does not do what we asked. */
+export async function refusalOf(
+  hs: Homeserver,
+  { status, headers, body }: OutboundAnswer,
+): Promise<RemoteAnswer<never>> {
+  // What is no JSON object is an error page of something before the server.
+  const said = await parseAnswer(body).catch(() => ({}));
+  const object = JsonObject.safeParse(said).data ?? {};
+  const { errcode, retry_after_ms } = ErrorBody.parse(object);
+  const retryAfterMs = retryAfter(headers.get("retry-after"), hs.now()) ?? retry_after_ms;
+  return {
+    ok: false,
+    why: "refused",
+    status,
+    errcode,
+    body: object,
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
+  };
+}
+
+/** A `Retry-After` header: seconds, or a date (RFC 9110, 10.2.3). */
+function retryAfter(header: string | undefined, now: number): number | undefined {
+  if (header === undefined) return undefined;
+  if (/^\d{1,9}$/.test(header)) return Number(header) * 1000;
+  const date = Date.parse(header);
+  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
+}

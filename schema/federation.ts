@@ -1,0 +1,34 @@
+import { bigint, boolean, index, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
+import type { ServerName } from "#src/kit/identifiers.ts";
+import type { KeyId } from "#src/kit/signed-json.ts";
+
+const number = (name: string) => bigint(name, { mode: "number" });
+
+/**
+ * The keys that other servers sign with, as they published them.
+ *
+ * A row goes when its key has verified nothing for a year: what was verified once is not verified again.
+ */
+export const serverKeys = pgTable(
+  "server_keys",
+  {
+    serverName: text("server_name").$type<ServerName>().notNull(),
+    keyId: text("key_id").$type<KeyId>().notNull(),
+    /** In Base64, as published. */
+    publicKey: text("public_key").notNull(),
+    /** Whether the server has stopped to sign with it: then it verifies events, and no requests. */
+    isOld: boolean("is_old").notNull(),
+    /** Until when it is valid; of an old one, until when it was. */
+    validUntilMs: number("valid_until_ms").notNull(),
+    /** When we last heard of it. */
+    fetchedMs: number("fetched_ms").notNull(),
+    /** When we last had use for it, to the week. */
+    usedMs: number("used_ms").notNull(),
+    /** What the server published, with its signatures: the last of its answers that has the key. */
+    document: text("document").notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.serverName, table.keyId] }),
+    index("server_keys_used").on(table.usedMs),
+  ],
+);
