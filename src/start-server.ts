@@ -23,6 +23,9 @@ export type RunningServer = {
   stop(): Promise<void>;
 };
 
+/** How long a request may take to come whole. */
+const LONGEST_REQUEST_MS = 60 * 60 * 1000;
+
 /** How long requests that are being answered may take when the server stops. */
 const GRACE_MS = 2_000;
 
@@ -37,7 +40,9 @@ export async function startServer(
   onFatal: (cause: Error) => void,
 ): Promise<RunningServer> {
   const ends: (() => Promise<void>)[] = [];
+  let beginToStop = () => {};
   const stop = async () => {
+    beginToStop();
     for (const end of ends.splice(0).reverse()) await end();
   };
   try {
@@ -45,6 +50,7 @@ export async function startServer(
     await migrateDatabase(databaseUrl);
     const opened = await openHomeserver(config, { databaseUrl, log });
     const { hs } = opened;
+    beginToStop = () => opened.beginToStop();
     ends.push(async () => await opened.close());
     opened.until(runJobs(hs, JOBS));
     if (config.metrics.enabled) {
@@ -99,6 +105,8 @@ async function listen(
 ): Promise<() => Promise<void>> {
   // Clients that poll keep their connections; a proxy before us closes idle ones first.
   server.keepAliveTimeout = 75_000;
+  // Large files over slow lines take their time; headers do not.
+  server.requestTimeout = LONGEST_REQUEST_MS;
   server.listen(port, host);
   await once(server, "listening");
   return async () => {
