@@ -112,9 +112,11 @@ async function listen(
   return async () => {
     const closed = once(server, "close");
     server.close();
-    server.closeIdleConnections();
+    // A connection is idle once its request has been answered, not before.
+    const idle = setInterval(() => server.closeIdleConnections(), 20);
     const timer = setTimeout(() => server.closeAllConnections(), GRACE_MS);
     await closed;
+    clearInterval(idle);
     clearTimeout(timer);
   };
 }
