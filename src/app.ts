@@ -1,5 +1,9 @@
 import type { HttpBindings } from "@hono/node-server";
 import type { Hono } from "hono";
+import { checkOrigin } from "#federation/keys/check-origin.ts";
+import { keyQueryEndpoints } from "#federation/keys/routes/keys-query.ts";
+import { serverKeyEndpoints } from "#federation/keys/routes/keys-server.ts";
+import { versionEndpoints as serverVersionEndpoints } from "#federation/keys/routes/version.ts";
 import { accountDataEndpoints } from "#src/account-data/routes/account-data.ts";
 import { tagEndpoints } from "#src/account-data/routes/tags.ts";
 import { deactivationEndpoints } from "#src/accounts/routes/account-deactivation.ts";
@@ -89,9 +93,12 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...roomsEndpoints,
   ...contentRepoEndpoints,
   ...authedContentRepoEndpoints,
+  ...serverVersionEndpoints,
+  ...serverKeyEndpoints,
+  ...keyQueryEndpoints,
 ];
 
 /** The server's side of HTTP: all routes, and who may call them. */
 export function appOf(hs: Homeserver): Hono<{ Bindings: HttpBindings }> {
-  return mount(hs, ENDPOINTS, lookupToken);
+  return mount(hs, ENDPOINTS, lookupToken, checkOrigin);
 }

@@ -1,3 +1,4 @@
+import { forgetUnusedKeys } from "#federation/keys/job-forget-unused-keys.ts";
 import { accountDataStream } from "#src/account-data/account-data-stream.ts";
 import { finishDeactivations } from "#src/accounts/leave-rooms.ts";
 import { accountsStream } from "#src/auth/accounts-stream.ts";
@@ -49,4 +50,5 @@ export const JOBS: readonly Job[] = [
   finishDeactivations,
   tellRoomsOfProfiles,
   followUserDirectory,
+  forgetUnusedKeys,
 ];

@@ -1,0 +1,58 @@
+import { Turns } from "#src/auth/turns.ts";
+import { held } from "#src/homeserver/held.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { ServerName } from "#src/kit/identifiers.ts";
+import { newAttempts } from "./attempts.ts";
+import { type KeyDocument, readKeyDocument } from "./key-document.ts";
+
+/** How many servers are asked at once; more wait. */
+const MOST_AT_ONCE = 100;
+const MOST_WAITING = 10_000;
+
+const TIMEOUT_MS = 10_000;
+
+const memoryOf = held(() => ({
+  attempts: newAttempts(),
+  underWay: new Map<ServerName, Promise<KeyDocument | undefined>>(),
+  turns: new Turns(MOST_AT_ONCE, MOST_WAITING),
+}));
+
+/**
+ * Asks a server for its keys: once at a time, and not again at once.
+ *
+ * @returns undefined if it has been asked lately, does not answer, or what it says is not its own word.
+ * @spec server-server-api#get_matrixkeyv2server
+ */
+export async function fetchKeys(
+  hs: Homeserver,
+  server: ServerName,
+): Promise<KeyDocument | undefined> {
+  const { attempts, underWay, turns } = memoryOf(hs);
+  const same = underWay.get(server);
+  if (same) return await same;
+  if (!attempts.mayTry(server, hs.now())) return undefined;
+
+  const asking = turns
+    .take(() => ask(hs, server))
+    .then((turn) => {
+      const document = turn?.done;
+      attempts.note(server, hs.now(), document !== undefined);
+      return document;
+    })
+    .finally(() => underWay.delete(server));
+  underWay.set(server, asking);
+  return await asking;
+}
+
+async function ask(hs: Homeserver, server: ServerName): Promise<KeyDocument | undefined> {
+  const answer = await hs.remotes.getServerKey(server, {}, { timeoutMs: TIMEOUT_MS });
+  if (!answer.ok) {
+    const { why } = answer;
+    const err = "cause" in answer ? answer.cause : undefined;
+    hs.log.info({ server, why, err }, "the keys of a server cannot be fetched");
+    return undefined;
+  }
+  const document = await readKeyDocument(answer.body, server);
+  if (!document) hs.log.info({ server, why: "malformed" }, "a server has published no valid keys");
+  return document;
+}
