@@ -11,7 +11,7 @@ import {
   dropDatabase,
   vacuumedBytes,
 } from "./measure/postgres-counters.ts";
-import { treeUsage } from "./measure/process-tree.ts";
+import { memoryOf, treeUsage } from "./measure/process-tree.ts";
 import { archipelCommand } from "./servers/archipel.ts";
 import {
   type Command,
@@ -109,6 +109,8 @@ async function runLoad(
 
 async function answer(state: SessionState, question: Question): Promise<unknown> {
   const { server, postgres } = state;
+  const how = server.howEnded();
+  if (how !== undefined) throw new Error(`The server ended by itself (${how}).`);
   const gauged = { pid: server.pid, ...(postgres && { postgres }) };
   switch (question.kind) {
     case "begin":
@@ -118,13 +120,12 @@ async function answer(state: SessionState, question: Question): Promise<unknown>
     case "end":
       await untilQuiet(gauged);
       return usageSince(state, await readGauge(gauged));
-    case "endNow":
-      return usageSince(state, await readGauge(gauged));
     case "memory":
       await untilQuiet(gauged);
       return {
         serverRssBytes: treeUsage(server.pid).rssBytes,
-        postgresPssBytes: postgres === undefined ? 0 : treeUsage(postgres.postmaster).pssBytes,
+        serverBytes: memoryOf(server.pid),
+        postgresBytes: postgres === undefined ? 0 : memoryOf(postgres.postmaster),
       };
     case "databaseBytes":
       return postgres === undefined ? 0 : await vacuumedBytes(postgres, state.database);

@@ -53,8 +53,6 @@ export function figuresOf(measurement: Measurement): Map<string, number> {
   told.set("perSecond", operations / (measurement.loadMs / 1000));
   told.set("serverRssBytes", usage.serverRssBytes);
   for (const [name, value] of Object.entries(latency ?? {})) told.set(name, value);
-  const postgres = told.get("postgresPssBytes");
-  if (postgres !== undefined) told.set("memoryBytes", usage.serverRssBytes + postgres);
   return told;
 }
 

@@ -29,7 +29,7 @@ const COLUMNS: readonly Column[] = [
 const OTHERS: ReadonlyMap<string, string> = new Map([
   ["rssBytesPerConnection", "a connection"],
   ["databaseBytesPerEvent", "an event on disk"],
-  ["memoryBytes", "with PostgreSQL"],
+  ["memoryBytes", "with PostgreSQL, shared pages once"],
 ]);
 
 /** The results as a table for a terminal or a page: medians, and where there are several runs their spread. */

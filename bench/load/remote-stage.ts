@@ -1,11 +1,11 @@
 import { z } from "zod";
 import type { Usage } from "../measure/gauge.ts";
 import type { HttpTarget } from "./http-connection.ts";
-import type { Measurement, Size, Stage } from "./stage.ts";
+import type { Measurement, Memory, Size, Stage } from "./stage.ts";
 
 /** What the load asks of the process that started it. */
 export type Question =
-  | { readonly kind: "begin" | "end" | "endNow" | "memory" | "databaseBytes" | "restart" }
+  | { readonly kind: "begin" | "end" | "memory" | "databaseBytes" | "restart" }
   | { readonly kind: "report"; readonly measurement: Measurement };
 
 /** A question on its way, and what comes back. */
@@ -28,7 +28,11 @@ const usage = z.object({
   serverRssBytes: z.number(),
   wholeMs: z.number(),
 }) satisfies z.ZodType<Usage>;
-const memory = z.object({ serverRssBytes: z.number(), postgresPssBytes: z.number() });
+const memory = z.object({
+  serverRssBytes: z.number(),
+  serverBytes: z.number(),
+  postgresBytes: z.number(),
+}) satisfies z.ZodType<Memory>;
 
 /** The stage as the load sees it, in a process of its own: every word goes to the parent and back. */
 export function remoteStage(target: HttpTarget, size: Size): Stage {
@@ -52,7 +56,6 @@ export function remoteStage(target: HttpTarget, size: Size): Stage {
     size,
     begin: async () => void (await ask({ kind: "begin" })),
     end: async () => usage.parse(await ask({ kind: "end" })),
-    endNow: async () => usage.parse(await ask({ kind: "endNow" })),
     memory: async () => memory.parse(await ask({ kind: "memory" })),
     databaseBytes: async () => z.number().parse(await ask({ kind: "databaseBytes" })),
     restart: async () => void (await ask({ kind: "restart" })),

@@ -22,6 +22,13 @@ export type Measurement = {
   readonly figures?: Readonly<Record<string, number>>;
 };
 
+/** What is held in memory. Pages that several processes share count once, but in `serverRssBytes`. */
+export type Memory = {
+  readonly serverRssBytes: number;
+  readonly serverBytes: number;
+  readonly postgresBytes: number;
+};
+
 /** What a load may ask of those who started the server, and tell them. */
 export type Stage = {
   readonly target: HttpTarget;
@@ -30,10 +37,8 @@ export type Stage = {
   begin(): Promise<void>;
   /** Waits until everything is quiet again, then says what was used since `begin`. */
   end(): Promise<Usage>;
-  /** The same at once, without waiting for anything. */
-  endNow(): Promise<Usage>;
   /** Memory of server and database, once they are quiet. */
-  memory(): Promise<{ readonly serverRssBytes: number; readonly postgresPssBytes: number }>;
+  memory(): Promise<Memory>;
   /** What the database takes once it is vacuumed. */
   databaseBytes(): Promise<number>;
   /** Ends the server and starts it again on what it has stored. The address stays. */

@@ -15,8 +15,6 @@ export type TreeUsage = {
   readonly times: ReadonlyMap<number, ProcessTime>;
   /** Resident memory: pages that processes share count once for each. */
   readonly rssBytes: number;
-  /** Resident memory, pages that processes share divided among them; 0 where the kernel won't say. */
-  readonly pssBytes: number;
 };
 
 /** One line of `/proc/PID/stat`. */
@@ -43,13 +41,11 @@ export function treeUsage(root: number): TreeUsage {
   if (!stats.has(root)) throw new Error(`Process ${root}, which is measured, has ended.`);
   const times = new Map<number, ProcessTime>();
   let rssBytes = 0;
-  let pssBytes = 0;
   for (const { pid, ownMs, endedMs } of descendants(stats, root)) {
     times.set(pid, { ticksMs: ownMs, threadsMs: threadsMs(pid), endedMs });
     rssBytes += residentBytes(pid);
-    pssBytes += proportionalBytes(pid);
   }
-  return { times, rssBytes, pssBytes };
+  return { times, rssBytes };
 }
 
 /**
@@ -74,6 +70,13 @@ function ownBetween(then: ProcessTime, now: ProcessTime): number {
   const exactMs = now.threadsMs - then.threadsMs;
   const ticksMs = now.ticksMs - then.ticksMs;
   return ticksMs - exactMs > 2 * TICK_MS ? ticksMs : exactMs;
+}
+
+/** What a tree holds in memory, each page that several processes share counted once. */
+export function memoryOf(root: number): number {
+  let bytes = 0;
+  for (const { pid } of descendants(readAllStats(), root)) bytes += proportionalBytes(pid);
+  return bytes;
 }
 
 /** The process that started this one. */

@@ -27,8 +27,8 @@ export type Command = {
 /** A server that answers. */
 export type RunningServer = {
   readonly pid: number;
-  /** From its start to its first answer. */
-  readonly startMs: number;
+  /** The exit status or signal of one that has ended. */
+  howEnded(): string | undefined;
   stop(): Promise<void>;
 };
 
@@ -50,7 +50,6 @@ export async function startServer(
   const log = openSync(logFile, "a");
   const tie = existsSync(TIED_TO_US) ? [TIED_TO_US, "--pdeathsig", "TERM"] : [];
   const [first = program, ...rest] = [...tie, program, ...args];
-  const start = performance.now();
   const child = spawn(first, rest, {
     stdio: ["ignore", log, log],
     env: { ...process.env, ...env },
@@ -61,7 +60,7 @@ export async function startServer(
   if (pid === undefined) throw new Error(`${program} could not be started.`);
   const stop = async () => await endGroup(child, pid);
   if (await answers(child, target)) {
-    return { pid, startMs: performance.now() - start, stop };
+    return { pid, stop, howEnded: () => howEnded(child) };
   }
   await stop();
   throw new Error(`${program} did not start:\n${readFileSync(logFile, "utf8").slice(-3000)}`);
@@ -93,6 +92,11 @@ async function answers(child: ChildProcess, { host, port }: HttpTarget): Promise
 
 function runs(child: ChildProcess): boolean {
   return child.exitCode === null && child.signalCode === null;
+}
+
+function howEnded({ exitCode, signalCode }: ChildProcess): string | undefined {
+  if (exitCode !== null) return `exit status ${exitCode}`;
+  return signalCode ?? undefined;
 }
 
 async function endGroup(child: ChildProcess, pid: number): Promise<void> {

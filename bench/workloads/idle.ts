@@ -25,5 +25,9 @@ async function run(stage: Stage, [id = "W18/idle"]: readonly string[]): Promise<
       return undefined;
     },
   });
-  await stage.report({ ...measurement, figures: { ...(await stage.memory()) } });
+  const { serverBytes, postgresBytes } = await stage.memory();
+  await stage.report({
+    ...measurement,
+    figures: { serverBytes, postgresBytes, memoryBytes: serverBytes + postgresBytes },
+  });
 }
