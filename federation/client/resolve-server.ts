@@ -7,7 +7,7 @@ import type { Destination } from "#src/outbound/destination.ts";
 import { nameLookupOf, type ServiceHost } from "#src/outbound/name-lookup.ts";
 import { OutboundError } from "#src/outbound/outbound-failure.ts";
 import { parseServerNameParts, type ServerNameParts } from "./parse-server-name.ts";
-import { type Delegation, delegationOf } from "./well-known.ts";
+import { type Delegation, delegationsOf } from "./well-known.ts";
 
 const DEFAULT_PORT = 8448;
 
@@ -42,7 +42,7 @@ export async function resolveServer(
 ): Promise<readonly Destination[]> {
   const names = nameLookupOf(hs);
   return await resolveServerName(name, {
-    delegationOf: (host) => delegationOf(hs, host),
+    delegationOf: (host) => delegationsOf(hs).delegationOf(host),
     isInHostsFile: (host) => names.isInHostsFile(host),
     async hostsOfService(service) {
       const known = servicesOf(hs).get(service);

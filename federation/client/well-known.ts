@@ -38,62 +38,72 @@ type Cached = {
   readonly staleUntilMs: UnixMs;
 };
 
-type Memory = {
-  readonly answers: LRUCache<string, Cached>;
-  readonly asking: Map<string, Promise<Delegation | undefined>>;
+/** Asks hosts to whom they delegate. */
+export type Delegations = {
+  /**
+   * @param host no address.
+   * @returns undefined if the host says nothing that is valid.
+   */
+  delegationOf(host: string): Promise<Delegation | undefined>;
 };
 
-const memoryOf = held((): Memory => ({
-  answers: new LRUCache({ max: 20_000 }),
-  asking: new Map(),
-}));
+/** What a host answers when it is asked for the file. */
+type FileAnswer = Pick<OutboundAnswer, "status" | "headers" | "body">;
 
 /**
- * Asks a host which server speaks for it. Answers and failures are kept, so that one of our servers'
- * many questions is asked once.
+ * Who speaks for which host. Answers and failures are kept, so that one of our many questions about a
+ * host is asked there once.
  *
- * @param host no address.
- * @returns undefined if the host says nothing that is valid.
  * @spec server-server-api#get.wellknownmatrixserver
  */
-export async function delegationOf(hs: Homeserver, host: string): Promise<Delegation | undefined> {
-  const { answers, asking } = memoryOf(hs);
-  const known = answers.get(host);
-  if (known && known.untilMs > hs.now()) return known.delegation;
-  const underWay = asking.get(host);
-  if (underWay) return await underWay;
+export const delegationsOf = held((hs: Homeserver) =>
+  newDelegations((host) => askForFile(hs, host), hs.now),
+);
 
-  const question = ask(hs, host, known)
-    .then((fresh) => {
-      answers.set(host, fresh);
-      return fresh.delegation;
-    })
-    .finally(() => asking.delete(host));
-  asking.set(host, question);
-  return await question;
+/** @param askHost fails if there is no answer. */
+export function newDelegations(
+  askHost: (host: string) => Promise<FileAnswer>,
+  now: () => UnixMs,
+): Delegations {
+  const answers = new LRUCache<string, Cached>({ max: 20_000 });
+  const underWay = new Map<string, Promise<Delegation | undefined>>();
+
+  const ask = async (host: string) => {
+    // Whatever goes wrong, the host says nothing, and discovery goes on.
+    const answer = await askHost(host).catch(() => undefined);
+    const fresh = nextOf(answers.get(host), answer, now());
+    answers.set(host, fresh);
+    return fresh.delegation;
+  };
+  return {
+    async delegationOf(host) {
+      const known = answers.get(host);
+      if (known && known.untilMs > now()) return known.delegation;
+      const same = underWay.get(host);
+      if (same) return await same;
+      const asking = ask(host).finally(() => underWay.delete(host));
+      underWay.set(host, asking);
+      return await asking;
+    },
+  };
 }
 
-async function ask(hs: Homeserver, host: string, known: Cached | undefined): Promise<Cached> {
-  const answer = await sendRequest(hs, {
+async function askForFile(hs: Homeserver, host: string): Promise<FileAnswer> {
+  return await sendRequest(hs, {
     purpose: "getWellKnown",
-    destination: {
-      protocol: "https:",
-      host,
-      port: 443,
-      certificateName: host,
-      hostHeader: host,
-    },
+    destination: { protocol: "https:", host, port: 443, certificateName: host, hostHeader: host },
     method: "GET",
     path: "/.well-known/matrix/server",
     timeoutMs: TIMEOUT_MS,
     mostBytes: MOST_BYTES,
     mostRedirects: MOST_REDIRECTS,
-  }).catch(() => undefined);
+  });
+}
 
-  const now = hs.now();
+function nextOf(known: Cached | undefined, answer: FileAnswer | undefined, now: UnixMs): Cached {
   const delegation = answer?.status === 200 ? parse(answer.body) : undefined;
   if (answer && delegation) {
-    const untilMs = now + lifetimeMs(answer);
+    const untilMs = now + lifetimeMs(answer.headers);
     return { delegation, untilMs, failures: 0, staleUntilMs: now + LONGEST_MS };
   }
   const failures = (known?.failures ?? 0) + 1;
@@ -120,7 +130,7 @@ function parse(body: Buffer): Delegation | undefined {
 }
 
 /** How long an answer may be kept, from its headers (RFC 9111), within our bounds. */
-export function lifetimeMs({ headers }: Pick<OutboundAnswer, "headers">): number {
+export function lifetimeMs(headers: ReadonlyMap<string, string>): number {
   const directives = (headers.get("cache-control") ?? "").toLowerCase();
   if (/\bno-(?:store|cache)\b/.test(directives)) return SHORTEST_MS;
   const maxAge = /(?:^|[\s,])max-age\s*=\s*"?(\d+)/.exec(directives)?.[1];

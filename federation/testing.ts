@@ -1,0 +1,72 @@
+import { mkdtempSync, writeFileSync } from "node:fs";
+import type { RequestListener } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { getRequestListener } from "@hono/node-server";
+import { appOf } from "#src/app.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { type TestAuthority, testAuthority, testTlsServer } from "#src/outbound/testing.ts";
+import { LENIENT } from "#src/testing-http.ts";
+import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
+
+/** Servers of one test that can reach each other over TLS, and nothing else. */
+export type TestFederation = {
+  readonly authority: TestAuthority;
+  /** Opens a homeserver of ours that the others can reach. */
+  open(options?: OpenOptions): Promise<FederatedHomeserver>;
+  /** Opens a server that does as the test says. @returns its name, as in `liar.test:4711`. */
+  pretend(host: string, listener: RequestListener): Promise<string>;
+  close(): Promise<void>;
+};
+
+export type OpenOptions = {
+  /** Its host name, known to all servers of the test. */
+  readonly host?: string;
+  readonly variables?: Readonly<Record<string, string>>;
+  /** How many processes it has; the first one is reached by others. */
+  readonly processes?: number;
+};
+
+export type FederatedHomeserver = TestHomeservers & { readonly name: Homeserver["name"] };
+
+/**
+ * A federation on this machine: TLS with an authority of its own, and a hosts file in place of DNS.
+ *
+ * Servers' names have their port, so that nothing is looked for elsewhere.
+ */
+export async function testFederation(): Promise<TestFederation> {
+  const authority = testAuthority();
+  const hostsFile = join(mkdtempSync(join(tmpdir(), "archipel-hosts-")), "hosts");
+  writeFileSync(hostsFile, "127.0.0.1 hs1.test hs2.test hs3.test liar.test notary.test\n");
+  const closes: (() => Promise<void>)[] = [];
+
+  const listen = async (host: string, listener: RequestListener): Promise<string> => {
+    const server = await testTlsServer(authority.issue(host), listener);
+    closes.push(async () => await server.close());
+    return `${host}:${server.port}`;
+  };
+
+  return {
+    authority,
+    pretend: listen,
+    async open({ host = "hs1.test", variables = {}, processes = 1 } = {}) {
+      // The name has the port, and the homeserver needs the name: so it listens first.
+      let answer: RequestListener | undefined;
+      const name = await listen(host, (request, response) => answer?.(request, response));
+      const servers = await testHomeservers(processes, {
+        ...LENIENT,
+        ARCHIPEL_SERVER_NAME: name,
+        ARCHIPEL_FEDERATION_HOSTS_FILE: hostsFile,
+        ARCHIPEL_FEDERATION_CA_FILE: authority.caFile,
+        ARCHIPEL_FEDERATION_ALLOWED_ADDRESS_RANGES: "127.0.0.0/8",
+        ...variables,
+      });
+      answer = getRequestListener(appOf(servers.hs).fetch);
+      closes.push(async () => await servers.close());
+      return { ...servers, name: servers.hs.name };
+    },
+    async close() {
+      for (const close of closes.splice(0).reverse()) await close();
+    },
+  };
+}

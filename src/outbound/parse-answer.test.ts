@@ -1,0 +1,86 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { parseWireJson } from "#src/kit/wire-json.ts";
+import { parseAnswer } from "./parse-answer.ts";
+
+/** Makes a text so large that it is parsed in parts. */
+const PADDING = `"padding":"${"x".repeat(600 * 1024)}"`;
+
+function padded(object: string): Buffer {
+  const inner = object.slice(1, -1).trim();
+  return Buffer.from(inner === "" ? `{${PADDING}}` : `{${PADDING},${inner}}`);
+}
+
+async function parsedInParts(object: string): Promise<unknown> {
+  const { padding: _, ...rest } = (await parseAnswer(padded(object))) as Record<string, unknown>;
+  return rest;
+}
+
+test("reads a large object as it reads a small one", async () => {
+  const objects = fc.dictionary(
+    fc.string({ unit: "binary" }).filter((it) => it !== "padding" && it !== "__proto__"),
+    fc.jsonValue(),
+  );
+  await fc.assert(
+    fc.asyncProperty(objects, fc.constantFrom(undefined, 1, "\t"), async (object, space) => {
+      const text = JSON.stringify(object, null, space);
+      expect(await parsedInParts(text)).toEqual(parseWireJson(text));
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test("keeps the numbers that old rooms have", async () => {
+  const text = '{"pdus":[{"depth":1.0},{"depth":99999999999999999999}]}';
+  expect(JSON.stringify(await parsedInParts(text))).toBe(JSON.stringify(parseWireJson(text)));
+});
+
+describe("of a large answer that is no JSON, nothing", () => {
+  test.each([
+    '{"a":[1,]}',
+    '{"a":[1 2]}',
+    '{"a":[,1]}',
+    '{"a":1,}',
+    '{"a":{"b":1}',
+    '{"a" 1}',
+    "{a:1}",
+    '{"a":[{"b":}]}',
+    '{"a":["\\x"]}',
+    "{1:1}",
+    '{"a":tru}',
+    '{"a":[1}',
+  ])("of %s", async (text) => {
+    await expect(parsedInParts(text)).rejects.toThrow(SyntaxError);
+  });
+
+  test("if something comes after it, or it ends early", async () => {
+    const whole = padded('{"a":[1]}').toString();
+    await expect(parseAnswer(Buffer.from(`${whole}x`))).rejects.toThrow(SyntaxError);
+    await expect(parseAnswer(Buffer.from(whole.slice(0, -1)))).rejects.toThrow(SyntaxError);
+    await expect(parseAnswer(Buffer.from(whole.slice(0, 900)))).rejects.toThrow(SyntaxError);
+  });
+
+  test("if it is not UTF-8", async () => {
+    await expect(parseAnswer(Buffer.from([0x22, 0xff, 0x22]))).rejects.toThrow(SyntaxError);
+  });
+});
+
+test("lets others have their turn while it reads a large list", async () => {
+  const event = { type: "m.room.member", content: { membership: "join" }, hashes: "x".repeat(600) };
+  const text = JSON.stringify({ state: Array.from({ length: 20_000 }, () => event) });
+  let turns = 0;
+  let done = false;
+  const count = async () => {
+    while (!done) {
+      await nextTurn();
+      turns++;
+    }
+  };
+  const counting = count();
+  const answer = (await parseAnswer(Buffer.from(text))) as { state: unknown[] };
+  done = true;
+  await counting;
+  expect(answer.state).toHaveLength(20_000);
+  expect(turns).toBeGreaterThan(20);
+});
