@@ -70,6 +70,8 @@ export const events = pgTable(
      */
     anchor: key("anchor"),
     anchorOffset: integer("anchor_offset").notNull().default(0),
+    /** When it got its place, if it was stored without one. */
+    placedAt: key("placed_at"),
     /** The state before it and after it: nodes of the state map. Null for an outlier. */
     stateBefore: key("state_before"),
     stateAfter: key("state_after"),
@@ -94,10 +96,9 @@ export const events = pgTable(
   (table) => [
     uniqueIndex("events_by_id").on(table.eventId),
     index("events_in_room_order").on(table.roomKey, table.anchor, table.anchorOffset),
-    // Outliers that got a place in their room's order later than they were stored.
     index("events_placed_later")
-      .on(table.anchor)
-      .where(sql`anchor_offset = 0 and anchor <> event_key`),
+      .on(table.placedAt)
+      .where(sql`placed_at is not null`),
     uniqueIndex("events_by_transaction")
       .on(table.deviceKey, table.txnId, table.roomKey, table.type)
       .where(sql`device_key is not null`),

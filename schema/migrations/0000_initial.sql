@@ -351,6 +351,7 @@ CREATE TABLE "events" (
 	"status" smallint NOT NULL,
 	"anchor" bigint,
 	"anchor_offset" integer DEFAULT 0 NOT NULL,
+	"placed_at" bigint,
 	"state_before" bigint,
 	"state_after" bigint,
 	"room_state" bigint,
@@ -508,7 +509,7 @@ CREATE INDEX "highlights_of_room" ON "highlights" USING btree ("room_key","event
 CREATE INDEX "push_rules_by_position" ON "push_rules" USING btree ("position");--> statement-breakpoint
 CREATE UNIQUE INDEX "events_by_id" ON "events" USING btree ("event_id");--> statement-breakpoint
 CREATE INDEX "events_in_room_order" ON "events" USING btree ("room_key","anchor","anchor_offset");--> statement-breakpoint
-CREATE INDEX "events_placed_later" ON "events" USING btree ("anchor") WHERE anchor_offset = 0 and anchor <> event_key;--> statement-breakpoint
+CREATE INDEX "events_placed_later" ON "events" USING btree ("placed_at") WHERE placed_at is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX "events_by_transaction" ON "events" USING btree ("device_key","txn_id","room_key","type") WHERE device_key is not null;--> statement-breakpoint
 CREATE INDEX "memberships_of_room" ON "memberships" USING btree ("room_key","membership");--> statement-breakpoint
 CREATE INDEX "memberships_by_position" ON "memberships" USING btree ("position");--> statement-breakpoint

@@ -1,6 +1,6 @@
 import { DEVICE_LISTS, type DeviceListDetail } from "#src/devices/device-lists.ts";
 import type { Filter } from "#src/filters/filter.ts";
-import { EVENTS } from "#src/rooms/events-stream.ts";
+import { EVENTS } from "#src/rooms/event-changes.ts";
 import { StoredEvent } from "#src/rooms/stored-event.ts";
 import { userIdsOf } from "#src/rooms/user-keys.ts";
 import type { Change } from "#src/streams/stream.ts";

@@ -6,7 +6,7 @@ import { MAIN_TIMELINE } from "#src/events/threads.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { lru } from "#src/kit/lru.ts";
-import { EVENTS } from "#src/rooms/events-stream.ts";
+import { EVENTS } from "#src/rooms/event-changes.ts";
 import { type ReadMark, readBySending, WHOLE_ROOM } from "#src/rooms/room-reads.ts";
 import { StoredEvent } from "#src/rooms/stored-event.ts";
 import type { Change } from "#src/streams/stream.ts";

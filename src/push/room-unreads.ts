@@ -3,7 +3,7 @@ import { threadRootOf } from "#src/events/threads.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { lru } from "#src/kit/lru.ts";
-import { EVENTS } from "#src/rooms/events-stream.ts";
+import { EVENTS } from "#src/rooms/event-changes.ts";
 import { EventStatus, StoredEvent } from "#src/rooms/stored-event.ts";
 import { tailOf } from "#src/streams/tail.ts";
 import { highlightsInRooms, ordinalsOfRooms, threadedInRooms } from "./queries-unread.ts";

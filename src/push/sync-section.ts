@@ -7,7 +7,7 @@ import { type Filter, NO_FILTER, wantsThreadCounts } from "#src/filters/filter.t
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { RoomId } from "#src/kit/identifiers.ts";
 import { PUSH_RULES } from "#src/push-rules/push-rules-stream.ts";
-import { EVENTS } from "#src/rooms/events-stream.ts";
+import { EVENTS } from "#src/rooms/event-changes.ts";
 import type { Change } from "#src/streams/stream.ts";
 import type { Range, SyncQuestion, SyncRoomPart, SyncSection } from "#src/streams/sync-section.ts";
 import { type Count, NONE, type RoomCounts } from "./counts.ts";

@@ -1,14 +1,20 @@
 import type { Tx } from "#src/homeserver/database.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { UserId } from "#src/kit/identifiers.ts";
-import type { Change, Outcome, Placed, Stream } from "#src/streams/stream.ts";
+import type { Outcome, Placed, Stream } from "#src/streams/stream.ts";
 import { buildChains, type Built, rememberNewRoom, type SeenInLane } from "./build-chains.ts";
+import { changeOf, eventChangesBetween, EVENTS } from "./event-changes.ts";
 import { eventsOf, heedRedaction, rememberStored } from "./find-event.ts";
 import { neededPairs } from "./needed-pairs.ts";
 import { persistChains } from "./persist-chains.ts";
 import { placeChain, type PlacedChain } from "./place-events.ts";
-import { eventsStoredBetween } from "./queries-events.ts";
 import { insertRooms, readHeadVersions } from "./queries-lane.ts";
+import {
+  positionsOfWrite,
+  type ReceivedWrite,
+  type ReceivedWritten,
+} from "./received/received-write.ts";
+import { type StoredReceived, storeReceived } from "./received/store-received.ts";
 import { forgetHead, knownHead, loadState, readHeads, rememberHead } from "./room-head.ts";
 import type { RoomWrite, RoomWritten } from "./room-write.ts";
 import { rememberNodes } from "./state-map/stored-nodes.ts";
@@ -16,21 +22,22 @@ import { pairKey, slotsOf } from "./state-slots.ts";
 import { StoredEvent } from "./stored-event.ts";
 import { userKeysOf } from "./user-keys.ts";
 
-/** The name of the stream, in every `Change` of it. The detail of its changes is a `StoredEvent`. */
-export const EVENTS = "events";
+type Write = RoomWrite | ReceivedWrite;
 
 /** What this process may believe once a group is durable. */
-const onceDurable = new WeakMap<readonly Placed<RoomWrite>[], () => void>();
+const onceDurable = new WeakMap<readonly Placed<Write>[], () => void>();
 
 /**
- * The events of all rooms: the one door into the graph. Events are built while the lane is held, on
+ * The events of all rooms: the one door into the graph. Local events are built while the lane is held, on
  * heads that are known to be true then; so whatever is sent, by whichever process, makes one chain.
+ * Those of other servers come judged, and are only given their places.
  */
-export const eventsStream: Stream<RoomWrite, RoomWritten> = {
+export const eventsStream: Stream<Write, RoomWritten | ReceivedWritten> = {
   name: EVENTS,
-  positionsFor: (write) => write.most,
+  positionsFor: (write) => (isReceived(write) ? positionsOfWrite(write) : write.most),
 
-  async prepare(hs, writes) {
+  async prepare(hs, its) {
+    const writes = its.filter(isOfOurs);
     const byRoom = Map.groupBy(writes, ({ room }) =>
       "roomKey" in room ? room.roomKey : undefined,
     );
@@ -39,9 +46,9 @@ export const eventsStream: Stream<RoomWrite, RoomWritten> = {
       first && "roomKey" in first.room && !knownHead(hs, first.room.roomKey) ? [first.room] : [],
     );
     if (unread.length > 0) await readHeads(hs, hs.sql, unread);
-    for (const [roomKey, its] of byRoom) {
+    for (const [roomKey, own] of byRoom) {
       const head = roomKey === undefined ? undefined : knownHead(hs, roomKey);
-      if (head) await loadState(hs, hs.sql, head, neededPairs(its));
+      if (head) await loadState(hs, hs.sql, head, neededPairs(own));
     }
     const sets = writes.flatMap((it) => it.sets);
     if (sets.length === 0) return;
@@ -56,26 +63,28 @@ export const eventsStream: Stream<RoomWrite, RoomWritten> = {
   async look(_hs, lane, writes): Promise<SeenInLane> {
     const [heads, newRooms] = await Promise.all([
       readHeadVersions(lane, writes),
-      insertRooms(lane, writes),
+      insertRooms(lane, writes.filter(isOfOurs)),
     ]);
     return { ...heads, newRooms };
   },
 
   async store(hs, lane, placed, looked) {
-    const { chains, built } = await buildChains(hs, lane, placed, looked as SeenInLane);
-    const all: PlacedChain[] = [];
-    for (const chain of chains) all.push(await placeChain(hs, lane, chain));
-    const applied = await persistChains(hs, lane, all);
-    const stored = new Map(
-      all.flatMap((it) => it.rows).map((row) => [row.event_key, new StoredEvent(row)]),
-    );
-    onceDurable.set(placed, () => remember(hs, all, { stored, applied }));
-
-    const outcomes: Outcome<RoomWritten>[] = [];
-    for (const [index, it] of built.entries()) {
-      outcomes.push(await settle(hs, lane, it, { write: placed[index]?.write, stored }));
+    const seen = looked as SeenInLane;
+    const sent = placed.filter(isSent);
+    const local = sent.length > 0 ? await storeSent(hs, lane, sent, seen) : undefined;
+    const arrived = placed.filter(isArrived);
+    const received = arrived.length > 0 ? await storeArrived(hs, lane, arrived, seen, sent) : [];
+    onceDurable.set(placed, () => {
+      local?.remember();
+      for (const it of received) it.remember();
+    });
+    const outcomes = new Map<Placed<Write>, Outcome<RoomWritten | ReceivedWritten>>();
+    for (const [index, it] of sent.entries())
+      outcomes.set(it, local?.outcomes[index] ?? PASSED_OVER);
+    for (const [index, it] of arrived.entries()) {
+      outcomes.set(it, received[index]?.outcome ?? PASSED_OVER);
     }
-    return outcomes;
+    return placed.map((it) => outcomes.get(it) ?? PASSED_OVER);
   },
 
   committed: (_hs, placed) => onceDurable.get(placed)?.(),
@@ -84,11 +93,68 @@ export const eventsStream: Stream<RoomWrite, RoomWritten> = {
     for (const { room } of writes) if ("roomKey" in room) forgetHead(hs, room.roomKey);
   },
 
-  async changesBetween(sql, after, upTo) {
-    const rows = await eventsStoredBetween(sql, after, upTo);
-    return rows.map((row) => changeOf(new StoredEvent(row)));
-  },
+  changesBetween: eventChangesBetween,
 };
+
+const PASSED_OVER: Outcome<never> = { ok: false, error: new Error("a write was passed over") };
+
+function isReceived(write: Write): write is ReceivedWrite {
+  return "assessed" in write;
+}
+
+function isOfOurs(write: Write): write is RoomWrite {
+  return !isReceived(write);
+}
+
+function isSent(placed: Placed<Write>): placed is Placed<RoomWrite> {
+  return !isReceived(placed.write);
+}
+
+function isArrived(placed: Placed<Write>): placed is Placed<ReceivedWrite> {
+  return isReceived(placed.write);
+}
+
+/** Stores what came from other servers, after what is sent: of a room that this has moved it comes back stale. */
+async function storeArrived(
+  hs: Homeserver,
+  lane: Tx,
+  arrived: readonly Placed<ReceivedWrite>[],
+  { versions }: SeenInLane,
+  sent: readonly Placed<RoomWrite>[],
+): Promise<StoredReceived[]> {
+  const moved = new Set(
+    sent.flatMap(({ write: { room } }) => ("roomKey" in room ? [room.roomKey] : [])),
+  );
+  const stored: StoredReceived[] = [];
+  for (const it of arrived) {
+    const { roomKey } = it.write.room;
+    const seen = moved.has(roomKey) ? undefined : versions.get(roomKey);
+    moved.add(roomKey);
+    stored.push(await storeReceived(hs, lane, it, seen));
+  }
+  return stored;
+}
+
+/** Builds and stores what local users send. */
+async function storeSent(
+  hs: Homeserver,
+  lane: Tx,
+  placed: readonly Placed<RoomWrite>[],
+  seen: SeenInLane,
+) {
+  const { chains, built } = await buildChains(hs, lane, placed, seen);
+  const all: PlacedChain[] = [];
+  for (const chain of chains) all.push(await placeChain(hs, lane, chain));
+  const applied = await persistChains(hs, lane, all);
+  const stored = new Map(
+    all.flatMap((it) => it.rows).map((row) => [row.event_key, new StoredEvent(row)]),
+  );
+  const outcomes: Outcome<RoomWritten>[] = [];
+  for (const [index, it] of built.entries()) {
+    outcomes.push(await settle(hs, lane, it, { write: placed[index]?.write, stored }));
+  }
+  return { outcomes, remember: () => remember(hs, all, { stored, applied }) };
+}
 
 async function settle(
   hs: Homeserver,
@@ -107,7 +173,7 @@ async function settle(
   }
   const events = built.links.flatMap((it) => stored.get(it.eventKey) ?? []);
   await write?.also?.(lane, roomKey, events);
-  return { ok: true, result: { roomKey, events }, changes: events.map(changeOf) };
+  return { ok: true, result: { roomKey, events }, changes: events.map((it) => changeOf(it)) };
 }
 
 /** Brings the memory of this process to what has been committed. */
@@ -139,8 +205,4 @@ function remember(
       state,
     });
   }
-}
-
-function changeOf(event: StoredEvent): Change {
-  return { position: event.eventKey, stream: EVENTS, roomKey: event.roomKey, detail: event };
 }

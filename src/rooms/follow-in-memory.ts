@@ -1,6 +1,6 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { tailOf } from "#src/streams/tail.ts";
-import { EVENTS } from "./events-stream.ts";
+import { EVENTS } from "./event-changes.ts";
 import { forgetEvent, forgetEvents, rememberStored } from "./find-event.ts";
 import { StoredEvent } from "./stored-event.ts";
 

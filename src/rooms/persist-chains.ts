@@ -105,8 +105,12 @@ type Link = {
   readonly room: { readonly roomKey: number };
 };
 
-/** @spec client-server-api#forming-relationships-between-events */
-function relationOf({ event, eventKey, room }: Link): RelationRow | undefined {
+/**
+ * What an event says that it refers to, as it is stored.
+ *
+ * @spec client-server-api#forming-relationships-between-events
+ */
+export function relationOf({ event, eventKey, room }: Link): RelationRow | undefined {
   const relation = event.event.content["m.relates_to"];
   if (typeof relation !== "object" || relation === null) return undefined;
   const { rel_type, event_id, key } = relation as Record<string, unknown>;

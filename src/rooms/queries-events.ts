@@ -40,15 +40,18 @@ export async function authChainKeys(
   return rows.map((it) => it.event_key);
 }
 
-/** Events that were stored in a range of positions, whether or not they have a place in their rooms. */
-export async function eventsStoredBetween(
+/** Events that got their places in their rooms in a range of positions, and when. */
+export async function eventsPlacedBetween(
   db: Queryable,
   after: number,
   upTo: number,
-): Promise<readonly EventRow[]> {
-  return await db<EventRow[]>`
-    select events.*, users.user_id as sender
-    from events join users on users.user_key = events.sender_key
-    where event_key > ${after} and event_key <= ${upTo}
-    order by event_key`;
+): Promise<readonly (EventRow & { readonly at: number })[]> {
+  return await db<(EventRow & { at: number })[]>`
+    select placed.*, users.user_id as sender from (
+      select *, event_key as at from events
+      where event_key > ${after} and event_key <= ${upTo} and anchor = event_key
+      union all
+      select *, placed_at from events where placed_at > ${after} and placed_at <= ${upTo}
+    ) as placed join users on users.user_key = placed.sender_key
+    order by at`;
 }

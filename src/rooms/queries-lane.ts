@@ -21,7 +21,10 @@ export type Heads = {
 };
 
 /** The versions of rooms' heads, and which transaction IDs have been used: one statement for both. */
-export async function readHeadVersions(lane: Tx, writes: readonly RoomWrite[]): Promise<Heads> {
+export async function readHeadVersions(
+  lane: Tx,
+  writes: readonly Pick<RoomWrite, "room" | "transaction">[],
+): Promise<Heads> {
   const keys = new Set(writes.flatMap(({ room }) => ("roomKey" in room ? [room.roomKey] : [])));
   if (keys.size === 0) return { versions: new Map(), transactions: new Map() };
   const sent = writes.flatMap(({ room, transaction }) =>

@@ -6,6 +6,7 @@ import type { EventId } from "#src/kit/identifiers.ts";
 import { write } from "#src/streams/write.ts";
 import { eventsStream } from "./events-stream.ts";
 import type { Room } from "./find-room.ts";
+import { turnOfReceived } from "./received/room-turns.ts";
 import type { RoomInMaking, Sender } from "./room-in-making.ts";
 import type { RoomWrite, RoomWritten, Transaction } from "./room-write.ts";
 import type { StatePair } from "./state-slots.ts";
@@ -49,7 +50,9 @@ export async function sendEvent(hs: Homeserver, sending: Sending): Promise<Event
 
 /** Writes events to a room by the one door there is. */
 export async function writeToRoom(hs: Homeserver, it: RoomWrite): Promise<RoomWritten> {
-  return await write(hs, eventsStream, it);
+  const turn = "roomKey" in it.room && turnOfReceived(hs, it.room.roomKey);
+  if (turn) await turn;
+  return (await write(hs, eventsStream, it)) as RoomWritten;
 }
 
 function writeOf({ sender, room, draft, transaction }: Sending): Omit<RoomWrite, "build"> {

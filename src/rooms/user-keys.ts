@@ -18,10 +18,15 @@ export async function findUserKey(hs: Homeserver, userId: UserId): Promise<numbe
   return (await findUserKeys(hs, [userId])).get(userId);
 }
 
-/** The keys of those users that have one. */
+/**
+ * The keys of those users that have one.
+ *
+ * @param db where to ask: in a transaction that holds locks, that transaction.
+ */
 export async function findUserKeys(
   hs: Homeserver,
   userIds: Iterable<UserId>,
+  db: Queryable = hs.sql,
 ): Promise<Map<UserId, number>> {
   const { keys } = cacheOf(hs);
   const found = new Map<UserId, number>();
@@ -32,7 +37,7 @@ export async function findUserKeys(
     else found.set(userId, key);
   }
   if (unknown.length === 0) return found;
-  const rows = await hs.sql<{ user_key: number; user_id: UserId }[]>`
+  const rows = await db<{ user_key: number; user_id: UserId }[]>`
     select user_key, user_id from users where user_id = any(${unknown}::text[])`;
   for (const row of rows) {
     remember(hs, row.user_key, row.user_id);

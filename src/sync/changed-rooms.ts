@@ -1,6 +1,6 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
-import { EVENTS } from "#src/rooms/events-stream.ts";
+import { EVENTS } from "#src/rooms/event-changes.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
 import type { Standing } from "#src/rooms/memberships.ts";
 import { StoredEvent } from "#src/rooms/stored-event.ts";
@@ -85,6 +85,8 @@ function eventsByRoom(changes: readonly Change[]): Map<number, StoredEvent[]> {
   const byRoom = new Map<number, StoredEvent[]>();
   for (const { stream, roomKey, detail } of changes) {
     if (stream !== EVENTS || roomKey === undefined || !(detail instanceof StoredEvent)) continue;
+    // What has been put into the past is no news.
+    if (detail.anchorOffset !== 0) continue;
     const others = byRoom.get(roomKey);
     if (others) others.push(detail);
     else byRoom.set(roomKey, [detail]);

@@ -4,7 +4,7 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import type { RoomId } from "#src/kit/identifiers.ts";
 import { lru } from "#src/kit/lru.ts";
-import { EVENTS } from "#src/rooms/events-stream.ts";
+import { EVENTS, MemberMoved } from "#src/rooms/event-changes.ts";
 import { roomsByKeys } from "#src/rooms/find-room.ts";
 import type { Standing } from "#src/rooms/memberships.ts";
 import { StoredEvent } from "#src/rooms/stored-event.ts";
@@ -36,6 +36,10 @@ const cacheOf = held((hs): Cache => {
 });
 
 function forgetMember({ rooms, users }: Cache, { stream, detail }: Change): void {
+  if (stream === EVENTS && detail instanceof MemberMoved) {
+    rooms.delete(detail.userKey);
+    return;
+  }
   if (stream !== EVENTS || !(detail instanceof StoredEvent)) return;
   if (detail.type !== "m.room.member" || detail.stateKey === undefined) return;
   const userKey = users.get(detail.stateKey);

@@ -1,0 +1,58 @@
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { EventId } from "#src/kit/identifiers.ts";
+import { findEvents } from "../find-event.ts";
+import type { RoomHead } from "../room-head.ts";
+import { differences, mapOf } from "../state-map/state-map.ts";
+import { withNodes } from "../state-map/stored-nodes.ts";
+import { pairKey, slotsOf, type StatePair } from "../state-slots.ts";
+import { EventStatus } from "../stored-event.ts";
+import type { DraftedState } from "./drafted-state.ts";
+
+/** States that another server gave, as IDs of state events: by the IDs of the events before which they are. */
+export type GivenStates = ReadonlyMap<EventId, readonly EventId[]>;
+
+/**
+ * Drafts of states that another server gave. Each is what it has other than the room's current state, so
+ * that it takes no more room than that.
+ *
+ * Events that are not known or were rejected are left out.
+ */
+export async function givenStates(
+  hs: Homeserver,
+  head: RoomHead,
+  given: GivenStates,
+): Promise<Map<EventId, DraftedState>> {
+  const drafts = new Map<EventId, DraftedState>();
+  for (const [eventId, ids] of given) {
+    const entries = await entriesOf(hs, head.room.roomKey, ids);
+    drafts.set(eventId, await draftOf(hs, head.stateRoot, entries));
+  }
+  return drafts;
+}
+
+async function entriesOf(
+  hs: Homeserver,
+  roomKey: number,
+  ids: readonly EventId[],
+): Promise<[slot: number, eventKey: number][]> {
+  const events = [...(await findEvents(hs, ids)).values()].filter(
+    (it) =>
+      it.roomKey === roomKey && it.stateKey !== undefined && it.status !== EventStatus.rejected,
+  );
+  const pairOf = (it: (typeof events)[number]): StatePair => [it.type, it.stateKey ?? ""];
+  const slots = await slotsOf(hs, events.map(pairOf));
+  return events.flatMap((it) => {
+    const slot = slots.get(pairKey(...pairOf(it)));
+    return slot === undefined ? [] : [[slot, it.eventKey]];
+  });
+}
+
+async function draftOf(
+  hs: Homeserver,
+  base: number,
+  entries: readonly (readonly [slot: number, eventKey: number])[],
+): Promise<DraftedState> {
+  const map = mapOf(entries);
+  const changes = await withNodes(hs, hs.sql, (source) => differences(base, map, source));
+  return { base, changes: new Map(changes.map((it) => [it.slot, it.after])) };
+}

@@ -1,0 +1,203 @@
+import { isUserId } from "#src/events/event-identifiers.ts";
+import type { Tx } from "#src/homeserver/database.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { type EventId, serverNameOf } from "#src/kit/identifiers.ts";
+import { eventsOf } from "../find-event.ts";
+import { noteUnread } from "../note-unread.ts";
+import { relationOf } from "../persist-chains.ts";
+import { insertHighlights } from "../queries-highlights.ts";
+import {
+  applyRedactions,
+  insertEvents,
+  insertNodes,
+  insertRelations,
+  type MembershipRow,
+  type RedactionRow,
+  upsertMemberships,
+} from "../queries-persist.ts";
+import type { NewEvent } from "../room-in-making.ts";
+import { pairsOf } from "../state-slots.ts";
+import { type EventRow, EventStatus } from "../stored-event.ts";
+import { findUserKeys } from "../user-keys.ts";
+import type { PlacedEvent, PlacedReceived } from "./place-received.ts";
+import {
+  applyWaitingRedactions,
+  keepRedactions,
+  moveHeads,
+  noteMissing,
+  placeOutliers,
+} from "./queries-received.ts";
+
+/** What has been stored of received events, beside the rows. */
+export type PersistedReceived = {
+  /** The redactions that took effect: their keys, by the IDs of what they redact. */
+  readonly redacted: ReadonlyMap<EventId, number>;
+  /** What the room's new state says of members, where that has changed. */
+  readonly members: readonly MembershipRow[];
+};
+
+/** The most rows of one statement. */
+const CHUNK = 2_000;
+
+/** Stores received events, and moves their room's head. */
+export async function persistReceived(
+  hs: Homeserver,
+  lane: Tx,
+  it: PlacedReceived,
+): Promise<PersistedReceived> {
+  const { write, settlement, placed } = it;
+  const isNew = ({ settled }: PlacedEvent) => settled.assessed.outlier === undefined;
+  const rows = placed.filter(isNew).map(({ row }) => row);
+  const outliers = placed.filter((own) => !isNew(own) && own.row.anchor !== null);
+  const members = await memberRows(hs, lane, it);
+
+  for (let at = 0; at < rows.length; at += CHUNK) {
+    insertEvents(lane, rows.slice(at, at + CHUNK), []);
+  }
+  if (outliers.length > 0) {
+    placeOutliers(
+      lane,
+      outliers.map(({ row }) => row),
+      outliers.map(({ position }) => position),
+    );
+  }
+  if (it.nodes.length > 0) insertNodes(lane, it.nodes);
+  if (members.length > 0) upsertMemberships(lane, members);
+  noteMissing(lane, {
+    come: placed.filter(({ row }) => row.anchor !== null).map(({ row }) => row.event_id),
+    missing: placed.flatMap(({ row, settled }) =>
+      settled.assessed.missing.map((missingId) => ({
+        roomKey: row.room_key,
+        missingId,
+        eventKey: row.event_key,
+      })),
+    ),
+  });
+  moveHeads(lane, [
+    {
+      roomKey: write.room.roomKey,
+      extremities: it.extremities,
+      depth: Math.max(0, ...settlement.extremities.map((own) => own.depth)),
+      stateRoot: it.stateRoot,
+      ordinal: settlement.ordinal,
+      lastPosition: lastShown(it),
+    },
+  ]);
+  noteWhatClientsSee(hs, lane, it);
+  return { members, redacted: await redact(lane, it, rows) };
+}
+
+function isShown({ row }: PlacedEvent): boolean {
+  return row.status === EventStatus.accepted && row.anchor !== null;
+}
+
+function lastShown({ placed, write }: PlacedReceived): number | undefined {
+  return write.as === "live" ? placed.findLast(isShown)?.position : undefined;
+}
+
+/** Relations of all that is shown; of what is new in the room, also what it means for what is unread. */
+function noteWhatClientsSee(hs: Homeserver, lane: Tx, { placed, write }: PlacedReceived): void {
+  const links = placed.filter(isShown).flatMap((it) => linkOf(it, write) ?? []);
+  const relations = links.flatMap((it) => relationOf({ ...it, eventKey: it.row.event_key }) ?? []);
+  if (relations.length > 0) insertRelations(lane, relations);
+  if (write.as !== "live") return;
+  insertHighlights(hs, lane, links);
+  noteUnread(hs, lane, links);
+}
+
+/** An event in the form in which local ones are stored. */
+function linkOf({ settled, row, position }: PlacedEvent, { room }: PlacedReceived["write"]) {
+  const { event, levels, senderKey, received } = settled.assessed;
+  if (!levels) return undefined;
+  const made: NewEvent = {
+    event,
+    wire: {},
+    json: received.json,
+    sender: { userId: event.sender, userKey: senderKey },
+    replaces: undefined,
+    citing: [],
+    levels,
+  };
+  return { event: made, eventKey: position, room, row };
+}
+
+async function redact(
+  lane: Tx,
+  { placed }: PlacedReceived,
+  rows: readonly EventRow[],
+): Promise<ReadonlyMap<EventId, number>> {
+  const redactions = placed.flatMap((it) => redactionOf(it) ?? []);
+  const redacted = new Map<EventId, number>();
+  if (redactions.length > 0) {
+    const applied = await applyRedactions(lane, redactions);
+    for (const it of redactions) {
+      if (applied.has(it.redactionKey)) redacted.set(it.target, it.redactionKey);
+    }
+    const others = redactions.filter((it) => !applied.has(it.redactionKey));
+    if (others.length > 0) keepRedactions(lane, others);
+  }
+  if (rows.length === 0) return redacted;
+  const come = rows.map((it) => it.event_id);
+  for (const [target, key] of await applyWaitingRedactions(lane, come)) redacted.set(target, key);
+  return redacted;
+}
+
+function redactionOf(it: PlacedEvent): RedactionRow | undefined {
+  const { event, levels } = it.settled.assessed;
+  if (event.type !== "m.room.redaction" || event.redacts === undefined) return undefined;
+  if (!isShown(it) || !levels) return undefined;
+  return {
+    redactionKey: it.row.event_key,
+    roomKey: it.row.room_key,
+    target: event.redacts,
+    anyone: levels.powerOf(event.sender) >= levels.named("redact"),
+    domain: serverNameOf(event.sender),
+  };
+}
+
+/** What the room's state now says of those members of whom it said something else. */
+async function memberRows(
+  hs: Homeserver,
+  lane: Tx,
+  { changes, placed, write }: PlacedReceived,
+): Promise<MembershipRow[]> {
+  if (changes.length === 0) return [];
+  const byKey = new Map(placed.map((it) => [it.row.event_key, it]));
+  const last = placed.findLast(isShown)?.position ?? 0;
+  const pairs = await pairsOf(
+    hs,
+    changes.map((it) => it.slot),
+    lane,
+  );
+  const moved = changes.flatMap(({ slot, before, after }) => {
+    const [type, user] = pairs.get(slot) ?? [];
+    return type === "m.room.member" && isUserId(user) ? [{ user, before, after }] : [];
+  });
+  if (moved.length === 0) return [];
+  const stored = await eventsOf(
+    hs,
+    moved.flatMap(({ after }) => (after === undefined || byKey.has(after) ? [] : [after])),
+    lane,
+  );
+  const keys = await findUserKeys(
+    hs,
+    moved.map((it) => it.user),
+    lane,
+  );
+  return moved.flatMap(({ user, before, after }) => {
+    const userKey = keys.get(user);
+    const eventKey = after ?? before;
+    if (userKey === undefined || eventKey === undefined) return [];
+    const own = byKey.get(eventKey);
+    const content = own?.settled.assessed.event.content ?? stored.get(eventKey)?.content;
+    const membership = after === undefined ? "leave" : content?.["membership"];
+    return {
+      userKey,
+      roomKey: write.room.roomKey,
+      membership: typeof membership === "string" ? membership : "leave",
+      eventKey,
+      position: own && isShown(own) ? own.position : last,
+      local: serverNameOf(user) === hs.name,
+    };
+  });
+}

@@ -1,0 +1,155 @@
+import type { Queryable, Tx } from "#src/homeserver/database.ts";
+import type { EventId } from "#src/kit/identifiers.ts";
+import { arrayText, type RedactionRow } from "../queries-persist.ts";
+import type { EventRow } from "../stored-event.ts";
+
+// What received events write beside what all events write. Statements are answered with the commit.
+
+/** Those of some events that an accepted event follows. */
+export async function acceptedFollowers(
+  db: Queryable,
+  eventIds: readonly EventId[],
+): Promise<ReadonlySet<EventId>> {
+  const rows = await db<{ missing_id: EventId }[]>`
+    select missing_id from missing_events join events using (event_key)
+    where missing_id = any(${eventIds}::text[]) and status = 0`;
+  return new Set(rows.map((it) => it.missing_id));
+}
+
+/** Gives outliers the places in their rooms that they have got. @param positions when, for each. */
+export function placeOutliers(
+  lane: Tx,
+  rows: readonly EventRow[],
+  positions: readonly number[],
+): void {
+  const column = <K extends keyof EventRow>(name: K) => rows.map((row) => row[name]);
+  void lane`
+    update events set status = placed.status, anchor = placed.anchor,
+      anchor_offset = placed.anchor_offset, state_before = placed.state_before,
+      state_after = placed.state_after, room_state = placed.room_state, ordinal = placed.ordinal,
+      replaces = placed.replaces, placed_at = placed.placed_at
+    from unnest(${column("event_key")}::bigint[], ${column("status")}::smallint[],
+      ${column("anchor")}::bigint[], ${column("anchor_offset")}::int[],
+      ${column("state_before")}::bigint[], ${column("state_after")}::bigint[],
+      ${column("room_state")}::bigint[], ${column("ordinal")}::bigint[],
+      ${column("replaces")}::bigint[], ${positions}::bigint[])
+      as placed (event_key, status, anchor, anchor_offset, state_before, state_after, room_state,
+        ordinal, replaces, placed_at)
+    where events.event_key = placed.event_key`;
+}
+
+export type ForkedHead = {
+  readonly roomKey: number;
+  readonly extremities: readonly number[];
+  readonly depth: number;
+  readonly stateRoot: number;
+  readonly ordinal: number;
+  /** Undefined if nothing that is shown to clients was added. */
+  readonly lastPosition: number | undefined;
+};
+
+/** Moves the heads of rooms that may have several ends. */
+export function moveHeads(lane: Tx, heads: readonly ForkedHead[]): void {
+  const column = <K extends keyof ForkedHead>(name: K) => heads.map((it) => it[name]);
+  void lane`
+    update rooms set head_version = head_version + 1, extremities = moved.extremities::bigint[],
+      depth = moved.depth, state_root = moved.state_root, ordinal = moved.ordinal,
+      last_position = coalesce(moved.last_position, rooms.last_position)
+    from unnest(${column("roomKey")}::bigint[],
+      ${heads.map((it) => arrayText(it.extremities))}::text[], ${column("depth")}::bigint[],
+      ${column("stateRoot")}::bigint[], ${column("ordinal")}::bigint[],
+      ${heads.map((it) => it.lastPosition ?? null)}::bigint[])
+      as moved (room_key, extremities, depth, state_root, ordinal, last_position)
+    where rooms.room_key = moved.room_key`;
+}
+
+export type MissingRow = {
+  readonly roomKey: number;
+  readonly missingId: EventId;
+  readonly eventKey: number;
+};
+
+/** Records which events are still missing, and that others have come. */
+export function noteMissing(
+  lane: Tx,
+  { come, missing }: { come: readonly EventId[]; missing: readonly MissingRow[] },
+): void {
+  if (come.length > 0) {
+    void lane`delete from missing_events where missing_id = any(${come}::text[])`;
+  }
+  if (missing.length === 0) return;
+  void lane`
+    insert into missing_events (room_key, missing_id, event_key)
+    select * from unnest(${missing.map((it) => it.roomKey)}::bigint[],
+      ${missing.map((it) => it.missingId)}::text[], ${missing.map((it) => it.eventKey)}::bigint[])
+    on conflict do nothing`;
+}
+
+/** Keeps redactions whose targets are not known until those come. */
+export function keepRedactions(lane: Tx, rows: readonly RedactionRow[]): void {
+  void lane`
+    insert into waiting_redactions (target, redaction_key, room_key, anyone, domain)
+    select target, redaction_key, room_key, anyone = 1, domain from unnest(
+      ${rows.map((it) => it.target)}::text[], ${rows.map((it) => it.redactionKey)}::bigint[],
+      ${rows.map((it) => it.roomKey)}::bigint[], ${rows.map((it) => Number(it.anyone))}::int[],
+      ${rows.map((it) => it.domain)}::text[]) as new (target, redaction_key, room_key, anyone, domain)
+    where not exists (select from events where event_id = new.target)
+    on conflict do nothing`;
+}
+
+/**
+ * Applies redactions that came before what they redact.
+ *
+ * @param come the events that have come.
+ * @returns the keys of the redactions that took effect, by the IDs of what they redact.
+ * @spec rooms/v3#handling-redactions
+ */
+export async function applyWaitingRedactions(
+  lane: Tx,
+  come: readonly EventId[],
+): Promise<ReadonlyMap<EventId, number>> {
+  const rows = await lane<{ event_id: EventId; redacted_by: number }[]>`
+    with due as (
+      delete from waiting_redactions where target = any(${come}::text[]) returning *
+    ), first as (
+      select distinct on (target) due.* from due
+      join events on event_id = target and events.room_key = due.room_key
+      join users on users.user_key = events.sender_key
+      where anyone or substring(users.user_id from position(':' in users.user_id) + 1) = domain
+      order by target, redaction_key
+    )
+    update events set redacted_by = first.redaction_key from first
+    where events.event_id = first.target and events.redacted_by is null
+    returning events.event_id, events.redacted_by`;
+  return new Map(rows.map((it) => [it.event_id, it.redacted_by]));
+}
+
+/** Where backfilled events of a room go: the live event that missing ones come before, and the least offset there. */
+export async function placesOfFollowers(
+  db: Queryable,
+  eventIds: readonly EventId[],
+): Promise<ReadonlyMap<EventId, number>> {
+  const rows = await db<{ missing_id: EventId; anchor: number }[]>`
+    select missing_id, min(anchor) as anchor from missing_events join events using (event_key)
+    where missing_id = any(${eventIds}::text[]) and anchor is not null group by missing_id`;
+  return new Map(rows.map((it) => [it.missing_id, it.anchor]));
+}
+
+/** The least offset that an event of a room has at an anchor. */
+export async function leastOffset(lane: Tx, roomKey: number, anchor: number): Promise<number> {
+  const [row] = await lane<{ least: number | null }[]>`
+    select min(anchor_offset) as least from events
+    where room_key = ${roomKey} and anchor = ${anchor}`;
+  return row?.least ?? 0;
+}
+
+/** Stored events without a place that wait for one of some events. */
+export async function outliersAfter(
+  db: Queryable,
+  eventIds: readonly EventId[],
+): Promise<readonly number[]> {
+  const rows = await db<{ event_key: number }[]>`
+    select distinct event_key from missing_events join events using (event_key)
+    where missing_id = any(${eventIds}::text[]) and anchor is null`;
+  return rows.map((it) => it.event_key);
+}

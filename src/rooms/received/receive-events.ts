@@ -1,0 +1,138 @@
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { EventId } from "#src/kit/identifiers.ts";
+import { write } from "#src/streams/write.ts";
+import { eventsStream } from "../events-stream.ts";
+import { eventsOf } from "../find-event.ts";
+import type { Room } from "../find-room.ts";
+import { forgetHead, knownHead, readHeads, type RoomHead } from "../room-head.ts";
+import type { StoredEvent } from "../stored-event.ts";
+import { assessEvents, type Assessment, type ReceivedEvent } from "./assess-events.ts";
+import type { Decision } from "./decide.ts";
+import { type GivenStates, givenStates } from "./given-states.ts";
+import type { ReceivedAs, ReceivedWrite, ReceivedWritten } from "./received-write.ts";
+import { inTurn, keepingStill } from "./room-turns.ts";
+import { settleEvents, settleHistory, type Settlement } from "./settle-events.ts";
+
+/** What became of a received event. */
+export type Receipt =
+  | Decision
+  /** It was stored before. */
+  | { readonly outcome: "known"; readonly event: StoredEvent }
+  /** It is stored, and has no place until the events before it, or the state there, are known. */
+  | { readonly outcome: "waits"; readonly missing: readonly EventId[] }
+  /** It is not stored, since it names auth events that are not known. */
+  | { readonly outcome: "unverifiable" };
+
+export type Receiving = {
+  /** Where the events go: to the end of the room, or before what is there already. */
+  readonly as: ReceivedAs;
+  /**
+   * The state before events whose `prev_events` are not all known, as another server gave it: IDs of
+   * state events that are all stored.
+   */
+  readonly states?: GivenStates;
+};
+
+/** How often a write that came too late is worked out anew before local senders have to wait for it. */
+const MOST_RETRIES = 3;
+
+/**
+ * Takes events of other servers into a room. They must have passed the checks 1 to 3; the others are made
+ * here. What they stand on is worked out before the lane is taken.
+ *
+ * Whatever was waiting for one of them is taken in after it.
+ *
+ * @returns what became of each, by its ID; also of those that had waited.
+ * @spec server-server-api#checks-performed-on-receipt-of-a-pdu
+ */
+export async function receiveEvents(
+  hs: Homeserver,
+  room: Room,
+  events: readonly ReceivedEvent[],
+  receiving: Receiving = { as: "live" },
+): Promise<Map<EventId, Receipt>> {
+  return await inTurn(hs, room.roomKey, async () => {
+    const receipts = new Map<EventId, Receipt>();
+    let next = events;
+    while (next.length > 0) {
+      const { written, assessment } = await store(hs, room, next, receiving);
+      for (const [id, receipt] of receiptsOf(assessment, written)) receipts.set(id, receipt);
+      next = written ? await whatWaitedFor(hs, room, written) : [];
+    }
+    return receipts;
+  });
+}
+
+type Written = Extract<ReceivedWritten, { stale: false }>;
+
+async function store(
+  hs: Homeserver,
+  room: Room,
+  events: readonly ReceivedEvent[],
+  { as, states = new Map() }: Receiving,
+): Promise<{ written: Written | undefined; assessment: Assessment }> {
+  for (let retries = 0; ; retries++) {
+    const head = await headOf(hs, room);
+    const given = await givenStates(hs, head, states);
+    const assessment = await assessEvents(hs, room, events, { states: { head, given } });
+    const { assessed } = assessment;
+    if (assessed.length === 0) return { written: undefined, assessment };
+    const it: ReceivedWrite = {
+      room,
+      as,
+      assessed,
+      settlement: await settlementOf(hs, room, { as, head, assessed }),
+      ...(retries >= MOST_RETRIES && { settleInLane: true }),
+    };
+    const own = async () => (await write(hs, eventsStream, it)) as ReceivedWritten;
+    const written = it.settleInLane ? await keepingStill(hs, room.roomKey, own) : await own();
+    if (!written.stale) return { written, assessment };
+    forgetHead(hs, room.roomKey);
+  }
+}
+
+async function settlementOf(
+  hs: Homeserver,
+  room: Room,
+  { as, head, assessed }: { as: ReceivedAs; head: RoomHead; assessed: Assessment["assessed"] },
+): Promise<Settlement> {
+  if (as === "history") return settleHistory(head, assessed);
+  const pending = new Map(assessed.map((it) => [it.event.event_id, it]));
+  return await settleEvents(hs, { room, db: hs.sql, pending }, head, assessed);
+}
+
+async function headOf(hs: Homeserver, room: Room): Promise<RoomHead> {
+  const head =
+    knownHead(hs, room.roomKey) ?? (await readHeads(hs, hs.sql, [room])).get(room.roomKey);
+  if (!head) throw new Error("a room that is known has no row");
+  return head;
+}
+
+function* receiptsOf(
+  { assessed, known, unverifiable }: Assessment,
+  written: Written | undefined,
+): Generator<[EventId, Receipt]> {
+  for (const [id, event] of known) yield [id, { outcome: "known", event }];
+  for (const id of unverifiable) yield [id, { outcome: "unverifiable" }];
+  const decisions = new Map(
+    written?.settlement.events.map((it) => [it.assessed.event.event_id, it.decision]),
+  );
+  for (const { event, decision, states, missing } of assessed) {
+    const waits = !states && decision.outcome === "accepted";
+    const receipt = decisions.get(event.event_id) ?? decision;
+    yield [event.event_id, waits ? { outcome: "waits", missing } : receipt];
+  }
+}
+
+/** Events that were stored without a place, and whose predecessors have come now. */
+async function whatWaitedFor(
+  hs: Homeserver,
+  { rules }: Room,
+  { settlement }: Written,
+): Promise<ReceivedEvent[]> {
+  const { waiting } = settlement;
+  const stored = await eventsOf(hs, waiting);
+  return [...stored.values()]
+    .filter((it) => it.anchor === undefined)
+    .map((it) => ({ event: it.pdu(rules), json: it.json }));
+}

@@ -1,0 +1,55 @@
+import type { Room } from "../find-room.ts";
+import { NODES_PER_EVENT } from "../state-map/node.ts";
+import type { StoredEvent } from "../stored-event.ts";
+import type { Assessed } from "./assess-events.ts";
+import { mostNodesOf } from "./drafted-state.ts";
+import type { SettledEvent, Settlement } from "./settle-events.ts";
+
+/** Where events go in the room's order: to its end, or before live events that are there already. */
+export type ReceivedAs = "live" | "history";
+
+/** Events of other servers that are to be stored together, in one room. */
+export type ReceivedWrite = {
+  readonly room: Room;
+  readonly as: ReceivedAs;
+  /** Each after those that it stands on. */
+  readonly assessed: readonly Assessed[];
+  /** What they make of the room, by a head that may have moved meanwhile. */
+  readonly settlement: Settlement;
+  /**
+   * Works it out anew, in the lane, if the head has moved: after that has happened too often. Else the
+   * write comes back stale.
+   */
+  readonly settleInLane?: true;
+};
+
+/** What became of a `ReceivedWrite`. Stale: nothing was stored, since the room is not what it was. */
+export type ReceivedWritten =
+  | { readonly stale: true }
+  | {
+      readonly stale: false;
+      /** All that were stored, in order, as they are stored. */
+      readonly events: readonly StoredEvent[];
+      readonly settlement: Settlement;
+    };
+
+/**
+ * How many positions an event takes: its own, and those after it that its states need, should they bring
+ * more nodes than go with one.
+ */
+export function positionsOf({ assessed: { states }, roomState }: SettledEvent): number {
+  const nodes = [states?.before, states?.after, roomState].reduce(
+    (sum, it) => sum + (it ? mostNodesOf(it) : 0),
+    0,
+  );
+  return 1 + Math.floor(nodes / NODES_PER_EVENT);
+}
+
+/** How many positions a write takes. Should it be worked out anew in the lane, what came out before is a fair guess. */
+export function positionsOfWrite({ settlement, settleInLane }: ReceivedWrite): number {
+  const exact = settlement.events.reduce((sum, it) => sum + positionsOf(it), 0);
+  return settleInLane ? exact + SPARE : exact;
+}
+
+/** Positions kept free for a state that is worked out in the lane: enough for some ten thousand of its entries. */
+const SPARE = 100;

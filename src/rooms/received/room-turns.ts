@@ -1,0 +1,52 @@
+import { held } from "#src/homeserver/held.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+
+type Turns = {
+  /** By room key, what the last in the queue waits for. */
+  readonly queues: Map<number, Promise<unknown>>;
+  /** Rooms to which nothing local is sent until what was received has been stored. */
+  readonly kept: Map<number, Promise<unknown>>;
+};
+
+const turnsOf = held((): Turns => ({ queues: new Map(), kept: new Map() }));
+
+/** Does something with a room's received events when what came before it, in this process, is done. */
+export async function inTurn<T>(
+  hs: Homeserver,
+  roomKey: number,
+  work: () => Promise<T>,
+): Promise<T> {
+  const { queues } = turnsOf(hs);
+  const before = queues.get(roomKey) ?? Promise.resolve();
+  const own = before.then(work, work);
+  queues.set(roomKey, own);
+  try {
+    return await own;
+  } finally {
+    if (queues.get(roomKey) === own) queues.delete(roomKey);
+  }
+}
+
+/** Keeps local senders of this process from moving a room's head while what was received is stored. */
+export async function keepingStill<T>(
+  hs: Homeserver,
+  roomKey: number,
+  work: () => Promise<T>,
+): Promise<T> {
+  const { kept } = turnsOf(hs);
+  const own = work();
+  kept.set(
+    roomKey,
+    own.catch(() => {}),
+  );
+  try {
+    return await own;
+  } finally {
+    kept.delete(roomKey);
+  }
+}
+
+/** What whoever sends to a room has to wait for; nothing but where received events were late too often. */
+export function turnOfReceived(hs: Homeserver, roomKey: number): Promise<unknown> | undefined {
+  return turnsOf(hs).kept.get(roomKey);
+}

@@ -1,0 +1,175 @@
+/** A room of other servers, event by event, to be received. For tests alone. */
+
+import { selectAuthEvents } from "#src/events/auth-rules/auth-events.ts";
+import { type AuthEvent, checkAuthEvents } from "#src/events/auth-rules/auth-events.ts";
+import { lookupAmong, type StateLookup } from "#src/events/auth-rules/auth-state.ts";
+import { checkAuthRules } from "#src/events/auth-rules/check.ts";
+import { buildEvent, type BuiltEvent, type EventDraft } from "#src/events/build-event.ts";
+import { referenceHash } from "#src/events/event-hash.ts";
+import type { Pdu, RoomGraph, StateKey } from "#src/events/pdu.ts";
+import { stateKeyOf } from "#src/events/pdu.ts";
+import { ROOM_VERSIONS, type RoomVersionRules } from "#src/events/room-versions.ts";
+import { resolveState } from "#src/events/state-resolution/resolve.ts";
+import { unpaddedBase64 } from "#src/kit/base64.ts";
+import { type EventId, type RoomId, serverNameOf, type UserId } from "#src/kit/identifiers.ts";
+import { signingKeyFromSeed } from "#src/kit/signed-json.ts";
+
+export type ModelState = ReadonlyMap<StateKey, EventId>;
+
+/** What a model that looks at everything says of an event. */
+export type Modelled = {
+  readonly built: BuiltEvent;
+  readonly isRejected: boolean;
+  readonly before: ModelState;
+  readonly after: ModelState;
+};
+
+/** A room as nobody has it: all its events, whoever made them, with their states by the text of the specification. */
+export class RemoteRoom {
+  readonly rules: RoomVersionRules;
+  readonly events = new Map<EventId, Modelled>();
+  readonly graph: RoomGraph & {
+    readonly events: Map<EventId, Pdu>;
+    readonly rejected: Set<EventId>;
+  } = { events: new Map(), rejected: new Set() };
+  roomId: RoomId | undefined;
+  #ts = 1_700_000_000_000;
+  #count = 0;
+  readonly #salt: string;
+
+  constructor(version: string, salt: string) {
+    const rules = ROOM_VERSIONS.get(version);
+    if (!rules) throw new Error(`no room version ${version}`);
+    this.rules = rules;
+    this.#salt = salt;
+    if (!rules.roomIdIsCreateEventId) this.roomId = `!${salt}:one.test`;
+  }
+
+  /** The create event, the creator's join, power levels, and public join rules: the last of them. */
+  begin(creator: UserId, levels: Record<string, number> = {}): EventId {
+    const { version } = this.rules;
+    const content = {
+      room_version: version,
+      ...(this.rules.creatorInCreateContent && { creator }),
+      salt: this.#salt,
+    };
+    let last = this.add(creator, { type: "m.room.create", state_key: "", content }, []);
+    const drafts: EventDraft[] = [
+      { type: "m.room.member", state_key: creator, content: { membership: "join" } },
+      {
+        type: "m.room.power_levels",
+        state_key: "",
+        content: { users: this.#users(creator, levels) },
+      },
+      { type: "m.room.join_rules", state_key: "", content: { join_rule: "public" } },
+    ];
+    for (const draft of drafts) last = this.add(creator, draft, [last]);
+    return last;
+  }
+
+  #users(creator: UserId, levels: Record<string, number>) {
+    return this.rules.privilegedCreators ? levels : { [creator]: 100, ...levels };
+  }
+
+  /** Adds an event after others, authorised by the state there, whether or not the rules allow it. */
+  add(sender: UserId, draft: EventDraft, prev: readonly EventId[]): EventId {
+    const before = this.stateAfter(prev);
+    const lookup = this.lookupIn(before);
+    const auth = selectAuthEvents({ ...draft, sender }, lookup, this.rules);
+    const hashes = new Map(
+      [...prev, ...auth.map((it) => it.event_id)].map((id) => {
+        const wire = this.events.get(id)?.built.wire ?? {};
+        return [id, unpaddedBase64(referenceHash(wire, this.rules))];
+      }),
+    );
+    const server = serverNameOf(sender);
+    const built = buildEvent(draft, {
+      sender,
+      roomId: this.roomId,
+      rules: this.rules,
+      prevEvents: prev,
+      authEvents: auth.map((it) => it.event_id),
+      referenceHashes: hashes,
+      depth: 1 + Math.max(0, ...prev.map((id) => this.graph.events.get(id)?.depth ?? 0)),
+      now: (this.#ts += 1),
+      server,
+      signingKey: signingKeyFromSeed("ed25519:1", Buffer.alloc(32, server)),
+      eventIdLocalpart: `${this.#salt}-${this.#count++}`,
+    });
+    this.roomId ??= built.event.room_id;
+    const id = built.event.event_id;
+    const authEvents: AuthEvent[] = auth.map((event) => ({
+      event,
+      rejected: this.graph.rejected.has(event.event_id),
+    }));
+    const cited = [...auth, ...this.#create()];
+    const isRejected = !(
+      checkAuthEvents(built.event, authEvents, this.rules).allowed &&
+      checkAuthRules(built.event, lookupAmong(cited), this.rules).allowed &&
+      checkAuthRules(built.event, lookup, this.rules).allowed
+    );
+    this.graph.events.set(id, built.event);
+    if (isRejected) this.graph.rejected.add(id);
+    const isState = draft.state_key !== undefined && !isRejected;
+    const after = isState
+      ? new Map(before).set(stateKeyOf(draft.type, draft.state_key ?? ""), id)
+      : before;
+    this.events.set(id, { built, isRejected, before, after });
+    return id;
+  }
+
+  stateAfter(ids: readonly EventId[]): ModelState {
+    const states = [...new Set(ids)].map((id) => this.events.get(id)?.after ?? new Map());
+    const [only] = states;
+    if (states.length === 1 && only) return only;
+    return states.length === 0 ? new Map() : resolveState(states, this.graph, this.rules);
+  }
+
+  lookupIn(state: ModelState): StateLookup {
+    return (type, key) => {
+      const id = state.get(stateKeyOf(type, key));
+      return id === undefined ? undefined : this.graph.events.get(id);
+    };
+  }
+
+  received(id: EventId) {
+    const built = this.events.get(id)?.built;
+    if (!built) throw new Error("no such event");
+    return { event: built.event, json: built.json };
+  }
+
+  #create(): Pdu[] {
+    if (!this.rules.roomIdIsCreateEventId) return [];
+    const create = this.roomId && this.graph.events.get(`$${this.roomId.slice(1)}`);
+    return create ? [create] : [];
+  }
+}
+
+/** What a room should be after events have come in an order, worked out from the beginning. */
+export function replay(room: RemoteRoom, order: readonly EventId[]) {
+  const softFailed = new Set<EventId>();
+  const here = new Set<EventId>();
+  const passed = (id: EventId) => softFailed.has(id) || room.graph.rejected.has(id);
+  let extremities: EventId[] = [];
+  let current: ModelState = new Map();
+  for (const id of order) {
+    const event = room.graph.events.get(id);
+    if (!event) continue;
+    here.add(id);
+    if (room.graph.rejected.has(id)) continue;
+    if (!checkAuthRules(event, room.lookupIn(current), room.rules).allowed) {
+      softFailed.add(id);
+      continue;
+    }
+    const followed = new Set<EventId>();
+    const waiting = [...event.prev_events];
+    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+      if (followed.has(next)) continue;
+      followed.add(next);
+      if (passed(next)) waiting.push(...(room.graph.events.get(next)?.prev_events ?? []));
+    }
+    extremities = [...extremities.filter((it) => !followed.has(it)), id];
+    current = room.stateAfter(extremities);
+  }
+  return { current, extremities, softFailed };
+}
