@@ -199,7 +199,7 @@ describe("every route", () => {
       expect(preflight.headers.get("access-control-allow-origin")).toBe("*");
       const refused = await call({ ...route, path }, { as: "wrong" });
       // Other servers are no web pages, and the page for the first administrator is for no other page.
-      const isForPages = route.path.startsWith("/_matrix/") && !route.forServers;
+      const isForPages = !route.path.startsWith("/_archipel/") && !route.forServers;
       expect(refused.headers.get("access-control-allow-origin")).toBe(isForPages ? "*" : null);
       expect(
         await call({ method: route.method, path: `${path}/no/such/path/below` }),
