@@ -61,7 +61,8 @@ export async function testFederation(): Promise<TestFederation> {
         ARCHIPEL_FEDERATION_ALLOWED_ADDRESS_RANGES: "127.0.0.0/8",
         ...variables,
       });
-      answer = getRequestListener(appOf(servers.hs).fetch);
+      const serve = getRequestListener(appOf(servers.hs).fetch);
+      answer = (request, response) => void serve(request, response);
       closes.push(async () => await servers.close());
       return { ...servers, name: servers.hs.name };
     },

@@ -126,7 +126,9 @@ describe("hosts of a service", () => {
           const order = inOrder(all, () => chance.next().value ?? 0);
           expect(new Set(order)).toEqual(new Set(all));
           expect(order).toHaveLength(all.length);
-          expect(order.map((it) => it.priority)).toEqual(all.map((it) => it.priority).toSorted());
+          expect(order.map((it) => it.priority)).toEqual(
+            all.map((it) => it.priority).toSorted((a, b) => a - b),
+          );
         },
       ),
     );
