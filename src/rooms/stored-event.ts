@@ -78,7 +78,9 @@ export class StoredEvent {
   #wire: WireEvent | undefined;
   #pdu: Pdu | undefined;
 
-  constructor(row: EventRow) {
+  /** @param pdu the event as the protocol's rules read it, if that is at hand. */
+  constructor(row: EventRow, pdu?: Pdu) {
+    this.#pdu = pdu;
     this.eventKey = row.event_key;
     this.roomKey = row.room_key;
     this.eventId = row.event_id;
@@ -112,7 +114,7 @@ export class StoredEvent {
 
   /** What it says, as it was signed: of a redacted event clients may not see this. */
   get content(): CanonicalObject {
-    return this.wire["content"] as CanonicalObject;
+    return this.#pdu?.content ?? (this.wire["content"] as CanonicalObject);
   }
 
   /** The event as the protocol's rules read it. */

@@ -22,6 +22,7 @@ import { findUserKeys } from "../user-keys.ts";
 import type { PlacedEvent, PlacedReceived } from "./place-received.ts";
 import {
   applyWaitingRedactions,
+  forgetInvites,
   keepRedactions,
   moveHeads,
   noteMissing,
@@ -83,6 +84,7 @@ export async function persistReceived(
       lastPosition: lastShown(it),
     },
   ]);
+  if (settlement.comesAnew) forgetInvites(lane, write.room.roomKey);
   noteWhatClientsSee(hs, lane, it);
   return { members, redacted: await redact(lane, it, rows) };
 }

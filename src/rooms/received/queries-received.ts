@@ -153,3 +153,8 @@ export async function outliersAfter(
     where missing_id = any(${eventIds}::text[]) and anchor is null`;
   return rows.map((it) => it.event_key);
 }
+
+/** Takes back what was told to those who were invited to a room from outside: it has its own state now. */
+export function forgetInvites(lane: Tx, roomKey: number): void {
+  void lane`delete from received_invites where room_key = ${roomKey}`;
+}

@@ -4,11 +4,12 @@ import { write } from "#src/streams/write.ts";
 import { eventsStream } from "../events-stream.ts";
 import { eventsOf } from "../find-event.ts";
 import type { Room } from "../find-room.ts";
-import { forgetHead, knownHead, readHeads, type RoomHead } from "../room-head.ts";
+import { forgetHead, type RoomHead } from "../room-head.ts";
 import type { StoredEvent } from "../stored-event.ts";
 import { assessEvents, type Assessment, type ReceivedEvent } from "./assess-events.ts";
 import type { Decision } from "./decide.ts";
 import { type GivenStates, givenStates } from "./given-states.ts";
+import { headOf } from "./head-of.ts";
 import type { ReceivedAs, ReceivedWrite, ReceivedWritten } from "./received-write.ts";
 import { inTurn, keepingStill } from "./room-turns.ts";
 import { settleEvents, settleHistory, type Settlement } from "./settle-events.ts";
@@ -99,13 +100,6 @@ async function settlementOf(
   if (as === "history") return settleHistory(head, assessed);
   const pending = new Map(assessed.map((it) => [it.event.event_id, it]));
   return await settleEvents(hs, { room, db: hs.sql, pending }, head, assessed);
-}
-
-async function headOf(hs: Homeserver, room: Room): Promise<RoomHead> {
-  const head =
-    knownHead(hs, room.roomKey) ?? (await readHeads(hs, hs.sql, [room])).get(room.roomKey);
-  if (!head) throw new Error("a room that is known has no row");
-  return head;
 }
 
 function* receiptsOf(

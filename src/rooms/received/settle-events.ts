@@ -99,6 +99,26 @@ export function settleHistory(head: RoomHead, assessed: readonly Assessed[]): Se
   };
 }
 
+/** A room that this server comes to by a join: its state is what came with that, and it has no other end. */
+export function settleJoin(head: RoomHead, join: Assessed): Settlement {
+  const { states, event, outlier, decision } = join;
+  if (!states) throw new Error("a join came without the state before it");
+  return {
+    ...unchanged(head),
+    events: [{ assessed: join, decision, roomState: states.after, ordinal: head.ordinal }],
+    current: states.after,
+    extremities: [
+      {
+        eventId: event.event_id,
+        ref: outlier?.eventKey ?? event.event_id,
+        after: states.after,
+        depth: event.depth,
+      },
+    ],
+    comesAnew: true,
+  };
+}
+
 /** A room to which nothing has been added. */
 function unchanged(head: RoomHead): Settlement {
   return {

@@ -48,11 +48,11 @@ export async function storeReceived(
   const placed = await placeReceived(hs, lane, { write, settlement, position });
   const persisted = await persistReceived(hs, lane, placed);
   const events = placed.placed.map(
-    ({ row }) =>
-      new StoredEvent({
-        ...row,
-        redacted_by: persisted.redacted.get(row.event_id) ?? row.redacted_by,
-      }),
+    ({ row, settled }) =>
+      new StoredEvent(
+        { ...row, redacted_by: persisted.redacted.get(row.event_id) ?? row.redacted_by },
+        settled.assessed.event,
+      ),
   );
   const head = await headAfter(hs, lane, placed, events);
   audit(hs, placed);
