@@ -2,15 +2,16 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pino from "pino";
-import { onDatabase } from "#src/testing-database.ts";
 import { connect, migrateDatabase } from "#src/homeserver/database.ts";
 import { startEmbeddedPostgres } from "#src/homeserver/embedded-postgres.ts";
+import { onDatabase } from "#src/testing-database.ts";
+import { SHARED_HOMESERVERS, shareHomeservers } from "./shared-homeservers.ts";
 
 const PREFIX = "archipel-tests-";
 
 /**
  * Before all tests of a run: one PostgreSQL server for them, and in it the database that `testDatabase` copies. It is
- * ours, in a directory of this run, or the one that `TEST_DATABASE_URL` names.
+ * ours, in a directory of this run, or the one that `TEST_DATABASE_URL` names. And what starts homeservers for them.
  */
 export async function setup(): Promise<() => Promise<void>> {
   const given = process.env["TEST_DATABASE_URL"];
@@ -18,7 +19,19 @@ export async function setup(): Promise<() => Promise<void>> {
   const server = given ?? own?.url ?? "";
   const template = `archipel_template_${process.pid}`;
   const admin = connect(server, 1);
+  const copies: string[] = [];
+  const copyTemplate = async () => {
+    const name = `${template}_${copies.length}`;
+    copies.push(name);
+    await admin`create database ${admin(name)} template ${admin(template)}`;
+    return onDatabase(server, name);
+  };
+  const homeservers = await shareHomeservers(copyTemplate);
   const tearDown = async () => {
+    await homeservers.stop();
+    for (const name of own === undefined ? copies : []) {
+      await admin`drop database if exists ${admin(name)} with (force)`;
+    }
     if (own === undefined) await admin`drop database if exists ${admin(template)} with (force)`;
     await admin.end({ timeout: 1 });
     await own?.stop();
@@ -33,6 +46,7 @@ export async function setup(): Promise<() => Promise<void>> {
   }
   process.env["ARCHIPEL_TEST_SERVER"] = server;
   process.env["ARCHIPEL_TEST_TEMPLATE"] = template;
+  process.env[SHARED_HOMESERVERS] = homeservers.url;
   return tearDown;
 }
 

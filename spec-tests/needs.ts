@@ -6,11 +6,16 @@ import { installedOracle } from "./oracle/install.ts";
 /** What some suites need and a machine may not have. */
 export type Need = "chromium" | "synapse";
 
+/** What tests do more with, and nowhere need: it cannot be installed as the others can. */
+export type Want = "specification";
+
 /** How to get it. */
-const GETS: Record<Need, string> = {
+const GETS: Record<Need | Want, string> = {
   chromium: "Chromium (Debian: apt-get install chromium; elsewhere set CHROMIUM to its program)",
   synapse:
     "Python 3.10 or newer with venv (Debian: apt-get install python3-venv), then node spec-tests/oracle/install.ts",
+  specification:
+    "the specification's sources (github.com/matrix-org/matrix-spec), and let SPEC_DATA name their directory data: answers are then checked by its schemas",
 };
 
 /** Where suites that are left out are noted for the end of the run. Set by `omissionsReporter`. */
@@ -26,16 +31,19 @@ export async function lacks(need: Need): Promise<boolean> {
   const there = need === "chromium" ? findChromium() : await installedOracle();
   if (there !== undefined) return false;
   if (process.env["CI"]) throw new Error(`Nothing may be left out in CI. Get ${GETS[need]}.`);
-  const notes = process.env[NOTES];
-  if (notes !== undefined) {
-    const suite = expect.getState().testPath ?? "a suite";
-    appendFileSync(
-      notes,
-      `${JSON.stringify({ suite, gets: GETS[need] })}
-`,
-    );
-  }
+  noteOmission(need);
   return true;
+}
+
+/** Notes for the end of the run that a suite had to do without something. */
+export function noteOmission(what: Need | Want): void {
+  const notes = process.env[NOTES];
+  if (notes === undefined) return;
+  const suite = expect.getState().testPath ?? "a suite";
+  appendFileSync(
+    notes,
+    `${JSON.stringify({ suite, gets: GETS[what], part: what === "specification" })}\n`,
+  );
 }
 
 /** The program of a Chromium or Chrome that can run headless: `CHROMIUM`, or the first one on the path. */

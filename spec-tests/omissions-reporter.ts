@@ -4,7 +4,7 @@ import { join, relative } from "node:path";
 import type { Reporter } from "vitest/node";
 import { z } from "zod";
 
-const Omission = z.object({ suite: z.string(), gets: z.string() });
+const Omission = z.object({ suite: z.string(), gets: z.string(), part: z.boolean() });
 
 /** Says at the end of a run which suites `lacks` of `needs.ts` left out, and what gets them. */
 export function omissionsReporter(): Reporter {
@@ -20,7 +20,10 @@ export function omissionsReporter(): Reporter {
       for (const gets of new Set(omissions.map((omission) => omission.gets))) {
         const suites = omissions.filter((omission) => omission.gets === gets);
         const names = [...new Set(suites.map(({ suite }) => relative(process.cwd(), suite)))];
-        process.stdout.write(`\nLeft out: ${names.join(", ")}\n  To run it, get ${gets}.\n`);
+        const how = omissions.some((it) => it.gets === gets && it.part)
+          ? "Left out in part"
+          : "Left out";
+        process.stdout.write(`\n${how}: ${names.join(", ")}\n  To run it, get ${gets}.\n`);
       }
       rmSync(directory, { recursive: true, force: true });
     },

@@ -1,0 +1,141 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer, type IncomingMessage } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { z } from "zod";
+
+/** Where tests ask for a homeserver: an environment variable that `global-setup.ts` sets for every test. */
+export const SHARED_HOMESERVERS = "ARCHIPEL_TEST_HOMESERVERS";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+
+/** The configuration that a test asks for, as in the environment. */
+const Wanted = z.record(z.string(), z.string());
+
+/** A homeserver that answers, and the link that makes its first administrator. */
+type Started = { readonly url: string; readonly link: string };
+
+/** How long one may take to start, and to end when it is asked to. */
+const START_TIMEOUT_MS = 30_000;
+const STOP_TIMEOUT_MS = 10_000;
+
+/**
+ * Starts homeservers for the tests of a run, each a process of its own, when the first test asks for it. Those that
+ * ask for the same configuration share one.
+ *
+ * @param newDatabase makes a database that has all tables, and says where it is.
+ * @returns the address to ask at, and what ends all of them.
+ */
+export async function shareHomeservers(
+  newDatabase: () => Promise<string>,
+): Promise<{ readonly url: string; stop(): Promise<void> }> {
+  const running = new Map<string, Promise<Started>>();
+  const children: ChildProcess[] = [];
+  const home = mkdtempSync(join(tmpdir(), "archipel-homeservers-"));
+  const startIn = async (wanted: string, dataDir: string) => {
+    const child = launch({
+      ...Wanted.parse(JSON.parse(wanted)),
+      ARCHIPEL_DATABASE_URL: await newDatabase(),
+      ARCHIPEL_DATA_DIR: dataDir,
+    });
+    children.push(child);
+    return await readiness(child);
+  };
+
+  const server = createServer((request, response) => {
+    const answered = textOf(request).then(async (wanted) => {
+      const started = running.get(wanted) ?? startIn(wanted, join(home, String(running.size)));
+      running.set(wanted, started);
+      return JSON.stringify(await started);
+    });
+    answered.then(
+      (text) => response.end(text),
+      (error: unknown) => response.writeHead(500).end(String(error)),
+    );
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  return {
+    url: `http://127.0.0.1:${port}`,
+    async stop() {
+      server.close();
+      server.closeAllConnections();
+      await Promise.all(children.map(end));
+      rmSync(home, { recursive: true, force: true });
+    },
+  };
+}
+
+async function textOf(request: IncomingMessage): Promise<string> {
+  let text = "";
+  for await (const chunk of request) text += String(chunk);
+  return text;
+}
+
+function launch(variables: Readonly<Record<string, string>>): ChildProcess {
+  return spawn(
+    process.execPath,
+    ["--import", join(ROOT, "deploy/end-with-parent.mjs"), join(ROOT, "src/main.ts")],
+    {
+      env: {
+        PATH: process.env["PATH"],
+        ARCHIPEL_LISTENER_PORT: "0",
+        ARCHIPEL_METRICS_ENABLED: "false",
+        ARCHIPEL_LOG_FORMAT: "json",
+        ...variables,
+      },
+      stdio: ["ignore", "pipe", "inherit"],
+    },
+  );
+}
+
+/** Waits until a server says that it is ready, and how it gets its first administrator. */
+async function readiness(child: ChildProcess): Promise<Started> {
+  const { promise, resolve, reject } = Promise.withResolvers<Started>();
+  const timer = setTimeout(
+    () => reject(new Error("the homeserver is not ready in time")),
+    START_TIMEOUT_MS,
+  );
+  child.once("error", reject);
+  child.once("exit", (status) => reject(new Error(`the homeserver ended with ${status}`)));
+  let url = "";
+  createInterface({ input: child.stdout ?? process.stdin }).on("line", (line) => {
+    const said = Line.safeParse(parsed(line)).data;
+    // Whatever it calls an error is one of ours, and belongs beside the test that brought it about.
+    if (said === undefined || ERRORS.has(said.level)) process.stderr.write(`${line}\n`);
+    url = said?.url ?? url;
+    if (said?.link !== undefined) resolve({ url, link: said.link });
+  });
+  return await promise.finally(() => clearTimeout(timer));
+}
+
+const ERRORS: ReadonlySet<string> = new Set(["error", "fatal"]);
+
+const Line = z.object({
+  level: z.string(),
+  url: z.string().optional(),
+  link: z.string().optional(),
+});
+
+function parsed(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, "exit");
+  child.kill("SIGTERM");
+  const impatience = setTimeout(() => child.kill("SIGKILL"), STOP_TIMEOUT_MS);
+  await exited;
+  clearTimeout(impatience);
+}

@@ -1,0 +1,82 @@
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { documentAt, isRecord, resolved } from "./load-yaml.ts";
+
+/** An operation of the client-server API as the specification describes it. */
+export type SpecifiedOperation = {
+  readonly operationId: string;
+  /** The specification's file, without `.yaml`. */
+  readonly file: string;
+  readonly method: string;
+  /** As in `/_matrix/client/v3/rooms/{roomId}/state`. */
+  readonly path: string;
+  /** The schemas of its JSON answers, by status. */
+  readonly schemas: ReadonlyMap<number, object>;
+};
+
+const METHODS = ["get", "put", "post", "delete"] as const;
+
+/** Every operation of the client-server API, from the specification's sources. */
+export function specifiedOperations(directory: string): SpecifiedOperation[] {
+  const folder = join(directory, "api/client-server");
+  const files = readdirSync(folder).filter((it) => it.endsWith(".yaml"));
+  return files.flatMap((file) => operationsOf(join(folder, file), file.replace(".yaml", "")));
+}
+
+function operationsOf(path: string, file: string): SpecifiedOperation[] {
+  const document = documentAt(path) as any;
+  const base: string = document.servers?.[0]?.variables?.basePath?.default ?? "";
+  return Object.entries<any>(document.paths ?? {}).flatMap(([template, item]) =>
+    METHODS.filter((method) => item[method] !== undefined).map((method) => {
+      const operation = item[method];
+      return {
+        operationId: operation.operationId,
+        file,
+        method: method.toUpperCase(),
+        // Where a path stands twice in the specification, a space at its end tells the two apart.
+        path: (base + template).trim(),
+        // Read when it is asked for: most are not.
+        get schemas() {
+          return schemasOf(operation, path);
+        },
+      };
+    }),
+  );
+}
+
+const schemasByOperation = new WeakMap<object, ReadonlyMap<number, object>>();
+
+function schemasOf(operation: any, path: string): ReadonlyMap<number, object> {
+  const known = schemasByOperation.get(operation);
+  if (known) return known;
+  const responses = Object.entries<any>(operation.responses ?? {}).flatMap(([status, response]) => {
+    const schema = (resolved(response, path) as any).content?.["application/json"]?.schema;
+    return isRecord(schema) ? [[Number(status), schema] as const] : [];
+  });
+  const schemas = new Map(responses);
+  schemasByOperation.set(operation, schemas);
+  return schemas;
+}
+
+/** The operation that a request is for. Paths of old versions are those of the newest. */
+export function operationAt(
+  operations: readonly SpecifiedOperation[],
+  method: string,
+  path: string,
+): SpecifiedOperation | undefined {
+  const parts = path.split("?")[0]?.replace("/r0/", "/v3/").split("/") ?? [];
+  const found = operations.filter((it) => {
+    const template = it.path.split("/");
+    return (
+      it.method === method &&
+      template.length === parts.length &&
+      template.every((part, index) => part.startsWith("{") || part === parts[index])
+    );
+  });
+  // A path that is written out is meant before one with a parameter in that place.
+  return found.toSorted((a, b) => parametersOf(a) - parametersOf(b))[0];
+}
+
+function parametersOf({ path }: SpecifiedOperation): number {
+  return path.split("{").length;
+}
