@@ -36,14 +36,12 @@ export function openLane(url: string, open: (options: LaneOptions) => Sql): Lane
 
   function connected(): Sql {
     if (current) return current;
-    const own: Sql = open({
-      max: 1,
-      socket: oneConnection(url),
-      onclose: () => {
-        if (current === own) current = undefined;
-        if (!isEnding) own.end({ timeout: 0 }).catch(() => {});
-      },
-    });
+    const giveUp = () => {
+      if (current === own) current = undefined;
+      // Whatever waits to be sent on it is refused.
+      if (!isEnding) own.end({ timeout: 0 }).catch(() => {});
+    };
+    const own: Sql = open({ max: 1, socket: oneConnection(url, giveUp), onclose: giveUp });
     current = own;
     return own;
   }
@@ -100,17 +98,30 @@ function isTemplate(argument: unknown): boolean {
  * Makes the one connection that a driver's pool may have. The driver would make another when it is lost, and send
  * on it what was waiting: statements of a transaction, outside of it.
  */
-function oneConnection(url: string): () => Promise<Socket> {
+function oneConnection(url: string, giveUp: () => void): () => Promise<Socket> {
   let used = false;
   return async () => {
-    if (used) throw new Error("The connection of the lane was lost");
+    if (used) throw lost();
     used = true;
     const options = { ...socketAddress(url), writableHighWaterMark: SOCKET_BUFFER_BYTES };
     const socket = connectSocket(options as NetConnectOpts);
-    await once(socket, "connect");
+    try {
+      await once(socket, "connect");
+    } catch (cause) {
+      // The driver would leave the pool as it is, for ever connecting.
+      giveUp();
+      throw lost(cause);
+    }
     socket.setNoDelay(true);
     return socket;
   };
+}
+
+/** The same code as the driver's: nobody knows whether what was sent is durable. */
+function lost(cause?: unknown): Error {
+  return Object.assign(new Error("The connection of the lane is lost", { cause }), {
+    code: "CONNECTION_CLOSED",
+  });
 }
 
 function socketAddress(url: string): { path: string } | { host: string; port: number } {
