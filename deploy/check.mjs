@@ -12,6 +12,7 @@ const LINTED = [
   "drizzle.config.ts",
   "vitest.config.ts",
   ".dependency-cruiser.js",
+  ".dependency-cruiser-folders.js",
 ];
 
 const CHECKS = [
@@ -23,6 +24,11 @@ const CHECKS = [
     tool: "depcruise",
     args: ["--config", ".dependency-cruiser.js", ...CODE],
     also: cruisedAll,
+  },
+  {
+    name: "folders",
+    tool: "depcruise",
+    args: ["--config", ".dependency-cruiser-folders.js", "src", "federation", "schema"],
   },
   { name: "unused code", tool: "knip", args: [] },
 ];

@@ -40,7 +40,7 @@ const MOST_BYTES = 16 * 1024 * 1024;
  * @param expected what an answer must look like for us to believe it.
  * @spec server-server-api#request-authentication
  */
-export async function askServer<T>(
+async function askServer<T>(
   hs: Homeserver,
   server: ServerName,
   { expected, ...question }: Question & { readonly expected: z.ZodType<T> },

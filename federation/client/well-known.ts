@@ -54,7 +54,7 @@ type FileAnswer = Pick<OutboundAnswer, "status" | "headers" | "body">;
  * Who speaks for which host. Answers and failures are kept, so that one of our many questions about a
  * host is asked there once.
  *
- * @spec server-server-api#get.wellknownmatrixserver
+ * @spec server-server-api#resolving-server-names
  */
 export const delegationsOf = held((hs: Homeserver) =>
   newDelegations((host) => askForFile(hs, host), hs.now),

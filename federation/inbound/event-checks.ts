@@ -1,0 +1,150 @@
+import { checkContentHash } from "#src/events/event-hash.ts";
+import {
+  keyIsValidFor,
+  type RequiredSignature,
+  requiredSignatures,
+  signatureVerifier,
+  signingKeyIdsOf,
+} from "#src/events/event-signatures.ts";
+import { parsePdu, pduOf } from "#src/events/parse-pdu.ts";
+import type { Pdu, WireEvent } from "#src/events/pdu.ts";
+import { redact } from "#src/events/redact.ts";
+import type { RoomVersionRules } from "#src/events/room-versions.ts";
+import { wireText } from "#src/events/wire-text.ts";
+import type { UnixMs } from "#src/homeserver/position.ts";
+import type { EventId, ServerName } from "#src/kit/identifiers.ts";
+import type { ReceivedEvent } from "#src/rooms/received/assess-events.ts";
+import type { KeyQuestion, KnownKeys } from "../keys/verify-keys.ts";
+
+/** Gives the keys by which the signatures of servers are verified. */
+export type KeyLookup = (
+  questions: readonly KeyQuestion[],
+) => Promise<ReadonlyMap<ServerName, KnownKeys>>;
+
+/** An event that has passed the checks 1 to 3; or which of them it failed: then it is as if it had never come. */
+export type CheckedPdu =
+  | { readonly ok: true; readonly received: ReceivedEvent }
+  | {
+      readonly ok: false;
+      readonly check: 1 | 2;
+      readonly reason: string;
+      /** If it could be read. */
+      readonly eventId?: EventId;
+    };
+
+export type CheckSetting = {
+  readonly rules: RoomVersionRules;
+  readonly keys: KeyLookup;
+  readonly now: UnixMs;
+};
+
+type Parsed = { readonly event: Pdu; readonly wire: WireEvent; readonly json: string };
+
+/**
+ * The first three checks on receipt, for many events of one room: the keys of all are asked for at once,
+ * and signatures are verified off the event loop.
+ *
+ * @returns what became of each, in their order.
+ * @spec server-server-api#checks-performed-on-receipt-of-a-pdu
+ */
+export async function checkPdus(
+  pdus: readonly unknown[],
+  setting: CheckSetting,
+): Promise<CheckedPdu[]> {
+  // 1. Is a valid event, otherwise it is dropped.
+  const parsed = pdus.map((it) => readPdu(it, setting.rules));
+  const keys = await setting.keys(questionsFor(parsed, setting.rules));
+  return await Promise.all(
+    parsed.map(async (it) => ("ok" in it ? it : await checkOne(it, keys, setting))),
+  );
+}
+
+function readPdu(value: unknown, rules: RoomVersionRules): Parsed | CheckedPdu {
+  const it = parsePdu(value, rules);
+  if (!it.ok) return { ok: false, check: 1, reason: it.reason };
+  const { event, wire, json } = it;
+  if (hasNul(event)) return { ok: false, check: 1, reason: "a NUL in what names it" };
+  return { event, wire, json };
+}
+
+/** Whether an event is named, or names others, in a way that no database of ours can hold; nobody's does. */
+function hasNul({ event_id, room_id, type, state_key, sender, redacts, ...event }: Pdu): boolean {
+  const names = [event_id, room_id, type, state_key, sender, redacts];
+  return [...names, ...event.prev_events, ...event.auth_events].some((it) => it?.includes("\0"));
+}
+
+/** Which keys are needed: for each server those that its signatures name. */
+function questionsFor(
+  parsed: readonly (Parsed | CheckedPdu)[],
+  rules: RoomVersionRules,
+): KeyQuestion[] {
+  const asked = new Map<ServerName, { keyIds: Set<string>; validAt: UnixMs }>();
+  for (const it of parsed) {
+    if ("ok" in it) continue;
+    for (const { server } of requiredSignatures(it.event, rules)) {
+      const own = asked.get(server) ?? { keyIds: new Set(), validAt: 0 };
+      asked.set(server, own);
+      for (const id of signingKeyIdsOf(it.event.signatures, server)) own.keyIds.add(id);
+      if (rules.enforceKeyValidity) {
+        own.validAt = Math.max(own.validAt, it.event.origin_server_ts);
+      }
+    }
+  }
+  return [...asked].map(([server, { keyIds, validAt }]) => ({
+    server,
+    keyIds: [...keyIds],
+    validAt,
+  }));
+}
+
+async function checkOne(
+  { event, wire, json }: Parsed,
+  keys: ReadonlyMap<ServerName, KnownKeys>,
+  setting: CheckSetting,
+): Promise<CheckedPdu> {
+  const { rules } = setting;
+  // 2. Passes signature checks, otherwise it is dropped.
+  const lacking = await lackingSignatures({ event, wire }, keys, setting);
+  const [fatal] = lacking.filter((it) => it.because !== "join_authorised_via_users_server");
+  if (fatal) {
+    const reason = `not signed by the server of its ${fatal.because}`;
+    return { ok: false, check: 2, reason, eventId: event.event_id };
+  }
+  const unauthorised = lacking.length > 0 && { lacksAuthorisersSignature: true as const };
+
+  // 3. Passes hash checks, otherwise it is redacted before being processed further.
+  if (checkContentHash(wire)) return { ok: true, received: { event, json, ...unauthorised } };
+  const redacted = redact(wire, rules);
+  return {
+    ok: true,
+    received: {
+      event: pduOf(event.event_id, redacted, rules),
+      json: wireText(redacted, rules),
+      ...unauthorised,
+    },
+  };
+}
+
+async function lackingSignatures(
+  { event, wire }: Pick<Parsed, "event" | "wire">,
+  keys: ReadonlyMap<ServerName, KnownKeys>,
+  { rules, now }: CheckSetting,
+): Promise<RequiredSignature[]> {
+  const required = requiredSignatures(event, rules);
+  if (required.length === 0) return [];
+  const verify = signatureVerifier(wire, rules);
+  const lacking: RequiredSignature[] = [];
+  for (const it of required) {
+    if (!(await isSignedBy(it.server))) lacking.push(it);
+  }
+  return lacking;
+
+  async function isSignedBy(server: ServerName): Promise<boolean> {
+    for (const id of signingKeyIdsOf(event.signatures, server)) {
+      const key = keys.get(server)?.get(id);
+      if (!key || !keyIsValidFor(rules, event.origin_server_ts, key.validUntilTs, now)) continue;
+      if (await verify(server, key)) return true;
+    }
+    return false;
+  }
+}
