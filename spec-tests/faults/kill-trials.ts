@@ -1,0 +1,45 @@
+/**
+ * Kills processes of running servers, again and again, and checks each time that nothing that was answered is lost:
+ *
+ *     node spec-tests/faults/kill-trials.ts --trials 1000 [--seed N] [--processes 1|3] [--database-url postgres://...]
+ *
+ * Without `--database-url` the PostgreSQL is one of our own, and its processes are killed too. Linux only. Ends with
+ * status 1 after a trial with faults, and says how to repeat it.
+ */
+import { parseArgs } from "node:util";
+import { openStage } from "./stage.ts";
+import { type Memory, runTrial } from "./trial.ts";
+
+const { values } = parseArgs({
+  options: {
+    trials: { type: "string", default: "1000" },
+    seed: { type: "string" },
+    processes: { type: "string", default: "1" },
+    "database-url": { type: "string" },
+  },
+});
+const trials = Number(values.trials);
+const seed = Number(values.seed ?? Date.now() % 1_000_000);
+const processes = Number(values.processes);
+
+const stage = await openStage({ processes, databaseUrl: values["database-url"] });
+const earlier: Memory[] = [];
+const say = (line: string) => process.stdout.write(`${line}\n`);
+try {
+  for (let count = 0; count < trials && process.exitCode === undefined; count++) {
+    const begun = performance.now();
+    const result = await runTrial(stage, seed + count, earlier);
+    earlier.push(result.memory);
+    const seconds = ((performance.now() - begun) / 1000).toFixed(1);
+    say(
+      `${count + 1}/${trials} seed ${seed + count}: ${result.struck}; well again after ` +
+        `${result.recoveryMs.toFixed(0)} ms; ${result.events} events, ${result.unknown} repeated ` +
+        `without an answer; ${seconds} s`,
+    );
+    for (const fault of result.faults) say(`  FAULT ${fault}`);
+    if (result.faults.length > 0) process.exitCode = 1;
+  }
+} finally {
+  await stage.close();
+}
+if (process.exitCode === undefined) say(`${trials} trials, no faults`);
