@@ -4,8 +4,8 @@ import type { EventId, ServerName } from "#src/kit/identifiers.ts";
 import { findEvents } from "#src/rooms/find-event.ts";
 import type { Room } from "#src/rooms/find-room.ts";
 import type { ReceivedEvent } from "#src/rooms/received/assess-events.ts";
-import type { GivenStates } from "#src/rooms/received/given-states.ts";
 import { extremitiesOf } from "#src/rooms/received/extremities-of.ts";
+import type { GivenStates } from "#src/rooms/received/given-states.ts";
 import { storeOutliers } from "#src/rooms/received/store-outliers.ts";
 import { checkPdus, type KeyLookup } from "./event-checks.ts";
 
@@ -153,7 +153,9 @@ async function fetchState(
   }
 
   async function singleEvents(server: ServerName, ids: readonly EventId[]) {
-    const answers = await Promise.all(ids.map(async (id) => await remotes.getEvent(server, { eventId: id })));
+    const answers = await Promise.all(
+      ids.map(async (id) => await remotes.getEvent(server, { eventId: id })),
+    );
     return answers.flatMap((it) => (it.ok ? it.body.pdus : []));
   }
 }

@@ -73,14 +73,16 @@ export const eventsStream: Stream<Write, RoomWritten | ReceivedWritten> = {
     const sent = placed.filter(isSent);
     const local = sent.length > 0 ? await storeSent(hs, lane, sent, seen) : undefined;
     const arrived = placed.filter(isArrived);
-    const received = arrived.length > 0 ? await storeArrived(hs, lane, arrived, seen, sent) : [];
+    const received =
+      arrived.length > 0 ? await storeArrived(hs, lane, arrived, { seen, sent }) : [];
     onceDurable.set(placed, () => {
       local?.remember();
       for (const it of received) it.remember();
     });
     const outcomes = new Map<Placed<Write>, Outcome<RoomWritten | ReceivedWritten>>();
-    for (const [index, it] of sent.entries())
+    for (const [index, it] of sent.entries()) {
       outcomes.set(it, local?.outcomes[index] ?? PASSED_OVER);
+    }
     for (const [index, it] of arrived.entries()) {
       outcomes.set(it, received[index]?.outcome ?? PASSED_OVER);
     }
@@ -119,8 +121,7 @@ async function storeArrived(
   hs: Homeserver,
   lane: Tx,
   arrived: readonly Placed<ReceivedWrite>[],
-  { versions }: SeenInLane,
-  sent: readonly Placed<RoomWrite>[],
+  { seen: { versions }, sent }: { seen: SeenInLane; sent: readonly Placed<RoomWrite>[] },
 ): Promise<StoredReceived[]> {
   const moved = new Set(
     sent.flatMap(({ write: { room } }) => ("roomKey" in room ? [room.roomKey] : [])),
@@ -176,33 +177,36 @@ async function settle(
   return { ok: true, result: { roomKey, events }, changes: events.map((it) => changeOf(it)) };
 }
 
+type Committed = {
+  readonly stored: ReadonlyMap<number, StoredEvent>;
+  /** The event keys of the redactions that took effect. */
+  readonly applied: ReadonlySet<number>;
+};
+
 /** Brings the memory of this process to what has been committed. */
-function remember(
+function remember(hs: Homeserver, chains: readonly PlacedChain[], committed: Committed): void {
+  for (const event of committed.stored.values()) rememberStored(hs, event);
+  for (const it of chains) rememberChain(hs, it, committed);
+}
+
+function rememberChain(
   hs: Homeserver,
-  chains: readonly PlacedChain[],
-  { stored, applied }: { stored: ReadonlyMap<number, StoredEvent>; applied: ReadonlySet<number> },
+  { chain, rows, newNodes, stateRoot, ordinal }: PlacedChain,
+  { stored, applied }: Committed,
 ): void {
-  for (const event of stored.values()) rememberStored(hs, event);
-  for (const { chain, rows, newNodes, stateRoot, ordinal } of chains) {
-    rememberNodes(hs, newNodes);
-    if (!chain.head) rememberNewRoom(hs, chain.room);
-    const state = chain.head?.state ?? new Map<string, StoredEvent | null>();
-    for (const { eventKey, event } of chain.links) {
-      const own = stored.get(eventKey);
-      if (own?.stateKey !== undefined) state.set(pairKey(own.type, own.stateKey), own);
-      const { redacts } = event.event;
-      if (redacts !== undefined && applied.has(eventKey)) heedRedaction(hs, redacts, eventKey);
-    }
-    const last = stored.get(rows.at(-1)?.event_key ?? 0);
-    if (!last) continue;
-    rememberHead(hs, {
-      room: chain.room,
-      version: (chain.head?.version ?? 0) + 1,
-      extremities: [last],
-      depth: last.depth,
-      stateRoot,
-      ordinal,
-      state,
-    });
+  rememberNodes(hs, newNodes);
+  if (!chain.head) rememberNewRoom(hs, chain.room);
+  const state = chain.head?.state ?? new Map<string, StoredEvent | null>();
+  for (const { eventKey, event } of chain.links) {
+    const own = stored.get(eventKey);
+    if (own?.stateKey !== undefined) state.set(pairKey(own.type, own.stateKey), own);
+    const { redacts } = event.event;
+    if (redacts !== undefined && applied.has(eventKey)) heedRedaction(hs, redacts, eventKey);
   }
+  const last = stored.get(rows.at(-1)?.event_key ?? 0);
+  if (!last) return;
+  const version = (chain.head?.version ?? 0) + 1;
+  const { room } = chain;
+  const { depth } = last;
+  rememberHead(hs, { room, version, extremities: [last], depth, stateRoot, ordinal, state });
 }

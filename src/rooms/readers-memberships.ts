@@ -34,18 +34,28 @@ export async function readersMemberships(
     else found.set(event, "leave");
   }
   if (older.length === 0) return found;
+  const memberships = await membershipsAt(hs, userId, older);
+  for (const [index, event] of older.entries()) found.set(event, memberships[index] ?? "leave");
+  return found;
+}
 
+/** What a user was in the states after some events. */
+async function membershipsAt(
+  hs: Homeserver,
+  userId: string,
+  events: readonly StoredEvent[],
+): Promise<(string | undefined)[]> {
   const pair: StatePair = ["m.room.member", userId];
   const slot = (await findSlots(hs, [pair])).get(pairKey(...pair));
-  const lookups = older.map((it) => ({ root: it.stateAfter ?? 0, slot: slot ?? 0 }));
-  const keys = slot === undefined ? [] : await lookUpSlots(hs, hs.sql, lookups);
+  if (slot === undefined) return [];
+  const lookups = events.map((it) => ({ root: it.stateAfter ?? 0, slot }));
+  const keys = await lookUpSlots(hs, hs.sql, lookups);
   const members = await eventsOf(
     hs,
     keys.filter((it) => it !== undefined),
   );
-  for (const [index, event] of older.entries()) {
-    const membership = members.get(keys[index] ?? -1)?.content["membership"];
-    found.set(event, typeof membership === "string" ? membership : "leave");
-  }
-  return found;
+  return keys.map((key) => {
+    const membership = members.get(key ?? -1)?.content["membership"];
+    return typeof membership === "string" ? membership : undefined;
+  });
 }

@@ -96,7 +96,7 @@ function clientOpening(
   let text = made[which];
   if (text === undefined) {
     const full = clientEvent(event.eventId, wireShown(event, rulesOf(event, rules)));
-    const { room_id, ...without } = full;
+    const { room_id: _, ...without } = full;
     text = JSON.stringify(roomId ? full : without).slice(0, -1);
     made[which] = text;
   }

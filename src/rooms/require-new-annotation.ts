@@ -19,8 +19,9 @@ export async function requireNewAnnotation(
   const relation = content["m.relates_to"];
   if (typeof relation !== "object" || relation === null) return;
   const { rel_type, event_id, key } = relation as Record<string, unknown>;
-  if (rel_type !== "m.annotation" || typeof event_id !== "string" || typeof key !== "string")
+  if (rel_type !== "m.annotation" || typeof event_id !== "string" || typeof key !== "string") {
     return;
+  }
   const same = await hs.sql`
     select 1 from relations join events using (event_key)
     where relates_to = ${event_id} and rel_type = 'm.annotation' and aggregation_key = ${key}

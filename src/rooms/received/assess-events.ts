@@ -26,6 +26,8 @@ export type ReceivedEvent = {
   readonly json: string;
   /** Why the room's policy server does not want it, if so. */
   readonly refusedByPolicy?: string;
+  /** Whether it names who authorised it, and that user's server has not signed it. Then it is rejected. */
+  readonly lacksAuthorisersSignature?: true;
 };
 
 /** A received event, and what follows from its own history: none of this ever changes. */
@@ -179,7 +181,7 @@ async function assess(
     : await stateBefore(hs, reading, event, { known, states: options.states });
   const found = before && (await lookUpState(hs, reading, before, pairsFor(event, rules)));
   const decision = judged(
-    event,
+    received,
     { authEvents, create: await createOf(hs, reading, found), before: found?.lookup, outlier },
     rules,
   );
@@ -220,13 +222,14 @@ function pairsFor(event: Pdu, rules: Room["rules"]): StatePair[] {
 
 /** The decision on an event by its own history. */
 function judged(
-  event: Pdu,
+  { event, lacksAuthorisersSignature }: ReceivedEvent,
   {
     outlier,
     ...standing
   }: Pick<Standing, "authEvents" | "create" | "before"> & { outlier: StoredEvent | undefined },
   rules: Room["rules"],
 ): Decision {
+  if (lacksAuthorisersSignature) return UNSIGNED;
   const decision = decide(
     event,
     { ...standing, current: undefined, refusedByPolicy: undefined },
@@ -240,6 +243,13 @@ function levelsIn(lookup: StateLookup | undefined, rules: Room["rules"]): PowerL
   const create = lookup?.("m.room.create", "");
   return create && readPowerLevels(lookup?.("m.room.power_levels", ""), create, rules);
 }
+
+/** @spec rooms/v12#authorisation-rules 5.2.1 */
+const UNSIGNED: Decision = {
+  outcome: "rejected",
+  check: 4,
+  reason: "not signed by the server of the user who authorised the join",
+};
 
 /** Of an event that had no place before; what it was rejected for then is not kept. */
 const REJECTED_BEFORE: Decision = { outcome: "rejected", check: 4, reason: "rejected before" };

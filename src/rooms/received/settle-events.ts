@@ -164,7 +164,7 @@ async function withEvent(
     after: states.after,
     depth: it.event.depth,
   };
-  const extremities = isFollowed ? at.extremities : [...left, own].slice(-MOST_EXTREMITIES);
+  const extremities = isFollowed ? left : [...left, own].slice(-MOST_EXTREMITIES);
   const current = await currentOf(hs, reading, at, extremities);
   const ordinal = at.ordinal + (countsAsUnread(it.event) ? 1 : 0);
   const isAlone = before === at.current && isSameDraft(current, states.after);

@@ -1,0 +1,296 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { RawPdu } from "#src/homeserver/remotes.ts";
+import type { EventId, ServerName, UserId } from "#src/kit/identifiers.ts";
+import { parseVerifyKey, signingKeyFromSeed } from "#src/kit/signed-json.ts";
+import { allStateAt, currentStateRoot } from "#src/rooms/current-state.ts";
+import { findEvents } from "#src/rooms/find-event.ts";
+import { ensureRoom } from "#src/rooms/received/ensure-room.ts";
+import { receiveEvents } from "#src/rooms/received/receive-events.ts";
+import { RemoteRoom } from "#src/rooms/received/testing.ts";
+import { EventStatus } from "#src/rooms/stored-event.ts";
+import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
+import type { KeyLookup } from "./event-checks.ts";
+import type { Sources } from "./fetch-missing-events.ts";
+import { receivePdus } from "./receive-pdu.ts";
+
+let servers: TestHomeservers;
+let hs: Homeserver;
+
+beforeAll(async () => {
+  servers = await testHomeservers(1);
+  ({ hs } = servers);
+});
+afterAll(async () => await servers.close());
+
+const CREATOR: UserId = "@creator:one.test";
+const BOB: UserId = "@bob:two.test";
+const origin = "one.test" as ServerName;
+
+/** The keys with which the servers of a `RemoteRoom` sign; of the others none are found. */
+const keys: KeyLookup = async (questions) =>
+  new Map(
+    questions.map(({ server }) => {
+      const base64 = Buffer.from(
+        signingKeyFromSeed("ed25519:1", Buffer.alloc(32, server)).publicKey,
+      ).toString("base64");
+      const key = parseVerifyKey("ed25519:1", base64);
+      if (!key) throw new Error("no key");
+      return [
+        server,
+        new Map([["ed25519:1", { ...key, base64, isOld: false, validUntilTs: 2 ** 50 }]]),
+      ];
+    }),
+  );
+
+/** A server that has all of a room, or all but some events, and answers as the specification says. */
+function serverOf(
+  room: RemoteRoom,
+  { hidden = new Set<EventId>() }: { hidden?: ReadonlySet<EventId> } = {},
+): Sources["remotes"] & { readonly asked: string[] } {
+  const asked: string[] = [];
+  const raw = (id: EventId): RawPdu[] => {
+    const built = room.events.get(id)?.built;
+    return built && !hidden.has(id) ? [JSON.parse(built.json) as RawPdu] : [];
+  };
+  const ok = <T>(name: string, body: T) => {
+    asked.push(name);
+    return { ok: true as const, body };
+  };
+  const chainOf = (ids: Iterable<EventId>): Set<EventId> => {
+    const chain = new Set<EventId>();
+    const left = [...ids];
+    for (let id = left.pop(); id !== undefined; id = left.pop()) {
+      for (const cited of room.graph.events.get(id)?.auth_events ?? []) {
+        if (!chain.has(cited)) left.push(cited);
+        chain.add(cited);
+      }
+    }
+    return chain;
+  };
+  return {
+    asked,
+    async getMissingPreviousEvents(_server, { earliest_events, latest_events, limit }) {
+      const found = new Set<EventId>();
+      const left = [...latest_events];
+      for (let id = left.shift(); id !== undefined && found.size < limit; id = left.shift()) {
+        for (const prev of room.graph.events.get(id)?.prev_events ?? []) {
+          if (earliest_events.includes(prev) || found.has(prev) || hidden.has(prev)) continue;
+          found.add(prev);
+          left.push(prev);
+        }
+      }
+      return ok("missing", { events: [...found].slice(0, limit).reverse().flatMap(raw) });
+    },
+    async getEventAuth(_server, { eventId }) {
+      return ok("auth", { auth_chain: [...chainOf([eventId])].flatMap(raw) });
+    },
+    async getRoomStateIds(_server, { eventId }) {
+      const pdu_ids = [...(room.events.get(eventId)?.before.values() ?? [])];
+      return ok("stateIds", { pdu_ids, auth_chain_ids: [...chainOf(pdu_ids)] });
+    },
+    async getRoomState(_server, { eventId }) {
+      const ids = [...(room.events.get(eventId)?.before.values() ?? [])];
+      return ok("state", { pdus: ids.flatMap(raw), auth_chain: [...chainOf(ids)].flatMap(raw) });
+    },
+    async getEvent(_server, { eventId }) {
+      return ok("event", { origin_server_ts: 0, pdus: raw(eventId) });
+    },
+  };
+}
+
+let rooms = 0;
+
+async function begun(version = "12") {
+  const remote = new RemoteRoom(version, `pdu${rooms++}`);
+  let last = remote.begin(CREATOR);
+  last = remote.add(
+    BOB,
+    { type: "m.room.member", state_key: BOB, content: { membership: "join" } },
+    [last],
+  );
+  if (remote.roomId === undefined) throw new Error("no room");
+  const room = await ensureRoom(hs, remote.roomId, remote.rules);
+  await receiveEvents(
+    hs,
+    room,
+    [...remote.events.keys()].map((id) => remote.received(id)),
+  );
+  return { remote, room, last };
+}
+
+const say = (body: string) => ({ type: "m.room.message", content: { body } });
+const topic = (text: string) => ({ type: "m.room.topic", state_key: "", content: { topic: text } });
+
+function wireOf(remote: RemoteRoom, id: EventId): Record<string, unknown> {
+  return JSON.parse(remote.received(id).json) as Record<string, unknown>;
+}
+
+describe("PDUs", () => {
+  test.each(["1", "5", "11", "12"])("are taken into a room of version %s", async (version) => {
+    const { remote, room, last } = await begun(version);
+    const id = remote.add(BOB, say("hello"), [last]);
+    const options = { origin, keys, remotes: serverOf(remote) };
+    const { receipts } = await receivePdus(hs, room, [wireOf(remote, id)], options);
+    expect(receipts.get(id)).toEqual({ outcome: "accepted" });
+    expect(options.remotes.asked).toEqual([]);
+    const again = await receivePdus(hs, room, [wireOf(remote, id)], options);
+    expect(again.receipts.get(id)).toMatchObject({ outcome: "known" });
+  });
+
+  test("are dropped if they are none, or not signed by their sender's server", async () => {
+    const { remote, room, last } = await begun();
+    const id = remote.add(BOB, say("hello"), [last]);
+    const wire = wireOf(remote, id);
+    const forged = { ...wire, sender: "@mallory:three.test" };
+    const bare = { ...wire, signatures: {} };
+    const named = { ...wire, type: "a\0b" };
+    const its = [forged, bare, named, 7, null, { ...wire, depth: -1 }, [wire]];
+    const { dropped, receipts } = await receivePdus(hs, room, its, {
+      origin,
+      keys,
+      remotes: serverOf(remote),
+    });
+    expect(dropped.map((it) => it.check)).toEqual([2, 2, 1, 1, 1, 1, 1]);
+    expect(receipts.size).toBe(0);
+    expect((await findEvents(hs, [id])).size).toBe(0);
+  });
+
+  test("are redacted if their content is not what their maker hashed", async () => {
+    const { remote, room, last } = await begun();
+    const id = remote.add(BOB, say("hello"), [last]);
+    const changed = { ...wireOf(remote, id), content: { body: "changed" } };
+    const { receipts } = await receivePdus(hs, room, [changed], {
+      origin,
+      keys,
+      remotes: serverOf(remote),
+    });
+    expect(receipts.get(id)).toEqual({ outcome: "accepted" });
+    expect((await findEvents(hs, [id])).get(id)?.content).toEqual({});
+  });
+
+  test("bring with them all that leads to them", async () => {
+    const { remote, room, last } = await begun();
+    let tip = last;
+    for (let count = 0; count < 120; count++) tip = remote.add(BOB, say(`${count}`), [tip]);
+    const remotes = serverOf(remote);
+    const { receipts } = await receivePdus(hs, room, [wireOf(remote, tip)], {
+      origin,
+      keys,
+      remotes,
+    });
+    expect(receipts.size).toBe(120);
+    expect(new Set([...receipts.values()].map((it) => it.outcome))).toEqual(new Set(["accepted"]));
+    expect(remotes.asked).toEqual(["missing", "missing", "missing"]);
+    const holes = await hs.sql`select from missing_events where room_key = ${room.roomKey}`;
+    expect(holes).toHaveLength(0);
+  });
+
+  test("are taken in with the state that their server gives, where what leads to them is lost", async () => {
+    const { remote, room, last } = await begun();
+    const named = remote.add(CREATOR, topic("lost"), [last]);
+    const lost = remote.add(BOB, say("lost"), [named]);
+    const id = remote.add(BOB, say("hello"), [lost]);
+    const remotes = serverOf(remote, { hidden: new Set([lost]) });
+    const { receipts } = await receivePdus(hs, room, [wireOf(remote, id)], {
+      origin,
+      keys,
+      remotes,
+    });
+    expect(receipts.get(id)).toEqual({ outcome: "accepted" });
+    const event = (await findEvents(hs, [id])).get(id);
+    const before = await allStateAt(hs, event?.stateBefore ?? 0);
+    expect(before.map((it) => it.eventId)).toContain(named);
+    const holes =
+      await hs.sql`select missing_id from missing_events where room_key = ${room.roomKey}`;
+    expect(holes.map((it) => it["missing_id"])).toEqual([lost]);
+
+    // What was lost comes after all: it is shown late, and the hole is closed.
+    const late = await receivePdus(hs, room, [wireOf(remote, lost)], {
+      origin,
+      keys,
+      remotes: serverOf(remote),
+    });
+    expect(late.receipts.get(lost)).toEqual({ outcome: "accepted" });
+    const left = await hs.sql`select from missing_events where room_key = ${room.roomKey}`;
+    expect(left).toHaveLength(0);
+    const [head] = await hs.sql<{ extremities: number[] }[]>`
+      select extremities from rooms where room_key = ${room.roomKey}`;
+    expect(head?.extremities).toEqual([event?.eventKey]);
+  });
+
+  test("wait without a place if nobody can say what led to them", async () => {
+    const { remote, room, last } = await begun();
+    const lost = remote.add(BOB, say("lost"), [last]);
+    const id = remote.add(BOB, say("hello"), [lost]);
+    const unreachable = async () => ({ ok: false as const, why: "unreachable" as const, cause: 0 });
+    const nobody: Sources["remotes"] = {
+      getMissingPreviousEvents: unreachable,
+      getEventAuth: unreachable,
+      getRoomStateIds: unreachable,
+      getRoomState: unreachable,
+      getEvent: unreachable,
+    };
+    const { receipts } = await receivePdus(hs, room, [wireOf(remote, id)], {
+      origin,
+      keys,
+      remotes: nobody,
+    });
+    expect(receipts.get(id)).toEqual({ outcome: "waits", missing: [lost] });
+    const next = await receivePdus(hs, room, [wireOf(remote, lost)], {
+      origin,
+      keys,
+      remotes: nobody,
+    });
+    expect(next.receipts.get(id)).toEqual({ outcome: "accepted" });
+  });
+
+  test("of somebody who was banned meanwhile are soft-failed", async () => {
+    const { remote, room, last } = await begun();
+    const ban = remote.add(
+      CREATOR,
+      { type: "m.room.member", state_key: BOB, content: { membership: "ban" } },
+      [last],
+    );
+    const id = remote.add(BOB, topic("from the past"), [last]);
+    const options = { origin, keys, remotes: serverOf(remote) };
+    await receivePdus(hs, room, [wireOf(remote, ban)], options);
+    const message = remote.add(BOB, say("from the past"), [last]);
+    const both = [wireOf(remote, message), wireOf(remote, id)];
+    const { receipts } = await receivePdus(hs, room, both, options);
+    expect(receipts.get(message)).toMatchObject({ outcome: "soft-failed", check: 6 });
+    expect(receipts.get(id)?.outcome).toBe("rejected");
+    const state = await allStateAt(hs, await currentStateRoot(hs, room.roomKey));
+    const bob = state.find((it) => it.type === "m.room.member" && it.stateKey === BOB);
+    expect(bob?.eventId).toBe(ban);
+    const stored = (await findEvents(hs, [message])).get(message);
+    expect(stored?.status).toBe(EventStatus.softFailed);
+  });
+
+  test("that the room's policy server does not want are soft-failed", async () => {
+    const { remote, room, last } = await begun();
+    const id = remote.add(BOB, say("spam"), [last]);
+    const { receipts } = await receivePdus(hs, room, [wireOf(remote, id)], {
+      origin,
+      keys,
+      remotes: serverOf(remote),
+      askPolicyServer: async () => "spam",
+    });
+    expect(receipts.get(id)).toEqual({ outcome: "soft-failed", check: 7, reason: "spam" });
+  });
+
+  test("redact what comes after them", async () => {
+    const { remote, room, last } = await begun();
+    const target = remote.add(BOB, say("regretted"), [last]);
+    const redaction = remote.add(BOB, { type: "m.room.redaction", content: {}, redacts: target }, [
+      last,
+    ]);
+    const options = { origin, keys, remotes: serverOf(remote) };
+    await receivePdus(hs, room, [wireOf(remote, redaction)], options);
+    await receivePdus(hs, room, [wireOf(remote, target)], options);
+    const stored = await findEvents(hs, [target, redaction]);
+    expect(stored.get(target)?.redactedBy).toBe(stored.get(redaction)?.eventKey);
+    const waiting = await hs.sql`select from waiting_redactions where target = ${target}`;
+    expect(waiting).toHaveLength(0);
+  });
+});

@@ -1,0 +1,78 @@
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { EventId, ServerName } from "#src/kit/identifiers.ts";
+import { serverNameOf } from "#src/kit/identifiers.ts";
+import type { Room } from "#src/rooms/find-room.ts";
+import type { ReceivedEvent } from "#src/rooms/received/assess-events.ts";
+import { type Receipt, receiveEvents } from "#src/rooms/received/receive-events.ts";
+import { verifyKeysOfMany } from "../keys/verify-keys.ts";
+import { type CheckedPdu, checkPdus, type KeyLookup } from "./event-checks.ts";
+import { fetchMissingEvents, type Sources } from "./fetch-missing-events.ts";
+
+/** What became of PDUs. */
+export type Received = {
+  /** By event ID; also of events that were fetched since these need them. */
+  readonly receipts: ReadonlyMap<EventId, Receipt>;
+  /** Those that failed the checks 1 or 2: as if they had never come. */
+  readonly dropped: readonly Extract<CheckedPdu, { ok: false }>[];
+};
+
+export type ReceiveOptions = {
+  /** The server that sent them, which need not be their senders'. */
+  readonly origin: ServerName;
+  /** How keys are found, if not as always. */
+  readonly keys?: KeyLookup;
+  /** Who is asked for what is missing, if not this server's own port. */
+  readonly remotes?: Sources["remotes"];
+  /** Asks the room's policy server; returns why it does not want the event, if so. Check 7. */
+  readonly askPolicyServer?: (event: ReceivedEvent) => Promise<string | undefined>;
+};
+
+/**
+ * Takes in PDUs of one room from another server, by the specification's seven checks in their order.
+ *
+ * Dropped: as if it had never come. Rejected: kept, so that we know it, but no part of the room.
+ * Soft-failed: part of the graph, but neither shown to clients nor built upon.
+ *
+ * @spec server-server-api#checks-performed-on-receipt-of-a-pdu
+ */
+export async function receivePdus(
+  hs: Homeserver,
+  room: Room,
+  pdus: readonly unknown[],
+  { origin, keys = keysOf(hs), remotes = hs.remotes, askPolicyServer }: ReceiveOptions,
+): Promise<Received> {
+  // 1. to 3. It is valid and signed; where its hash is not right, it is redacted.
+  const checked = await checkPdus(pdus, { rules: room.rules, keys, now: hs.now() });
+  const dropped = checked.filter((it) => !it.ok);
+  const own = checked
+    .flatMap((it) => (it.ok ? [it.received] : []))
+    .filter((it) => it.event.room_id === room.roomId);
+  if (own.length === 0) return { receipts: new Map(), dropped };
+
+  // What they stand on is settled by the events themselves, so all of it is learnt before the room's turn
+  // is taken: nothing waits for another server while others wait.
+  const senders = own.map((it) => serverNameOf(it.event.sender));
+  const servers = [...new Set([origin, ...senders])].filter((it) => it !== hs.name);
+  const { events, states } = await fetchMissingEvents(hs, room, own, { servers, remotes, keys });
+  const asked = askPolicyServer ? await withPolicy(events, askPolicyServer) : events;
+
+  // 4. to 7. It is authorised by its auth events, by the state before it, by the room as it is, and by the
+  // room's policy server.
+  return { receipts: await receiveEvents(hs, room, asked, { as: "live", states }), dropped };
+}
+
+function keysOf(hs: Homeserver): KeyLookup {
+  return async (questions) => await verifyKeysOfMany(hs, questions);
+}
+
+async function withPolicy(
+  events: readonly ReceivedEvent[],
+  ask: (event: ReceivedEvent) => Promise<string | undefined>,
+): Promise<ReceivedEvent[]> {
+  return await Promise.all(
+    events.map(async (it) => {
+      const refusedByPolicy = await ask(it);
+      return { ...it, ...(refusedByPolicy !== undefined && { refusedByPolicy }) };
+    }),
+  );
+}
