@@ -279,6 +279,28 @@ describe("PDUs", () => {
     expect(receipts.get(id)).toEqual({ outcome: "soft-failed", check: 7, reason: "spam" });
   });
 
+  test("may hold what no database can, where they name nothing", async () => {
+    const { remote, room, last } = await begun();
+    const content = (relation: Record<string, string>) => ({
+      body: "a\0b",
+      "m.mentions": { user_ids: ["@a\0b:test"], room: true },
+      "m.relates_to": relation,
+    });
+    const ids = [
+      { rel_type: "m.thread", event_id: "$a\0" },
+      { rel_type: "m.\0", event_id: last },
+      { rel_type: "m.annotation", event_id: last, key: "\0" },
+    ].map((it) => remote.add(BOB, { type: "m.room.message", content: content(it) }, [last]));
+    const pdus = ids.map((id) => wireOf(remote, id));
+    const { receipts } = await receivePdus(hs, room, pdus, {
+      origin,
+      keys,
+      remotes: serverOf(remote),
+    });
+    expect(ids.map((id) => receipts.get(id)?.outcome)).toEqual(ids.map(() => "accepted"));
+    expect((await findEvents(hs, ids)).size).toBe(3);
+  });
+
   test("redact what comes after them", async () => {
     const { remote, room, last } = await begun();
     const target = remote.add(BOB, say("regretted"), [last]);

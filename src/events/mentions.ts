@@ -1,5 +1,6 @@
 import type { UserId } from "#src/kit/identifiers.ts";
 import { isNotice } from "./counts-as-unread.ts";
+import { isUserId } from "./event-identifiers.ts";
 import type { Pdu } from "./pdu.ts";
 
 /** For whom an event is to be highlighted. */
@@ -33,9 +34,7 @@ export function mentionsOf(
 
   const { user_ids, room } = mentions as Record<string, unknown>;
   const users = Array.isArray(user_ids)
-    ? user_ids
-        .slice(0, MOST_USERS)
-        .filter((it): it is UserId => typeof it === "string" && it.startsWith("@"))
+    ? user_ids.slice(0, MOST_USERS).filter((it) => isUserId(it) && !it.includes("\0"))
     : [];
   return { users: [...new Set(users)], room: closes || (room === true && senderMayNotifyRoom) };
 }

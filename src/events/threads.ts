@@ -18,7 +18,9 @@ export function relationOf(content: CanonicalObject): Relation | undefined {
   const relation = content["m.relates_to"];
   if (typeof relation !== "object" || relation === null) return undefined;
   const { rel_type: relType, event_id: eventId } = relation as Record<string, unknown>;
-  if (typeof relType !== "string" || !isEventId(eventId)) return undefined;
+  if (typeof relType !== "string" || relType.includes("\0") || !isEventId(eventId)) {
+    return undefined;
+  }
   return { relType, eventId };
 }
 
@@ -29,5 +31,6 @@ export function threadRootOf(content: CanonicalObject): EventId | undefined {
 }
 
 function isEventId(value: unknown): value is EventId {
-  return typeof value === "string" && value.startsWith("$");
+  // What names anything has no NUL, and the database can hold none.
+  return typeof value === "string" && value.startsWith("$") && !value.includes("\0");
 }

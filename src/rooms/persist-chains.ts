@@ -1,6 +1,7 @@
+import { relationOf as relationIn } from "#src/events/threads.ts";
 import type { Tx } from "#src/homeserver/database.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import { type EventId, serverNameOf, type UserId } from "#src/kit/identifiers.ts";
+import { serverNameOf, type UserId } from "#src/kit/identifiers.ts";
 import { noteUnread } from "./note-unread.ts";
 import type { PlacedChain } from "./place-events.ts";
 import { insertHighlights } from "./queries-highlights.ts";
@@ -111,18 +112,19 @@ type Link = {
  * @spec client-server-api#forming-relationships-between-events
  */
 export function relationOf({ event, eventKey, room }: Link): RelationRow | undefined {
-  const relation = event.event.content["m.relates_to"];
-  if (typeof relation !== "object" || relation === null) return undefined;
-  const { rel_type, event_id, key } = relation as Record<string, unknown>;
-  if (typeof rel_type !== "string" || typeof event_id !== "string") return undefined;
+  const { content, type } = event.event;
+  const relation = relationIn(content);
+  if (!relation) return undefined;
+  const { key } = content["m.relates_to"] as Record<string, unknown>;
   return {
     eventKey,
     roomKey: room.roomKey,
-    relatesTo: event_id as EventId,
-    relType: rel_type,
-    type: event.event.type,
+    relatesTo: relation.eventId,
+    relType: relation.relType,
+    type,
     senderKey: event.sender.userKey,
-    aggregationKey: typeof key === "string" ? key : null,
+    // A NUL is nothing that anybody could be shown, and the database can hold none.
+    aggregationKey: typeof key === "string" && !key.includes("\0") ? key : null,
   };
 }
 
