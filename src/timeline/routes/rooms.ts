@@ -29,6 +29,7 @@ export const roomsEndpoints: readonly Endpoint[] = [
     path: STATE_PATHS,
     body: JsonObject,
     rate: "message",
+    guests: true,
     async handle(hs, { requester, params, body: content }) {
       const room = await requireRoom(hs, parseRoomId(params["roomId"] ?? ""));
       const { eventType: type = "", stateKey: state_key = "" } = params;
