@@ -32,16 +32,22 @@ export type LaneOptions = {
 /** Opens a lane. Connects when it is first used, and anew when its connection was lost. */
 export function openLane(url: string, open: (options: LaneOptions) => Sql): Lane {
   let isEnding = false;
-  let current: Sql | undefined;
+  let current: Connection | undefined;
 
-  function connected(): Sql {
+  function connected(): Connection {
     if (current) return current;
+    let say: (error: Error) => void = () => {};
+    const loss = new Promise<never>((_resolve, reject) => {
+      say = reject;
+    });
+    loss.catch(() => {});
     const giveUp = () => {
       if (current === own) current = undefined;
-      // Whatever waits to be sent on it is refused.
-      if (!isEnding) own.end({ timeout: 0 }).catch(() => {});
+      say(lost());
+      if (!isEnding) own.sql.end({ timeout: 0 }).catch(() => {});
     };
-    const own: Sql = open({ max: 1, socket: oneConnection(url, giveUp), onclose: giveUp });
+    const sql = open({ max: 1, socket: oneConnection(url, giveUp), onclose: giveUp });
+    const own: Connection = { sql, loss };
     current = own;
     return own;
   }
@@ -50,15 +56,24 @@ export function openLane(url: string, open: (options: LaneOptions) => Sql): Lane
     transaction: async (work) => await transaction(connected(), work),
     async end() {
       isEnding = true;
-      await current?.end({ timeout: 5 });
+      await current?.sql.end({ timeout: 5 });
     },
   };
 }
 
+type Connection = {
+  readonly sql: Sql;
+  /**
+   * Fails when the connection is lost. Whoever waits for a statement waits for this as well: the driver leaves
+   * some that it had not sent yet without an answer.
+   */
+  readonly loss: Promise<never>;
+};
+
 /** What the driver makes of a template: a promise that begins to be kept when it is told to, or waited for. */
 type Statement = Promise<unknown> & { execute(): unknown };
 
-async function transaction<T>(own: Sql, work: (tx: Tx) => Promise<T>): Promise<T> {
+async function transaction<T>({ sql, loss }: Connection, work: (tx: Tx) => Promise<T>): Promise<T> {
   const sent: Promise<unknown>[] = [];
   const send = (query: Statement) => {
     query.execute();
@@ -66,7 +81,7 @@ async function transaction<T>(own: Sql, work: (tx: Tx) => Promise<T>): Promise<T
     query.catch(() => {});
     sent.push(query);
   };
-  const tx = new Proxy(own, {
+  const tx = new Proxy(sql, {
     apply(target, _this, args: Parameters<Sql>) {
       const made = target(...args) as unknown;
       if (isTemplate(args[0])) send(made as Statement);
@@ -75,16 +90,18 @@ async function transaction<T>(own: Sql, work: (tx: Tx) => Promise<T>): Promise<T
   }) as unknown as Tx;
 
   try {
-    send(own.unsafe("begin"));
-    const result = await work(tx);
-    send(own.unsafe("commit"));
-    await Promise.all(sent);
+    send(sql.unsafe("begin"));
+    const result = await Promise.race([work(tx), loss]);
+    send(sql.unsafe("commit"));
+    await Promise.race([Promise.all(sent), loss]);
     return result;
   } catch (error) {
-    const first = (await Promise.allSettled(sent)).find((it) => it.status === "rejected");
+    if (isConnectionError(error)) throw error;
+    const ends = await Promise.race([Promise.allSettled(sent), loss]);
+    const first = ends.find((it) => it.status === "rejected");
     const cause: unknown = first?.reason ?? error;
     // A commit that went out after a statement that failed has rolled back already.
-    if (!isConnectionError(cause)) await own.unsafe("rollback").catch(() => {});
+    if (!isConnectionError(cause)) await Promise.race([sql.unsafe("rollback"), loss]);
     throw cause;
   }
 }
