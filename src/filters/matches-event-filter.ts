@@ -75,6 +75,11 @@ function matchesRelType(filter: RoomEventFilter, { content }: Filterable): boole
   return !unwanted?.includes(relType) && (!wanted || wanted.includes(relType));
 }
 
+/** Whether a filter may keep events back; one that sets a limit and no more does not. */
+export function isNarrow(filter: EventFilter | undefined): boolean {
+  return filter !== undefined && Object.keys(filter).some((it) => it !== "limit");
+}
+
 /** Whether a filter, or the part of it that is for rooms, lets a room through. */
 export function matchesRooms(
   filter:

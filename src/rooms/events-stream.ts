@@ -189,24 +189,31 @@ function remember(hs: Homeserver, chains: readonly PlacedChain[], committed: Com
   for (const it of chains) rememberChain(hs, it, committed);
 }
 
-function rememberChain(
-  hs: Homeserver,
-  { chain, rows, newNodes, stateRoot, ordinal }: PlacedChain,
-  { stored, applied }: Committed,
-): void {
+function rememberChain(hs: Homeserver, placed: PlacedChain, committed: Committed): void {
+  const { chain, rows, newNodes, stateRoot, ordinal } = placed;
   rememberNodes(hs, newNodes);
   if (!chain.head) rememberNewRoom(hs, chain.room);
   const state = chain.head?.state ?? new Map<string, StoredEvent | null>();
+  rememberLinks(hs, placed, committed, state);
+  const last = committed.stored.get(rows.at(-1)?.event_key ?? 0);
+  if (!last) return;
+  const version = (chain.head?.version ?? 0) + 1;
+  const { room } = chain;
+  const { depth } = last;
+  rememberHead(hs, { room, version, extremities: [last], depth, stateRoot, ordinal, state });
+}
+
+/** Brings a head's state in memory, and the events that were redacted, to what a chain has changed. */
+function rememberLinks(
+  hs: Homeserver,
+  { chain }: PlacedChain,
+  { stored, applied }: Committed,
+  state: Map<string, StoredEvent | null>,
+): void {
   for (const { eventKey, event } of chain.links) {
     const own = stored.get(eventKey);
     if (own?.stateKey !== undefined) state.set(pairKey(own.type, own.stateKey), own);
     const { redacts } = event.event;
     if (redacts !== undefined && applied.has(eventKey)) heedRedaction(hs, redacts, eventKey);
   }
-  const last = stored.get(rows.at(-1)?.event_key ?? 0);
-  if (!last) return;
-  const version = (chain.head?.version ?? 0) + 1;
-  const { room } = chain;
-  const { depth } = last;
-  rememberHead(hs, { room, version, extremities: [last], depth, stateRoot, ordinal, state });
 }

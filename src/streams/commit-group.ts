@@ -125,7 +125,7 @@ async function inLane(
     const before = counter.position - total;
     const placed = place(byStream, needed, before);
     const stored = await Promise.all(
-      placed.map(async (it, index) => it.stream.store(hs, lane, it.placed, looked[index])),
+      placed.map(async (it, index) => await it.stream.store(hs, lane, it.placed, looked[index])),
     );
     return { parts: placed, outcomes: stored, range: { before, upTo: counter.position } };
   });

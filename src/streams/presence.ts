@@ -21,8 +21,9 @@ export async function bePresent(hs: Homeserver): Promise<() => Promise<void>> {
   await hs.sql`delete from processes where seen_at < now() - ${10 * ALIVE_SECONDS} * interval '1 second'`;
   const timer = setInterval(() => {
     saySeen(hs).catch((error: unknown) => {
-      if (!hs.stopping.aborted)
+      if (!hs.stopping.aborted) {
         hs.log.warn({ err: error }, "cannot say that this process is there");
+      }
     });
   }, SEEN_EVERY_MS);
   timer.unref();

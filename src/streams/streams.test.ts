@@ -116,7 +116,7 @@ describe("the streams", () => {
   });
 
   test("keep nothing that was not acknowledged when a connection is cut in the middle", async () => {
-    const { hs, close } = await openHomeserver(servers.hs.config, {
+    const opened = await openHomeserver(servers.hs.config, {
       databaseUrl: servers.database.url,
       log: servers.hs.log,
     });
@@ -127,7 +127,7 @@ describe("the streams", () => {
     }, 5);
     const acknowledged: number[] = [];
     for (let index = 0; index < 300; index++) {
-      const one = write(hs, notes, { text: `cut ${index}` });
+      const one = write(opened.hs, notes, { text: `cut ${index}` });
       await one.then(
         (position) => acknowledged.push(position),
         () => {},
@@ -137,6 +137,6 @@ describe("the streams", () => {
     const all = new Set(await stored());
     expect(acknowledged.filter((it) => !all.has(it))).toEqual([]);
     expect(acknowledged.length).toBeGreaterThan(0);
-    await close();
+    await opened.close();
   });
 });

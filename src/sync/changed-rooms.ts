@@ -35,35 +35,82 @@ export type ChangedRooms = {
  */
 export async function changedRooms(
   hs: Homeserver,
-  { since, filter, fullState }: SyncRequest,
+  request: SyncRequest,
   rooms: UserRooms,
   changes: readonly Change[] | undefined,
 ): Promise<ChangedRooms> {
+  const { since } = request;
   const events = changes && eventsByRoom(changes);
   const moved = since === undefined || events ? undefined : await movedSince(hs, rooms, since);
-  const result = { joined: [], left: [], invited: [], knocked: [] } as {
-    [K in keyof ChangedRooms]: ChangedRoom[];
+  const result: { [K in keyof ChangedRooms]: ChangedRoom[] } = {
+    joined: [],
+    left: [],
+    invited: [],
+    knocked: [],
   };
   for (const [roomKey, standing] of rooms) {
-    const isNews = since === undefined || standing.position > since;
-    const own = events?.get(roomKey);
-    const hasMoved = events ? own !== undefined : (moved?.has(roomKey) ?? true);
-    const room = { roomKey, standing, isNew: since === undefined, isOutside: false };
-    if (standing.membership === "join") {
-      if (!isNews && !hasMoved && !fullState) continue;
-      const isNew = since === undefined || (isNews && !(await wasJoined(hs, standing, since)));
-      result.joined.push({ ...room, isNew, events: events && !isNew ? (own ?? []) : undefined });
-    } else if (isNews && (since !== undefined || !standing.forgotten)) {
-      // What is told of these is read, and not taken from memory, where others' events are too.
-      const outside = { ...room, events: undefined };
-      if (standing.membership === "invite") result.invited.push(outside);
-      else if (standing.membership === "knock") result.knocked.push(outside);
-      else if (since !== undefined || filter.room?.include_leave === true) {
-        result.left.push({ ...outside, ...(await leavingOf(hs, standing, since)) });
-      }
-    }
+    const section = SECTION_OF[standing.membership];
+    const hasMoved = events?.has(roomKey) ?? moved?.has(roomKey) ?? true;
+    const room =
+      section === "joined"
+        ? await joinedRoom(hs, request, { roomKey, standing, hasMoved, events })
+        : await otherRoom(hs, request, { roomKey, standing });
+    if (room) result[section].push(room);
   }
   return result;
+}
+
+/** A room that the user is not in, if they have not heard of that. */
+async function otherRoom(
+  hs: Homeserver,
+  { since, filter }: SyncRequest,
+  { roomKey, standing }: { roomKey: number; standing: Standing },
+): Promise<ChangedRoom | undefined> {
+  if (!isNews(standing, since)) return undefined;
+  // What is told of these is read, and not taken from memory, where others' events are too.
+  const room = { roomKey, standing, events: undefined };
+  if (SECTION_OF[standing.membership] !== "left") {
+    return { ...room, isNew: since === undefined, isOutside: false };
+  }
+  if (since === undefined && filter.room?.include_leave !== true) return undefined;
+  return { ...room, ...(await leavingOf(hs, standing, since)) };
+}
+
+const SECTION_OF = {
+  join: "joined",
+  invite: "invited",
+  knock: "knocked",
+  leave: "left",
+  ban: "left",
+} as const;
+
+/** Whether the client has not heard of what the user is in a room; at first, of what they want to know of. */
+function isNews({ position, forgotten }: Standing, since: Position | undefined): boolean {
+  return since === undefined ? !forgotten : position > since;
+}
+
+/** A room that the user is in, if there is anything to tell of it. */
+async function joinedRoom(
+  hs: Homeserver,
+  { since, fullState }: SyncRequest,
+  {
+    roomKey,
+    standing,
+    hasMoved,
+    events,
+  }: {
+    roomKey: number;
+    standing: Standing;
+    hasMoved: boolean;
+    events: ReadonlyMap<number, StoredEvent[]> | undefined;
+  },
+): Promise<ChangedRoom | undefined> {
+  const room = { roomKey, standing, isOutside: false };
+  if (since === undefined) return { ...room, isNew: true, events: undefined };
+  const hasChanged = standing.position > since;
+  if (!hasChanged && !hasMoved && !fullState) return undefined;
+  const isNew = hasChanged && !(await wasJoined(hs, standing, since));
+  return { ...room, isNew, events: isNew ? undefined : events && (events.get(roomKey) ?? []) };
 }
 
 /** Whether the user who has left was in the room, and whether the client knew of it. */

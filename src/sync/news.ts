@@ -136,5 +136,5 @@ function wakeConcerned(own: Registry, changes: readonly Change[]): void {
 }
 
 function wake(listener: Listener | undefined): void {
-  for (const done of [...(listener?.wakes ?? [])]) done();
+  for (const done of listener?.wakes ?? []) done();
 }

@@ -15,6 +15,7 @@ import { type RoomSummary, roomSummaries } from "./room-summaries.ts";
 import { roomTimelines, type Timeline } from "./room-timelines.ts";
 import { SECTIONS } from "./sections.ts";
 import type { SyncRequest } from "./sync-request.ts";
+import { trueTimelines } from "./true-timelines.ts";
 import { roomIdsOf, type UserRooms, userRoomsAt } from "./user-rooms.ts";
 
 /** All that a client is told at once. */
@@ -50,7 +51,7 @@ export async function readSync(hs: Homeserver, request: SyncRequest): Promise<Sy
   const rooms = await withoutIgnored(hs, await changedRooms(hs, request, wanted, changes), ignored);
   const told = [...rooms.joined, ...rooms.left];
 
-  const [timelines, sections, stripped] = await Promise.all([
+  const [read, sections, stripped] = await Promise.all([
     roomTimelines(hs, request, told, { upTo, ignored }),
     readSections(
       hs,
@@ -67,6 +68,9 @@ export async function readSync(hs: Homeserver, request: SyncRequest): Promise<Sy
     ),
     strippedStates(hs, [...rooms.invited, ...rooms.knocked]),
   ]);
+  const timelines = request.stateAfter
+    ? read
+    : await trueTimelines(hs, told, { timelines: read, upTo });
   const states = await roomStates(hs, request, told, { timelines, upTo });
   const events = [...timelines.values()].flatMap((it) => it.events);
   const all = [...events, ...[...states.values()].flat()];

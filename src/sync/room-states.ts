@@ -1,4 +1,4 @@
-import { matchesRoomEventFilter } from "#src/filters/matches-event-filter.ts";
+import { isNarrow, matchesRoomEventFilter } from "#src/filters/matches-event-filter.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import { allStatesAt, statesAt } from "#src/rooms/current-state.ts";
@@ -8,10 +8,12 @@ import { withNodes } from "#src/rooms/state-map/stored-nodes.ts";
 import type { StatePair } from "#src/rooms/state-slots.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
 import { rootAt } from "#src/timeline/root-at.ts";
+import type { Place } from "#src/timeline/token.ts";
 import type { ChangedRoom } from "./changed-rooms.ts";
 import { membersNotYetGiven } from "./lazy-members.ts";
 import type { Timeline } from "./room-timelines.ts";
 import type { SyncRequest } from "./sync-request.ts";
+import { isForked } from "./true-timelines.ts";
 
 /** A room, its timeline, and between which states the client is to be led. */
 type Asked = {
@@ -38,8 +40,9 @@ export async function roomStates(
   const asked: Asked[] = [];
   for (const room of rooms) {
     const timeline = timelines.get(room.roomKey);
-    if (timeline && !room.isOutside)
+    if (timeline && !room.isOutside) {
       asked.push(await statesOf(hs, request, { room, timeline, upTo }));
+    }
   }
   const whole = asked.filter((it) => it.from === undefined);
   const states = await allStatesAt(
@@ -57,24 +60,37 @@ export async function roomStates(
 
 async function statesOf(
   hs: Homeserver,
-  { since, fullState, stateAfter }: SyncRequest,
+  request: SyncRequest,
   { room, timeline, upTo }: { room: ChangedRoom; timeline: Timeline; upTo: Position },
 ): Promise<Asked> {
-  const [first] = timeline.events;
-  const last = timeline.events.at(-1);
-  const isWhole = room.isNew || fullState || since === undefined;
-  const end = { anchor: Math.min(upTo, leftAt(room) ?? upTo), offset: 0 };
+  const { since, stateAfter } = request;
+  const { roomKey } = room;
+  const isWhole = beginsAnew(request, room);
   // The states around a timeline without a gap are at hand; the others have to be looked up.
-  const gapless = !timeline.limited && !isWhole;
-  const before = first?.stateBefore ?? (await rootAt(hs, room.roomKey, timeline.start));
-  const to = stateAfter
-    ? gapless && last?.roomState !== undefined
-      ? last.roomState
-      : await rootAt(hs, room.roomKey, end)
-    : before;
+  const isGapless =
+    !isWhole &&
+    !timeline.limited &&
+    !isForked(timeline) &&
+    !isNarrow(request.filter.room?.timeline);
+  const first = timeline.events[0]?.stateBefore;
+  const before = first ?? (await rootAt(hs, roomKey, timeline.start));
+  const atHand = isGapless ? timeline.events.at(-1)?.roomState : undefined;
+  // Of forks only the whole tells what they came to: what of it the timeline does not say.
+  const isToEnd = stateAfter !== undefined || isForked(timeline);
+  const to = isToEnd ? (atHand ?? (await rootAt(hs, roomKey, endOf(room, upTo)))) : before;
   if (isWhole) return { room, timeline, from: undefined, to };
-  const from = gapless ? before : await rootAt(hs, room.roomKey, { anchor: since, offset: 0 });
+  const from = isGapless ? before : await rootAt(hs, roomKey, { anchor: since ?? 0, offset: 0 });
   return { room, timeline, from, to };
+}
+
+/** Whether a client is told all of a room's state, and not only what of it has changed. */
+function beginsAnew({ since, fullState }: SyncRequest, { isNew }: ChangedRoom): boolean {
+  return isNew || fullState || since === undefined;
+}
+
+/** Up to where the user hears of a room. */
+function endOf(room: ChangedRoom, upTo: Position): Place {
+  return { anchor: Math.min(upTo, leftAt(room) ?? upTo), offset: 0 };
 }
 
 function leftAt({ standing: { membership, position } }: ChangedRoom): Position | undefined {

@@ -1,5 +1,5 @@
 import type { RoomEventFilter } from "#src/filters/filter.ts";
-import { matchesRoomEventFilter } from "#src/filters/matches-event-filter.ts";
+import { isNarrow, matchesRoomEventFilter } from "#src/filters/matches-event-filter.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
@@ -69,7 +69,7 @@ function timelineOf(
   return {
     events: shown.filter(wanted),
     limited: false,
-    start: first ? placeBefore(first.anchor ?? 0, first.anchorOffset) : { anchor: upTo, offset: 0 },
+    start: startOf(first, upTo),
   };
 }
 
@@ -90,8 +90,7 @@ async function readTimelines(
   },
 ): Promise<Map<number, Timeline>> {
   if (rooms.length === 0) return new Map();
-  const narrow = filter !== undefined && Object.keys(filter).some((it) => it !== "limit");
-  const count = (narrow ? limit * LOOKED_AT_PER_EVENT : limit) + 1;
+  const count = (isNarrow(filter) ? limit * LOOKED_AT_PER_EVENT : limit) + 1;
   const rows = await hs.sql<{ room_key: number; event_key: number }[]>`
     select asked.room_key, found.event_key from unnest(
       ${rooms.map((it) => it.roomKey)}::bigint[],
@@ -117,18 +116,23 @@ async function readTimelines(
     );
     const looked = newestFirst.slice(0, count - 1);
     const visible = guarded.has(room) ? looked.filter((it) => seen.has(it)) : looked;
-    const shown = visible.filter(wanted).slice(0, limit).reverse();
-    const more = newestFirst.length > looked.length || visible.filter(wanted).length > limit;
-    const first = shown[0] ?? (more ? undefined : looked.at(-1));
+    const asked = visible.filter(wanted);
+    const hasMore = newestFirst.length > looked.length || asked.length > limit;
+    const shown = asked.slice(0, limit).reverse();
+    const first = shown[0] ?? (hasMore ? undefined : looked.at(-1));
     timelines.set(room.roomKey, {
       events: shown,
-      limited: more || (room.isNew && since !== undefined),
-      start: first
-        ? placeBefore(first.anchor ?? 0, first.anchorOffset)
-        : { anchor: endOf(room, upTo), offset: 0 },
+      limited: hasMore || (room.isNew && since !== undefined),
+      start: startOf(first, endOf(room, upTo)),
     });
   }
   return timelines;
+}
+
+/** Just before a timeline's first event; at its end, if it has none. */
+function startOf(first: StoredEvent | undefined, end: Position): Place {
+  if (!first) return { anchor: end, offset: 0 };
+  return placeBefore(first.anchor ?? 0, first.anchorOffset);
 }
 
 /** Of the events of some rooms, those that the user may see. */
@@ -144,6 +148,9 @@ async function visibleOf(
 }
 
 /** Who has left sees up to that, and no further. */
-function endOf({ standing: { membership, position } }: ChangedRoom, upTo: Position): Position {
+export function endOf(
+  { standing: { membership, position } }: ChangedRoom,
+  upTo: Position,
+): Position {
   return membership === "leave" || membership === "ban" ? Math.min(position, upTo) : upTo;
 }

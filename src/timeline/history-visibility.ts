@@ -31,16 +31,8 @@ export function isVisible(
   around: StateAround,
   { userId, joinedUntil }: { readonly userId: string; readonly joinedUntil: number | undefined },
 ): boolean {
-  // A change of the visibility itself, and of one's own membership, counts by either side of it.
   const ownMember = event.type === "m.room.member" && event.stateKey === userId;
-  const memberships = ownMember
-    ? [around.membershipBefore, around.membershipAfter]
-    : [around.membershipBefore];
-  const visibilities = [visibilityOf(around.visibilityBefore)];
-  if (event.type === "m.room.history_visibility" && event.stateKey === "") {
-    visibilities.push(visibilityOf(around.visibilityAfter));
-  }
-
+  const { memberships, visibilities } = whatCounts(event, around, ownMember);
   if (ownMember || visibilities.includes("world_readable") || memberships.includes("join")) {
     return true;
   }
@@ -50,4 +42,17 @@ export function isVisible(
     visibilities.includes("shared") ||
     (visibilities.includes("invited") && memberships.includes("invite"))
   );
+}
+
+/** What the user was, and who was to see, when an event was sent. */
+function whatCounts(event: StoredEvent, around: StateAround, ownMember: boolean) {
+  // A change of the visibility itself, and of one's own membership, counts by either side of it.
+  const memberships = ownMember
+    ? [around.membershipBefore, around.membershipAfter]
+    : [around.membershipBefore];
+  const visibilities = [visibilityOf(around.visibilityBefore)];
+  if (event.type === "m.room.history_visibility" && event.stateKey === "") {
+    visibilities.push(visibilityOf(around.visibilityAfter));
+  }
+  return { memberships, visibilities };
 }

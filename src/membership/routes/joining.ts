@@ -17,7 +17,8 @@ const JoinRequest = z.looseObject({
 });
 type JoinRequest = z.infer<typeof JoinRequest>;
 
-function contentOf({ third_party_signed: _, membership: __, ...content }: JoinRequest) {
+function contentOf(request: JoinRequest): CanonicalObject {
+  const { third_party_signed: _signed, membership: _membership, ...content } = request;
   return content as CanonicalObject;
 }
 

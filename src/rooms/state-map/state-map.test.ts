@@ -109,8 +109,9 @@ describe("the state map", () => {
           const found = new Map<number, number>();
           forEachEntrySince(root, oldest, source, (slot, event) => found.set(slot, event));
           const wanted = [...entriesOf(root, source)].filter(([, event]) => event >= oldest);
-          expect([...found].filter(([, event]) => event >= oldest).toSorted()).toEqual(
-            wanted.toSorted(),
+          const bySlot = (a: readonly number[], b: readonly number[]) => (a[0] ?? 0) - (b[0] ?? 0);
+          expect([...found].filter(([, event]) => event >= oldest).toSorted(bySlot)).toEqual(
+            wanted.toSorted(bySlot),
           );
           const none = new Map<number, number>();
           forEachEntrySince(root, its.length + 1, source, (slot, event) => none.set(slot, event));

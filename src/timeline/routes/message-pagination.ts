@@ -5,10 +5,11 @@ import { parseEventId, parseRoomId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { allStateAt } from "#src/rooms/current-state.ts";
 import { renderEvents } from "#src/rooms/render-events.ts";
+import type { StoredEvent } from "#src/rooms/stored-event.ts";
 import { memberStates } from "../member-states.ts";
 import { readContext, readEvent } from "../read-context.ts";
-import { readMessages } from "../read-messages.ts";
-import { placeOf, tokenOf } from "../token.ts";
+import { type PageRequest, readMessages } from "../read-messages.ts";
+import { type Place, placeOf, tokenOf } from "../token.ts";
 import { viewOfRoom } from "../view-of-room.ts";
 
 const LIMITS = { standard: 10, most: 1000 };
@@ -22,39 +23,20 @@ export const messagePaginationEndpoints: readonly Endpoint[] = [
     guests: true,
     async handle(hs, { requester, params, query }) {
       const view = await viewOfRoom(hs, requester, parseRoomId(params["roomId"] ?? ""));
-      const direction = query.get("dir");
-      if (direction !== "b" && direction !== "f") {
-        throw new MatrixError(
-          direction === null ? "M_MISSING_PARAM" : "M_INVALID_PARAM",
-          "dir must be b or f",
-        );
-      }
-      const filter = filterOf(query.get("filter"));
-      const from = query.get("from");
-      const to = query.get("to");
-      const start = from === null ? undefined : placeOf(from);
-      const page = await readMessages(hs, requester, view, {
-        direction,
-        from: start,
-        to: to === null ? undefined : placeOf(to),
-        limit: pageSize(query.get("limit"), filter),
-        filter,
-      });
+      const request = pageRequestOf(query);
+      const { filter, direction, from } = request;
+      const { events, end } = await readMessages(hs, requester, view, request);
       const members = filter?.lazy_load_members
-        ? await memberStates(hs, page.events[0]?.stateAfter ?? view.root, page.events)
+        ? await memberStates(hs, events[0]?.stateAfter ?? view.root, events)
         : [];
       const [chunk, state] = await Promise.all([
-        renderEvents(hs, page.events, requester, { roomId: true }),
+        renderEvents(hs, events, requester, { roomId: true }),
         renderEvents(hs, members, requester, { roomId: true }),
       ]);
-      const first = page.events[0];
-      const place = start ?? (direction === "f" ? { anchor: 0, offset: 0 } : undefined);
-      const startToken = place
-        ? tokenOf(place)
-        : tokenOf({ anchor: first?.anchor ?? view.until ?? 0, offset: first?.anchorOffset ?? 0 });
+      const start = from ?? startOf(direction, events[0], view.until);
       return jsonText(
-        `{"chunk":[${chunk.join(",")}],"start":${JSON.stringify(startToken)}` +
-          (page.end ? `,"end":${JSON.stringify(tokenOf(page.end))}` : "") +
+        `{"chunk":[${chunk.join(",")}],"start":${JSON.stringify(tokenOf(start))}` +
+          (end ? `,"end":${JSON.stringify(tokenOf(end))}` : "") +
           (state.length > 0 ? `,"state":[${state.join(",")}]` : "") +
           "}",
       );
@@ -103,6 +85,33 @@ export const messagePaginationEndpoints: readonly Endpoint[] = [
     },
   }),
 ];
+
+/** Where a page begins whose reader has not said where. */
+function startOf(
+  direction: "b" | "f",
+  first: StoredEvent | undefined,
+  until: number | undefined,
+): Place {
+  if (direction === "f") return { anchor: 0, offset: 0 };
+  return { anchor: first?.anchor ?? until ?? 0, offset: first?.anchorOffset ?? 0 };
+}
+
+/** @throws MatrixError M_MISSING_PARAM, M_INVALID_PARAM */
+function pageRequestOf(query: URLSearchParams): PageRequest {
+  const direction = query.get("dir");
+  if (direction === null) throw new MatrixError("M_MISSING_PARAM", "dir is missing");
+  if (direction !== "b" && direction !== "f") {
+    throw new MatrixError("M_INVALID_PARAM", "dir must be b or f");
+  }
+  const filter = filterOf(query.get("filter"));
+  const limit = pageSize(query.get("limit"), filter);
+  return { direction, from: placeIn(query, "from"), to: placeIn(query, "to"), limit, filter };
+}
+
+function placeIn(query: URLSearchParams, name: string): Place | undefined {
+  const token = query.get(name);
+  return token === null ? undefined : placeOf(token);
+}
 
 /** @throws MatrixError M_INVALID_PARAM */
 function filterOf(text: string | null): RoomEventFilter | undefined {
