@@ -6,7 +6,7 @@ const ANCHORS = new Set<string>(
   JSON.parse(readFileSync(new URL("anchors.json", import.meta.url), "utf8")),
 );
 
-const REFERENCE = /@spec (?<target>[\w./-]+(?:#[\w-]+)?)/g;
+const REFERENCE = /@spec (?<target>[\w./-]+(?:#[\w-]+(?:\.[\w-]+)*)?)/g;
 
 const files = globSync("{src,federation,schema,spec-tests}/**/*.ts");
 

@@ -10,7 +10,7 @@ import { roomOfAlias } from "./room-aliases.ts";
  * Checks the aliases that a canonical alias event newly names: they must stand for the room.
  *
  * @throws MatrixError M_INVALID_PARAM of what is no alias; M_BAD_ALIAS of one that leads elsewhere.
- * @spec client-server-api#mroomcanonical_alias
+ * @spec client-server-api#room-aliases
  */
 export async function requireAliasesOfRoom(
   hs: Homeserver,

@@ -115,7 +115,7 @@ export function initialDrafts(plan: RoomPlan): EventDraft[] {
   ];
 }
 
-/** @spec client-server-api#mroomtopic */
+/** @spec client-server-api#room-events */
 function topicContent(topic: string): CanonicalObject {
   return { topic, "m.topic": { "m.text": [{ body: topic }] } };
 }

@@ -24,7 +24,7 @@ export type StateAround = {
  *
  * @param joinedUntil the place in the room's order up to which the user has been joined last: infinite
  *   for one who is, undefined for one who never was.
- * @spec client-server-api#server-behaviour-5
+ * @spec client-server-api#room-history-visibility
  */
 export function isVisible(
   event: StoredEvent,

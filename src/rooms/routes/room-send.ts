@@ -64,7 +64,7 @@ export const roomSendEndpoints: readonly Endpoint[] = [
 /**
  * A message says of what kind it is and what to show where that kind is unknown.
  *
- * @spec client-server-api#mroommessage
+ * @spec client-server-api#mroommessage-msgtypes
  */
 function requireMessage({ msgtype, body }: CanonicalObject): void {
   if (typeof msgtype !== "string" || typeof body !== "string") {
