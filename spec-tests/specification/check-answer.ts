@@ -26,7 +26,9 @@ export function faultsOfAnswer({ method, path, status, body }: CheckedAnswer): s
   if (directory === undefined) return [];
   operations ??= specifiedOperations(directory);
   const operation = operationAt(operations, method, path);
-  const schema = operation?.schemas.get(status);
+  // What is described of 401 is the question of user-interactive authentication, not the error of a bad token.
+  const isQuestion = isRecord(body) && "flows" in body;
+  const schema = status === 401 && !isQuestion ? undefined : operation?.schemas.get(status);
   const faults = schema === undefined ? [] : faultsOf(schema, body);
   if (status !== 200) return faults;
   return [...faults, ...eventsIn(body).flatMap((event) => faultsOfEvent(directory, event))];
