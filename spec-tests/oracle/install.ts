@@ -21,7 +21,7 @@ export class OracleMissingError extends Error {
 }
 
 /** Where the virtual environment is: `SYNAPSE_VENV`, or `.cache/synapse-venv` of the repository. */
-export function oracleVenv(): string {
+function oracleVenv(): string {
   return (
     process.env["SYNAPSE_VENV"] ?? join(import.meta.dirname, "..", "..", ".cache", "synapse-venv")
   );

@@ -52,7 +52,7 @@ const HUGE_LEVELS: readonly unknown[] = [
   rawLiteral("-9223372036854775808"),
 ];
 
-export function randomLevel(dice: Dice, rules: RoomVersionRules): unknown {
+function randomLevel(dice: Dice, rules: RoomVersionRules): unknown {
   if (dice.chance(88)) return dice.pick([0, 0, 1, 25, 49, 50, 50, 51, 75, 99, 100, 100, 101, -1]);
   if (!rules.strictCanonicalJson && dice.chance(8)) return dice.pick(HUGE_LEVELS);
   return dice.pick(ODD_LEVELS);

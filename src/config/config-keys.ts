@@ -41,7 +41,7 @@ export const CONFIG_KEYS: readonly ConfigKey[] = keys;
 export const CONFIG_SECTIONS: readonly ConfigSection[] = sections;
 
 /** The name of a key's environment variable: `dataDir` is `ARCHIPEL_DATA_DIR`. */
-export function variableOf(path: readonly string[]): string {
+function variableOf(path: readonly string[]): string {
   const words = path.map((part) => part.replace(/(?<=[a-z0-9])(?=[A-Z][a-z])/g, "_").toUpperCase());
   return `ARCHIPEL_${words.join("_")}`;
 }

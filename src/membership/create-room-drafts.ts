@@ -50,7 +50,7 @@ export function createContent({ request, rules, creator, preset }: RoomPlan): Ca
 }
 
 /** The power levels that a room begins with. */
-export function powerLevelsContent({ request, rules, creator, preset }: RoomPlan): CanonicalObject {
+function powerLevelsContent({ request, rules, creator, preset }: RoomPlan): CanonicalObject {
   const equals = preset === "trusted_private_chat" ? (request.invite ?? []) : [];
   const users = rules.privilegedCreators
     ? {}

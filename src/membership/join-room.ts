@@ -81,7 +81,7 @@ async function authoriserOf(
 }
 
 /** The rooms whose members a join rule lets in. What is not understood lets nobody in. */
-export function allowedRooms(allow: unknown): RoomId[] {
+function allowedRooms(allow: unknown): RoomId[] {
   if (!Array.isArray(allow)) return [];
   return allow.flatMap((it: unknown) => {
     if (typeof it !== "object" || it === null) return [];

@@ -13,13 +13,8 @@ const cacheOf = held((): Cache => ({
   ids: lru(100_000),
 }));
 
-/** The user's key inside, if any table has ever spoken of them. */
-export async function findUserKey(hs: Homeserver, userId: UserId): Promise<number | undefined> {
-  return (await findUserKeys(hs, [userId])).get(userId);
-}
-
 /**
- * The keys of those users that have one.
+ * The users' keys inside, of those of whom any table has ever spoken.
  *
  * @param db where to ask: in a transaction that holds locks, that transaction.
  */

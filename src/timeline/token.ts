@@ -29,7 +29,7 @@ export function cutOf(token: string): Position | undefined {
 }
 
 /** The offset that is after all events of an anchor. */
-export const LAST = 0;
+const LAST = 0;
 
 /**
  * Reads a token of ours.

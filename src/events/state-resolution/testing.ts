@@ -12,7 +12,7 @@ import type { ResolutionRules } from "./resolve-v2.ts";
 import type { StateMap } from "./state-map.ts";
 
 /** @spec rooms/v12#definitions "Auth chain" */
-export function naiveAuthChain(id: EventId, { events }: RoomGraph): Set<EventId> {
+function naiveAuthChain(id: EventId, { events }: RoomGraph): Set<EventId> {
   const parents = events.get(id)?.auth_events ?? [];
   return parents.reduce(
     (chain, parent) => chain.union(naiveAuthChain(parent, { events, rejected: new Set() })),

@@ -127,7 +127,7 @@ function pageSize(text: string | null, filter: RoomEventFilter | undefined): num
 }
 
 /** @throws MatrixError M_INVALID_PARAM */
-export function wholeNumber(text: string | null, name: string): number | undefined {
+function wholeNumber(text: string | null, name: string): number | undefined {
   if (text === null) return undefined;
   if (!/^\d{1,9}$/.test(text)) {
     throw new MatrixError("M_INVALID_PARAM", `${name} must be a whole number`);
