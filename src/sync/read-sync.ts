@@ -7,11 +7,12 @@ import { renderEvents } from "#src/rooms/render-events.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
 import { tailOf } from "#src/streams/tail.ts";
 import { type ChangedRoom, changedRooms, type ChangedRooms } from "./changed-rooms.ts";
+import { withHeroes } from "./hero-members.ts";
 import { strippedStates } from "./invited-rooms.ts";
 import { namedRooms } from "./named-rooms.ts";
 import { readSections, type Sections } from "./read-sections.ts";
 import { roomStates } from "./room-states.ts";
-import { type RoomSummary, roomSummaries } from "./room-summaries.ts";
+import { roomSummaries, type SummedRoom } from "./room-summaries.ts";
 import { roomTimelines, type Timeline } from "./room-timelines.ts";
 import { SECTIONS } from "./sections.ts";
 import type { SyncRequest } from "./sync-request.ts";
@@ -26,7 +27,7 @@ export type SyncAnswer = {
   readonly rooms: ChangedRooms;
   readonly timelines: ReadonlyMap<number, Timeline>;
   readonly states: ReadonlyMap<number, readonly StoredEvent[]>;
-  readonly summaries: ReadonlyMap<number, RoomSummary>;
+  readonly summaries: ReadonlyMap<number, SummedRoom>;
   /** JSON texts of the events that rooms are told to those who are not in them by, by room key. */
   readonly stripped: ReadonlyMap<number, readonly string[]>;
   readonly sections: Sections;
@@ -71,17 +72,20 @@ export async function readSync(hs: Homeserver, request: SyncRequest): Promise<Sy
   const timelines = request.stateAfter
     ? read
     : await trueTimelines(hs, told, { timelines: read, upTo });
-  const states = await roomStates(hs, request, told, { timelines, upTo });
+  const changed = await roomStates(hs, request, told, { timelines, upTo });
+  const summaries = await summariesOf(hs, request, rooms.joined, { timelines, states: changed });
+  const states = await withHeroes(hs, request, rooms.joined, {
+    timelines,
+    states: changed,
+    summed: summaries,
+  });
   const events = [...timelines.values()].flatMap((it) => it.events);
   const all = [...events, ...[...states.values()].flat()];
-  const [texts, summaries] = await Promise.all([
-    renderEvents(hs, all, requester, {
-      roomId: false,
-      format: filter.event_format ?? "client",
-      standings: userRooms,
-    }),
-    summariesOf(hs, request, rooms.joined, { timelines, states }),
-  ]);
+  const texts = await renderEvents(hs, all, requester, {
+    roomId: false,
+    format: filter.event_format ?? "client",
+    standings: userRooms,
+  });
   return {
     upTo,
     request,
@@ -164,7 +168,7 @@ async function summariesOf(
     timelines: ReadonlyMap<number, Timeline>;
     states: ReadonlyMap<number, readonly StoredEvent[]>;
   },
-): Promise<Map<number, RoomSummary>> {
+): Promise<Map<number, SummedRoom>> {
   const changed = rooms.filter(({ roomKey, isNew }) => {
     const events = [...(timelines.get(roomKey)?.events ?? []), ...(states.get(roomKey) ?? [])];
     return isNew || timelines.get(roomKey)?.limited || events.some((it) => SUMMED.has(it.type));

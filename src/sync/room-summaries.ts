@@ -8,6 +8,13 @@ export type RoomSummary = {
   readonly "m.invited_member_count": number;
 };
 
+/** A summary, and what it says of whom. */
+export type SummedRoom = {
+  readonly summary: RoomSummary;
+  /** Keys of the events that made the heroes what they are in the room. */
+  readonly heroEvents: readonly number[];
+};
+
 /** How many members stand for a room that has no name. */
 const MOST_HEROES = 5;
 
@@ -22,7 +29,7 @@ export async function roomSummaries(
   userKey: number,
   roomKeys: readonly number[],
   named: ReadonlySet<number>,
-): Promise<Map<number, RoomSummary>> {
+): Promise<Map<number, SummedRoom>> {
   if (roomKeys.length === 0) return new Map();
   const [counts, heroes] = await Promise.all([
     memberCounts(hs, roomKeys),
@@ -36,30 +43,37 @@ export async function roomSummaries(
     roomKeys.map((roomKey) => {
       const count = counts.get(roomKey);
       const own = heroes.get(roomKey);
-      return [
-        roomKey,
-        {
-          ...(own && { "m.heroes": own }),
-          "m.joined_member_count": count?.joined ?? 0,
-          "m.invited_member_count": count?.invited ?? 0,
-        },
-      ];
+      const summary = {
+        ...(own && { "m.heroes": own.map((it) => it.userId) }),
+        "m.joined_member_count": count?.joined ?? 0,
+        "m.invited_member_count": count?.invited ?? 0,
+      };
+      return [roomKey, { summary, heroEvents: own?.map((it) => it.eventKey) ?? [] }];
     }),
   );
 }
+
+type HeroRow = {
+  readonly room_key: number;
+  readonly user_key: number;
+  readonly event_key: number;
+  readonly present: boolean;
+};
+
+type Hero = { readonly userId: string; readonly eventKey: number };
 
 /** The members, but for the user, who came first; or, where there is nobody else, those who have left. */
 async function heroesOf(
   hs: Homeserver,
   userKey: number,
   roomKeys: readonly number[],
-): Promise<Map<number, string[]>> {
+): Promise<Map<number, Hero[]>> {
   if (roomKeys.length === 0) return new Map();
-  const rows = await hs.sql<{ room_key: number; user_key: number; present: boolean }[]>`
-    select asked.room_key, hero.user_key, hero.present
+  const rows = await hs.sql<HeroRow[]>`
+    select asked.room_key, hero.user_key, hero.event_key, hero.present
     from unnest(${roomKeys}::bigint[]) as asked (room_key)
     cross join lateral (
-      select user_key, membership in ('join', 'invite') as present from memberships
+      select user_key, event_key, membership in ('join', 'invite') as present from memberships
       where memberships.room_key = asked.room_key and user_key <> ${userKey}
         and membership in ('join', 'invite', 'leave', 'ban')
       order by membership in ('join', 'invite') desc, event_key limit ${MOST_HEROES}) as hero`;
@@ -71,7 +85,11 @@ async function heroesOf(
     [...Map.groupBy(rows, (it) => it.room_key)].map(([roomKey, its]) => {
       const present = its.filter((it) => it.present);
       const shown = present.length > 0 ? present : its;
-      return [roomKey, shown.flatMap((it) => ids.get(it.user_key) ?? [])];
+      const heroes = shown.flatMap(({ user_key, event_key: eventKey }): Hero[] => {
+        const userId = ids.get(user_key);
+        return userId === undefined ? [] : [{ userId, eventKey }];
+      });
+      return [roomKey, heroes];
     }),
   );
 }

@@ -45,7 +45,7 @@ function roomText({ roomIds }: SyncAnswer, roomKey: number, parts: readonly stri
 
 function joinedText(answer: SyncAnswer, roomKey: number, room: ChangedRoom | undefined): string {
   const parts = room ? eventParts(answer, room) : [];
-  const summary = answer.summaries.get(roomKey);
+  const summary = answer.summaries.get(roomKey)?.summary;
   if (summary) parts.push(`"summary":${JSON.stringify(summary)}`);
   const section = answer.sections.rooms.get(roomKey);
   if (section) parts.push(...sectionParts(answer, section));
