@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { stateKeyOf } from "#src/events/pdu.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import type { EventId, UserId } from "#src/kit/identifiers.ts";
+import type { EventId } from "#src/kit/identifiers.ts";
 import { tailOf } from "#src/streams/tail.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
 import { allStateAt, currentStateRoot } from "../current-state.ts";
@@ -10,8 +10,15 @@ import { eventsOf } from "../find-event.ts";
 import type { Room } from "../find-room.ts";
 import { EventStatus, type StoredEvent } from "../stored-event.ts";
 import { ensureRoom } from "./ensure-room.ts";
-import { receiveEvents } from "./receive-events.ts";
-import { RemoteRoom, replay } from "./testing.ts";
+import {
+  deliverBatch,
+  forkedRoom,
+  inBatches,
+  type RemoteRoom,
+  replay,
+  steps,
+  USERS,
+} from "./testing.ts";
 
 let servers: TestHomeservers;
 let hs: Homeserver;
@@ -22,99 +29,6 @@ beforeAll(async () => {
   [hs, other] = servers.all as [Homeserver, Homeserver];
 });
 afterAll(async () => await servers.close());
-
-const USERS: readonly UserId[] = [
-  "@creator:one.test",
-  "@bob:two.test",
-  "@carol:three.test",
-  "@local:test",
-];
-
-type Step = {
-  readonly sender: number;
-  readonly target: number;
-  readonly kind: string;
-  readonly level: number;
-  /** How far back from the newest the events are that it follows. */
-  readonly back: readonly number[];
-};
-
-const steps = fc.array(
-  fc.record({
-    sender: fc.nat(3),
-    target: fc.nat(3),
-    kind: fc.constantFrom(
-      "message",
-      "topic",
-      "name",
-      "levels",
-      "join",
-      "leave",
-      "kick",
-      "ban",
-      "rules",
-    ),
-    level: fc.constantFrom(0, 50, 100),
-    back: fc.array(fc.nat(5), { minLength: 1, maxLength: 3 }),
-  }),
-  { minLength: 4, maxLength: 22 },
-);
-
-function draftOf({ kind, sender, target, level }: Step, index: number) {
-  const own = USERS[sender] ?? "@a:b";
-  const theirs = USERS[target] ?? "@a:b";
-  const member = (user: UserId, membership: string) => ({
-    type: "m.room.member",
-    state_key: user,
-    content: { membership },
-  });
-  switch (kind) {
-    case "topic":
-      return { type: "m.room.topic", state_key: "", content: { topic: `${index}` } };
-    case "name":
-      return { type: "m.room.name", state_key: "", content: { name: `${index}` } };
-    case "rules":
-      return {
-        type: "m.room.join_rules",
-        state_key: "",
-        content: { join_rule: level === 0 ? "invite" : "public" },
-      };
-    case "levels":
-      return {
-        type: "m.room.power_levels",
-        state_key: "",
-        content: { users: { [theirs]: level, [own]: 100 }, events: { "m.room.topic": level } },
-      };
-    case "join":
-    case "leave":
-      return member(own, kind);
-    case "kick":
-      return member(theirs, "leave");
-    case "ban":
-      return member(theirs, "ban");
-    default:
-      return { type: "m.room.message", content: { body: `${index}` } };
-  }
-}
-
-let rooms = 0;
-
-/** A room in which everybody is, and which then goes its random ways. */
-function forkedRoom(version: string, its: readonly Step[]) {
-  const room = new RemoteRoom(version, `room${rooms++}`);
-  let last = room.begin(USERS[0] as UserId, { "@bob:two.test": 100, "@carol:three.test": 50 });
-  for (const user of USERS.slice(1)) {
-    const draft = { type: "m.room.member", state_key: user, content: { membership: "join" } };
-    last = room.add(user, draft, [last]);
-  }
-  const basis = [...room.events.keys()];
-  const tips = [last];
-  for (const [index, step] of its.entries()) {
-    const prev = [...new Set(step.back.map((n) => tips.at(-1 - n) ?? last))];
-    tips.push(room.add(USERS[step.sender] as UserId, draftOf(step, index), prev));
-  }
-  return { room, basis, later: tips.slice(1) };
-}
 
 async function storedRoom(remote: RemoteRoom): Promise<Room> {
   if (remote.roomId === undefined) throw new Error("the room has no create event");
@@ -132,12 +46,7 @@ async function deliver(
     if (round > 50) throw new Error("events cannot be delivered");
     const again: EventId[][] = [];
     for (const [index, batch] of left.entries()) {
-      const receipts = await receiveEvents(
-        index % 2 === 0 ? hs : other,
-        room,
-        batch.map((id) => remote.received(id)),
-      );
-      const refused = batch.filter((id) => receipts.get(id)?.outcome === "unverifiable");
+      const refused = await deliverBatch(index % 2 === 0 ? hs : other, room, remote, batch);
       if (refused.length > 0) again.push(refused);
     }
     left = again;
@@ -226,17 +135,8 @@ describe("events of other servers", () => {
           async (its, shuffle, sizes) => {
             const { room: remote, basis, later } = forkedRoom(version, its);
             const room = await storedRoom(remote);
-            const order = later
-              .map((id, index) => ({ id, rank: shuffle[index] ?? 0 }))
-              .toSorted((a, b) => a.rank - b.rank)
-              .map((it) => it.id);
-            const batches: EventId[][] = [[...basis]];
-            for (let at = 0, index = 0; at < order.length; index++) {
-              const size = sizes[index] ?? 1;
-              batches.push(order.slice(at, at + size));
-              at += size;
-            }
-            await deliver(remote, room, batches);
+            const batches = inBatches(later, { shuffle, sizes });
+            await deliver(remote, room, [basis, ...batches]);
             await expectTruth(remote, room);
             expect(later.length).toBe(its.length);
           },

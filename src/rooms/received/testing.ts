@@ -1,18 +1,24 @@
 /** A room of other servers, event by event, to be received. For tests alone. */
 
-import { selectAuthEvents } from "#src/events/auth-rules/auth-events.ts";
-import { type AuthEvent, checkAuthEvents } from "#src/events/auth-rules/auth-events.ts";
+import fc from "fast-check";
+import {
+  type AuthEvent,
+  checkAuthEvents,
+  selectAuthEvents,
+} from "#src/events/auth-rules/auth-events.ts";
 import { lookupAmong, type StateLookup } from "#src/events/auth-rules/auth-state.ts";
 import { checkAuthRules } from "#src/events/auth-rules/check.ts";
 import { buildEvent, type BuiltEvent, type EventDraft } from "#src/events/build-event.ts";
 import { referenceHash } from "#src/events/event-hash.ts";
-import type { Pdu, RoomGraph, StateKey } from "#src/events/pdu.ts";
-import { stateKeyOf } from "#src/events/pdu.ts";
+import { type Pdu, type RoomGraph, type StateKey, stateKeyOf } from "#src/events/pdu.ts";
 import { ROOM_VERSIONS, type RoomVersionRules } from "#src/events/room-versions.ts";
 import { resolveState } from "#src/events/state-resolution/resolve.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { unpaddedBase64 } from "#src/kit/base64.ts";
 import { type EventId, type RoomId, serverNameOf, type UserId } from "#src/kit/identifiers.ts";
 import { signingKeyFromSeed } from "#src/kit/signed-json.ts";
+import type { Room } from "../find-room.ts";
+import { receiveEvents } from "./receive-events.ts";
 
 export type ModelState = ReadonlyMap<StateKey, EventId>;
 
@@ -172,4 +178,132 @@ export function replay(room: RemoteRoom, order: readonly EventId[]) {
     current = room.stateAfter(extremities);
   }
   return { current, extremities, softFailed };
+}
+
+/** Those who are in a `forkedRoom`. */
+export const USERS: readonly UserId[] = [
+  "@creator:one.test",
+  "@bob:two.test",
+  "@carol:three.test",
+  "@local:test",
+];
+
+export type Step = {
+  readonly sender: number;
+  readonly target: number;
+  readonly kind: string;
+  readonly level: number;
+  /** How far back from the newest the events are that it follows. */
+  readonly back: readonly number[];
+};
+
+/** What happens in a room. */
+export const steps = fc.array(
+  fc.record({
+    sender: fc.nat(3),
+    target: fc.nat(3),
+    kind: fc.constantFrom(
+      "message",
+      "topic",
+      "name",
+      "levels",
+      "join",
+      "leave",
+      "kick",
+      "ban",
+      "rules",
+    ),
+    level: fc.constantFrom(0, 50, 100),
+    back: fc.array(fc.nat(5), { minLength: 1, maxLength: 3 }),
+  }),
+  { minLength: 4, maxLength: 22 },
+);
+
+function draftOf({ kind, sender, target, level }: Step, index: number) {
+  const own = USERS[sender] ?? "@a:b";
+  const theirs = USERS[target] ?? "@a:b";
+  const member = (user: UserId, membership: string) => ({
+    type: "m.room.member",
+    state_key: user,
+    content: { membership },
+  });
+  switch (kind) {
+    case "topic":
+      return { type: "m.room.topic", state_key: "", content: { topic: `${index}` } };
+    case "name":
+      return { type: "m.room.name", state_key: "", content: { name: `${index}` } };
+    case "rules":
+      return {
+        type: "m.room.join_rules",
+        state_key: "",
+        content: { join_rule: level === 0 ? "invite" : "public" },
+      };
+    case "levels":
+      return {
+        type: "m.room.power_levels",
+        state_key: "",
+        content: { users: { [theirs]: level, [own]: 100 }, events: { "m.room.topic": level } },
+      };
+    case "join":
+    case "leave":
+      return member(own, kind);
+    case "kick":
+      return member(theirs, "leave");
+    case "ban":
+      return member(theirs, "ban");
+    default:
+      return { type: "m.room.message", content: { body: `${index}` } };
+  }
+}
+
+let rooms = 0;
+
+/** A room in which everybody is, and which then goes its random ways. */
+export function forkedRoom(version: string, its: readonly Step[]) {
+  const room = new RemoteRoom(version, `room${rooms++}`);
+  let last = room.begin(USERS[0] as UserId, { "@bob:two.test": 100, "@carol:three.test": 50 });
+  for (const user of USERS.slice(1)) {
+    const draft = { type: "m.room.member", state_key: user, content: { membership: "join" } };
+    last = room.add(user, draft, [last]);
+  }
+  const basis = [...room.events.keys()];
+  const tips = [last];
+  for (const [index, step] of its.entries()) {
+    const prev = [...new Set(step.back.map((n) => tips.at(-1 - n) ?? last))];
+    tips.push(room.add(USERS[step.sender] as UserId, draftOf(step, index), prev));
+  }
+  return { room, basis, later: tips.slice(1) };
+}
+
+/** Events in a random order, by ranks, in batches of random sizes. */
+export function inBatches(
+  ids: readonly EventId[],
+  { shuffle, sizes }: { shuffle: readonly number[]; sizes: readonly number[] },
+): EventId[][] {
+  const order = ids
+    .map((id, index) => ({ id, rank: shuffle[index] ?? 0 }))
+    .toSorted((a, b) => a.rank - b.rank)
+    .map((it) => it.id);
+  const batches: EventId[][] = [];
+  for (let at = 0, index = 0; at < order.length; index++) {
+    const size = sizes[index] ?? 1;
+    batches.push(order.slice(at, at + size));
+    at += size;
+  }
+  return batches;
+}
+
+/** Delivers events. @returns those that could not be judged, since their auth events have not come. */
+export async function deliverBatch(
+  hs: Homeserver,
+  room: Room,
+  remote: RemoteRoom,
+  batch: readonly EventId[],
+): Promise<EventId[]> {
+  const receipts = await receiveEvents(
+    hs,
+    room,
+    batch.map((id) => remote.received(id)),
+  );
+  return batch.filter((id) => receipts.get(id)?.outcome === "unverifiable");
 }
