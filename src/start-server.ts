@@ -5,6 +5,7 @@ import { createServer as createTlsServer } from "node:https";
 import { createAdaptorServer } from "@hono/node-server";
 import type { Logger } from "pino";
 import type { Config } from "#src/config/config.ts";
+import { awaitDatabase } from "#src/homeserver/await-database.ts";
 import { migrateDatabase } from "#src/homeserver/database.ts";
 import { startEmbeddedPostgres } from "#src/homeserver/embedded-postgres.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
@@ -47,6 +48,7 @@ export async function startServer(
   };
   try {
     const databaseUrl = config.database.url ?? (await ownDatabase(config, { log, onFatal, ends }));
+    if (config.database.url !== null) await awaitDatabase(databaseUrl, log);
     await migrateDatabase(databaseUrl);
     const opened = await openHomeserver(config, { databaseUrl, log });
     const { hs } = opened;

@@ -1,0 +1,45 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import pino from "pino";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type TestDatabase, testDatabase } from "#src/testing-database.ts";
+import { awaitDatabase } from "./await-database.ts";
+import { type DatabaseGate, databaseGate } from "./testing.ts";
+
+const silent = pino({ level: "silent" });
+let database: TestDatabase;
+let gate: DatabaseGate;
+
+beforeAll(async () => {
+  database = await testDatabase();
+  gate = await databaseGate(database.url);
+});
+afterAll(async () => {
+  await gate.close();
+  await database.drop();
+});
+
+describe("waiting for a database", () => {
+  test("ends when it answers", async () => {
+    let isThere = false;
+    const opened = sleep(500).then(async () => {
+      await gate.open();
+      isThere = true;
+    });
+    await awaitDatabase(gate.url, silent);
+    expect(isThere).toBe(true);
+    await opened;
+  });
+
+  test("ends with its refusal when the time is up, or at once if time cannot mend it", async () => {
+    await gate.close();
+    await expect(awaitDatabase(gate.url, silent, 300)).rejects.toMatchObject({
+      code: "ECONNREFUSED",
+    });
+    await gate.open();
+    const url = new URL(gate.url);
+    url.pathname = "/there_is_no_such_database";
+    const begun = performance.now();
+    await expect(awaitDatabase(url.href, silent)).rejects.toMatchObject({ code: "3D000" });
+    expect(performance.now() - begun).toBeLessThan(5_000);
+  });
+});

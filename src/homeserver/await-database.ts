@@ -1,0 +1,45 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Logger } from "pino";
+import { connect, type Sql } from "./database.ts";
+import { isConnectionError } from "./resilient-sql.ts";
+
+/** How long a database may take to start, or to recover from a crash, when we start before it has. */
+const PATIENCE_MS = 30_000;
+const RETRY_MS = 200;
+
+/**
+ * Waits until a database takes connections. One that starts at the same time as we, or that was killed and replays its
+ * log, refuses them at first.
+ *
+ * @throws the database's last refusal, when the time is up; at once if it is not one that time can mend, such
+ *   as a wrong password.
+ */
+export async function awaitDatabase(
+  url: string,
+  log: Logger,
+  patienceMs = PATIENCE_MS,
+): Promise<void> {
+  const sql = connect(url, 1);
+  try {
+    for (let waitedMs = 0; ; waitedMs += RETRY_MS) {
+      const refusal = await refusalOf(sql);
+      if (refusal === undefined) return;
+      if (waitedMs >= patienceMs) throw refusal;
+      if (waitedMs === 0) log.warn({ err: refusal }, "the database does not answer yet: waiting");
+      await sleep(RETRY_MS);
+    }
+  } finally {
+    await sql.end({ timeout: 1 });
+  }
+}
+
+/** Why a database does not answer now. @throws what time cannot mend */
+async function refusalOf(sql: Sql): Promise<unknown> {
+  try {
+    await sql`select 1`;
+    return undefined;
+  } catch (error) {
+    if (!isConnectionError(error)) throw error;
+    return error;
+  }
+}
