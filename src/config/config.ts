@@ -94,7 +94,7 @@ export const ConfigFile = z.strictObject({
         .enum(["closed", "token", "open"])
         .default("closed")
         .describe(
-          "Who may make an account: nobody, who has a registration token, or everyone. Administrators always can.",
+          "Who may make an account: nobody, who has a registration token, or everyone. Scripts that know `sharedSecret` always can.",
         ),
       guestsAllowed: z.boolean().default(false).describe("Whether guests may come in."),
       sharedSecret: z
@@ -195,7 +195,12 @@ export const ConfigFile = z.strictObject({
     .prefault({}),
   presence: z
     .strictObject({
-      enabled: z.boolean().default(true).describe("Whether users see who is online."),
+      enabled: z
+        .boolean()
+        .default(true)
+        .describe(
+          "Whether users see who is online. Without effect until this server has presence.",
+        ),
     })
     .prefault({}),
   media: z
@@ -240,7 +245,9 @@ export const ConfigFile = z.strictObject({
         .describe("How long to wait for another server's answer, in milliseconds."),
       maxRetryWaitMs: duration
         .default(24 * 60 * 60 * 1000)
-        .describe("Longest wait before a server that is down is tried again, in milliseconds."),
+        .describe(
+          "Longest wait before a server that is down is tried again, in milliseconds. Without effect until this server sends events to others.",
+        ),
       allowedAddressRanges: z
         .array(z.union([z.cidrv4(), z.cidrv6()]))
         .default([])
@@ -262,14 +269,19 @@ export const ConfigFile = z.strictObject({
         .default([])
         .describe("Servers that are asked for the keys of servers that cannot be reached."),
     })
-    .prefault({}),
+    .prefault({})
+    .describe(
+      "Other servers. So far this one publishes its keys, gets and vouches for others'; rooms are not shared yet.",
+    ),
   appservices: z
     .strictObject({
       directory: z
         .string()
         .nullable()
         .default(null)
-        .describe("Directory whose `*.yaml` files register application services."),
+        .describe(
+          "Directory whose `*.yaml` files register application services. Without effect until this server has them.",
+        ),
     })
     .prefault({}),
 
