@@ -1,0 +1,170 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  ClientEvent,
+  createClient,
+  type ILoginParams,
+  type IStartClientOpts,
+  type MatrixClient,
+  type MatrixEvent,
+  PendingEventOrdering,
+  type Room,
+  SyncState,
+} from "matrix-js-sdk";
+import { type Logger, logger } from "matrix-js-sdk/lib/logger.js";
+import type { HomeserverUnderTest } from "../homeserver-under-test.ts";
+import { PASSWORD, type TestUser } from "../test-user.ts";
+
+/** How long to wait, for `expect.poll`, for something that another client has done. */
+export const SOON = { timeout: 10_000, interval: 20 };
+
+/** A device with matrix-js-sdk on it, logged in and syncing. */
+export type SdkDevice = {
+  readonly client: MatrixClient;
+  readonly userId: string;
+  readonly deviceId: string;
+  /**
+   * The IDs of the events that came in the timelines of all whole sync responses, in order, as they were on the wire:
+   * the SDK itself would hide an event that comes twice.
+   */
+  readonly delivered: ReadonlyMap<string, readonly string[]>;
+  /** A room this device knows of. @throws Error if it does not */
+  room(roomId: string): Room;
+  stop(): void;
+};
+
+export type DeviceOptions = {
+  readonly encrypted?: boolean;
+  readonly start?: IStartClientOpts;
+  readonly login?: Partial<ILoginParams>;
+};
+
+const SILENT: Logger = {
+  trace: () => undefined,
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+  getChild: () => SILENT,
+};
+
+// Some of the SDK says things to a logger of its own, whatever it was given. It is made of loglevel's.
+const global = logger as unknown as { methodFactory: () => () => void; rebuild(): void };
+global.methodFactory = () => () => undefined;
+global.rebuild();
+
+/** Logs a user in on a new device, and starts it. Done when it has synced once. */
+export async function newDevice(
+  homeserver: HomeserverUnderTest,
+  user: TestUser,
+  { encrypted = false, start = {}, login = {} }: DeviceOptions = {},
+): Promise<SdkDevice> {
+  const baseUrl = homeserver.url;
+  const delivered = new Map<string, string[]>();
+  const session = await createClient({ baseUrl, logger: SILENT }).loginRequest({
+    type: "m.login.password",
+    identifier: { type: "m.id.user", user: user.localpart },
+    password: PASSWORD,
+    ...login,
+  });
+  const client = createClient({
+    baseUrl,
+    logger: SILENT,
+    userId: session.user_id,
+    deviceId: session.device_id,
+    accessToken: session.access_token,
+    timelineSupport: true,
+    fetchFn: async (...request) => {
+      const response = await fetch(...request);
+      return isSync(request[0]) ? await noteDelivered(response, delivered) : response;
+    },
+  });
+  client.setMaxListeners(0);
+  if (encrypted) await client.initRustCrypto({ useIndexedDB: false });
+  await startSyncing(client, start);
+  return {
+    client,
+    userId: session.user_id,
+    deviceId: session.device_id,
+    delivered,
+    room(roomId) {
+      const room = client.getRoom(roomId);
+      if (room === null) throw new Error(`This device does not know ${roomId}.`);
+      return room;
+    },
+    stop: () => client.stopClient(),
+  };
+}
+
+/** Waits until something that another client has done has come. @throws Error when it has not in ten seconds */
+async function until(holds: () => boolean): Promise<void> {
+  const deadline = Date.now() + SOON.timeout;
+  while (!holds()) {
+    if (Date.now() > deadline) throw new Error(`This did not come to hold: ${holds.toString()}`);
+    await sleep(SOON.interval);
+  }
+}
+
+/** The texts of a room's messages as this device would show them: decrypted, edited, without those redacted. */
+export function textsIn(device: SdkDevice, roomId: string): string[] {
+  const events = device.client.getRoom(roomId)?.getLiveTimeline().getEvents() ?? [];
+  return events.filter(isText).map((event) => event.getContent()["body"]);
+}
+
+/** A new room that both are in. */
+export async function sharedRoom(
+  owner: SdkDevice,
+  guest: SdkDevice,
+  options: Parameters<MatrixClient["createRoom"]>[0] = {},
+): Promise<string> {
+  const { room_id: roomId } = await owner.client.createRoom({ invite: [guest.userId], ...options });
+  await until(() => guest.client.getRoom(roomId)?.getMyMembership() === "invite");
+  await guest.client.joinRoom(roomId);
+  for (const device of [owner, guest]) {
+    const membership = () => device.client.getRoom(roomId)?.getMember(guest.userId)?.membership;
+    await until(() => membership() === "join");
+  }
+  return roomId;
+}
+
+function isText(event: MatrixEvent): boolean {
+  // An edit is shown in the place of what it edits.
+  return (
+    event.getType() === "m.room.message" && !event.isRedacted() && !event.isRelation("m.replace")
+  );
+}
+
+function isSync(request: string | URL | Request): boolean {
+  const url = request instanceof Request ? request.url : request;
+  return new URL(url).pathname.endsWith("/sync");
+}
+
+/** @returns the response again, to be read by the SDK. A body that was cut off is the SDK's to notice. */
+async function noteDelivered(
+  response: Response,
+  delivered: Map<string, string[]>,
+): Promise<Response> {
+  const text = await response.text();
+  const { status, headers } = response;
+  const rooms: Record<string, any> = status === 200 ? (JSON.parse(text).rooms?.join ?? {}) : {};
+  for (const [roomId, { timeline }] of Object.entries(rooms)) {
+    const ids = delivered.get(roomId) ?? [];
+    for (const event of timeline?.events ?? []) ids.push(event.event_id);
+    delivered.set(roomId, ids);
+  }
+  return new Response(text, { status, headers });
+}
+
+async function startSyncing(client: MatrixClient, options: IStartClientOpts): Promise<void> {
+  const synced = new Promise<void>((settle, fail) => {
+    client.on(ClientEvent.Sync, (state, _previous, data) => {
+      if (state === SyncState.Prepared) settle();
+      if (state === SyncState.Error) fail(data?.error ?? new Error("The first sync failed."));
+    });
+  });
+  await client.startClient({
+    pendingEventOrdering: PendingEventOrdering.Detached,
+    disablePresence: true,
+    ...options,
+  });
+  await synced;
+}

@@ -1,0 +1,338 @@
+import { type MatrixEvent, NotificationCountType, ReceiptType, RelationType } from "matrix-js-sdk";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type HomeserverUnderTest, startHomeserver } from "../homeserver-under-test.ts";
+import type { TestUser } from "../test-user.ts";
+import { newDevice, type SdkDevice, sharedRoom, SOON, textsIn } from "./js-sdk.ts";
+
+let homeserver: HomeserverUnderTest;
+let aliceUser: TestUser;
+let alice: SdkDevice;
+let bob: SdkDevice;
+
+beforeAll(async () => {
+  homeserver = await startHomeserver();
+  const bobUser = await homeserver.registerUser("bob");
+  aliceUser = await homeserver.registerUser("alice");
+  [alice, bob] = await Promise.all([
+    newDevice(homeserver, aliceUser),
+    newDevice(homeserver, bobUser),
+  ]);
+});
+afterAll(async () => {
+  alice?.stop();
+  bob?.stop();
+  await homeserver?.dispose();
+});
+
+/** What a device has of an event, if it has it. */
+function seen(device: SdkDevice, roomId: string, eventId: string): MatrixEvent | undefined {
+  return device.client.getRoom(roomId)?.findEventById(eventId);
+}
+
+/** Sends a text, and waits until another device has it. */
+async function say(from: SdkDevice, to: SdkDevice, roomId: string, text: string): Promise<string> {
+  const { event_id: eventId } = await from.client.sendTextMessage(roomId, text);
+  await expect.poll(() => seen(to, roomId, eventId)?.getContent()["body"], SOON).toBe(text);
+  return eventId;
+}
+
+describe("a room of two", () => {
+  test("is made, told of by an invite, and joined", async () => {
+    const { room_id: roomId } = await alice.client.createRoom({
+      name: "Harbour",
+      topic: "Ships",
+      invite: [bob.userId],
+    });
+    await expect.poll(() => bob.client.getRoom(roomId)?.getMyMembership(), SOON).toBe("invite");
+    const invited = bob.room(roomId);
+    expect(invited.name).toBe("Harbour");
+    expect(invited.getMember(bob.userId)?.events.member?.getSender()).toBe(alice.userId);
+
+    await bob.client.joinRoom(roomId);
+    for (const device of [alice, bob]) {
+      const ids = () =>
+        device
+          .room(roomId)
+          .getJoinedMembers()
+          .map(({ userId }) => userId);
+      await expect
+        .poll(() => ids().toSorted(), SOON)
+        .toEqual([alice.userId, bob.userId].toSorted());
+    }
+    await expect
+      .poll(() => {
+        const topic = bob.room(roomId).currentState.getStateEvents("m.room.topic", "");
+        return topic?.getContent()["topic"];
+      }, SOON)
+      .toBe("Ships");
+  });
+
+  test.each(["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12"])(
+    "can be of version %s",
+    async (version) => {
+      const roomId = await sharedRoom(alice, bob, { room_version: version });
+      await say(bob, alice, roomId, "from the guest");
+      await say(alice, bob, roomId, "from the owner");
+      expect(bob.room(roomId).getVersion()).toBe(version);
+    },
+  );
+
+  test("shows its sender each message once, under the transaction it was sent with", async () => {
+    const roomId = await sharedRoom(alice, bob);
+    const sent = await Promise.all(
+      ["one", "two", "three"].map(async (text) => await alice.client.sendTextMessage(roomId, text)),
+    );
+    for (const { event_id: eventId } of sent) {
+      await expect
+        .poll(() => seen(alice, roomId, eventId)?.getUnsigned().transaction_id, SOON)
+        .toBeTypeOf("string");
+    }
+    expect(textsIn(alice, roomId).toSorted()).toEqual(["one", "three", "two"]);
+    expect(alice.room(roomId).getPendingEvents()).toEqual([]);
+    const texts = () => textsIn(bob, roomId);
+    await expect.poll(texts, SOON).toEqual(textsIn(alice, roomId));
+  });
+
+  test("shows edits, reactions and redactions to the other", async () => {
+    const roomId = await sharedRoom(alice, bob);
+    const eventId = await say(alice, bob, roomId, "teh ship");
+
+    await alice.client.sendMessage(roomId, {
+      msgtype: "m.text",
+      body: "* the ship",
+      "m.new_content": { msgtype: "m.text", body: "the ship" },
+      "m.relates_to": { rel_type: RelationType.Replace, event_id: eventId },
+    } as never);
+    await expect.poll(() => textsIn(bob, roomId), SOON).toEqual(["the ship"]);
+
+    const reaction = await bob.client.sendEvent(
+      roomId,
+      "m.reaction" as never,
+      {
+        "m.relates_to": { rel_type: RelationType.Annotation, event_id: eventId, key: "⚓" },
+      } as never,
+    );
+    const reactions = () =>
+      alice
+        .room(roomId)
+        .relations.getChildEventsForEvent(eventId, RelationType.Annotation, "m.reaction")
+        ?.getSortedAnnotationsByKey()
+        ?.map(([key, events]) => [key, events.size])
+        // The SDK keeps the key of a reaction that was redacted.
+        .filter(([, count]) => count !== 0);
+    await expect.poll(reactions, SOON).toEqual([["⚓", 1]]);
+    await bob.client.redactEvent(roomId, reaction.event_id);
+    await expect.poll(reactions, SOON).toEqual([]);
+
+    await alice.client.redactEvent(roomId, eventId, undefined, { reason: "wrong room" });
+    await expect.poll(() => seen(bob, roomId, eventId)?.isRedacted(), SOON).toBe(true);
+    expect(seen(bob, roomId, eventId)?.getContent()).toEqual({});
+    expect(textsIn(bob, roomId)).toEqual([]);
+    const again = await bob.client.fetchRoomEvent(roomId, eventId);
+    expect(again.content).toEqual({});
+    expect(again.unsigned?.redacted_because?.content).toMatchObject({ reason: "wrong room" });
+  });
+
+  test("counts what is unread until it is read, and tells who has read what", async () => {
+    const roomId = await sharedRoom(alice, bob);
+    const counts = () => {
+      const room = bob.room(roomId);
+      return [NotificationCountType.Total, NotificationCountType.Highlight].map((type) =>
+        room.getUnreadNotificationCount(type),
+      );
+    };
+    const first = await say(alice, bob, roomId, "one");
+    await say(alice, bob, roomId, "two");
+    await expect.poll(counts, SOON).toEqual([2, 0]);
+    const { event_id: last } = await alice.client.sendMessage(roomId, {
+      msgtype: "m.text",
+      body: "you",
+      "m.mentions": { user_ids: [bob.userId] },
+    } as never);
+    await expect.poll(counts, SOON).toEqual([3, 1]);
+
+    await bob.client.sendReadReceipt(seen(bob, roomId, first) ?? null);
+    const readersOf = (eventId: string) => () => {
+      const event = seen(alice, roomId, eventId);
+      return event === undefined ? [] : alice.room(roomId).getUsersReadUpTo(event);
+    };
+    await expect.poll(readersOf(first), SOON).toContain(bob.userId);
+    await expect.poll(counts, SOON).toEqual([2, 1]);
+
+    await bob.client.sendReadReceipt(seen(bob, roomId, last) ?? null, ReceiptType.ReadPrivate);
+    await expect.poll(counts, SOON).toEqual([0, 0]);
+    // Whoever reads in private still stands, to others, where they have read in public.
+    await say(bob, alice, roomId, "not telling");
+    expect(
+      alice.room(roomId).getReceiptsForEvent(seen(alice, roomId, last) as MatrixEvent),
+    ).toEqual([]);
+  });
+
+  test("keeps how far each has read, and whether they want to be told", async () => {
+    const roomId = await sharedRoom(alice, bob);
+    const eventId = await say(alice, bob, roomId, "so far");
+    await bob.client.setRoomReadMarkers(roomId, eventId);
+    const marker = () => bob.room(roomId).getAccountData("m.fully_read")?.getContent()["event_id"];
+    await expect.poll(marker, SOON).toBe(eventId);
+
+    await bob.client.setRoomMutePushRule("global", roomId, true);
+    await say(alice, bob, roomId, "into the void");
+    const shown = await say(bob, alice, roomId, "a reply, so that all is read");
+    await expect.poll(() => seen(bob, roomId, shown)?.getId(), SOON).toBe(shown);
+    await say(alice, bob, roomId, "still in the void");
+    expect(bob.room(roomId).getUnreadNotificationCount(NotificationCountType.Total)).toBe(0);
+  });
+
+  test("tells who is typing, until they stop", async () => {
+    const roomId = await sharedRoom(alice, bob);
+    const typing = () => alice.room(roomId).getMember(bob.userId)?.typing;
+    await bob.client.sendTyping(roomId, true, 30_000);
+    await expect.poll(typing, SOON).toBe(true);
+    await bob.client.sendTyping(roomId, false, 0);
+    await expect.poll(typing, SOON).toBe(false);
+    await bob.client.sendTyping(roomId, true, 300);
+    await expect.poll(typing, SOON).toBe(true);
+    await expect.poll(typing, SOON).toBe(false);
+  });
+
+  test("follows its members' profiles", async () => {
+    const roomId = await sharedRoom(alice, bob);
+    await bob.client.setDisplayName("Robert");
+    await bob.client.setAvatarUrl("mxc://hs1/robert");
+    const member = () => alice.room(roomId).getMember(bob.userId);
+    await expect.poll(() => member()?.name, SOON).toBe("Robert");
+    await expect.poll(() => member()?.getMxcAvatarUrl(), SOON).toBe("mxc://hs1/robert");
+    const profile = await alice.client.getProfileInfo(bob.userId);
+    expect(profile).toMatchObject({ displayname: "Robert", avatar_url: "mxc://hs1/robert" });
+    await bob.client.setDisplayName("Bob");
+    await expect.poll(() => member()?.name, SOON).toBe("Bob");
+  });
+
+  test("is left by whoever is kicked, and closed to whoever is banned", async () => {
+    const roomId = await sharedRoom(alice, bob, { visibility: "public" as never });
+    const mine = () => bob.client.getRoom(roomId)?.getMyMembership();
+    await alice.client.kick(roomId, bob.userId, "enough");
+    await expect.poll(mine, SOON).toBe("leave");
+    expect(bob.room(roomId).getMember(bob.userId)?.events.member?.getContent()["reason"]).toBe(
+      "enough",
+    );
+    await expect(bob.client.sendTextMessage(roomId, "hello?")).rejects.toMatchObject({
+      errcode: "M_FORBIDDEN",
+    });
+    for (const unsent of bob.room(roomId).getPendingEvents()) bob.client.cancelPendingEvent(unsent);
+
+    await alice.client.ban(roomId, bob.userId);
+    await expect(bob.client.joinRoom(roomId)).rejects.toMatchObject({ errcode: "M_FORBIDDEN" });
+    await alice.client.unban(roomId, bob.userId);
+    await alice.client.invite(roomId, bob.userId);
+    await expect.poll(mine, SOON).toBe("invite");
+    await bob.client.joinRoom(roomId);
+    await say(bob, alice, roomId, "back again");
+
+    await bob.client.leave(roomId);
+    await expect.poll(mine, SOON).toBe("leave");
+    await bob.client.forget(roomId);
+    expect(bob.client.getRoom(roomId)).toBeNull();
+  });
+
+  test("obeys its power levels", async () => {
+    const roomId = await sharedRoom(alice, bob);
+    await expect(bob.client.setRoomName(roomId, "Mine")).rejects.toMatchObject({
+      errcode: "M_FORBIDDEN",
+    });
+    await alice.client.setPowerLevel(roomId, bob.userId, 50);
+    await bob.client.setRoomName(roomId, "Ours");
+    await expect.poll(() => alice.room(roomId).name, SOON).toBe("Ours");
+    await expect.poll(() => bob.room(roomId).getMember(bob.userId)?.powerLevel, SOON).toBe(50);
+  });
+});
+
+describe("a device that comes later", () => {
+  const sent: string[] = [];
+  let roomId: string;
+
+  beforeAll(async () => {
+    roomId = await sharedRoom(alice, bob);
+    for (let number = 0; number < 60; number++) {
+      const sender = number % 3 === 0 ? bob : alice;
+      const { event_id: eventId } = await sender.client.sendTextMessage(
+        roomId,
+        `message ${number}`,
+      );
+      sent.push(eventId);
+    }
+  });
+
+  test("pages back to the beginning, and meets every event once", async () => {
+    const late = await newDevice(homeserver, aliceUser, {
+      start: { initialSyncLimit: 5, lazyLoadMembers: true },
+    });
+    try {
+      const room = late.room(roomId);
+      const timeline = room.getLiveTimeline();
+      expect(timeline.getEvents().length).toBe(5);
+      for (let page = 0; page < 30 && timeline.getPaginationToken("b" as never) !== null; page++) {
+        await late.client.paginateEventTimeline(timeline, { backwards: true, limit: 7 });
+      }
+      const events = timeline.getEvents();
+      expect(events[0]?.getType()).toBe("m.room.create");
+      const messages = events.filter((event) => event.getType() === "m.room.message");
+      expect(messages.map((event) => event.getId())).toEqual(sent);
+      expect(new Set(events.map((event) => event.getId())).size).toBe(events.length);
+    } finally {
+      late.stop();
+    }
+  });
+
+  test("opens the room in the middle, and pages both ways", async () => {
+    const late = await newDevice(homeserver, aliceUser, { start: { initialSyncLimit: 1 } });
+    try {
+      const set = late.room(roomId).getUnfilteredTimelineSet();
+      const timeline = await late.client.getEventTimeline(set, sent[30] ?? "");
+      if (timeline === null) throw new Error("There is nothing around the event.");
+      await late.client.paginateEventTimeline(timeline, { backwards: true, limit: 10 });
+      await late.client.paginateEventTimeline(timeline, { backwards: false, limit: 10 });
+      const ids = timeline.getEvents().map((event) => event.getId() ?? "");
+      const from = sent.indexOf(ids[0] ?? "");
+      expect(ids.length).toBeGreaterThan(20);
+      expect(ids).toContain(sent[30]);
+      expect(ids).toEqual(sent.slice(from, from + ids.length));
+    } finally {
+      late.stop();
+    }
+  });
+
+  test("is told whom a room is named after, and loads the other members", async () => {
+    const named = await sharedRoom(alice, bob, { name: "Quay" });
+    await say(alice, bob, named, "moored");
+    const late = await newDevice(homeserver, aliceUser, {
+      start: { initialSyncLimit: 1, lazyLoadMembers: true },
+    });
+    try {
+      expect(late.room(roomId).name).toBe(bob.room(roomId).getMember(bob.userId)?.rawDisplayName);
+
+      const room = late.room(named);
+      const ids = () => room.getJoinedMembers().map(({ userId }) => userId);
+      expect(ids()).toEqual([alice.userId]);
+      expect(room.getJoinedMemberCount()).toBe(2);
+      await room.loadMembersIfNeeded();
+      expect(ids().toSorted()).toEqual([alice.userId, bob.userId].toSorted());
+    } finally {
+      late.stop();
+    }
+  });
+
+  test("has the account data that another device has set", async () => {
+    await alice.client.setAccountData("org.example.anchor" as never, { weight: 12 } as never);
+    const late = await newDevice(homeserver, aliceUser);
+    try {
+      const weight = (device: SdkDevice) => () =>
+        device.client.getAccountData("org.example.anchor" as never)?.getContent()["weight"];
+      expect(weight(late)()).toBe(12);
+      await late.client.setAccountData("org.example.anchor" as never, { weight: 13 } as never);
+      await expect.poll(weight(alice), SOON).toBe(13);
+    } finally {
+      late.stop();
+    }
+  });
+});
