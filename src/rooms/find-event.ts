@@ -10,9 +10,14 @@ import { type EventRow, StoredEvent } from "./stored-event.ts";
 /** The most characters of JSON that the events in memory may have together. */
 const MOST_CHARACTERS = 48_000_000;
 
+/** For how long a row that was read before a redaction may come in after it. */
+const REDACTED_LATELY_MS = 60_000;
+
 type Cache = {
   readonly byKey: LRUCache<number, StoredEvent>;
   readonly keys: LRUCache<EventId, number>;
+  /** The targets of redactions that were heard of lately. */
+  readonly redactedLately: LRUCache<EventId, true>;
 };
 
 /** An event changes only by being redacted, of which every process hears; see `heedRedaction`. */
@@ -22,11 +27,16 @@ const cacheOf = held((): Cache => ({
     sizeCalculation: (event) => 600 + event.json.length,
   }),
   keys: lru(100_000),
+  redactedLately: new LRUCache({
+    maxSize: 10_000,
+    sizeCalculation: () => 1,
+    ttl: REDACTED_LATELY_MS,
+  }),
 }));
 
 /** Puts a row into memory, or gives the event that is there already. */
 export function rememberEvent(hs: Homeserver, row: EventRow): StoredEvent {
-  const { byKey, keys } = cacheOf(hs);
+  const { byKey, keys, redactedLately } = cacheOf(hs);
   const known = byKey.get(row.event_key);
   if (known) {
     known.redactedBy = row.redacted_by ?? known.redactedBy;
@@ -34,34 +44,33 @@ export function rememberEvent(hs: Homeserver, row: EventRow): StoredEvent {
     if (known.anchor !== undefined || row.anchor === null) return known;
   }
   const event = new StoredEvent(row);
+  // Such a row may be older than the redaction. Nobody would ever correct it.
+  if (row.redacted_by === null && redactedLately.has(event.eventId)) return event;
   byKey.set(event.eventKey, event);
   keys.set(event.eventId, event.eventKey);
   return event;
 }
 
-/**
- * Puts an event into memory that has just been stored.
- *
- * @returns whether it was not there: of what this process stores itself it hears twice.
- */
-export function rememberStored(hs: Homeserver, event: StoredEvent): boolean {
+/** Puts an event into memory that has just been stored, unless it is there. */
+export function rememberStored(hs: Homeserver, event: StoredEvent): void {
   const { byKey, keys } = cacheOf(hs);
-  if (byKey.get(event.eventKey)?.anchor === event.anchor) return false;
+  if (byKey.get(event.eventKey)?.anchor === event.anchor) return;
   byKey.set(event.eventKey, event);
   keys.set(event.eventId, event.eventKey);
-  return true;
 }
 
-/** Takes an event out of memory: it is not what it was. */
-export function forgetEvent(hs: Homeserver, eventId: string): void {
-  const { byKey, keys } = cacheOf(hs);
-  const key = keys.peek(eventId as EventId);
-  if (key !== undefined) byKey.delete(key);
+/** Takes the target of a redaction out of memory, unless it is known as redacted. */
+export function forgetUnredacted(hs: Homeserver, target: EventId): void {
+  const { byKey, keys, redactedLately } = cacheOf(hs);
+  redactedLately.set(target, true);
+  const key = keys.peek(target);
+  if (key !== undefined && byKey.peek(key)?.redactedBy === undefined) byKey.delete(key);
 }
 
 /** Marks an event in memory as redacted. */
 export function heedRedaction(hs: Homeserver, redacted: EventId, redactionKey: number): void {
-  const { byKey, keys } = cacheOf(hs);
+  const { byKey, keys, redactedLately } = cacheOf(hs);
+  redactedLately.set(redacted, true);
   const key = keys.peek(redacted);
   const event = key === undefined ? undefined : byKey.peek(key);
   if (event) event.redactedBy = redactionKey;

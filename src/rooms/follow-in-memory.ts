@@ -1,7 +1,8 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { EventId } from "#src/kit/identifiers.ts";
 import { tailOf } from "#src/streams/tail.ts";
 import { EVENTS } from "./event-changes.ts";
-import { forgetEvent, forgetEvents, rememberStored } from "./find-event.ts";
+import { forgetEvents, forgetUnredacted, rememberStored } from "./find-event.ts";
 import { StoredEvent } from "./stored-event.ts";
 
 /** Keeps the events in memory true to what other processes do, and takes in what they store. */
@@ -10,10 +11,11 @@ export function followInMemory(hs: Homeserver): void {
     changed(changes) {
       for (const { stream, detail } of changes) {
         if (stream !== EVENTS || !(detail instanceof StoredEvent)) continue;
-        if (!rememberStored(hs, detail)) continue;
-        // Of another process: whether its redactions took effect is in the rows of their targets.
+        rememberStored(hs, detail);
+        // Whether a redaction took effect is in the row of its target. This process's own have been heeded; of
+        // others' the event may have been read before it was heard of, so that says nothing.
         const redacts = detail.type === "m.room.redaction" && redactsOf(detail);
-        if (typeof redacts === "string") forgetEvent(hs, redacts);
+        if (typeof redacts === "string") forgetUnredacted(hs, redacts as EventId);
       }
     },
     missed: () => forgetEvents(hs),
