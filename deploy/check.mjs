@@ -1,4 +1,5 @@
-// `npm run check`: everything about the code that a tool can see. All of it runs, also after a failure.
+// `npm run check`: everything about the code that a tool can see. All of it runs, also after a failure. The last line has
+// the sums.
 import { spawnSync } from "node:child_process";
 import { existsSync, globSync } from "node:fs";
 import { join } from "node:path";
@@ -56,4 +57,5 @@ const failed = CHECKS.filter(({ name, tool, args, also }) => {
   process.stdout.write(`${fault}${name}: ${isWell ? "well" : "FAILED"} (${seconds} s)\n`);
   return !isWell;
 });
+process.stdout.write(`${CHECKS.length - failed.length} passed, ${failed.length} failed\n`);
 process.exitCode = failed.length === 0 ? 0 : 1;
