@@ -13,7 +13,7 @@ export type MountedRoute = {
 };
 
 /** Every route of the server under test, once for each of its paths. */
-export const MOUNTED_ROUTES: readonly MountedRoute[] = ENDPOINTS.flatMap((it) =>
+const MOUNTED_ROUTES: readonly MountedRoute[] = ENDPOINTS.flatMap((it) =>
   [it.path].flat().map((path) => ({
     operation: it.operation,
     method: it.method,
