@@ -1,8 +1,13 @@
-import { STRIPPED_STATE_TYPES, strippedStateEvent } from "#src/events/stripped-state.ts";
+import {
+  STRIPPED_STATE_TYPES,
+  type StrippedStateEvent,
+  strippedStateEvent,
+} from "#src/events/stripped-state.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { statesAt } from "#src/rooms/current-state.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
 import { roomsByKeys } from "#src/rooms/find-room.ts";
+import { type ReceivedInvite, receivedInvites } from "#src/rooms/received/received-invites.ts";
 import type { StatePair } from "#src/rooms/state-slots.ts";
 import type { ChangedRoom } from "./changed-rooms.ts";
 
@@ -14,21 +19,27 @@ import type { ChangedRoom } from "./changed-rooms.ts";
  */
 export async function strippedStates(
   hs: Homeserver,
+  userKey: number,
   rooms: readonly ChangedRoom[],
 ): Promise<Map<number, string[]>> {
+  if (rooms.length === 0) return new Map();
   const keys = rooms.map((it) => it.standing.eventKey);
-  const [events, known] = await Promise.all([
+  const roomKeys = rooms.map((it) => it.roomKey);
+  const [events, known, received] = await Promise.all([
     eventsOf(hs, keys),
-    roomsByKeys(
-      hs,
-      rooms.map((it) => it.roomKey),
-    ),
+    roomsByKeys(hs, roomKeys),
+    receivedInvites(hs, userKey, roomKeys),
   ]);
   const result = new Map<number, string[]>();
   for (const { roomKey, standing } of rooms) {
     const event = events.get(standing.eventKey);
     const rules = known.get(roomKey)?.rules;
     if (!event || !rules) continue;
+    const told = received.get(roomKey);
+    if (told?.eventKey === event.eventKey) {
+      result.set(roomKey, toldFromOutside(told, strippedStateEvent(event.pdu(rules))));
+      continue;
+    }
     const pairs = STRIPPED_STATE_TYPES.map((type): StatePair => [type, ""]);
     pairs.push(["m.room.member", event.sender]);
     const state = await statesAt(hs, event.stateBefore ?? 0, pairs);
@@ -39,4 +50,13 @@ export async function strippedStates(
     );
   }
   return result;
+}
+
+/** What another server has told of a room, and the member event, which it may have told too. */
+function toldFromOutside({ strippedState }: ReceivedInvite, own: StrippedStateEvent): string[] {
+  const others = strippedState.filter((it) => {
+    const { type, state_key } = it as Partial<StrippedStateEvent>;
+    return type !== own.type || state_key !== own.state_key;
+  });
+  return [...others, own].map((it) => JSON.stringify(it));
 }

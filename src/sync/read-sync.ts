@@ -67,7 +67,7 @@ export async function readSync(hs: Homeserver, request: SyncRequest): Promise<Sy
       },
       { after: since, upTo },
     ),
-    strippedStates(hs, [...rooms.invited, ...rooms.knocked]),
+    strippedStates(hs, requester.userKey, [...rooms.invited, ...rooms.knocked]),
   ]);
   const timelines = request.stateAfter
     ? read

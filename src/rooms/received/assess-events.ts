@@ -76,7 +76,7 @@ export async function assessEvents(
   const known = await namedEvents(hs, events);
   const isNew = ({ event }: ReceivedEvent) => {
     const stored = known.get(event.event_id);
-    return !stored || (!options.asOutliers && isUnplaced(stored));
+    return !stored || (options.asOutliers ? !isJudged(stored) : isUnplaced(stored));
   };
   const ordered = inOrder(events.filter(isNew));
   const [slots, userKeys] = await Promise.all([slotsOfEvents(hs, ordered), usersOf(hs, ordered)]);
@@ -133,6 +133,12 @@ async function namedEvents(
 
 function isUnplaced({ status, anchor }: StoredEvent): boolean {
   return status === EventStatus.outlier || anchor === undefined;
+}
+
+/** Whether an event was checked when it was stored. An invitation from outside could not be. */
+function isJudged({ anchor, type, stateKey, authKeys }: StoredEvent): boolean {
+  if (anchor !== undefined || type === "m.room.create") return true;
+  return stateKey === undefined || authKeys.length > 0;
 }
 
 type AuthEvents = readonly { event: Pdu; rejected: boolean; ref: EntryRef }[];

@@ -49,7 +49,7 @@ export async function persistReceived(
   const { write, settlement, placed } = it;
   const isNew = ({ settled }: PlacedEvent) => settled.assessed.outlier === undefined;
   const rows = placed.filter(isNew).map(({ row }) => row);
-  const outliers = placed.filter((own) => !isNew(own) && own.row.anchor !== null);
+  const outliers = placed.filter((own) => !isNew(own));
   const members = await memberRows(hs, lane, it);
 
   for (let at = 0; at < rows.length; at += CHUNK) {
@@ -59,7 +59,7 @@ export async function persistReceived(
     placeOutliers(
       lane,
       outliers.map(({ row }) => row),
-      outliers.map(({ position }) => position),
+      outliers.map(({ row, position }) => (row.anchor === null ? null : position)),
     );
   }
   if (it.nodes.length > 0) insertNodes(lane, it.nodes);

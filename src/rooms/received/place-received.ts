@@ -8,7 +8,7 @@ import { withNodes } from "../state-map/stored-nodes.ts";
 import { type EventRow, EventStatus } from "../stored-event.ts";
 import { mapsOfDrafts } from "./draft-maps.ts";
 import type { DraftedState, EntryRef } from "./drafted-state.ts";
-import { leastOffset, placesOfFollowers } from "./queries-received.ts";
+import { historyPlaces, type Place } from "./history-places.ts";
 import { positionsOf, type ReceivedWrite } from "./received-write.ts";
 import type { SettledEvent, Settlement } from "./settle-events.ts";
 
@@ -65,7 +65,7 @@ export async function placeReceived(
   const nodes: { eventKey: number; bytes: Uint8Array }[] = [];
   const newNodes: (readonly [NodeKey, Node])[] = [];
   const placed: PlacedEvent[] = [];
-  const history = await historyPlaces(lane, write, settlement);
+  const history = write.as === "history" ? await historyPlaces(lane, settlement) : NOWHERE;
   for (const { settled, positions } of spans) {
     const packer = new NodePacker(positions, packed);
     for (const draft of statesOf(settled)) {
@@ -74,7 +74,11 @@ export async function placeReceived(
     nodes.push(...packer.rows());
     newNodes.push(...packer.packed);
     const [own = 0] = positions;
-    const place = history?.get(settled) ?? { anchor: own, offset: 0 };
+    const place = history.get(settled.assessed.event.event_id) ?? {
+      anchor: own,
+      offset: 0,
+      ordinal: settled.ordinal,
+    };
     const row = rowOf(settled, { room: write.room, place, roots, keyOf });
     placed.push({ settled, row, position: own });
   }
@@ -108,25 +112,7 @@ function rootOf(
   return key;
 }
 
-type Place = { readonly anchor: number; readonly offset: number };
-
-/** Where events of the past go: before the live event that the last of them comes before. */
-async function historyPlaces(
-  lane: Tx,
-  { as, room }: ReceivedWrite,
-  { events, head }: Settlement,
-): Promise<ReadonlyMap<SettledEvent, Place> | undefined> {
-  if (as === "live") return undefined;
-  const shown = events.filter((it) => it.assessed.states);
-  const anchors = await placesOfFollowers(
-    lane,
-    shown.map((it) => it.assessed.event.event_id),
-  );
-  const ends = head.extremities.map((it) => it.anchor ?? 0);
-  const anchor = Math.min(...(anchors.size > 0 ? anchors.values() : ends));
-  const least = await leastOffset(lane, room.roomKey, anchor);
-  return new Map(shown.map((it, index) => [it, { anchor, offset: least - shown.length + index }]));
-}
+const NOWHERE: ReadonlyMap<EventId, Place> = new Map();
 
 type RowSetting = {
   readonly room: ReceivedWrite["room"];
@@ -160,7 +146,7 @@ function rowOf(settled: SettledEvent, at: RowSetting): EventRow {
 }
 
 /** Where in the room's order an event is, and the states around it; nowhere, if it is an outlier. */
-function placeOf({ assessed: { states }, roomState, ordinal }: SettledEvent, at: RowSetting) {
+function placeOf({ assessed: { states }, roomState }: SettledEvent, at: RowSetting) {
   const keyOf = (draft: DraftedState | undefined) => (draft && at.roots.get(draft)) ?? null;
   if (!states) return OUTLIER;
   return {
@@ -169,7 +155,7 @@ function placeOf({ assessed: { states }, roomState, ordinal }: SettledEvent, at:
     state_before: keyOf(states.before),
     state_after: keyOf(states.after),
     room_state: keyOf(roomState),
-    ordinal,
+    ordinal: at.place.ordinal,
   };
 }
 

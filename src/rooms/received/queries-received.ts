@@ -16,25 +16,27 @@ export async function acceptedFollowers(
   return new Set(rows.map((it) => it.missing_id));
 }
 
-/** Gives outliers the places in their rooms that they have got. @param positions when, for each. */
+/** Gives outliers the places in their rooms that they have got, if any. @param positions when, for each. */
 export function placeOutliers(
   lane: Tx,
   rows: readonly EventRow[],
-  positions: readonly number[],
+  positions: readonly (number | null)[],
 ): void {
   const column = <K extends keyof EventRow>(name: K) => rows.map((row) => row[name]);
   void lane`
     update events set status = placed.status, anchor = placed.anchor,
       anchor_offset = placed.anchor_offset, state_before = placed.state_before,
       state_after = placed.state_after, room_state = placed.room_state, ordinal = placed.ordinal,
-      replaces = placed.replaces, placed_at = placed.placed_at
+      replaces = placed.replaces, placed_at = placed.placed_at,
+      auth_keys = placed.auth_keys::bigint[]
     from unnest(${column("event_key")}::bigint[], ${column("status")}::smallint[],
       ${column("anchor")}::bigint[], ${column("anchor_offset")}::int[],
       ${column("state_before")}::bigint[], ${column("state_after")}::bigint[],
       ${column("room_state")}::bigint[], ${column("ordinal")}::bigint[],
-      ${column("replaces")}::bigint[], ${positions}::bigint[])
+      ${column("replaces")}::bigint[], ${positions}::bigint[],
+      ${rows.map((row) => row.auth_keys && arrayText(row.auth_keys))}::text[])
       as placed (event_key, status, anchor, anchor_offset, state_before, state_after, room_state,
-        ordinal, replaces, placed_at)
+        ordinal, replaces, placed_at, auth_keys)
     where events.event_key = placed.event_key`;
 }
 
@@ -124,8 +126,8 @@ export async function applyWaitingRedactions(
   return new Map(rows.map((it) => [it.event_id, it.redacted_by]));
 }
 
-/** Where backfilled events of a room go: the live event that missing ones come before, and the least offset there. */
-export async function placesOfFollowers(
+/** Where the live events stand that missing ones come before, by the IDs of those. */
+export async function anchorsOfFollowers(
   db: Queryable,
   eventIds: readonly EventId[],
 ): Promise<ReadonlyMap<EventId, number>> {
@@ -135,12 +137,24 @@ export async function placesOfFollowers(
   return new Map(rows.map((it) => [it.missing_id, it.anchor]));
 }
 
-/** The least offset that an event of a room has at an anchor. */
-export async function leastOffset(lane: Tx, roomKey: number, anchor: number): Promise<number> {
-  const [row] = await lane<{ least: number | null }[]>`
-    select min(anchor_offset) as least from events
-    where room_key = ${roomKey} and anchor = ${anchor}`;
-  return row?.least ?? 0;
+/** What is before a live event: the least offset that an event has there, and how many events had counted as unread. */
+export type Before = { readonly leastOffset: number; readonly ordinal: number };
+
+/** What is before the live events at some anchors of a room. */
+export async function beforeAnchors(
+  db: Queryable,
+  roomKey: number,
+  anchors: readonly number[],
+): Promise<ReadonlyMap<number, Before>> {
+  const rows = await db<(Before & { anchor: number })[]>`
+    select asked.anchor,
+      (select coalesce(min(anchor_offset), 0) from events
+        where room_key = ${roomKey} and events.anchor = asked.anchor) as "leastOffset",
+      coalesce((select ordinal from events
+        where room_key = ${roomKey} and events.anchor < asked.anchor and anchor_offset = 0
+        order by events.anchor desc limit 1), 0) as ordinal
+    from unnest(${anchors}::bigint[]) as asked (anchor)`;
+  return new Map(rows.map((it) => [it.anchor, it]));
 }
 
 /** Stored events without a place that wait for one of some events. */

@@ -1,0 +1,46 @@
+import type { Queryable, Tx } from "#src/homeserver/database.ts";
+
+/** Those of some rooms that somebody of this server is in. */
+export async function residentRooms(
+  db: Queryable,
+  roomKeys: readonly number[],
+): Promise<ReadonlySet<number>> {
+  const rows = await db<{ room_key: number }[]>`
+    select distinct room_key from memberships
+    where room_key = any(${roomKeys}::bigint[]) and membership = 'join' and local`;
+  return new Set(rows.map((it) => it.room_key));
+}
+
+type Told = {
+  readonly userKey: number;
+  readonly roomKey: number;
+  readonly eventKey: number;
+  /** Undefined if there is nothing to tell: the user is out. */
+  readonly strippedState: readonly unknown[] | undefined;
+};
+
+/** Keeps what users are told of rooms from outside, and forgets it of those that they are out of. */
+export function storeInvites(lane: Tx, its: readonly Told[]): void {
+  const told = its.filter((it) => it.strippedState !== undefined);
+  const out = its.filter((it) => it.strippedState === undefined);
+  if (out.length > 0) {
+    void lane`
+      delete from received_invites using unnest(${out.map((it) => it.userKey)}::bigint[],
+        ${out.map((it) => it.roomKey)}::bigint[]) as gone (user_key, room_key)
+      where received_invites.user_key = gone.user_key and received_invites.room_key = gone.room_key`;
+  }
+  if (told.length === 0) return;
+  void lane`
+    insert into received_invites (user_key, room_key, event_key, stripped_state)
+    select * from unnest(${told.map((it) => it.userKey)}::bigint[],
+      ${told.map((it) => it.roomKey)}::bigint[], ${told.map((it) => it.eventKey)}::bigint[],
+      ${told.map((it) => JSON.stringify(it.strippedState))}::text[])
+    on conflict (user_key, room_key) do update
+    set event_key = excluded.event_key, stripped_state = excluded.stripped_state`;
+}
+
+/** Lets whoever works on the state of rooms see that something was stored in them. */
+export function touchRooms(lane: Tx, roomKeys: readonly number[]): void {
+  void lane`
+    update rooms set head_version = head_version + 1 where room_key = any(${roomKeys}::bigint[])`;
+}
