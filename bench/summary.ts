@@ -40,7 +40,7 @@ export function summarise(results: readonly Result[]): Line[] {
 }
 
 /** What is told of a measurement. */
-export function figuresOf(measurement: Measurement): Map<string, number> {
+function figuresOf(measurement: Measurement): Map<string, number> {
   const { operations, usage, latency, figures = {} } = measurement;
   const told = new Map(Object.entries(figures));
   const each = (name: string, total: number) => told.set(name, total / operations);

@@ -14,7 +14,7 @@ export type ClientRequest = {
 };
 
 /** The server said no where it should not have. */
-export class RefusedError extends Error {
+class RefusedError extends Error {
   override readonly name = "RefusedError";
 }
 

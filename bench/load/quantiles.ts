@@ -15,7 +15,7 @@ export function latencyOf(timesMs: readonly number[]): Latency | undefined {
 }
 
 /** The smallest value that so large a share of the values does not exceed. `sorted` must not be empty. */
-export function quantile(sorted: ArrayLike<number>, share: number): number {
+function quantile(sorted: ArrayLike<number>, share: number): number {
   const index = Math.max(0, Math.ceil(share * sorted.length) - 1);
   return sorted[index] ?? Number.NaN;
 }

@@ -17,7 +17,7 @@ const DRIVER = "psycopg2-binary==2.9.13";
  *
  * @returns the Python that has them
  */
-export async function installSynapse(): Promise<string> {
+async function installSynapse(): Promise<string> {
   const python = await installOracle();
   const quiet = ["--quiet", "--disable-pip-version-check"];
   if (!(await imports(python, "psycopg2"))) {

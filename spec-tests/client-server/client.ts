@@ -66,7 +66,7 @@ const REQUEST_TIMEOUT_MS = 15_000;
 const START_TIMEOUT_MS = 40_000;
 
 /** The secret of `registerAdministrator`. */
-export const SHARED_SECRET = "only for tests";
+const SHARED_SECRET = "only for tests";
 
 /** Anybody may register, guests too, passwords cost nothing to check, and nobody is told to wait. */
 const OPEN = {

@@ -55,7 +55,7 @@ export async function assembleCast(url: string, dice: Dice): Promise<Cast> {
   return { devices: [owner, ...others], second: await logIn(url, owner.userId), roomIds };
 }
 
-export async function newDevice(url: string): Promise<Device> {
+async function newDevice(url: string): Promise<Device> {
   const { userId, deviceId, accessToken: token } = await registerUser(url, "actor");
   return { userId, deviceId, token };
 }

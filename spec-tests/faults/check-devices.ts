@@ -14,16 +14,16 @@ export function faultsOfDirects(device: Device, follower: Follower, deeds: Deeds
   const twice = got.filter((it, index) => got.indexOf(it) !== index);
   const unasked = got.filter((n) => !expected.some((it) => it.n === n));
   const faults = [
-    ...(lost.length > 0 ? [`${name} has not got ${lost}`] : []),
-    ...(twice.length > 0 ? [`${name} has got ${twice} twice`] : []),
-    ...(unasked.length > 0 ? [`${name} has got ${unasked}, which nobody sent it`] : []),
+    ...(lost.length > 0 ? [`${name} has not got ${lost.join()}`] : []),
+    ...(twice.length > 0 ? [`${name} has got ${twice.join()} twice`] : []),
+    ...(unasked.length > 0 ? [`${name} has got ${unasked.join()}, which nobody sent it`] : []),
   ];
   // What was answered only when it was repeated may have been carried out then.
   const inTime = new Set(expected.filter((it) => it.fate === "done").map((it) => it.n));
   for (const [sender, its] of Map.groupBy(follower.directs, (it) => it.sender)) {
     const ns = its.map((it) => it.n).filter((it) => inTime.has(it));
     if (ns.some((n, index) => n < (ns[index - 1] ?? 0))) {
-      faults.push(`${name} has got what ${sender} sent in another order: ${ns}`);
+      faults.push(`${name} has got what ${sender} sent in another order: ${ns.join()}`);
     }
   }
   return faults;
@@ -40,7 +40,7 @@ export function faultsOfTimelines(
     const lost = eventIds.filter((it) => !followed.includes(it));
     const twice = followed.filter((it, index) => followed.indexOf(it) !== index);
     return [
-      `${roomId} as sync tells it: ${lost.length} lost (${lost}), ${twice.length} twice (${twice})`,
+      `${roomId} as sync tells it: ${lost.length} lost (${lost.join()}), ${twice.length} twice (${twice.join()})`,
     ];
   });
 }

@@ -51,6 +51,13 @@ async function faultsOfState(
     .map((pair) => `state ${pair} is ${current.get(pair)}, and ${replayed.get(pair)} set it last`);
 }
 
+/** Whether an event is whole, or, if it was redacted, says so and is empty. */
+function isAsItShould(event: any, sent: any, by: string | undefined): boolean {
+  if (by === undefined) return JSON.stringify(event.content.n) === JSON.stringify(sent.n);
+  const because = event.unsigned?.redacted_because?.event_id;
+  return Object.keys(event.content).length === 0 && because === by;
+}
+
 /** What was sent with a transaction ID is there once, and nothing else is; what was redacted is. */
 function faultsOfSends(roomId: string, events: readonly any[], deeds: Deeds): string[] {
   const faults: string[] = [];
@@ -64,8 +71,8 @@ function faultsOfSends(roomId: string, events: readonly any[], deeds: Deeds): st
     const there = idsOf(events.filter((it) => it.type === type));
     const lost = sent.filter((it) => byId.get(it)?.type !== type);
     const unasked = there.filter((it) => !sent.includes(it));
-    if (lost.length > 0) faults.push(`${lost.length} of kind ${kind} are lost: ${lost}`);
-    if (unasked.length > 0) faults.push(`nobody knows why ${kind}s are there: ${unasked}`);
+    if (lost.length > 0) faults.push(`${lost.length} of kind ${kind} are lost: ${lost.join()}`);
+    if (unasked.length > 0) faults.push(`nobody knows why ${kind}s are there: ${unasked.join()}`);
     if (new Set(sent).size < sent.length) faults.push(`two ${kind}s are one event`);
   }
   const redacted = new Map(sends.map((it) => [it.target, it.eventId]));
@@ -73,10 +80,7 @@ function faultsOfSends(roomId: string, events: readonly any[], deeds: Deeds): st
     const event = byId.get(eventId);
     if (kind !== "message" || !event) continue;
     const by = redacted.get(eventId);
-    const isGone = Object.keys(event.content).length === 0;
-    const isWhole = JSON.stringify(event.content.n) === JSON.stringify((request.body as any).n);
-    const because = event.unsigned?.redacted_because?.event_id;
-    if (by === undefined ? !isWhole : !isGone || because !== by) {
+    if (!isAsItShould(event, request.body, by)) {
       faults.push(`${eventId} is not as it was sent, or as ${by} has left it`);
     }
   }
@@ -113,7 +117,7 @@ function faultsOfMemberships(roomId: string, events: readonly any[], deeds: Deed
       .map((it) => String(it.content.membership));
     if (explainsMemberships(done, found)) return [];
     const told = done.map((it) => `${it.membership} (${it.fate})`);
-    return [`${userId} did ${told}, and was ${found}`];
+    return [`${userId} did ${told.join()}, and was ${found}`];
   });
 }
 
@@ -124,7 +128,7 @@ async function faultsOfReceipts(
   { eventIds, deeds }: { eventIds: readonly string[]; deeds: Deeds },
 ): Promise<string[]> {
   const filter = { room: { rooms: [roomId], timeline: { limit: 1 } } };
-  const answer = await read(`/v3/sync?${new URLSearchParams({ filter: JSON.stringify(filter) })}`);
+  const answer = await read(`/v3/sync?filter=${encodeURIComponent(JSON.stringify(filter))}`);
   const told: any[] = answer.rooms.join[roomId].ephemeral?.events ?? [];
   const content = told.find((it) => it.type === "m.receipt")?.content ?? {};
   return [...deeds.receipts].flatMap(([key, moved]) => {
@@ -157,7 +161,7 @@ export async function faultsOfAccountData(
     if (!values.some((it) => it.fate === "done")) continue;
     const { n } = await readAs(device.token)(path);
     const possible = possibleValues(values);
-    if (!possible.has(n)) faults.push(`${path} is ${n}, and may be ${[...possible]}`);
+    if (!possible.has(n)) faults.push(`${path} is ${n}, and may be ${[...possible].join()}`);
   }
   return faults;
 }

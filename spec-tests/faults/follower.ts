@@ -26,9 +26,9 @@ export class Follower {
     while (!isOver()) {
       const reply = await ask(this.#url(), this.#request(200));
       if (reply?.status === 200) await this.#take(reply.body, isOver);
-      else if (reply && reply.status > 0 && reply.status < 500)
+      else if (reply && reply.status > 0 && reply.status < 500) {
         throw new Error(`sync: ${reply.status}`);
-      else await sleep(50);
+      } else await sleep(50);
     }
   }
 
@@ -54,7 +54,7 @@ export class Follower {
       ...(this.#since !== undefined && { since: this.#since }),
     });
     const { token } = this.#device;
-    return { method: "GET", path: `/v3/sync?${query}`, token } as const;
+    return { method: "GET", path: `/v3/sync?${query.toString()}`, token } as const;
   }
 
   /** Everything of an answer counts, or nothing: it is known only when its gaps are filled. */

@@ -6,7 +6,7 @@
  * Without `--database-url` the PostgreSQL is one of our own, and its processes are killed too. Linux only. Ends with
  * status 1 after a trial with faults, and says how to repeat it.
  */
-import { parseArgs } from "node:util";
+import { inspect, parseArgs } from "node:util";
 import { openStage } from "./stage.ts";
 import { type Memory, runTrial } from "./trial.ts";
 
@@ -28,7 +28,11 @@ const say = (line: string) => process.stdout.write(`${line}\n`);
 try {
   for (let count = 0; count < trials && process.exitCode === undefined; count++) {
     const begun = performance.now();
-    const result = await runTrial(stage, seed + count, earlier);
+    const result = await runTrial(stage, seed + count, earlier).catch((error: unknown) => {
+      say(`${count + 1}/${trials} seed ${seed + count}: ${inspect(error)}`);
+      process.exitCode = 1;
+    });
+    if (!result) break;
     earlier.push(result.memory);
     const seconds = ((performance.now() - begun) / 1000).toFixed(1);
     say(

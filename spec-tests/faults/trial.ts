@@ -30,7 +30,7 @@ export type TrialResult = {
 };
 
 /** When something is killed, at the latest, after the play has begun. */
-const LATEST_BLOW_MS = 700;
+const LATEST_BLOW_MS = 1_200;
 
 /** How long the play goes on after all is well again, at the most. */
 const AFTERPLAY_MS = 200;
@@ -88,7 +88,10 @@ export async function runTrial(
       play.isOver = true;
     }
   })();
-  const [{ struck, recoveryMs }] = await Promise.all([killing, acting]);
+  // Whoever fails waits for the others, so that nothing is killed or started any more.
+  await Promise.allSettled([killing, acting]);
+  await acting;
+  const { struck, recoveryMs } = await killing;
 
   const unknown = [...deeds.sends, ...deeds.directs].filter((it) =>
     "kind" in it ? it.eventId === undefined : it.fate === "unknown",
@@ -141,7 +144,7 @@ async function repeatAll(deeds: Deeds, anyUrl: () => string): Promise<string[]> 
     ]);
     const eventIds = new Set(replies.map((it) => String(it.event_id)));
     if (send.eventId !== undefined) eventIds.add(send.eventId);
-    if (eventIds.size > 1) faults.push(`${send.request.path} is ${[...eventIds]}`);
+    if (eventIds.size > 1) faults.push(`${send.request.path} is ${[...eventIds].join()}`);
     const [eventId] = eventIds;
     if (eventId !== undefined) send.eventId = eventId;
   });

@@ -30,7 +30,7 @@ export async function walkRoom(
       ...(at !== undefined && { from: at }),
       ...(to !== undefined && { to }),
     });
-    const page = await read(`/v3/rooms/${encodeURIComponent(roomId)}/messages?${query}`);
+    const page = await read(`/v3/rooms/${encodeURIComponent(roomId)}/messages?${query.toString()}`);
     if (page.chunk.length > size) throw new Error(`${page.chunk.length} events, not ${size}`);
     events.push(...page.chunk);
     at = page.end;
@@ -66,7 +66,7 @@ export async function pdusOf(read: Read, roomId: string): Promise<any[]> {
     },
   };
   const query = new URLSearchParams({ filter: JSON.stringify(filter) });
-  const answer = await read(`/v3/sync?${query}`);
+  const answer = await read(`/v3/sync?${query.toString()}`);
   return answer.rooms.join[roomId].timeline.events;
 }
 
@@ -94,6 +94,6 @@ export function faultsOfChain(eventIds: readonly string[], pdus: readonly any[])
     }
   }
   const extremities = eventIds.slice(skipped).filter((it) => !builtOn.has(it));
-  if (extremities.length !== 1) faults.push(`nothing was built on any of ${extremities}`);
+  if (extremities.length !== 1) faults.push(`nothing was built on any of ${extremities.join()}`);
   return faults;
 }

@@ -16,7 +16,8 @@ const KEPT = new Set(["m.room.create", "m.room.server_acl"]);
  * it takes the room's `redact` level.
  *
  * @param content what the redaction says of itself, such as a `reason`.
- * @throws MatrixError M_FORBIDDEN; M_NOT_FOUND of an event that is not in the room.
+ * @throws MatrixError M_FORBIDDEN; M_NOT_FOUND of an event that is not in the room; M_USER_SUSPENDED of
+ *   another's event, while one's account is suspended.
  * @spec client-server-api#put_matrixclientv3roomsroomidredacteventidtxnid
  */
 export async function redactEvent(
@@ -41,6 +42,12 @@ export async function redactEvent(
   }
   if (KEPT.has(event.type) && event.stateKey !== undefined) {
     throw new MatrixError("M_FORBIDDEN", "Events of this type cannot be redacted");
+  }
+  if (requester.isSuspended && event.senderKey !== requester.userKey) {
+    throw new MatrixError(
+      "M_USER_SUSPENDED",
+      "While suspended you may redact only your own events",
+    );
   }
   return await sendEvent(hs, {
     sender: requester,

@@ -68,6 +68,10 @@ async function say(user: Requester, roomId: RoomId, body: string, on = hs) {
   });
 }
 
+const everythingOf = (room: Room | undefined) => [
+  ...(room?.state.events ?? []),
+  ...(room?.timeline.events ?? []),
+];
 const bodies = (room: Room | undefined) => room?.timeline.events.map((it) => it.content["body"]);
 
 async function twoInARoom() {
@@ -108,16 +112,16 @@ describe("a sync", () => {
     });
     await joinRoom(hs, bob, roomId);
     const second = await sync(bob, first.next_batch);
-    const joined = second.rooms?.join?.[roomId];
-    const known = [...(joined?.state.events ?? []), ...(joined?.timeline.events ?? [])];
+    const known = everythingOf(second.rooms?.join?.[roomId]);
     expect(known.map((it) => it.type)).toEqual(
       expect.arrayContaining(["m.room.create", "m.room.name"]),
     );
 
     await say(alice, roomId, "one");
     const third = await sync(bob, second.next_batch);
-    expect(bodies(third.rooms?.join?.[roomId])).toEqual(["one"]);
-    expect(third.rooms?.join?.[roomId]?.state.events).toEqual([]);
+    const news = third.rooms?.join?.[roomId];
+    expect(bodies(news)).toEqual(["one"]);
+    expect(news).toMatchObject({ state: { events: [] } });
     expect((await sync(bob, third.next_batch)).rooms).toBeUndefined();
   });
 

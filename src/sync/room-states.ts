@@ -67,20 +67,31 @@ async function statesOf(
   const { roomKey } = room;
   const isWhole = beginsAnew(request, room);
   // The states around a timeline without a gap are at hand; the others have to be looked up.
-  const isGapless =
-    !isWhole &&
-    !timeline.limited &&
-    !isForked(timeline) &&
-    !isNarrow(request.filter.room?.timeline);
-  const first = timeline.events[0]?.stateBefore;
-  const before = first ?? (await rootAt(hs, roomKey, timeline.start));
+  const isGapless = !isWhole && isTold(timeline) && !isNarrow(request.filter.room?.timeline);
+  const [first] = timeline.events;
+  const before = await rootOr(first?.stateBefore, hs, roomKey, timeline.start);
   const atHand = isGapless ? timeline.events.at(-1)?.roomState : undefined;
   // Of forks only the whole tells what they came to: what of it the timeline does not say.
   const isToEnd = stateAfter !== undefined || isForked(timeline);
-  const to = isToEnd ? (atHand ?? (await rootAt(hs, roomKey, endOf(room, upTo)))) : before;
+  const to = isToEnd ? await rootOr(atHand, hs, roomKey, endOf(room, upTo)) : before;
   if (isWhole) return { room, timeline, from: undefined, to };
   const from = isGapless ? before : await rootAt(hs, roomKey, { anchor: since ?? 0, offset: 0 });
   return { room, timeline, from, to };
+}
+
+/** Whether a timeline tells by itself all that the state has come to. */
+function isTold(timeline: Timeline): boolean {
+  return !timeline.limited && !isForked(timeline);
+}
+
+/** A root that is known, or that of a room at a place. */
+async function rootOr(
+  known: number | undefined,
+  hs: Homeserver,
+  roomKey: number,
+  place: Place,
+): Promise<number> {
+  return known ?? (await rootAt(hs, roomKey, place));
 }
 
 /** Whether a client is told all of a room's state, and not only what of it has changed. */

@@ -1,0 +1,140 @@
+import { describe, expect, test } from "vitest";
+import { homeserver, refusal, type TestUser } from "./client.ts";
+
+const hs = await homeserver();
+const authOf = ({ userId, password }: TestUser, session?: string) => ({
+  type: "m.login.password",
+  identifier: { type: "m.id.user", user: userId },
+  password,
+  ...(session !== undefined && { session }),
+});
+const canLogIn = async (user: TestUser, password: string) =>
+  (await hs.request("POST", "/v3/login", { body: { ...authOf(user), password } })).status;
+
+/** @spec client-server-api#post_matrixclientv3accountpassword */
+describe("changePassword", () => {
+  const PATH = "/v3/account/password";
+
+  test("asks for the old password; then the new one holds, and other devices are out", async () => {
+    const alice = await hs.registerUser("alice");
+    const other = await hs.logIn(alice);
+    const body = { new_password: "battery staple" };
+    const asked = await alice.call("POST", PATH, body);
+    expect(asked).toMatchObject({
+      status: 401,
+      body: { flows: [{ stages: ["m.login.password"] }] },
+    });
+    const auth = authOf(alice, asked.body.session);
+    const wrong = await alice.call("POST", PATH, { ...body, auth: { ...auth, password: "no" } });
+    expect(wrong).toMatchObject({ status: 401, body: { errcode: "M_FORBIDDEN" } });
+    expect((await alice.call("POST", PATH, { ...body, auth })).status).toBe(200);
+    expect(await canLogIn(alice, alice.password)).toBe(403);
+    expect(await canLogIn(alice, "battery staple")).toBe(200);
+    expect((await alice.call("GET", "/v3/account/whoami")).status).toBe(200);
+    expect((await other.call("GET", "/v3/account/whoami")).status).toBe(401);
+  });
+
+  test("leaves devices logged in, if it is to", async () => {
+    const bob = await hs.registerUser("bob");
+    const other = await hs.logIn(bob);
+    const body = { new_password: "battery staple", logout_devices: false, auth: authOf(bob) };
+    expect((await bob.call("POST", PATH, body)).status).toBe(200);
+    expect((await other.call("GET", "/v3/account/whoami")).status).toBe(200);
+  });
+
+  test("refuses a password that is too short", async () => {
+    const carol = await hs.registerUser("carol");
+    const answer = await carol.call("POST", PATH, { new_password: "short", auth: authOf(carol) });
+    expect(answer).toMatchObject(refusal(400, "M_WEAK_PASSWORD"));
+  });
+});
+
+/** @spec client-server-api#post_matrixclientv3accountdeactivate */
+describe("deactivateAccount", () => {
+  test("ends the account: its tokens, its rooms, and the name for ever", async () => {
+    const alice = await hs.registerUser("alice");
+    const bob = await hs.registerUser("bob");
+    const roomId = await bob.createRoom({ preset: "public_chat" });
+    await alice.call("POST", `/v3/join/${roomId}`, {});
+    const asked = await alice.call("POST", "/v3/account/deactivate", {});
+    expect(asked.status).toBe(401);
+    const auth = authOf(alice, asked.body.session);
+    const done = await alice.call("POST", "/v3/account/deactivate", { auth });
+    expect(done).toMatchObject({ status: 200, body: { id_server_unbind_result: "success" } });
+    expect((await alice.call("GET", "/v3/account/whoami")).status).toBe(401);
+    expect(await canLogIn(alice, alice.password)).toBe(403);
+    const path = `/v3/register/available?username=${alice.localpart}`;
+    expect(await hs.request("GET", path)).toMatchObject(refusal(400, "M_USER_IN_USE"));
+    await expect
+      .poll(async () => {
+        const { body } = await bob.call("GET", `/v3/rooms/${roomId}/joined_members`);
+        return Object.keys(body.joined);
+      })
+      .toEqual([bob.userId]);
+  });
+});
+
+const admin = await hs.registerAdministrator("admin");
+
+/** What is alike in locking and suspending: the paths, the key, and what then happens. */
+const MODERATION = [
+  {
+    get: "getAdminLockUser",
+    set: "setAdminLockUser",
+    path: "/v1/admin/lock",
+    key: "locked",
+    status: 401,
+    errcode: "M_USER_LOCKED",
+  },
+  {
+    get: "getAdminSuspendUser",
+    set: "setAdminSuspendUser",
+    path: "/v1/admin/suspend",
+    key: "suspended",
+    status: 403,
+    errcode: "M_USER_SUSPENDED",
+  },
+];
+
+/** @spec client-server-api#account-moderation */
+describe.each(MODERATION)("$set", ({ path, key, status, errcode }) => {
+  test("keeps a user from acting until it is taken back", async () => {
+    const bob = await hs.registerUser("bob");
+    const where = `${path}/${bob.userId}`;
+    expect((await admin.call("PUT", where, { [key]: true })).body).toEqual({ [key]: true });
+    expect(await bob.call("POST", "/v3/createRoom", {})).toMatchObject(refusal(status, errcode));
+    expect((await admin.call("PUT", where, { [key]: false })).body).toEqual({ [key]: false });
+    expect((await bob.call("POST", "/v3/createRoom", {})).status).toBe(200);
+  });
+
+  test("is for administrators alone, and of users here who are none", async () => {
+    const bob = await hs.registerUser("bob");
+    const set = async (user: TestUser, userId: string) =>
+      await user.call("PUT", `${path}/${userId}`, { [key]: true });
+    const other = await hs.registerAdministrator("other");
+    expect(await set(bob, admin.userId)).toMatchObject(refusal(403, "M_FORBIDDEN"));
+    expect(await set(admin, admin.userId)).toMatchObject(refusal(403, "M_FORBIDDEN"));
+    expect(await set(admin, other.userId)).toMatchObject(refusal(403, "M_FORBIDDEN"));
+    expect(await set(admin, "@bob:elsewhere.test")).toMatchObject(refusal(400, "M_INVALID_PARAM"));
+    expect(await set(admin, "@nobody:hs.test")).toMatchObject(refusal(404, "M_NOT_FOUND"));
+  });
+});
+
+describe.each(MODERATION)("$get", ({ path, key }) => {
+  test("says how an account stands, to administrators alone", async () => {
+    const bob = await hs.registerUser("bob");
+    const where = `${path}/${bob.userId}`;
+    expect((await admin.call("GET", where)).body).toEqual({ [key]: false });
+    await admin.call("PUT", where, { [key]: true });
+    expect((await admin.call("GET", where)).body).toEqual({ [key]: true });
+    const carol = await hs.registerUser("carol");
+    expect(await carol.call("GET", where)).toMatchObject(refusal(403, "M_FORBIDDEN"));
+  });
+});
+
+test("a locked user can log out, and is told that the device need not forget", async () => {
+  const bob = await hs.registerUser("bob");
+  await admin.call("PUT", `/v1/admin/lock/${bob.userId}`, { locked: true });
+  expect((await bob.call("GET", "/v3/sync")).body.soft_logout).toBe(true);
+  expect((await bob.call("POST", "/v3/logout")).status).toBe(200);
+});

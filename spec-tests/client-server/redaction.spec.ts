@@ -1,0 +1,73 @@
+import { describe, expect, test } from "vitest";
+import { homeserver, refusal, type TestUser } from "./client.ts";
+
+const hs = await homeserver();
+const alice = await hs.registerUser("alice");
+const bob = await hs.registerUser("bob");
+const roomId = await alice.createRoom({ preset: "public_chat" });
+await bob.call("POST", `/v3/join/${roomId}`, {});
+
+let txnId = 0;
+const redact = async (user: TestUser, eventId: string, body: object = {}) =>
+  await user.call("PUT", `/v3/rooms/${roomId}/redact/${eventId}/${(txnId += 1)}`, body);
+const read = async (eventId: string) =>
+  (await alice.call("GET", `/v3/rooms/${roomId}/event/${eventId}`)).body;
+
+/** @spec client-server-api#put_matrixclientv3roomsroomidredacteventidtxnid */
+describe("redactEvent", () => {
+  test("strips an event of its content, and says by what and why", async () => {
+    const eventId = await bob.sendText(roomId, "a slip");
+    const { status, body } = await redact(bob, eventId, { reason: "a slip" });
+    expect(status).toBe(200);
+    expect(await read(eventId)).toMatchObject({
+      content: {},
+      unsigned: {
+        redacted_because: {
+          event_id: body.event_id,
+          type: "m.room.redaction",
+          // Clients of old and of new room versions look in different places.
+          redacts: eventId,
+          content: { redacts: eventId, reason: "a slip" },
+        },
+      },
+    });
+  });
+
+  test("lets moderators redact what others sent, and nobody else", async () => {
+    const eventId = await bob.sendText(roomId, "rude");
+    const other = await alice.sendText(roomId, "polite");
+    expect((await redact(alice, eventId)).status).toBe(200);
+    expect(await redact(bob, other)).toMatchObject(refusal(403, "M_FORBIDDEN"));
+    expect((await read(other)).content.body).toBe("polite");
+  });
+
+  test("knows only events of the room", async () => {
+    const elsewhere = await alice.createRoom();
+    const eventId = await alice.sendText(elsewhere, "elsewhere");
+    expect(await redact(alice, eventId)).toMatchObject(refusal(404, "M_NOT_FOUND"));
+    expect(await redact(alice, "$nothing")).toMatchObject(refusal(404, "M_NOT_FOUND"));
+  });
+
+  test("answers a transaction ID that it has had before with the same redaction", async () => {
+    const eventId = await alice.sendText(roomId, "once");
+    const path = `/v3/rooms/${roomId}/redact/${eventId}/again`;
+    const first = await alice.call("PUT", path, {});
+    expect((await alice.call("PUT", path, {})).body.event_id).toBe(first.body.event_id);
+  });
+
+  test("leaves suspended users what they sent themselves, and no more", async () => {
+    const admin = await hs.registerAdministrator("admin");
+    const mod = await hs.registerUser("mod");
+    await mod.call("POST", `/v3/join/${roomId}`, {});
+    const levels = `/v3/rooms/${roomId}/state/m.room.power_levels/`;
+    const content = (await alice.call("GET", levels)).body;
+    const users = { ...content.users, [mod.userId]: 50 };
+    expect((await alice.call("PUT", levels, { ...content, users })).status).toBe(200);
+    const own = await mod.sendText(roomId, "mine");
+    const other = await bob.sendText(roomId, "bob's");
+    await admin.call("PUT", `/v1/admin/suspend/${mod.userId}`, { suspended: true });
+    expect(await redact(mod, other)).toMatchObject(refusal(403, "M_USER_SUSPENDED"));
+    expect((await read(other)).content.body).toBe("bob's");
+    expect((await redact(mod, own)).status).toBe(200);
+  });
+});

@@ -1,0 +1,173 @@
+import { describe, expect, test } from "vitest";
+import { homeserver, refusal } from "./client.ts";
+
+const hs = await homeserver();
+const byToken = await homeserver({ ARCHIPEL_REGISTRATION_MODE: "token" });
+const closed = await homeserver({
+  ARCHIPEL_REGISTRATION_MODE: "closed",
+  ARCHIPEL_REGISTRATION_GUESTS_ALLOWED: "false",
+});
+const auth = { type: "m.login.dummy" };
+const password = "correct horse";
+const newName = () => `user-${Math.random().toString(36).slice(2)}`;
+
+/** @spec client-server-api#post_matrixclientv3register */
+describe("register", () => {
+  const register = async (body: object, kind = "user") =>
+    await hs.request("POST", `/v3/register?kind=${kind}`, { body });
+
+  test("asks what has to be proved, and then makes an account that is logged in", async () => {
+    const username = newName();
+    const asked = await register({ username, password });
+    expect(asked).toMatchObject({ status: 401, body: { flows: [{ stages: ["m.login.dummy"] }] } });
+    expect(asked.body.errcode).toBeUndefined();
+    const { session } = asked.body;
+    const made = await register({ username, password, auth: { ...auth, session } });
+    expect(made).toMatchObject({ status: 200, body: { user_id: `@${username}:hs.test` } });
+    const { access_token: token, device_id, user_id } = made.body;
+    expect((await hs.request("GET", "/v3/account/whoami", { token })).body).toEqual({
+      user_id,
+      device_id,
+      is_guest: false,
+    });
+  });
+
+  test("makes an account that is not logged in, and one on a device of a given name", async () => {
+    const quiet = await register({ username: newName(), password, auth, inhibit_login: true });
+    expect(quiet.status).toBe(200);
+    expect(quiet.body.access_token).toBeUndefined();
+    const device = { device_id: "GIVEN", initial_device_display_name: "Phone" };
+    const made = await register({ username: newName(), password, auth, ...device });
+    const token = made.body.access_token;
+    expect((await hs.request("GET", "/v3/devices/GIVEN", { token })).body.display_name).toBe(
+      "Phone",
+    );
+  });
+
+  test("invents a name for one who gives none", async () => {
+    expect((await register({ password, auth })).body.user_id).toMatch(/^@[^:]+:hs\.test$/);
+  });
+
+  test("refuses names that are taken, in whatever case, and that cannot be", async () => {
+    const username = newName();
+    await register({ username, password, auth });
+    for (const same of [username, username.toUpperCase()]) {
+      expect(await register({ username: same, password, auth })).toMatchObject(
+        refusal(400, "M_USER_IN_USE"),
+      );
+    }
+    for (const bad of ["a b", "ä", "a:b", "@a", "x".repeat(256), ""]) {
+      expect(await register({ username: bad, password, auth })).toMatchObject(
+        refusal(400, "M_INVALID_USERNAME"),
+      );
+    }
+  });
+
+  test("refuses a password that is too short", async () => {
+    expect(await register({ username: newName(), password: "short", auth })).toMatchObject(
+      refusal(400, "M_WEAK_PASSWORD"),
+    );
+  });
+
+  test("lets guests in where they may come", async () => {
+    const guest = await register({}, "guest");
+    const { access_token: token } = guest.body;
+    expect((await hs.request("GET", "/v3/account/whoami", { token })).body.is_guest).toBe(true);
+    expect(await closed.request("POST", "/v3/register?kind=guest", { body: {} })).toMatchObject(
+      refusal(403, "M_FORBIDDEN"),
+    );
+    expect(await register({}, "robot")).toMatchObject(refusal(400, "M_INVALID_PARAM"));
+  });
+
+  test("forbids it where registration is closed", async () => {
+    const body = { username: newName(), password, auth };
+    expect(await closed.request("POST", "/v3/register", { body })).toMatchObject(
+      refusal(403, "M_FORBIDDEN"),
+    );
+  });
+});
+
+/** @spec client-server-api#get_matrixclientv3registeravailable */
+describe("checkUsernameAvailability", () => {
+  test("says of a name whether one could register it", async () => {
+    const { localpart } = await hs.registerUser("taken");
+    const path = "/v3/register/available?username=";
+    expect((await hs.request("GET", `${path}${newName()}`)).body).toEqual({ available: true });
+    expect(await hs.request("GET", path + localpart)).toMatchObject(refusal(400, "M_USER_IN_USE"));
+    expect(await hs.request("GET", `${path}a%20b`)).toMatchObject(
+      refusal(400, "M_INVALID_USERNAME"),
+    );
+    expect(await hs.request("GET", "/v3/register/available")).toMatchObject(
+      refusal(400, "M_MISSING_PARAM"),
+    );
+  });
+});
+
+const TOKENS = "/_synapse/admin/v1/registration_tokens";
+const validity = "/v1/register/m.login.registration_token/validity";
+const admin = await byToken.registerAdministrator("admin");
+
+/** @spec client-server-api#get_matrixclientv1registermloginregistration_tokenvalidity */
+describe("registrationTokenValidity", () => {
+  test("says whether one could register with a token, until it is used up", async () => {
+    const made = await admin.call("POST", `${TOKENS}/new`, { uses_allowed: 1 });
+    const { token } = made.body;
+    const isValid = async () =>
+      (await byToken.request("GET", `${validity}?token=${token}`)).body.valid;
+    expect(await isValid()).toBe(true);
+    const proof = { type: "m.login.registration_token", token };
+    const body = { username: newName(), password };
+    expect((await byToken.request("POST", "/v3/register", { body })).body.flows).toEqual([
+      { stages: ["m.login.registration_token"] },
+    ]);
+    const wrong = { ...body, auth: { ...proof, token: "wrong" } };
+    expect((await byToken.request("POST", "/v3/register", { body: wrong })).status).toBe(401);
+    const right = { ...body, auth: proof };
+    expect((await byToken.request("POST", "/v3/register", { body: right })).status).toBe(200);
+    expect(await isValid()).toBe(false);
+  });
+
+  test("is no question for a server that asks for no tokens", async () => {
+    expect(await hs.request("GET", `${validity}?token=x`)).toMatchObject(
+      refusal(403, "M_FORBIDDEN"),
+    );
+  });
+});
+
+describe("makeRegistrationToken", () => {
+  test("makes the token that was asked for, and for administrators alone", async () => {
+    const token = newName();
+    const made = await admin.call("POST", `${TOKENS}/new`, { token, uses_allowed: 2 });
+    expect(made).toMatchObject({ status: 200, body: { token, uses_allowed: 2, completed: 0 } });
+    const alice = await hs.registerUser("alice");
+    expect(await alice.call("POST", `${TOKENS}/new`, {})).toMatchObject(
+      refusal(403, "M_FORBIDDEN"),
+    );
+  });
+});
+
+describe("listRegistrationTokens", () => {
+  test("lists them, to administrators alone", async () => {
+    const token = newName();
+    await admin.call("POST", `${TOKENS}/new`, { token });
+    const { body } = await admin.call("GET", TOKENS);
+    expect(body.registration_tokens).toContainEqual(expect.objectContaining({ token }));
+    const alice = await hs.registerUser("alice");
+    expect(await alice.call("GET", TOKENS)).toMatchObject(refusal(403, "M_FORBIDDEN"));
+  });
+});
+
+describe("deleteRegistrationToken", () => {
+  test("ends one, once, for administrators alone", async () => {
+    const token = newName();
+    await admin.call("POST", `${TOKENS}/new`, { token });
+    const alice = await hs.registerUser("alice");
+    expect(await alice.call("DELETE", `${TOKENS}/${token}`)).toMatchObject(
+      refusal(403, "M_FORBIDDEN"),
+    );
+    expect((await admin.call("DELETE", `${TOKENS}/${token}`)).status).toBe(200);
+    expect(await admin.call("DELETE", `${TOKENS}/${token}`)).toMatchObject(
+      refusal(404, "M_NOT_FOUND"),
+    );
+  });
+});

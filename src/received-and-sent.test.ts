@@ -1,0 +1,121 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { EventId, UserId } from "#src/kit/identifiers.ts";
+import type { Requester } from "#src/kit/requester.ts";
+import { currentStateRoot } from "#src/rooms/current-state.ts";
+import { eventsOf } from "#src/rooms/find-event.ts";
+import type { Room } from "#src/rooms/find-room.ts";
+import { ensureRoom } from "#src/rooms/received/ensure-room.ts";
+import { receiveEvents } from "#src/rooms/received/receive-events.ts";
+import { RemoteRoom } from "#src/rooms/received/testing.ts";
+import { sendEvent } from "#src/rooms/send-event.ts";
+import { testHomeservers, type TestHomeservers, testUser } from "#src/testing.ts";
+
+let servers: TestHomeservers;
+let hs: Homeserver;
+let local: Requester;
+
+beforeAll(async () => {
+  servers = await testHomeservers(3);
+  ({ hs } = servers);
+  local = await testUser(hs, "local");
+});
+afterAll(async () => await servers.close());
+
+const CREATOR: UserId = "@creator:one.test";
+const say = (body: string) => ({ type: "m.room.message", content: { body } });
+const topic = (text: string) => ({ type: "m.room.topic", state_key: "", content: { topic: text } });
+
+async function sharedRoom(name: string) {
+  const remote = new RemoteRoom("12", name);
+  let last = remote.begin(CREATOR, { [local.userId]: 50 });
+  const member = {
+    type: "m.room.member",
+    state_key: local.userId,
+    content: { membership: "join" },
+  };
+  last = remote.add(local.userId, member, [last]);
+  const room = await ensureRoom(hs, remote.roomId ?? "!", remote.rules);
+  const all = [...remote.events.keys()].map((id) => remote.received(id));
+  await receiveEvents(hs, room, all);
+  return { remote, room, last };
+}
+
+async function headOf(room: Room) {
+  const [row] = await hs.sql<{ extremities: number[]; state_root: number }[]>`
+    select extremities, state_root from rooms where room_key = ${room.roomKey}`;
+  const events = await eventsOf(hs, row?.extremities ?? []);
+  return { ends: [...events.values()].map((it) => it.eventId), root: row?.state_root };
+}
+
+describe("what is sent here and what comes from elsewhere", () => {
+  test("is merged by the next event that is sent", async () => {
+    const { remote, room, last } = await sharedRoom("merged");
+    const forks = [1, 2, 3].map((n) => remote.add(CREATOR, topic(`fork ${n}`), [last]));
+    for (const id of forks) await receiveEvents(hs, room, [remote.received(id)]);
+    const before = await headOf(room);
+    expect(new Set(before.ends)).toEqual(new Set(forks));
+
+    const sent = await sendEvent(servers.all[1] ?? hs, { sender: local, room, draft: say("one") });
+    const after = await headOf(room);
+    expect(after.ends).toEqual([sent]);
+    const [row] = await hs.sql<{ json: string; state_before: number }[]>`
+      select json, state_before from events where event_id = ${sent}`;
+    const { prev_events } = JSON.parse(row?.json ?? "{}") as { prev_events: EventId[] };
+    expect(new Set(prev_events)).toEqual(new Set(forks));
+    expect(row?.state_before).toBe(before.root);
+  });
+
+  test("may be many forks, of which the newest count", async () => {
+    const { remote, room, last } = await sharedRoom("many");
+    const forks = Array.from({ length: 30 }, (_, n) => remote.add(CREATOR, say(`${n}`), [last]));
+    await receiveEvents(
+      hs,
+      room,
+      forks.map((id) => remote.received(id)),
+    );
+    expect((await headOf(room)).ends).toHaveLength(20);
+    const sent = await sendEvent(hs, { sender: local, room, draft: say("one") });
+    expect((await headOf(room)).ends).toEqual([sent]);
+  });
+
+  test("do not lose each other, through three processes at once", async () => {
+    const { remote, room, last } = await sharedRoom("busy");
+    let tip = last;
+    const theirs: EventId[] = [];
+    for (let count = 0; count < 40; count++) {
+      tip = remote.add(CREATOR, count % 2 === 0 ? topic(`${count}`) : say(`${count}`), [tip]);
+      theirs.push(tip);
+    }
+    const sending = servers.all.map(async (on) => {
+      const sent: EventId[] = [];
+      for (let count = 0; count < 40; count++) {
+        const draft = count % 5 === 0 ? topic(`ours ${count}`) : say(`ours ${count}`);
+        sent.push(await sendEvent(on, { sender: local, room, draft }));
+      }
+      return sent;
+    });
+    const receiving = theirs.map(
+      async (id, index) =>
+        await receiveEvents(servers.all[index % 3] ?? hs, room, [remote.received(id)]),
+    );
+    const ours = (await Promise.all(sending)).flat();
+    await Promise.all(receiving);
+
+    const rows = await hs.sql<{ event_id: EventId; status: number; anchor: number | null }[]>`
+      select event_id, status, anchor from events where room_key = ${room.roomKey}`;
+    const accepted = rows.filter((it) => it.status === 0 && it.anchor !== null);
+    expect(new Set(accepted.map((it) => it.event_id))).toEqual(
+      new Set([...remote.events.keys(), ...ours]),
+    );
+    const holes = await hs.sql`select from missing_events where room_key = ${room.roomKey}`;
+    expect(holes).toHaveLength(0);
+
+    // All of them end in one when somebody says a word.
+    const end = await sendEvent(hs, { sender: local, room, draft: say("done") });
+    expect((await headOf(room)).ends).toEqual([end]);
+    const [row] = await hs.sql<{ state_after: number }[]>`
+      select state_after from events where event_id = ${end}`;
+    expect(row?.state_after).toBe(await currentStateRoot(hs, room.roomKey));
+  }, 60_000);
+});
