@@ -16,6 +16,16 @@ export async function acceptedFollowers(
   return new Set(rows.map((it) => it.missing_id));
 }
 
+/** Those of some events that are stored, each with its anchor if it has a place. */
+export async function placesOf(
+  db: Queryable,
+  eventIds: readonly EventId[],
+): Promise<ReadonlyMap<EventId, number | null>> {
+  const rows = await db<{ event_id: EventId; anchor: number | null }[]>`
+    select event_id, anchor from events where event_id = any(${eventIds}::text[])`;
+  return new Map(rows.map((it) => [it.event_id, it.anchor]));
+}
+
 /** Gives outliers the places in their rooms that they have got, if any. @param positions when, for each. */
 export function placeOutliers(
   lane: Tx,

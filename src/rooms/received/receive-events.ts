@@ -35,7 +35,7 @@ export type Receiving = {
 };
 
 /** How often a write that came too late is worked out anew before local senders have to wait for it. */
-const MOST_RETRIES = 3;
+const MOST_RETRIES = 1;
 
 /**
  * Takes events of other servers into a room. They must have passed the checks 1 to 3; the others are made

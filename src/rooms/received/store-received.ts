@@ -9,8 +9,10 @@ import { knownHead, readHeads, rememberHead } from "../room-head.ts";
 import { rememberNodes } from "../state-map/stored-nodes.ts";
 import { pairKey, pairsOf } from "../state-slots.ts";
 import { EventStatus, StoredEvent } from "../stored-event.ts";
+import type { Assessed } from "./assess-events.ts";
 import { type PersistedReceived, persistReceived } from "./persist-received.ts";
 import { type PlacedReceived, placeReceived } from "./place-received.ts";
+import { placesOf } from "./queries-received.ts";
 import type { ReceivedWrite, ReceivedWritten } from "./received-write.ts";
 import { rememberRoot } from "./resolve-states.ts";
 import { settleEvents, type Settlement } from "./settle-events.ts";
@@ -86,12 +88,24 @@ async function settlementFor(
 ): Promise<Settlement | undefined> {
   if (seen === undefined) return undefined;
   if (seen === settlement.head.version) return settlement;
-  if (!settleInLane) return undefined;
+  if (!settleInLane || !(await isStillSo(lane, assessed))) return undefined;
   let head = knownHead(hs, room.roomKey);
   if (head?.version !== seen) head = (await readHeads(hs, lane, [room])).get(room.roomKey);
   if (!head) throw new Error("a room has a version and no head");
   const pending = new Map(assessed.map((it) => [it.event.event_id, it]));
   return await settleEvents(hs, { room, db: lane, pending }, head, assessed);
+}
+
+/** Whether what events were judged by is still all that there is: none of them has been stored meanwhile, nor what they lack. */
+async function isStillSo(lane: Tx, assessed: readonly Assessed[]): Promise<boolean> {
+  const own = new Map(assessed.map((it) => [it.event.event_id, it]));
+  const lacking = assessed.flatMap((it) => it.missing);
+  const placed = await placesOf(lane, [...own.keys(), ...lacking]);
+  for (const [id, anchor] of placed) {
+    const it = own.get(id);
+    if (it ? it.outlier === undefined || anchor !== null : anchor !== null) return false;
+  }
+  return true;
 }
 
 /** The room's head once all is durable. What of the state was in memory is brought to what it is now. */
