@@ -38,6 +38,9 @@ export type HomeserverOptions = {
   readonly env?: Readonly<Record<string, string>>;
 };
 
+/** Whether tests run against a server that somebody else started, which cannot be ended and started again. */
+export const isOutside = process.env["HOMESERVER_URL"] !== undefined;
+
 /**
  * Starts a homeserver on a database of its own, or takes the one that `HOMESERVER_URL` names. Open registration
  * and no rate limits are expected of that one.

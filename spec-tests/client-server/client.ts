@@ -125,7 +125,7 @@ function testHomeserver(url: string, link: string): TestHomeserver {
     async registerAdministrator(name) {
       const username = `${name}-${randomBytes(5).toString("hex")}`;
       const password = "correct horse";
-      const body = await bySharedSecret(request, { username, password, admin: true });
+      const body = await bySharedSecret({ request }, { username, password, admin: true });
       const answer = await request("POST", "/_synapse/admin/v1/register", { body });
       return asUser(created(answer), password);
     },
@@ -139,7 +139,7 @@ function testHomeserver(url: string, link: string): TestHomeserver {
 
 /** The body of a registration by the shared secret. */
 export async function bySharedSecret(
-  request: TestHomeserver["request"],
+  { request }: Pick<TestHomeserver, "request">,
   account: { readonly username: string; readonly password: string; readonly admin: boolean },
 ): Promise<Record<string, unknown>> {
   const { nonce } = (await request("GET", "/_synapse/admin/v1/register")).body;

@@ -50,13 +50,15 @@ describe("nonceForSharedSecret", () => {
   });
 });
 
+const asked: typeof hs.request = async (...request) => await hs.request(...request);
+
 describe("registerBySharedSecret", () => {
   test("makes the account that the secret has signed for, once", async () => {
-    const body = await bySharedSecret(hs.request, account);
+    const body = await bySharedSecret(hs, account);
     expect(await hs.request("POST", PATH, { body: { ...body, admin: true } })).toMatchObject(
       refusal(403, "M_FORBIDDEN"),
     );
-    const fresh = await bySharedSecret(hs.request, account);
+    const fresh = await bySharedSecret(hs, account);
     const made = await hs.request("POST", PATH, { body: fresh });
     expect(made).toMatchObject({ status: 200, body: { user_id: "@scripted:alone.test" } });
     const again = await hs.request("POST", PATH, { body: fresh });

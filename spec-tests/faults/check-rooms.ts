@@ -117,7 +117,7 @@ function faultsOfMemberships(roomId: string, events: readonly any[], deeds: Deed
       .map((it) => String(it.content.membership));
     if (explainsMemberships(done, found)) return [];
     const told = done.map((it) => `${it.membership} (${it.fate})`);
-    return [`${userId} did ${told.join()}, and was ${found}`];
+    return [`${userId} did ${told.join()}, and was ${String(found)}`];
   });
 }
 
@@ -147,7 +147,9 @@ async function faultsOfReceipts(
       more.length === 0 &&
       place(only) >= furthest &&
       (furthest === -1 || moved.some((it) => it.value === only));
-    return isPossible ? [] : [`${userId} has read up to ${at}, not ${eventIds[furthest]}`];
+    return isPossible
+      ? []
+      : [`${userId} has read up to ${String(at)}, not ${String(eventIds[furthest])}`];
   });
 }
 

@@ -126,7 +126,8 @@ describe.skipIf(isOutside)("a session with a refresh token", () => {
 
 describe("media", () => {
   test("come back as they went up, and small if that is asked for, to those who are logged in", async () => {
-    const { client, stop } = await newDevice(homeserver, user);
+    const device = await newDevice(homeserver, user);
+    const { client } = device;
     const picture = await sharp({
       create: { width: 640, height: 480, channels: 3, background: "#06c" },
     })
@@ -154,6 +155,6 @@ describe("media", () => {
 
     expect((await fetch(whole)).status).toBe(401);
     expect((await client.getMediaConfig(true))["m.upload.size"]).toBeGreaterThan(picture.length);
-    stop();
+    device.stop();
   });
 });
