@@ -50,8 +50,6 @@ describe("nonceForSharedSecret", () => {
   });
 });
 
-const asked: typeof hs.request = async (...request) => await hs.request(...request);
-
 describe("registerBySharedSecret", () => {
   test("makes the account that the secret has signed for, once", async () => {
     const body = await bySharedSecret(hs, account);
