@@ -14,7 +14,7 @@ describe("getVersions", () => {
   });
 });
 
-/** @spec client-server-api#getwell-knownmatrixclient */
+/** @spec client-server-api#get.wellknownmatrixclient */
 describe("getWellknown", () => {
   test("says where clients find the server", async () => {
     const { status, body } = await hs.request("GET", "/.well-known/matrix/client");
@@ -31,7 +31,7 @@ describe("getWellKnown", () => {
   });
 });
 
-/** @spec client-server-api#getwell-knownmatrixsupport */
+/** @spec client-server-api#get.wellknownmatrixsupport */
 describe("getWellknownSupport", () => {
   test("says whom to turn to", async () => {
     const { status, body } = await hs.request("GET", "/.well-known/matrix/support");

@@ -107,7 +107,7 @@ const TOKENS = "/_synapse/admin/v1/registration_tokens";
 const validity = "/v1/register/m.login.registration_token/validity";
 const admin = await byToken.registerAdministrator("admin");
 
-/** @spec client-server-api#get_matrixclientv1registermloginregistration_tokenvalidity */
+/** @spec client-server-api#get_matrixclientv1registerm.login.registration_tokenvalidity */
 describe("registrationTokenValidity", () => {
   test("says whether one could register with a token, until it is used up", async () => {
     const made = await admin.call("POST", `${TOKENS}/new`, { uses_allowed: 1 });
