@@ -1,0 +1,88 @@
+import { describe, expect, test } from "vitest";
+import { homeserver, refusal } from "./client.ts";
+
+const hs = await homeserver();
+const alice = await hs.registerUser("alice");
+const bob = await hs.registerUser("bob");
+const stateOf = async (roomId: string): Promise<any[]> =>
+  (await alice.call("GET", `/v3/rooms/${roomId}/state`)).body;
+const contentOf = (state: any[], type: string, stateKey = "") =>
+  state.find((it) => it.type === type && it.state_key === stateKey)?.content;
+
+/** @spec client-server-api#post_matrixclientv3createroom */
+describe("createRoom", () => {
+  test.each([
+    ["private_chat", "invite", "shared", "can_join"],
+    ["trusted_private_chat", "invite", "shared", "can_join"],
+    ["public_chat", "public", "shared", undefined],
+  ])("sets up %s as its preset says", async (preset, joinRule, visibility, guests) => {
+    const state = await stateOf(await alice.createRoom({ preset }));
+    expect(contentOf(state, "m.room.join_rules").join_rule).toBe(joinRule);
+    expect(contentOf(state, "m.room.history_visibility").history_visibility).toBe(visibility);
+    expect(contentOf(state, "m.room.guest_access")?.guest_access).toBe(guests);
+    expect(contentOf(state, "m.room.member", alice.userId).membership).toBe("join");
+  });
+
+  test.each(Array.from({ length: 12 }, (_, index) => String(index + 1)))(
+    "makes a room of version %s that one can speak in",
+    async (version) => {
+      const roomId = await alice.createRoom({ room_version: version });
+      const state = await stateOf(roomId);
+      expect(contentOf(state, "m.room.create").room_version).toBe(version);
+      expect(await alice.sendText(roomId, "hello")).toMatch(/^\$/);
+    },
+  );
+
+  test("gives the room its name, topic, alias, own state and invitations", async () => {
+    const roomId = await alice.createRoom({
+      name: "A name",
+      topic: "A topic",
+      room_alias_name: `${alice.localpart}-room`,
+      invite: [bob.userId],
+      is_direct: true,
+      initial_state: [{ type: "org.example.state", state_key: "k", content: { n: 1 } }],
+      creation_content: { "m.federate": false },
+      power_level_content_override: { events_default: 10 },
+    });
+    const state = await stateOf(roomId);
+    expect(contentOf(state, "m.room.name")).toEqual({ name: "A name" });
+    expect(contentOf(state, "m.room.topic").topic).toBe("A topic");
+    const alias = `#${alice.localpart}-room:hs.test`;
+    expect(contentOf(state, "m.room.canonical_alias")).toEqual({ alias });
+    expect(contentOf(state, "m.room.member", bob.userId)).toMatchObject({
+      membership: "invite",
+      is_direct: true,
+    });
+    expect(contentOf(state, "org.example.state", "k")).toEqual({ n: 1 });
+    expect(contentOf(state, "m.room.create")["m.federate"]).toBe(false);
+    expect(contentOf(state, "m.room.power_levels").events_default).toBe(10);
+    const invited = await bob.syncUntil((it) => roomId in (it.rooms?.invite ?? {}));
+    const stripped = invited.rooms.invite[roomId].invite_state.events;
+    expect(stripped.map((it: any) => it.type)).toEqual(
+      expect.arrayContaining(["m.room.create", "m.room.member", "m.room.name"]),
+    );
+  });
+
+  test("refuses what cannot be, and leaves nothing of it", async () => {
+    const localpart = `${alice.localpart}-taken`;
+    await alice.createRoom({ room_alias_name: localpart });
+    const before = (await alice.call("GET", "/v3/joined_rooms")).body.joined_rooms.length;
+    const refused: [object, number, string][] = [
+      [{ room_alias_name: localpart }, 400, "M_ROOM_IN_USE"],
+      [{ room_version: "none" }, 400, "M_UNSUPPORTED_ROOM_VERSION"],
+      [{ invite: ["bob"] }, 400, "M_INVALID_PARAM"],
+      [{ preset: "no_chat" }, 400, "M_BAD_JSON"],
+      [
+        { power_level_content_override: { users: { [bob.userId]: "high" } } },
+        400,
+        "M_INVALID_ROOM_STATE",
+      ],
+    ];
+    for (const [body, status, errcode] of refused) {
+      const answer = await alice.call("POST", "/v3/createRoom", body);
+      expect(answer, JSON.stringify(body)).toMatchObject(refusal(status, errcode));
+    }
+    const after = (await alice.call("GET", "/v3/joined_rooms")).body.joined_rooms.length;
+    expect(after).toBe(before);
+  });
+});
