@@ -56,10 +56,11 @@ function headUpdate({ chain, rows, stateRoot, ordinal }: PlacedChain) {
   if (!last) return undefined;
   return {
     roomKey: chain.room.roomKey,
-    extremity: last.event_key,
+    extremities: [last.event_key],
     depth: last.depth,
     stateRoot,
     ordinal,
+    lastPosition: last.event_key,
   };
 }
 

@@ -7,10 +7,13 @@ import type { EventRow } from "./stored-event.ts";
 
 export type HeadUpdate = {
   readonly roomKey: number;
-  readonly extremity: number;
+  /** The keys of its ends: of what is sent here, one. */
+  readonly extremities: readonly number[];
   readonly depth: number;
   readonly stateRoot: number;
   readonly ordinal: number;
+  /** Undefined if nothing that is shown to clients was added. */
+  readonly lastPosition: number | undefined;
 };
 
 /** An array within an array, which `unnest` would take apart. */
@@ -25,7 +28,7 @@ export function insertEvents(
   heads: readonly HeadUpdate[],
 ): void {
   const column = <K extends keyof EventRow>(name: K) => rows.map((row) => row[name]);
-  const head = (name: keyof HeadUpdate) => heads.map((it) => it[name]);
+  const head = (name: "roomKey" | "depth" | "stateRoot" | "ordinal") => heads.map((it) => it[name]);
   void lane`
     with inserted as (
       insert into events (event_key, room_key, event_id, type, state_key, sender_key, depth,
@@ -49,12 +52,14 @@ export function insertEvents(
           status, anchor, anchor_offset, state_before, state_after, room_state, ordinal, replaces,
           device_key, txn_id, json, auth_keys)
     )
-    update rooms set head_version = head_version + 1, extremities = array[moved.extremity],
+    update rooms set head_version = head_version + 1, extremities = moved.extremities::bigint[],
       depth = moved.depth, state_root = moved.state_root, ordinal = moved.ordinal,
-      last_position = moved.extremity
-    from unnest(${head("roomKey")}::bigint[], ${head("extremity")}::bigint[],
-      ${head("depth")}::bigint[], ${head("stateRoot")}::bigint[], ${head("ordinal")}::bigint[])
-      as moved (room_key, extremity, depth, state_root, ordinal)
+      last_position = coalesce(moved.last_position, rooms.last_position)
+    from unnest(${head("roomKey")}::bigint[],
+      ${heads.map((it) => arrayText(it.extremities))}::text[],
+      ${head("depth")}::bigint[], ${head("stateRoot")}::bigint[], ${head("ordinal")}::bigint[],
+      ${heads.map((it) => it.lastPosition ?? null)}::bigint[])
+      as moved (room_key, extremities, depth, state_root, ordinal, last_position)
     where rooms.room_key = moved.room_key`;
 }
 

@@ -24,7 +24,6 @@ import {
   applyWaitingRedactions,
   forgetInvites,
   keepRedactions,
-  moveHeads,
   noteMissing,
   placeOutliers,
 } from "./queries-received.ts";
@@ -36,9 +35,6 @@ export type PersistedReceived = {
   /** What the room's new state says of members, where that has changed. */
   readonly members: readonly MembershipRow[];
 };
-
-/** The most rows of one statement. */
-const CHUNK = 2_000;
 
 /** Stores received events, and moves their room's head. */
 export async function persistReceived(
@@ -52,9 +48,15 @@ export async function persistReceived(
   const outliers = placed.filter((own) => !isNew(own));
   const members = await memberRows(hs, lane, it);
 
-  for (let at = 0; at < rows.length; at += CHUNK) {
-    insertEvents(lane, rows.slice(at, at + CHUNK), []);
-  }
+  const head = {
+    roomKey: write.room.roomKey,
+    extremities: it.extremities,
+    depth: Math.max(0, ...settlement.extremities.map((own) => own.depth)),
+    stateRoot: it.stateRoot,
+    ordinal: settlement.ordinal,
+    lastPosition: lastShown(it),
+  };
+  insertEvents(lane, rows, [head]);
   if (outliers.length > 0) {
     placeOutliers(
       lane,
@@ -64,8 +66,9 @@ export async function persistReceived(
   }
   if (it.nodes.length > 0) insertNodes(lane, it.nodes);
   if (members.length > 0) upsertMemberships(lane, members);
+  const come = placed.filter(({ row }) => row.anchor !== null).map(({ row }) => row.event_id);
   noteMissing(lane, {
-    come: placed.filter(({ row }) => row.anchor !== null).map(({ row }) => row.event_id),
+    come: settlement.waiting?.isMissed === false ? [] : come,
     missing: placed.flatMap(({ row, settled }) =>
       settled.assessed.missing.map((missingId) => ({
         roomKey: row.room_key,
@@ -74,16 +77,6 @@ export async function persistReceived(
       })),
     ),
   });
-  moveHeads(lane, [
-    {
-      roomKey: write.room.roomKey,
-      extremities: it.extremities,
-      depth: Math.max(0, ...settlement.extremities.map((own) => own.depth)),
-      stateRoot: it.stateRoot,
-      ordinal: settlement.ordinal,
-      lastPosition: lastShown(it),
-    },
-  ]);
   if (settlement.comesAnew) forgetInvites(lane, write.room.roomKey);
   noteWhatClientsSee(hs, lane, it);
   return { members, redacted: await redact(lane, it, rows) };
@@ -125,7 +118,7 @@ function linkOf({ settled, row, position }: PlacedEvent, { room }: PlacedReceive
 
 async function redact(
   lane: Tx,
-  { placed }: PlacedReceived,
+  { placed, settlement }: PlacedReceived,
   rows: readonly EventRow[],
 ): Promise<ReadonlyMap<EventId, number>> {
   const redactions = placed.flatMap((it) => redactionOf(it) ?? []);
@@ -138,7 +131,7 @@ async function redact(
     const others = redactions.filter((it) => !applied.has(it.redactionKey));
     if (others.length > 0) keepRedactions(lane, others);
   }
-  if (rows.length === 0) return redacted;
+  if (rows.length === 0 || settlement.waiting?.isRedacted === false) return redacted;
   const come = rows.map((it) => it.event_id);
   for (const [target, key] of await applyWaitingRedactions(lane, come)) redacted.set(target, key);
   return redacted;

@@ -5,16 +5,41 @@ import type { EventRow } from "../stored-event.ts";
 
 // What received events write beside what all events write. Statements are answered with the commit.
 
-/** Those of some events that an accepted event follows. */
-export async function acceptedFollowers(
-  db: Queryable,
-  eventIds: readonly EventId[],
-): Promise<ReadonlySet<EventId>> {
-  const rows = await db<{ missing_id: EventId }[]>`
-    select missing_id from missing_events join events using (event_key)
-    where missing_id = any(${eventIds}::text[]) and status = 0`;
-  return new Set(rows.map((it) => it.missing_id));
+/** What was stored before some events came, and has to do with them. */
+export type Waiting = {
+  /** Those that an accepted event follows. */
+  readonly followed: ReadonlySet<EventId>;
+  /** Keys of events that have no place until one of these comes. */
+  readonly outliers: readonly number[];
+  /** Whether any event names one of these that was missing. */
+  readonly isMissed: boolean;
+  /** Whether there are redactions of these. */
+  readonly isRedacted: boolean;
+};
+
+export async function whatWaitsFor(db: Queryable, eventIds: readonly EventId[]): Promise<Waiting> {
+  const rows = await db<WaitingRow[]>`
+    select missing_id as id, event_key, status, anchor is null as unplaced
+    from missing_events join events using (event_key) where missing_id = any(${eventIds}::text[])
+    union all
+    select target, null, null, null from waiting_redactions where target = any(${eventIds}::text[])`;
+  const missed = rows.filter((it) => it.event_key !== null);
+  return {
+    followed: new Set(missed.filter((it) => it.status === 0).map((it) => it.id)),
+    outliers: [
+      ...new Set(missed.flatMap((it) => (it.unplaced && it.event_key ? [it.event_key] : []))),
+    ],
+    isMissed: missed.length > 0,
+    isRedacted: missed.length < rows.length,
+  };
 }
+
+type WaitingRow = {
+  readonly id: EventId;
+  readonly event_key: number | null;
+  readonly status: number | null;
+  readonly unplaced: boolean | null;
+};
 
 /** Those of some events that are stored, each with its anchor if it has a place. */
 export async function placesOf(
@@ -48,31 +73,6 @@ export function placeOutliers(
       as placed (event_key, status, anchor, anchor_offset, state_before, state_after, room_state,
         ordinal, replaces, placed_at, auth_keys)
     where events.event_key = placed.event_key`;
-}
-
-export type ForkedHead = {
-  readonly roomKey: number;
-  readonly extremities: readonly number[];
-  readonly depth: number;
-  readonly stateRoot: number;
-  readonly ordinal: number;
-  /** Undefined if nothing that is shown to clients was added. */
-  readonly lastPosition: number | undefined;
-};
-
-/** Moves the heads of rooms that may have several ends. */
-export function moveHeads(lane: Tx, heads: readonly ForkedHead[]): void {
-  const column = <K extends keyof ForkedHead>(name: K) => heads.map((it) => it[name]);
-  void lane`
-    update rooms set head_version = head_version + 1, extremities = moved.extremities::bigint[],
-      depth = moved.depth, state_root = moved.state_root, ordinal = moved.ordinal,
-      last_position = coalesce(moved.last_position, rooms.last_position)
-    from unnest(${column("roomKey")}::bigint[],
-      ${heads.map((it) => arrayText(it.extremities))}::text[], ${column("depth")}::bigint[],
-      ${column("stateRoot")}::bigint[], ${column("ordinal")}::bigint[],
-      ${heads.map((it) => it.lastPosition ?? null)}::bigint[])
-      as moved (room_key, extremities, depth, state_root, ordinal, last_position)
-    where rooms.room_key = moved.room_key`;
 }
 
 export type MissingRow = {
@@ -165,17 +165,6 @@ export async function beforeAnchors(
         order by events.anchor desc limit 1), 0) as ordinal
     from unnest(${anchors}::bigint[]) as asked (anchor)`;
   return new Map(rows.map((it) => [it.anchor, it]));
-}
-
-/** Stored events without a place that wait for one of some events. */
-export async function outliersAfter(
-  db: Queryable,
-  eventIds: readonly EventId[],
-): Promise<readonly number[]> {
-  const rows = await db<{ event_key: number }[]>`
-    select distinct event_key from missing_events join events using (event_key)
-    where missing_id = any(${eventIds}::text[]) and anchor is null`;
-  return rows.map((it) => it.event_key);
 }
 
 /** Takes back what was told to those who were invited to a room from outside: it has its own state now. */

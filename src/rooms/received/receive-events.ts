@@ -124,8 +124,7 @@ async function whatWaitedFor(
   { rules }: Room,
   { settlement }: Written,
 ): Promise<ReceivedEvent[]> {
-  const { waiting } = settlement;
-  const stored = await eventsOf(hs, waiting);
+  const stored = await eventsOf(hs, settlement.waiting?.outliers ?? []);
   return [...stored.values()]
     .filter((it) => it.anchor === undefined)
     .map((it) => ({ event: it.pdu(rules), json: it.json }));

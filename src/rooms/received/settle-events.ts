@@ -19,7 +19,7 @@ import {
   storedState,
 } from "./drafted-state.ts";
 import { lookUpState } from "./look-up-state.ts";
-import { acceptedFollowers, outliersAfter } from "./queries-received.ts";
+import { type Waiting, whatWaitsFor } from "./queries-received.ts";
 import { resolveStates } from "./resolve-states.ts";
 
 /** A forward extremity: an accepted event that no accepted event follows. */
@@ -47,8 +47,8 @@ export type Settlement = {
   readonly current: DraftedState;
   readonly extremities: readonly Extremity[];
   readonly ordinal: number;
-  /** Keys of stored events that were waiting for these. */
-  readonly waiting: readonly number[];
+  /** What was waiting for these; undefined if that was not asked. */
+  readonly waiting: Waiting | undefined;
   /** Whether the room's state comes with the events: this server was not in it. */
   readonly comesAnew?: true;
 };
@@ -70,17 +70,14 @@ export async function settleEvents(
   assessed: readonly Assessed[],
 ): Promise<Settlement> {
   const ids = assessed.filter((it) => it.states).map((it) => it.event.event_id);
-  const [followed, waiting] = await Promise.all([
-    acceptedFollowers(reading.db, ids),
-    outliersAfter(reading.db, ids),
-  ]);
+  const waiting = await whatWaitsFor(reading.db, ids);
   let at: Settlement = { ...unchanged(head), waiting };
   const byId = new Map(assessed.map((it) => [it.event.event_id, it]));
   for (const it of assessed) {
     at = await withEvent(hs, reading, at, {
       it,
       byId,
-      isFollowed: followed.has(it.event.event_id),
+      isFollowed: waiting.followed.has(it.event.event_id),
     });
   }
   return at;
@@ -132,7 +129,7 @@ function unchanged(head: RoomHead): Settlement {
       depth: it.depth,
     })),
     ordinal: head.ordinal,
-    waiting: [],
+    waiting: undefined,
   };
 }
 
