@@ -12,7 +12,7 @@ export type Request = {
 export type Reply = { readonly status: number; readonly body: any };
 
 /** Longer than any recovery may take: what is not answered by then has stopped dead. */
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 30_000;
 
 /**
  * Asks a server that may be killed meanwhile.
