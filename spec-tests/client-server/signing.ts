@@ -1,0 +1,83 @@
+import { generateKeyPairSync, type KeyObject, randomBytes, sign } from "node:crypto";
+
+/** A pair of keys as clients have them. */
+export type SigningPair = { readonly publicKey: string; readonly privateKey: KeyObject };
+
+/** @spec appendices#unpadded-base64 */
+function unpadded(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("base64").replaceAll("=", "");
+}
+
+export function newPair(): SigningPair {
+  const { publicKey, privateKey } = generateKeyPairSync("ed25519");
+  const { x = "" } = publicKey.export({ format: "jwk" });
+  return { publicKey: unpadded(Buffer.from(x, "base64url")), privateKey };
+}
+
+/** JSON with its keys in order. Those of the tests are ASCII, and their numbers small. */
+function inOrder(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(inOrder);
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(entries.map(([key, it]) => [key, inOrder(it)]));
+}
+
+/**
+ * Signs an object as a user.
+ *
+ * @param name what the key is called: a device's ID, or the key itself.
+ * @spec appendices#signing-json
+ */
+export function signed<T extends object>(
+  object: T,
+  userId: string,
+  { name, pair }: { readonly name: string; readonly pair: SigningPair },
+): T {
+  const { signatures, unsigned: _, ...rest } = object as any;
+  const bytes = Buffer.from(JSON.stringify(inOrder(rest)));
+  const signature = unpadded(sign(null, bytes, pair.privateKey));
+  const own = { ...signatures?.[userId], [`ed25519:${name}`]: signature };
+  return { ...object, signatures: { ...signatures, [userId]: own } };
+}
+
+/** The keys of a device, signed by it. */
+export function deviceKeys(
+  { userId, deviceId }: { readonly userId: string; readonly deviceId: string },
+  pair: SigningPair,
+) {
+  const keys = {
+    user_id: userId,
+    device_id: deviceId,
+    algorithms: ["m.olm.v1.curve25519-aes-sha2", "m.megolm.v1.aes-sha2"],
+    keys: {
+      [`ed25519:${deviceId}`]: pair.publicKey,
+      [`curve25519:${deviceId}`]: unpadded(randomBytes(32)),
+    },
+    signatures: {},
+  };
+  return signed(keys, userId, { name: deviceId, pair });
+}
+
+/** A one-time or fallback key, signed by its device. */
+export function oneTimeKey(
+  { userId, deviceId }: { readonly userId: string; readonly deviceId: string },
+  pair: SigningPair,
+  further: object = {},
+) {
+  const key = { key: unpadded(randomBytes(32)), ...further };
+  return signed(key, userId, { name: deviceId, pair });
+}
+
+/** A cross-signing key, signed by another unless it is the first of them. */
+export function crossSigningKey(
+  userId: string,
+  usage: string,
+  { pair, by }: { readonly pair: SigningPair; readonly by?: SigningPair },
+): any {
+  const key = {
+    user_id: userId,
+    usage: [usage],
+    keys: { [`ed25519:${pair.publicKey}`]: pair.publicKey },
+  };
+  return by === undefined ? key : signed(key, userId, { name: by.publicKey, pair: by });
+}

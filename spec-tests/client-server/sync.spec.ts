@@ -1,0 +1,172 @@
+import { describe, expect, test } from "vitest";
+import { homeserver, refusal, timelineHas } from "./client.ts";
+
+const hs = await homeserver();
+const alice = await hs.registerUser("alice");
+const bob = await hs.registerUser("bob");
+const roomId = await alice.createRoom({ preset: "public_chat" });
+await bob.call("POST", `/v3/join/${roomId}`, {});
+const room = `/v3/rooms/${encodeURIComponent(roomId)}`;
+const forbidden = refusal(403, "M_FORBIDDEN");
+const ephemeralOf = (answer: any, type: string) =>
+  (answer.rooms?.join?.[roomId]?.ephemeral?.events ?? []).find((it: any) => it.type === type);
+
+/** @spec client-server-api#get_matrixclientv3sync */
+describe("sync", () => {
+  test("begins with rooms and their state, and goes on with what is new", async () => {
+    const first = await alice.sync();
+    const { state, timeline } = first.rooms.join[roomId];
+    const types = [...state.events, ...timeline.events].map((it: any) => it.type);
+    expect(types).toEqual(expect.arrayContaining(["m.room.create", "m.room.member"]));
+    expect((await alice.sync({ since: first.next_batch })).rooms?.join?.[roomId]).toBeUndefined();
+    const eventId = await bob.sendText(roomId, "new");
+    const next = await alice.sync({ since: first.next_batch });
+    expect(next.rooms.join[roomId].timeline.events.map((it: any) => it.event_id)).toEqual([
+      eventId,
+    ]);
+  });
+
+  test("waits for news as long as it is told, and no longer", async () => {
+    const { next_batch: since } = await alice.sync();
+    const begun = performance.now();
+    const idle = await alice.sync({ since, timeout: "300" });
+    expect(performance.now() - begun).toBeGreaterThan(250);
+    expect(idle.rooms?.join ?? {}).toEqual({});
+    const waiting = alice.sync({ since: idle.next_batch, timeout: "10000" });
+    const eventId = await bob.sendText(roomId, "wake up");
+    expect(timelineHas(roomId, eventId)(await waiting)).toBe(true);
+  });
+
+  test("tells of a gap, and the state that it hides", async () => {
+    const { next_batch: since } = await alice.sync();
+    await alice.call("PUT", `${room}/state/org.example.gap`, { n: 1 });
+    for (let index = 0; index < 3; index++) await bob.sendText(roomId, `${index}`);
+    const filter = JSON.stringify({ room: { timeline: { limit: 2 } } });
+    const { state, timeline } = (await alice.sync({ since, filter })).rooms.join[roomId];
+    expect(timeline).toMatchObject({ limited: true, prev_batch: expect.any(String) });
+    expect(timeline.events).toHaveLength(2);
+    expect(state.events.map((it: any) => it.type)).toContain("org.example.gap");
+    const after = await alice.sync({ since, filter, use_state_after: "true" });
+    const told = after.rooms.join[roomId].state_after.events;
+    expect(told.map((it: any) => it.type)).toContain("org.example.gap");
+  });
+
+  test("tells a device its own transaction IDs, and no other", async () => {
+    const { next_batch: since } = await alice.sync();
+    const content = { msgtype: "m.text", body: "mine" };
+    await alice.call("PUT", `${room}/send/m.room.message/my-txn`, content);
+    const of = (answer: any) =>
+      answer.rooms.join[roomId].timeline.events.at(-1).unsigned?.transaction_id;
+    expect(of(await alice.sync({ since }))).toBe("my-txn");
+    expect(of(await bob.sync())).toBeUndefined();
+  });
+
+  test("shows rooms that were left, once, and all of them to who asks", async () => {
+    const left = await alice.createRoom();
+    const { next_batch: since } = await alice.sync();
+    await alice.call("POST", `/v3/rooms/${left}/leave`, {});
+    const told = await alice.sync({ since });
+    expect(told.rooms.leave).toHaveProperty([left]);
+    expect((await alice.sync()).rooms.leave ?? {}).not.toHaveProperty([left]);
+    const filter = JSON.stringify({ room: { include_leave: true } });
+    expect((await alice.sync({ filter })).rooms.leave).toHaveProperty([left]);
+  });
+
+  test.each([
+    "since=nowhere",
+    "timeout=soon",
+    "full_state=maybe",
+    "filter=none",
+    "filter=%7B",
+    "filter=%7B%22room%22%3A1%7D",
+  ])("refuses %s", async (query) => {
+    const answer = await alice.call("GET", `/v3/sync?${query}`);
+    expect(answer).toMatchObject(refusal(400, "M_INVALID_PARAM"));
+  });
+});
+
+/** @spec client-server-api#post_matrixclientv3roomsroomidreceiptreceipttypeeventid */
+describe("postReceipt", () => {
+  test("tells the room what one has read, and the server's count follows", async () => {
+    const eventId = await alice.sendText(roomId, "read this");
+    const unread = (answer: any) =>
+      answer.rooms?.join?.[roomId]?.unread_notifications?.notification_count;
+    const { next_batch: since } = await bob.syncUntil((it) => unread(it) > 0);
+    expect(await bob.call("POST", `${room}/receipt/m.read/${eventId}`, {})).toMatchObject({
+      status: 200,
+      body: {},
+    });
+    const told = await alice.syncUntil(
+      (it) => ephemeralOf(it, "m.receipt")?.content[eventId]?.["m.read"]?.[bob.userId],
+    );
+    expect(
+      ephemeralOf(told, "m.receipt").content[eventId]["m.read"][bob.userId].ts,
+    ).toBeGreaterThan(0);
+    const { rooms } = await bob.syncUntil((it) => unread(it) === 0, since);
+    expect(rooms.join[roomId].unread_notifications.notification_count).toBe(0);
+  });
+
+  test("keeps a private receipt from others", async () => {
+    const eventId = await alice.sendText(roomId, "in secret");
+    const since = (await alice.sync()).next_batch;
+    await bob.call("POST", `${room}/receipt/m.read.private/${eventId}`, {});
+    const own = await bob.sync();
+    expect(ephemeralOf(own, "m.receipt").content[eventId]).toHaveProperty(["m.read.private"]);
+    expect(ephemeralOf(await alice.sync({ since }), "m.receipt")).toBeUndefined();
+  });
+
+  test("is for members, of kinds that there are", async () => {
+    const eventId = await alice.sendText(roomId, "there");
+    const mallory = await hs.registerUser("mallory");
+    const path = `${room}/receipt/m.read/${eventId}`;
+    expect(await mallory.call("POST", path, {})).toMatchObject(forbidden);
+    const bad = await bob.call("POST", `${room}/receipt/m.unread/${eventId}`, {});
+    expect(bad).toMatchObject(refusal(400, "M_INVALID_PARAM"));
+    expect((await bob.call("POST", path, { thread_id: "" })).status).toBe(400);
+  });
+});
+
+/** @spec client-server-api#post_matrixclientv3roomsroomidread_markers */
+describe("setReadMarker", () => {
+  test("moves the marker and the receipts", async () => {
+    const eventId = await alice.sendText(roomId, "up to here");
+    const body = { "m.fully_read": eventId, "m.read": eventId };
+    expect(await bob.call("POST", `${room}/read_markers`, body)).toMatchObject({
+      status: 200,
+      body: {},
+    });
+    const own = (await bob.sync()).rooms.join[roomId];
+    expect(own.account_data.events).toContainEqual({
+      type: "m.fully_read",
+      content: { event_id: eventId },
+    });
+    const seen = ephemeralOf(await alice.sync(), "m.receipt").content;
+    expect(seen[eventId]["m.read"]).toHaveProperty([bob.userId]);
+    const mallory = await hs.registerUser("mallory");
+    expect(await mallory.call("POST", `${room}/read_markers`, body)).toMatchObject(forbidden);
+  });
+});
+
+/** @spec client-server-api#put_matrixclientv3roomsroomidtypinguserid */
+describe("setTyping", () => {
+  test("tells the room who is typing, until they say that they are not", async () => {
+    const set = async (typing: boolean) =>
+      await bob.call("PUT", `${room}/typing/${bob.userId}`, { typing, timeout: 20_000 });
+    const who = (answer: any) => ephemeralOf(answer, "m.typing")?.content.user_ids;
+    const { next_batch: since } = await alice.sync();
+    expect(await set(true)).toMatchObject({ status: 200, body: {} });
+    const typing = await alice.syncUntil((it) => who(it)?.length === 1, since);
+    expect(who(typing)).toEqual([bob.userId]);
+    await set(false);
+    await alice.syncUntil((it) => who(it)?.length === 0, typing.next_batch);
+  });
+
+  test("is for oneself, in a room that one is in", async () => {
+    const body = { typing: true };
+    const other = await bob.call("PUT", `${room}/typing/${alice.userId}`, body);
+    expect(other).toMatchObject(forbidden);
+    const mallory = await hs.registerUser("mallory");
+    const path = `${room}/typing/${mallory.userId}`;
+    expect(await mallory.call("PUT", path, body)).toMatchObject(forbidden);
+  });
+});
