@@ -20,9 +20,8 @@ export const deviceListsSection: SyncSection = {
 
   concerns(change, question) {
     const { requester } = question;
-    const isMember = change.detail instanceof StoredEvent && change.detail.type === "m.room.member";
-    if (change.stream === EVENTS && !isMember) return false;
-    if (isMember && change.detail.stateKey === requester.userId) return true;
+    if (change.stream === EVENTS && !movesMembers(change)) return false;
+    if (isOwnMember(change, requester.userId)) return true;
     if (change.userKey !== undefined) return change.userKey === requester.userKey;
     if (change.roomKey === undefined) return false;
     // A filter of rooms narrows down what is in `rooms`, but not whose devices matter.
@@ -42,6 +41,18 @@ export const deviceListsSection: SyncSection = {
       : { global: { device_lists: lists } };
   },
 };
+
+/** Where forks were resolved, members may have come or gone without an event of theirs. */
+function movesMembers({ detail, userKey }: Change): boolean {
+  if (!(detail instanceof StoredEvent)) return userKey !== undefined;
+  return detail.type === "m.room.member" || detail.amongForks;
+}
+
+function isOwnMember({ detail }: Change, userId: string): boolean {
+  return (
+    detail instanceof StoredEvent && detail.type === "m.room.member" && detail.stateKey === userId
+  );
+}
 
 /** Nobody has come or gone: then those are meant of whom the stream tells. */
 async function usersIn(hs: Parameters<SyncSection["read"]>[0], changes: readonly Change[]) {
