@@ -7,6 +7,7 @@ import { eventsOf } from "#src/rooms/find-event.ts";
 import type { Room } from "#src/rooms/find-room.ts";
 import { ensureRoom } from "#src/rooms/received/ensure-room.ts";
 import { receiveEvents } from "#src/rooms/received/receive-events.ts";
+import { storeOutliers } from "#src/rooms/received/store-outliers.ts";
 import { RemoteRoom } from "#src/rooms/received/testing.ts";
 import { sendEvent } from "#src/rooms/send-event.ts";
 import { testHomeservers, type TestHomeservers, testUser } from "#src/testing.ts";
@@ -64,6 +65,30 @@ describe("what is sent here and what comes from elsewhere", () => {
     const { prev_events } = JSON.parse(row?.json ?? "{}") as { prev_events: EventId[] };
     expect(new Set(prev_events)).toEqual(new Set(forks));
     expect(row?.state_before).toBe(before.root);
+  });
+
+  test("do not wait for each other in vain when outliers and history come", async () => {
+    const { remote, room, last } = await sharedRoom("outliers");
+    const side = Array.from({ length: 20 }, (_, n) => remote.add(CREATOR, topic(`${n}`), [last]));
+    const sending = Array.from({ length: 40 }, async (_, n) => {
+      const on = servers.all[n % 3] ?? hs;
+      return await sendEvent(on, { sender: local, room, draft: say(`${n}`) });
+    });
+    const storing = side.slice(0, 10).map(async (id) => {
+      await storeOutliers(hs, room, [remote.received(id)]);
+    });
+    const history = side
+      .slice(10)
+      .map(async (id) => await receiveEvents(hs, room, [remote.received(id)], { as: "history" }));
+    const sent = await Promise.all(sending);
+    await Promise.all([...storing, ...history]);
+    const { ends } = await headOf(room);
+    expect(ends).toHaveLength(1);
+    expect(sent).toContain(ends[0]);
+    const placed = await hs.sql<{ event_id: EventId; status: number }[]>`
+      select event_id, status from events where event_id = any(${side}::text[])`;
+    expect(placed.filter((it) => it.status === 3)).toHaveLength(10);
+    expect(placed.filter((it) => it.status === 0)).toHaveLength(10);
   });
 
   test("may be many forks, of which the newest count", async () => {

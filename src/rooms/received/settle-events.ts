@@ -201,6 +201,9 @@ async function sameOr(
   return differing.size === 0 ? current : state;
 }
 
+/** How many events in a row that are no part of what is built upon are looked through. */
+const MOST_HOPS = 50;
+
 /** The events that an event follows: directly, or by way of such as are no part of what is built upon. */
 async function followedBy(
   hs: Homeserver,
@@ -212,7 +215,7 @@ async function followedBy(
     settled.some((it) => it.assessed.event.event_id === id && it.decision.outcome !== "accepted");
   const followed = new Set<EventId>();
   let next = [...event.prev_events];
-  while (next.length > 0) {
+  for (let hops = 0; next.length > 0 && hops < MOST_HOPS; hops++) {
     const ids = next.filter((id) => !followed.has(id));
     for (const id of ids) followed.add(id);
     const stored = await findEvents(

@@ -9,6 +9,7 @@ import { assessEvents, type ReceivedEvent } from "./assess-events.ts";
 import { headOf } from "./head-of.ts";
 import { inOrder } from "./in-order.ts";
 import type { ReceivedWrite, ReceivedWritten } from "./received-write.ts";
+import { keepingStill } from "./room-turns.ts";
 import { settleHistory } from "./settle-events.ts";
 
 /** How many events are stored in one transaction, so that others do not wait long for the lane. */
@@ -42,7 +43,7 @@ async function storeChunk(
   room: Room,
   events: readonly ReceivedEvent[],
 ): Promise<readonly EventId[]> {
-  for (;;) {
+  for (let isRetry = false; ; isRetry = true) {
     const head = await headOf(hs, room);
     const { assessed, unverifiable } = await assessEvents(hs, room, events, {
       states: { head, given: new Map() },
@@ -54,8 +55,10 @@ async function storeChunk(
       as: "live",
       assessed,
       settlement: settleHistory(head, assessed),
+      ...(isRetry && { settleInLane: true }),
     };
-    const written = (await write(hs, eventsStream, it)) as ReceivedWritten;
+    const own = async () => (await write(hs, eventsStream, it)) as ReceivedWritten;
+    const written = isRetry ? await keepingStill(hs, room.roomKey, own) : await own();
     if (!written.stale) return unverifiable;
     forgetHead(hs, room.roomKey);
   }

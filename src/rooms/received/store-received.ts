@@ -15,7 +15,7 @@ import { type PlacedReceived, placeReceived } from "./place-received.ts";
 import { placesOf } from "./queries-received.ts";
 import type { ReceivedWrite, ReceivedWritten } from "./received-write.ts";
 import { rememberRoot } from "./resolve-states.ts";
-import { settleEvents, type Settlement } from "./settle-events.ts";
+import { settleEvents, settleHistory, type Settlement } from "./settle-events.ts";
 
 const unexplained = new Counter({
   name: "archipel_room_state_resets_total",
@@ -83,7 +83,7 @@ export async function storeReceived(
 async function settlementFor(
   hs: Homeserver,
   lane: Tx,
-  { room, assessed, settlement, settleInLane }: ReceivedWrite,
+  { room, as, assessed, settlement, settleInLane }: ReceivedWrite,
   seen: number | undefined,
 ): Promise<Settlement | undefined> {
   if (seen === undefined) return undefined;
@@ -92,6 +92,7 @@ async function settlementFor(
   let head = knownHead(hs, room.roomKey);
   if (head?.version !== seen) head = (await readHeads(hs, lane, [room])).get(room.roomKey);
   if (!head) throw new Error("a room has a version and no head");
+  if (as === "history") return settleHistory(head, assessed);
   const pending = new Map(assessed.map((it) => [it.event.event_id, it]));
   return await settleEvents(hs, { room, db: lane, pending }, head, assessed);
 }
