@@ -18,10 +18,18 @@ const ROOT = join(import.meta.dirname, "..");
 
 const args = process.argv.slice(2);
 if (args.includes("--help")) process.stdout.write(USAGE);
-else process.exitCode = await bench(readOptions(args));
+else {
+  process.exitCode = await bench(readOptions(args)).catch((error: unknown) => {
+    process.stderr.write(`${error instanceof Error ? error.message : "?"}\n`);
+    return 1;
+  });
+}
 
 /** @returns the exit status: 1 when anything failed, also a check of what was delivered. */
 async function bench(options: BenchOptions): Promise<number> {
+  if (WORKLOADS.every((one) => chosenCases(one, options).length === 0)) {
+    throw new Error(`No workload or case is called ${options.only.join(" or ")}.`);
+  }
   const started = new Date().toISOString().replaceAll(/[:.]/g, "-");
   const file = join(import.meta.dirname, "results", `${started}.jsonl`);
   // On the disk of the repository: /tmp may be memory, where waiting for the disk costs nothing.
@@ -29,6 +37,7 @@ async function bench(options: BenchOptions): Promise<number> {
   mkdirSync(join(file, ".."), { recursive: true });
   mkdirSync(dir, { recursive: true });
   const write = (line: object) => appendFileSync(file, `${JSON.stringify(line)}\n`);
+  const interrupted = untilInterrupted();
   const database = await openDatabaseServer(options, join(dir, "postgres"));
   let failed: string[];
   try {
@@ -37,6 +46,7 @@ async function bench(options: BenchOptions): Promise<number> {
       dir,
       postgres: database?.postgres,
       write,
+      interrupted,
     });
     failed = failures;
     process.stdout.write(`${renderTable(summarise(results))}\n\n`);
@@ -54,9 +64,10 @@ type Bench = {
   readonly dir: string;
   readonly postgres: BenchPostgres | undefined;
   readonly write: (line: object) => void;
+  readonly interrupted: AbortSignal;
 };
 
-async function runAll(options: BenchOptions, { dir, postgres, write }: Bench) {
+async function runAll(options: BenchOptions, { dir, postgres, write, interrupted }: Bench) {
   const results: Result[] = [];
   const failures: string[] = [];
   for (const one of WORKLOADS) {
@@ -64,9 +75,10 @@ async function runAll(options: BenchOptions, { dir, postgres, write }: Bench) {
     const cases = chosenCases(one, options);
     if (cases.length === 0) continue;
     for (const { server, repetition } of turns(options)) {
+      if (interrupted.aborted) return { results, failures: [...failures, "It was interrupted."] };
       process.stderr.write(`${workload} (${title}), ${server}, run ${repetition + 1}\n`);
       const own = join(dir, `${workload}-${server}-${repetition}`);
-      const plan = { server, workload, cases, size: options.size, dir: own, postgres };
+      const plan = { server, workload, cases, size: options.size, dir: own, postgres, interrupted };
       try {
         await runSession(plan, (measurement) => {
           const result = { server, repetition, measurement };
@@ -81,6 +93,13 @@ async function runAll(options: BenchOptions, { dir, postgres, write }: Bench) {
     }
   }
   return { results, failures };
+}
+
+/** Aborts at the first wish to end, so that what was started is put away; a second one ends us at once. */
+function untilInterrupted(): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => controller.abort());
+  return controller.signal;
 }
 
 /** A, B, then B, A, and so on: whatever drifts on the machine meets both alike. */

@@ -32,6 +32,8 @@ export type SessionPlan = {
   /** A directory for the session alone. */
   readonly dir: string;
   readonly postgres: BenchPostgres | undefined;
+  /** Ends the load before its time; the server and its database go as they do at any end. */
+  readonly interrupted: AbortSignal;
 };
 
 const HOST = "127.0.0.1";
@@ -89,12 +91,14 @@ async function commandOf(server: ServerKind, place: Place): Promise<Command> {
 }
 
 async function runLoad(
-  { workload, cases, size }: SessionPlan,
+  { workload, cases, size, interrupted }: SessionPlan,
   { target }: Place,
   answerTo: (question: Question) => Promise<unknown>,
 ): Promise<void> {
   const orders = JSON.stringify({ workload, cases, size, target });
-  const load = fork(join(import.meta.dirname, "load", "main.ts"), [orders]);
+  const load = fork(join(import.meta.dirname, "load", "main.ts"), [orders], {
+    signal: interrupted,
+  });
   load.on("message", (asked: Asked) => {
     const { number } = asked;
     const send = (answered: Answered) => load.connected && load.send(answered);
