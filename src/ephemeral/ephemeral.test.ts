@@ -207,7 +207,8 @@ describe("typing", () => {
   test("ends by itself when its time has run out", async () => {
     const since = tailOf(hs).position;
     await setTyping(hs, key(bob), 50);
-    await expect.poll(() => tailOf(hs).between(since, tailOf(hs).position)).toHaveLength(2);
+    const changes = () => tailOf(hs).between(since, tailOf(hs).position);
+    await expect.poll(changes, { timeout: 10_000 }).toHaveLength(2);
     expect(await told(two, typingSection, alice, since)).toEqual(typing());
   });
 });
