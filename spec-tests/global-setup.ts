@@ -26,7 +26,7 @@ export async function setup(): Promise<() => Promise<void>> {
     await admin`create database ${admin(name)} template ${admin(template)}`;
     return onDatabase(server, name);
   };
-  const homeservers = await shareHomeservers(copyTemplate);
+  const homeservers = await shareHomeservers(runDirectory(), copyTemplate);
   const tearDown = async () => {
     await homeservers.stop();
     for (const name of own === undefined ? copies : []) {
@@ -51,10 +51,7 @@ export async function setup(): Promise<() => Promise<void>> {
 }
 
 async function ownServer() {
-  const home = join(tmpdir(), `${PREFIX}${process.getuid?.() ?? 0}`);
-  mkdirSync(home, { recursive: true, mode: 0o700 });
-  removeAbandoned(home);
-  const dataDir = mkdtempSync(join(home, `${process.pid}-`));
+  const dataDir = runDirectory();
   const log = pino({ level: "warn" }, pino.destination(2));
   const server = await startEmbeddedPostgres({ dataDir, log, durable: false });
   return {
@@ -64,6 +61,14 @@ async function ownServer() {
       rmSync(dataDir, { recursive: true, force: true });
     },
   };
+}
+
+/** A new directory of this run, which later ones remove if it is left behind. */
+function runDirectory(): string {
+  const home = join(tmpdir(), `${PREFIX}${process.getuid?.() ?? 0}`);
+  mkdirSync(home, { recursive: true, mode: 0o700 });
+  removeAbandoned(home);
+  return mkdtempSync(join(home, `${process.pid}-`));
 }
 
 /** What runs that were killed have left: each directory begins with the number of its process. */

@@ -1,8 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { createServer, type IncomingMessage } from "node:http";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -27,15 +26,16 @@ const STOP_TIMEOUT_MS = 10_000;
  * Starts homeservers for the tests of a run, each a process of its own, when the first test asks for it. Those that
  * ask for the same configuration share one.
  *
+ * @param home a directory for their files, which is removed when they end.
  * @param newDatabase makes a database that has all tables, and says where it is.
  * @returns the address to ask at, and what ends all of them.
  */
 export async function shareHomeservers(
+  home: string,
   newDatabase: () => Promise<string>,
 ): Promise<{ readonly url: string; stop(): Promise<void> }> {
   const running = new Map<string, Promise<Started>>();
   const children: ChildProcess[] = [];
-  const home = mkdtempSync(join(tmpdir(), "archipel-homeservers-"));
   const startIn = async (wanted: string, dataDir: string) => {
     const child = launch({
       ...Wanted.parse(JSON.parse(wanted)),
