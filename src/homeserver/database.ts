@@ -54,6 +54,9 @@ export function connect(url: string, max: number): Sql {
   return resilientSql((onclose) => open(url, { max, onclose }));
 }
 
+/** How long a connection that could not be made waits before it is tried again. */
+const RECONNECT_SECONDS = 0.1;
+
 type PoolOptions = { readonly max: number; readonly onclose: () => void };
 
 function open(url: string, options: PoolOptions | LaneOptions): Sql {
@@ -66,6 +69,8 @@ function open(url: string, options: PoolOptions | LaneOptions): Sql {
     onnotice: () => {},
     // A connection is kept until it is lost: an end by age would look like a loss.
     max_lifetime: null,
+    // The driver would wait up to 20 s, with statements in its queue, for a database that may be back by then.
+    backoff: () => RECONNECT_SECONDS,
     connection: {
       application_name: "archipel",
       // Arrays of unknown length make PostgreSQL plan anew each time, for plans that come out the same.
