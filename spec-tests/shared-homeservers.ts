@@ -19,7 +19,7 @@ const Wanted = z.record(z.string(), z.string());
 type Started = { readonly url: string; readonly link: string };
 
 /** How long one may take to start, and to end when it is asked to. */
-const START_TIMEOUT_MS = 30_000;
+const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 10_000;
 
 /**

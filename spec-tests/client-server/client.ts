@@ -62,8 +62,8 @@ export type TestHomeserver = {
 };
 
 /** Nothing here may wait for ever. */
-const REQUEST_TIMEOUT_MS = 15_000;
-const START_TIMEOUT_MS = 40_000;
+const REQUEST_TIMEOUT_MS = 20_000;
+const START_TIMEOUT_MS = 90_000;
 
 /** The secret of `registerAdministrator`. */
 const SHARED_SECRET = "only for tests";
