@@ -48,17 +48,23 @@ export function readOptions(args: readonly string[]): BenchOptions {
   return {
     servers: serversOf(values),
     only: listOf(values.only),
-    size: z.enum(["S", "M", "L"], "--size is S, M or L").parse(values.size),
-    repeat: z.coerce.number("--repeat is a number").int().min(1).max(100).parse(values.repeat),
+    size: read(z.enum(["S", "M", "L"]), "--size", values.size),
+    repeat: read(z.coerce.number().int().min(1).max(100), "--repeat", values.repeat),
     ...(databaseUrl !== undefined && { databaseUrl }),
   };
 }
 
 function serversOf(values: { vs?: string; null: boolean; servers?: string }): ServerKind[] {
-  const named = z.array(server).parse(listOf(values.servers ?? ""));
+  const named = read(z.array(server), "--servers", listOf(values.servers ?? ""));
   if (named.length > 0) return named;
   if (values.null) return ["null"];
-  return values.vs === undefined ? ["archipel"] : ["archipel", server.parse(values.vs)];
+  return values.vs === undefined ? ["archipel"] : ["archipel", read(server, "--vs", values.vs)];
+}
+
+function read<T>(schema: z.ZodType<T>, option: string, value: unknown): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  throw new Error(`${option}: ${result.error.issues.map(({ message }) => message).join("; ")}`);
 }
 
 function listOf(text: string): string[] {

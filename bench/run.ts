@@ -16,17 +16,17 @@ import { chosenCases } from "./workloads/workload.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 
-const args = process.argv.slice(2);
-if (args.includes("--help")) process.stdout.write(USAGE);
+if (process.argv.includes("--help")) process.stdout.write(USAGE);
 else {
-  process.exitCode = await bench(readOptions(args)).catch((error: unknown) => {
+  process.exitCode = await bench(process.argv.slice(2)).catch((error: unknown) => {
     process.stderr.write(`${error instanceof Error ? error.message : "?"}\n`);
     return 1;
   });
 }
 
 /** @returns the exit status: 1 when anything failed, also a check of what was delivered. */
-async function bench(options: BenchOptions): Promise<number> {
+async function bench(args: readonly string[]): Promise<number> {
+  const options = readOptions(args);
   if (WORKLOADS.every((one) => chosenCases(one, options).length === 0)) {
     throw new Error(`No workload or case is called ${options.only.join(" or ")}.`);
   }

@@ -62,6 +62,8 @@ export async function runSession(
     database,
     onMeasurement,
     restart: async () => {
+      // The null server has its rooms in memory alone.
+      if (plan.server === "null") return;
       await state.server.stop();
       state.server = await startServer(command, launch);
     },

@@ -25,7 +25,9 @@ export class HttpConnection {
   readonly #target: HttpTarget;
   #socket: Socket | undefined;
   #waiting: Waiting | undefined;
-  #received: Buffer = NOTHING;
+  #received: Buffer[] = [];
+  /** How many bytes the answer has that is coming in; 0 while that is not known. */
+  #expected = 0;
   #answered = 0;
 
   constructor(target: HttpTarget) {
@@ -77,19 +79,28 @@ export class HttpConnection {
       if (this.#socket === socket) this.#fail(new Error("The server closed the connection."));
     });
     this.#socket = socket;
-    this.#received = NOTHING;
+    this.#received = [];
+    this.#expected = 0;
     this.#answered = 0;
     return socket;
   }
 
   #take(chunk: Buffer): void {
     this.bytesRead += chunk.length;
-    this.#received = this.#received.length === 0 ? chunk : Buffer.concat([this.#received, chunk]);
-    const answer = readAnswer(this.#received);
-    if (answer === undefined) return;
+    this.#received.push(chunk);
+    // Joined again and again, a large answer would cost the square of its size.
+    if (this.#expected > 0 && sizeOf(this.#received) < this.#expected) return;
+    const bytes = this.#received.length === 1 ? chunk : Buffer.concat(this.#received);
+    const answer = readAnswer(bytes);
+    if (answer === undefined) {
+      this.#received = [bytes];
+      this.#expected = expectedSize(bytes);
+      return;
+    }
     const waiting = this.#waiting;
     this.#waiting = undefined;
-    this.#received = NOTHING;
+    this.#received = [];
+    this.#expected = 0;
     this.#answered += 1;
     if (answer.closes) {
       this.#socket?.destroy();
@@ -122,6 +133,19 @@ export function readAnswer(bytes: Buffer): (HttpAnswer & { readonly closes: bool
   if (!head.includes("\r\ntransfer-encoding: chunked")) return { status, body: NOTHING, closes };
   const body = joinChunks(bytes, start);
   return body === undefined ? undefined : { status, body, closes };
+}
+
+/** The size of the whole answer, if its head is there and says so; else 0. */
+function expectedSize(bytes: Buffer): number {
+  const headEnd = bytes.indexOf(HEAD_END);
+  if (headEnd < 0) return 0;
+  const head = bytes.toString("latin1", 0, headEnd);
+  const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1];
+  return length === undefined ? 0 : headEnd + HEAD_END.length + Number(length);
+}
+
+function sizeOf(parts: readonly Buffer[]): number {
+  return parts.reduce((sum, { length }) => sum + length, 0);
 }
 
 function joinChunks(bytes: Buffer, start: number): Buffer | undefined {

@@ -10,6 +10,7 @@ import { numberAt, type Workload } from "./workload.ts";
 const MEMBERS = 5;
 const MESSAGES_PER_ROOM = 15;
 const AGAIN = 5;
+const WARM_UP = 60;
 
 /** What most clients ask for at their first sync. */
 const FILTER = JSON.stringify({
@@ -37,18 +38,20 @@ const body = z.object({
 async function run(stage: Stage, cases: readonly string[]): Promise<void> {
   const connections = openConnections(stage.target);
   const users = await registerUsers(connections, "w5-", MEMBERS);
-  const [outsider] = await registerUsers(connections, "w5-outsider-", 1);
+  const others = await registerUsers(connections, "w5-other-", MEMBERS);
   const [reader] = users;
-  if (!reader || !outsider) throw new Error("Nobody could be registered.");
+  const [other] = others;
+  if (!reader || !other) throw new Error("Nobody could be registered.");
+  await addRooms(connections, others, 3);
   let there = 0;
   for (const id of cases) {
     const count = numberAt(id, 1);
     await addRooms(connections, users, count - there);
     there = count;
     await stage.restart();
-    // The programs are warm then, what they know of the rooms is not.
-    await closedLoop({ count: 20, inFlight: 1 }, async () => {
-      await sync(connections.lane(0), outsider, { filter: FILTER });
+    // So that the programs are warm, and what they know of the reader's rooms is not.
+    await closedLoop({ count: WARM_UP, inFlight: 1 }, async () => {
+      await sync(connections.lane(0), other, { filter: FILTER });
     });
     await measureSyncs(stage, `${id}/cold`, { connections, reader, rooms: count, times: 1 });
     await measureSyncs(stage, `${id}/again`, { connections, reader, rooms: count, times: AGAIN });
