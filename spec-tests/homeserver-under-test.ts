@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -53,10 +54,11 @@ export async function startHomeserver({
   const outside = process.env["HOMESERVER_URL"];
   if (outside !== undefined) return outsideServer(outside.replace(/\/$/, ""));
   const dataDir = mkdtempSync(join(tmpdir(), "archipel-under-test-"));
-  const settings = { ...env, DATA_DIR: dataDir };
+  // It has to know where clients find it before it starts, and is to be found there again.
+  const settings = { ...env, DATA_DIR: dataDir, CLIENT_PORT: String(await freePort()) };
   let running: Running;
   try {
-    running = await launch({ ...settings, CLIENT_PORT: "0" });
+    running = await launch(settings);
   } catch (error) {
     rmSync(dataDir, { recursive: true, force: true });
     throw error;
@@ -75,13 +77,23 @@ export async function startHomeserver({
     },
     async start() {
       if (runs(running.child)) throw new Error("The server runs already.");
-      running = await launch({ ...settings, CLIENT_PORT: new URL(url).port });
+      running = await launch(settings);
     },
     async dispose() {
       await end("SIGTERM");
       rmSync(dataDir, { recursive: true, force: true });
     },
   };
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, "127.0.0.1");
+  await once(probe, "listening");
+  const address = probe.address();
+  probe.close();
+  await once(probe, "close");
+  if (address === null || typeof address === "string") throw new Error("No port is free.");
+  return address.port;
 }
 
 function outsideServer(url: string): HomeserverUnderTest {
