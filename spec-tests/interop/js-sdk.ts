@@ -2,6 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import {
   ClientEvent,
   createClient,
+  Direction,
+  type EventTimeline,
   type ILoginParams,
   type IStartClientOpts,
   type MatrixClient,
@@ -55,7 +57,7 @@ global.rebuild();
 /** Logs a user in on a new device, and starts it. Done when it has synced once. */
 export async function newDevice(
   homeserver: HomeserverUnderTest,
-  user: TestUser,
+  user: Pick<TestUser, "localpart">,
   { encrypted = false, start = {}, login = {} }: DeviceOptions = {},
 ): Promise<SdkDevice> {
   const baseUrl = homeserver.url;
@@ -96,7 +98,7 @@ export async function newDevice(
 }
 
 /** Waits until something that another client has done has come. @throws Error when it has not in ten seconds */
-async function until(holds: () => boolean): Promise<void> {
+export async function until(holds: () => boolean): Promise<void> {
   const deadline = Date.now() + SOON.timeout;
   while (!holds()) {
     if (Date.now() > deadline) throw new Error(`This did not come to hold: ${holds.toString()}`);
@@ -106,8 +108,29 @@ async function until(holds: () => boolean): Promise<void> {
 
 /** The texts of a room's messages as this device would show them: decrypted, edited, without those redacted. */
 export function textsIn(device: SdkDevice, roomId: string): string[] {
-  const events = device.client.getRoom(roomId)?.getLiveTimeline().getEvents() ?? [];
+  const room = device.client.getRoom(roomId);
+  const events = room === null ? [] : timelinesOf(room).flatMap((it) => it.getEvents());
   return events.filter(isText).map((event) => event.getContent()["body"]);
+}
+
+/** Reads a room back to its beginning. @throws Error when a hundred pages have not reached it */
+export async function pageBack(device: SdkDevice, roomId: string, limit = 20): Promise<void> {
+  for (let page = 0; page < 100; page++) {
+    const [first] = timelinesOf(device.room(roomId));
+    if (first === undefined || first.getPaginationToken(Direction.Backward) === null) return;
+    await device.client.paginateEventTimeline(first, { backwards: true, limit });
+  }
+  throw new Error("The room has no beginning.");
+}
+
+/** After a gap the SDK begins a new timeline, and ties it to the one before once pages have filled the gap. */
+function timelinesOf(room: Room): EventTimeline[] {
+  const timelines = [room.getLiveTimeline()];
+  for (;;) {
+    const before = timelines[0]?.getNeighbouringTimeline(Direction.Backward) ?? null;
+    if (before === null) return timelines;
+    timelines.unshift(before);
+  }
 }
 
 /** A new room that both are in. */

@@ -2,7 +2,7 @@ import { type MatrixEvent, NotificationCountType, ReceiptType, RelationType } fr
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type HomeserverUnderTest, startHomeserver } from "../homeserver-under-test.ts";
 import type { TestUser } from "../test-user.ts";
-import { newDevice, type SdkDevice, sharedRoom, SOON, textsIn } from "./js-sdk.ts";
+import { newDevice, pageBack, type SdkDevice, sharedRoom, SOON, textsIn } from "./js-sdk.ts";
 
 let homeserver: HomeserverUnderTest;
 let aliceUser: TestUser;
@@ -271,9 +271,7 @@ describe("a device that comes later", () => {
       const room = late.room(roomId);
       const timeline = room.getLiveTimeline();
       expect(timeline.getEvents().length).toBe(5);
-      for (let page = 0; page < 30 && timeline.getPaginationToken("b" as never) !== null; page++) {
-        await late.client.paginateEventTimeline(timeline, { backwards: true, limit: 7 });
-      }
+      await pageBack(late, roomId, 7);
       const events = timeline.getEvents();
       expect(events[0]?.getType()).toBe("m.room.create");
       const messages = events.filter((event) => event.getType() === "m.room.message");
