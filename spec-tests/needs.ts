@@ -47,7 +47,7 @@ export function noteOmission(what: Need | Want): void {
 }
 
 /** The program of a Chromium or Chrome that can run headless: `CHROMIUM`, or the first one on the path. */
-function findChromium(): string | undefined {
+export function findChromium(): string | undefined {
   const given = process.env["CHROMIUM"];
   if (given) return given;
   const names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
