@@ -1,5 +1,6 @@
 import { matchesRoomEventFilter } from "#src/filters/matches-event-filter.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { Position } from "#src/homeserver/position.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
 import type { ChangedRoom } from "./changed-rooms.ts";
@@ -12,6 +13,7 @@ type Told = {
   readonly timelines: ReadonlyMap<number, Timeline>;
   readonly states: ReadonlyMap<number, readonly StoredEvent[]>;
   readonly summed: ReadonlyMap<number, SummedRoom>;
+  readonly upTo: Position;
 };
 
 /**
@@ -45,9 +47,9 @@ export async function withHeroes(
 /** Those heroes of a room that the client wants to be told of and neither is told of nor was. */
 function untold(
   hs: Homeserver,
-  { filter, fullState, requester, stateAfter }: SyncRequest,
+  { filter, since, fullState, requester, stateAfter }: SyncRequest,
   { roomKey, isNew }: ChangedRoom,
-  { timelines, states, heroes }: Told & { readonly heroes: readonly StoredEvent[] },
+  { timelines, states, heroes, upTo }: Told & { readonly heroes: readonly StoredEvent[] },
 ): readonly StoredEvent[] {
   const stateFilter = filter.room?.state;
   // The state after a timeline is told in full, and not only what the timeline leaves out.
@@ -57,5 +59,6 @@ function untold(
     (it) => !told.has(it.eventKey) && matchesRoomEventFilter(stateFilter, it),
   );
   if (stateFilter?.include_redundant_members === true) return wanted;
-  return membersNotYetGiven(hs, requester.deviceKey, wanted, isNew || fullState);
+  const anew = isNew || fullState;
+  return membersNotYetGiven(hs, requester.deviceKey, wanted, { anew, since, upTo });
 }

@@ -78,6 +78,7 @@ export async function readSync(hs: Homeserver, request: SyncRequest): Promise<Sy
     timelines,
     states: changed,
     summed: summaries,
+    upTo,
   });
   const events = [...timelines.values()].flatMap((it) => it.events);
   const all = [...events, ...[...states.values()].flat()];

@@ -23,6 +23,7 @@ type Asked = {
   readonly from: number | undefined;
   /** The state that it is to have. */
   readonly to: number;
+  readonly upTo: Position;
 };
 
 /**
@@ -49,13 +50,30 @@ export async function roomStates(
     hs,
     whole.map((it) => it.to),
   );
-  const result = new Map<number, StoredEvent[]>();
+  const result = outsideStates(request, rooms, timelines);
   for (const it of asked) {
     const all =
       it.from === undefined ? (states.get(it.to) ?? []) : await changesOf(hs, it.from, it.to);
     result.set(it.room.roomKey, await wantedState(hs, request, it, all));
   }
   return result;
+}
+
+/** Whoever was outside is told of nothing but what they themselves have become. */
+function outsideStates(
+  { stateAfter }: SyncRequest,
+  rooms: readonly ChangedRoom[],
+  timelines: ReadonlyMap<number, Timeline>,
+): Map<number, StoredEvent[]> {
+  if (stateAfter === undefined) return new Map();
+  return new Map(
+    rooms
+      .filter((it) => it.isOutside)
+      .map(({ roomKey }) => {
+        const events = timelines.get(roomKey)?.events ?? [];
+        return [roomKey, events.filter((it) => it.stateKey !== undefined)];
+      }),
+  );
 }
 
 async function statesOf(
@@ -74,9 +92,9 @@ async function statesOf(
   // Of forks only the whole tells what they came to: what of it the timeline does not say.
   const isToEnd = stateAfter !== undefined || isForked(timeline);
   const to = isToEnd ? await rootOr(atHand, hs, roomKey, endOf(room, upTo)) : before;
-  if (isWhole) return { room, timeline, from: undefined, to };
+  if (isWhole) return { room, timeline, from: undefined, to, upTo };
   const from = isGapless ? before : await rootAt(hs, roomKey, { anchor: since ?? 0, offset: 0 });
-  return { room, timeline, from, to };
+  return { room, timeline, from, to, upTo };
 }
 
 /** Whether a timeline tells by itself all that the state has come to. */
@@ -119,8 +137,8 @@ async function changesOf(hs: Homeserver, from: number, to: number): Promise<Stor
 
 async function wantedState(
   hs: Homeserver,
-  { requester, filter, fullState, stateAfter }: SyncRequest,
-  { room, timeline, from, to }: Asked,
+  { requester, filter, since, fullState, stateAfter }: SyncRequest,
+  { room, timeline, from, to, upTo }: Asked,
   all: readonly StoredEvent[],
 ): Promise<StoredEvent[]> {
   const stateFilter = filter.room?.state;
@@ -143,7 +161,7 @@ async function wantedState(
   const anew = room.isNew || fullState;
   // With state_after, changes of members must be told whoever was given them.
   const changed = stateAfter ? wanted.filter((it) => it.type === "m.room.member" && !anew) : [];
-  const further = membersNotYetGiven(hs, requester.deviceKey, members, anew);
+  const further = membersNotYetGiven(hs, requester.deviceKey, members, { anew, since, upTo });
   return [...others, ...new Set([...changed, ...further])];
 }
 

@@ -1,0 +1,73 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type Ask, asking, LENIENT, registered } from "#src/testing-http.ts";
+import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
+
+let servers: TestHomeservers;
+let ask: Ask;
+
+beforeAll(async () => {
+  servers = await testHomeservers(1, LENIENT);
+  ask = asking(servers.hs);
+});
+afterAll(async () => await servers.close());
+
+const FILTER = encodeURIComponent(
+  JSON.stringify({ room: { state: { lazy_load_members: true }, timeline: { limit: 1 } } }),
+);
+
+/** A named room of the first that the second is in, too. */
+async function roomOfTwo(one: { access_token: string }, two: { access_token: string }) {
+  const body = { preset: "public_chat", name: "Quay" };
+  const created = await ask("POST", "createRoom", { token: one.access_token, body });
+  const roomId: string = created.body.room_id;
+  await ask("POST", `join/${roomId}`, { token: two.access_token });
+  return roomId;
+}
+
+test("a member is told of again until the device goes on from an answer that had it", async () => {
+  const alice = await registered(ask, "alice");
+  const bob = await registered(ask, "bob");
+  const roomId = await roomOfTwo(alice, bob);
+  const say = async (user: { access_token: string }, text: string) => {
+    const body = { msgtype: "m.text", body: text };
+    const path = `rooms/${roomId}/send/m.room.message/${text}`;
+    await ask("PUT", path, { token: user.access_token, body });
+  };
+  const sync = async (since?: string) => {
+    const query = since === undefined ? "" : `&since=${since}`;
+    const { body } = await ask("GET", `sync?filter=${FILTER}${query}`, {
+      token: alice.access_token,
+    });
+    const state = body.rooms?.join?.[roomId]?.state?.events ?? [];
+    const members = state.filter((it: { type: string }) => it.type === "m.room.member");
+    return { since: body.next_batch, of: members.map((it: { state_key: string }) => it.state_key) };
+  };
+
+  await say(alice, "one");
+  const first = await sync();
+  expect(first.of).toEqual([alice.user_id]);
+  await say(bob, "two");
+  const lost = await sync(first.since);
+  expect(lost.of).toEqual([bob.user_id]);
+  const again = await sync(first.since);
+  expect(again.of).toEqual([bob.user_id]);
+  await say(bob, "three");
+  expect((await sync(again.since)).of).toEqual([]);
+});
+
+test("who was outside is told what they have become, after the timeline as well", async () => {
+  const carol = await registered(ask, "carol");
+  const dave = await registered(ask, "dave");
+  const roomId = await roomOfTwo(carol, dave);
+  const kicked = { token: carol.access_token, body: { user_id: dave.user_id } };
+  await ask("POST", `rooms/${roomId}/kick`, kicked);
+  const { body: before } = await ask("GET", "sync", { token: dave.access_token });
+  await ask("POST", `rooms/${roomId}/ban`, kicked);
+  const query = `use_state_after=true&since=${before.next_batch}`;
+  const { body } = await ask("GET", `sync?${query}`, { token: dave.access_token });
+  const { timeline, state_after: after } = body.rooms.leave[roomId];
+  const memberships = (events: { content: { membership?: string } }[]) =>
+    events.map((it) => it.content.membership);
+  expect(memberships(timeline.events)).toEqual(["ban"]);
+  expect(memberships(after.events)).toEqual(["ban"]);
+});
