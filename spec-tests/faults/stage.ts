@@ -8,7 +8,13 @@ import { startEmbeddedPostgres } from "#src/homeserver/embedded-postgres.ts";
 import { type HomeserverUnderTest, startHomeserver } from "../homeserver-under-test.ts";
 import type { Dice } from "../oracle/dice.ts";
 import { demandWithin, type Request } from "./call.ts";
-import { killProcess, type PostgresOwner, postgresOf } from "./victims.ts";
+import {
+  awaitEndOf,
+  killProcess,
+  type PostgresOwner,
+  postgresOf,
+  type PostgresProcesses,
+} from "./victims.ts";
 
 export type StageOptions = {
   /** How many servers run on one database. */
@@ -139,12 +145,14 @@ function blowsAt(
     const from = owner();
     return from && postgresOf(from);
   };
-  const one = (pick: (dice: Dice) => number | undefined): Blow => {
-    return async (dice) => await Promise.resolve(killProcess(pick(dice)));
-  };
-  const part = (dice: Dice) => {
-    const parts = postgres()?.parts ?? [];
-    return parts[dice.below(parts.length)];
+  const one = (pick: (found: PostgresProcesses, dice: Dice) => number | undefined): Blow => {
+    return async (dice) => {
+      const found = postgres();
+      if (!found || !killProcess(pick(found, dice))) return false;
+      // Whatever was killed, no part survives it; until it ends, all may seem to be well.
+      await awaitEndOf(found.parts, RECOVERY_MS);
+      return true;
+    };
   };
   /** What would end PostgreSQL with its server goes first, so that it is left behind. */
   const watcherFirst: Blow = async (dice) => {
@@ -159,9 +167,9 @@ function blowsAt(
   };
   return [
     [6, ["server", server]],
-    [3, ["postmaster", one(() => postgres()?.postmaster)]],
-    [4, ["part of PostgreSQL", one(part)]],
-    [2, ["keeper", one(() => postgres()?.keeper)]],
+    [3, ["postmaster", one((found) => found.postmaster)]],
+    [4, ["part of PostgreSQL", one(({ parts }, dice) => parts[dice.below(parts.length)])]],
+    [2, ["keeper", one((found) => found.keeper)]],
     [2, ["watcher, then server", watcherFirst]],
     [1, ["everything", everything]],
   ];

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 
 type Process = { readonly pid: number; readonly parent: number; readonly command: string };
 
@@ -42,6 +43,13 @@ export function postgresOf({ pid: root, cluster }: PostgresOwner): PostgresProce
     postmaster: postmaster.pid,
     parts: children(postmaster.pid).map((it) => it.pid),
   };
+}
+
+/** Waits until processes have ended, for so long at the most. One that has ended and is not yet reaped has no command. */
+export async function awaitEndOf(pids: readonly number[], patienceMs: number): Promise<void> {
+  const deadline = performance.now() + patienceMs;
+  const runs = ({ pid, command }: Process) => pids.includes(pid) && command !== "";
+  while (runningProcesses().some(runs) && performance.now() < deadline) await sleep(20);
 }
 
 function runningProcesses(): Process[] {
