@@ -12,7 +12,7 @@ import {
   type Room,
   SyncState,
 } from "matrix-js-sdk";
-import { type Logger, logger } from "matrix-js-sdk/lib/logger.js";
+import type { Logger } from "matrix-js-sdk/lib/logger.js";
 import type { HomeserverUnderTest } from "../homeserver-under-test.ts";
 import { PASSWORD, type TestUser } from "../test-user.ts";
 
@@ -48,11 +48,6 @@ const SILENT: Logger = {
   error: () => undefined,
   getChild: () => SILENT,
 };
-
-// Some of the SDK says things to a logger of its own, whatever it was given. It is made of loglevel's.
-const global = logger as unknown as { methodFactory: () => () => void; rebuild(): void };
-global.methodFactory = () => () => undefined;
-global.rebuild();
 
 /** Logs a user in on a new device, and starts it. Done when it has synced once. */
 export async function newDevice(
