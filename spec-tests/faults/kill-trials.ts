@@ -26,6 +26,9 @@ const processes = Number(values.processes);
 const MOST_RECOVERY_MS = 10_000;
 
 const stage = await openStage({ processes, databaseUrl: values["database-url"] });
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, () => void stage.close().finally(() => process.exit(1)));
+}
 const earlier: Memory[] = [];
 const say = (line: string) => process.stdout.write(`${line}\n`);
 try {
