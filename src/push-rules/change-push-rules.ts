@@ -62,7 +62,7 @@ export function putRule(
 }
 
 function ruleOf(kind: RuleKind, rule_id: string, draft: RuleDraft, enabled: boolean): AddedRule {
-  const common = { rule_id, enabled, actions: withoutHistorical(draft.actions) };
+  const common = { rule_id, enabled, actions: draft.actions };
   if (kind === "override" || kind === "underride") {
     return { ...common, conditions: draft.conditions ?? [] };
   }
@@ -84,11 +84,6 @@ function indexFor(others: readonly AddedRule[], { before, after }: Place): numbe
     });
   }
   return before === undefined ? at + 1 : at;
-}
-
-/** @spec client-server-api#historical-actions */
-function withoutHistorical(actions: readonly Action[]): readonly Action[] {
-  return actions.filter((it) => it !== "dont_notify" && it !== "coalesce");
 }
 
 /**
@@ -119,21 +114,17 @@ export function changeRule(
   change: { readonly enabled?: boolean; readonly actions?: readonly Action[] },
 ): UserPushRules {
   const rule = findRule(userId, rules, name);
-  const its = {
-    ...change,
-    ...(change.actions && { actions: withoutHistorical(change.actions) }),
-  };
   if (!rule.default) {
     const own = rules.added[name.kind] ?? [];
     return withAdded(
       rules,
       name.kind,
-      own.map((it) => (it.rule_id === name.ruleId ? { ...it, ...its } : it)),
+      own.map((it) => (it.rule_id === name.ruleId ? { ...it, ...change } : it)),
     );
   }
   const known = rules.changed.find((it) => it.rule_id === name.ruleId);
   const others = rules.changed.filter((it) => it.rule_id !== name.ruleId);
-  return { ...rules, changed: [...others, { ...known, rule_id: name.ruleId, ...its }] };
+  return { ...rules, changed: [...others, { ...known, rule_id: name.ruleId, ...change }] };
 }
 
 function withAdded(

@@ -57,6 +57,12 @@ function verdictOf(actions: readonly Action[]): PushVerdict {
   return { notify, highlight: notify && isHighlighted(actions), actions };
 }
 
+/**
+ * Whether actions notify. Those of history, `dont_notify` and `coalesce`, say nothing; clients that still set them
+ * look for them when they come to take them back, and so they are kept.
+ *
+ * @spec client-server-api#historical-actions
+ */
 export function notifies(actions: readonly Action[]): boolean {
   return actions.includes("notify");
 }

@@ -180,7 +180,7 @@ test("what is set is found again", async () => {
   await call("PUT", "/pushrules/global/room/%21x%3Atest", { actions: ["dont_notify"] });
   expect(await call("GET", "/pushrules/global/room/!x:test")).toEqual({
     status: 200,
-    body: { rule_id: "!x:test", default: false, enabled: true, actions: [] },
+    body: { rule_id: "!x:test", default: false, enabled: true, actions: ["dont_notify"] },
   });
   expect(await call("PUT", "/rooms/{room}/typing/{me}", { typing: false })).toEqual({
     status: 200,
