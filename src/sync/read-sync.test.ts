@@ -7,6 +7,7 @@ import { createRoom } from "#src/membership/create-room.ts";
 import { joinRoom } from "#src/membership/join-room.ts";
 import { findRoom } from "#src/rooms/find-room.ts";
 import { sendEvent } from "#src/rooms/send-event.ts";
+import { tailOf } from "#src/streams/tail.ts";
 import { testHomeservers, type TestHomeservers, testUser } from "#src/testing.ts";
 import { waitForNews } from "./news.ts";
 import { readSync } from "./read-sync.ts";
@@ -132,6 +133,8 @@ describe("a sync", () => {
     await say(alice, roomId, "here");
     await say(bob, roomId, "there", other);
     const fresh = await testHomeserversOnSame();
+    // What another process wrote is heard of a moment later.
+    for (const it of [hs, other]) await tailOf(it).catchUp();
     const [memory, elsewhere, database] = await Promise.all([
       sync(bob, next_batch),
       sync(bob, next_batch, {}, other),
