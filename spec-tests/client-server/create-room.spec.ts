@@ -63,6 +63,13 @@ describe("createRoom", () => {
     );
   });
 
+  test("makes as many rooms as are asked for at the same time", async () => {
+    const rooms = await Promise.all(
+      Array.from({ length: 24 }, async () => await alice.createRoom({ room_version: "12" })),
+    );
+    expect(new Set(rooms).size).toBe(24);
+  });
+
   test("refuses what cannot be, and leaves nothing of it", async () => {
     const localpart = `${alice.localpart}-taken`;
     await alice.createRoom({ room_alias_name: localpart });

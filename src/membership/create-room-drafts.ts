@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import type { EventDraft } from "#src/events/build-event.ts";
 import type { RoomVersionRules } from "#src/events/room-versions.ts";
 import type { CanonicalObject } from "#src/kit/canonical-json.ts";
@@ -45,6 +46,8 @@ export function createContent({ request, rules, creator, preset }: RoomPlan): Ca
       additional_creators: [...new Set(creators)].filter((it) => it !== creator),
     }),
     ...(rules.creatorInCreateContent && { creator }),
+    // Two rooms that one user makes in the same millisecond would otherwise have the same ID.
+    ...(rules.roomIdIsCreateEventId && { "archipel.nonce": randomBytes(12).toString("base64url") }),
     room_version: rules.version,
   };
 }
