@@ -5,9 +5,12 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { pathToFileURL } from "node:url";
 import { registerUser, type TestUser } from "./test-user.ts";
 
 const START = join(import.meta.dirname, "..", "deploy", "conformance", "start");
+/** Lets a server end when the process that started it is gone, however that went. */
+const ENDS_WITH_US = `--import ${pathToFileURL(join(import.meta.dirname, "..", "deploy", "end-with-parent.mjs")).href}`;
 const STOP_TIMEOUT_MS = 20_000;
 
 /** The end of what a server has said is kept for the message of a failure. */
@@ -113,7 +116,13 @@ type Running = { readonly child: ChildProcess; readonly url: string };
 
 async function launch(settings: Readonly<Record<string, string>>): Promise<Running> {
   const child = spawn(START, {
-    env: { ...process.env, SERVER_NAME: "hs1", BIND_ADDRESS: "127.0.0.1", ...settings },
+    env: {
+      ...process.env,
+      NODE_OPTIONS: `${process.env["NODE_OPTIONS"] ?? ""} ${ENDS_WITH_US}`,
+      SERVER_NAME: "hs1",
+      BIND_ADDRESS: "127.0.0.1",
+      ...settings,
+    },
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,
   });
