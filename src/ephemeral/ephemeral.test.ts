@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { findAccountData } from "#src/account-data/account-data.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId, RoomId } from "#src/kit/identifiers.ts";
@@ -210,5 +211,18 @@ describe("typing", () => {
     const changes = () => tailOf(hs).between(since, tailOf(hs).position);
     await expect.poll(changes, { timeout: 10_000 }).toHaveLength(2);
     expect(await told(two, typingSection, alice, since)).toEqual(typing());
+  });
+
+  test("ends by the clock, however early a timer is", async () => {
+    const since = tailOf(hs).position;
+    const clock = vi.spyOn(hs, "now");
+    await setTyping(hs, key(bob), 50);
+    // As if the timer were early, or the clock set back, as long as it takes to fire.
+    const stopped = hs.now();
+    clock.mockImplementation(() => stopped);
+    await sleep(150);
+    clock.mockRestore();
+    const changes = () => tailOf(hs).between(since, tailOf(hs).position);
+    await expect.poll(changes, { timeout: 4_000 }).toHaveLength(2);
   });
 });

@@ -9,6 +9,9 @@ import { TYPING, type TypingDetail, typingStream } from "./typing-stream.ts";
 /** How much later than the process that was told a process says that a user's time has run out. */
 const FOR_OTHERS_MS = 5_000;
 
+/** How long after a failure to say so it is tried again. */
+const AGAIN_MS = 5_000;
+
 /** How long ago the time of those may have run out of whose end nobody has told yet. */
 const UNTOLD_MS = 5 * 60_000;
 
@@ -89,18 +92,33 @@ class TypingRooms {
   #timer(roomKey: number, userKey: number, untilMs: UnixMs): NodeJS.Timeout | undefined {
     if (this.#hs.stopping.aborted) return undefined;
     const later = this.#own.has(`${roomKey} ${userKey}`) ? 0 : FOR_OTHERS_MS;
-    const waitMs = Math.max(0, untilMs - this.#hs.now()) + later;
-    const timer = setTimeout(() => void this.#expire(roomKey, userKey), waitMs);
-    return timer.unref();
+    return this.#wait(roomKey, userKey, Math.max(0, untilMs - this.#hs.now()) + later);
   }
 
+  #wait(roomKey: number, userKey: number, waitMs: number): NodeJS.Timeout {
+    return setTimeout(() => void this.#expire(roomKey, userKey), waitMs).unref();
+  }
+
+  /** Says that somebody's time has run out; by the clock, which timers are a millisecond ahead of at times. */
   async #expire(roomKey: number, userKey: number): Promise<void> {
-    try {
-      const now = this.#hs.now();
-      await write(this.#hs, typingStream, { roomKey, userKey, untilMs: 0, now, ifExpired: true });
-    } catch (error) {
-      if (!this.#hs.stopping.aborted) this.#hs.log.warn({ err: error }, "cannot end typing");
+    const typist = this.#rooms.get(roomKey)?.get(userKey);
+    if (!typist) return;
+    const now = this.#hs.now();
+    let againMs = typist.untilMs - now;
+    if (againMs <= 0) {
+      try {
+        await write(this.#hs, typingStream, { roomKey, userKey, untilMs: 0, now, ifExpired: true });
+        return;
+      } catch (error) {
+        if (this.#hs.stopping.aborted) return;
+        this.#hs.log.warn({ err: error }, "cannot end typing");
+        againMs = AGAIN_MS;
+      }
     }
+    const room = this.#rooms.get(roomKey);
+    // What has come meanwhile has a timer of its own.
+    if (room?.get(userKey) !== typist) return;
+    room.set(userKey, { ...typist, timer: this.#wait(roomKey, userKey, againMs) });
   }
 
   #clear(): void {
