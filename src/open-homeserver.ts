@@ -1,9 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import { remotesOf } from "#federation/client/remotes.ts";
+import { verifyKeysOfMany } from "#federation/keys/verify-keys.ts";
 import type { Config } from "#src/config/config.ts";
 import { openDatabase } from "#src/homeserver/database.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { Remotes } from "#src/homeserver/remotes.ts";
 import { openSigningKey } from "#src/homeserver/signing-key.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
 import { followInMemory } from "#src/rooms/follow-in-memory.ts";
@@ -58,7 +60,10 @@ export async function openHomeserver(
     now: Date.now,
     stopping: stopping.signal,
   };
-  const remotes = remotesOf(hs);
+  const remotes: Remotes = {
+    ...remotesOf(hs),
+    verifyKeys: async (questions) => await verifyKeysOfMany(hs, questions),
+  };
   const leave = await bePresent(hs);
   followInMemory(hs);
   await tailOf(hs).start(STREAMS);

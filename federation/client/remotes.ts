@@ -8,7 +8,7 @@ import { membershipQuestions } from "./ask-memberships.ts";
 import { userQuestions } from "./ask-users.ts";
 
 /** Everything that this server can ask others. */
-export function remotesOf(hs: Homeserver): Remotes {
+export function remotesOf(hs: Homeserver): Omit<Remotes, "verifyKeys"> {
   return {
     ...eventQuestions(hs),
     ...membershipQuestions(hs),

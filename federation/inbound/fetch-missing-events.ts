@@ -1,13 +1,13 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import type { Remotes } from "#src/homeserver/remotes.ts";
+import type { KeyLookup, Remotes } from "#src/homeserver/remotes.ts";
 import type { EventId, ServerName } from "#src/kit/identifiers.ts";
 import { findEvents } from "#src/rooms/find-event.ts";
 import type { Room } from "#src/rooms/find-room.ts";
 import type { ReceivedEvent } from "#src/rooms/received/assess-events.ts";
+import { checkPdus } from "#src/rooms/received/check-pdus.ts";
 import { extremitiesOf } from "#src/rooms/received/extremities-of.ts";
 import type { GivenStates } from "#src/rooms/received/given-states.ts";
 import { storeOutliers } from "#src/rooms/received/store-outliers.ts";
-import { checkPdus, type KeyLookup } from "./event-checks.ts";
 
 /** Of whom what is missing can be asked, and how. */
 export type Sources = {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import type { RawPdu } from "#src/homeserver/remotes.ts";
+import type { KeyLookup, RawPdu } from "#src/homeserver/remotes.ts";
 import type { EventId, ServerName, UserId } from "#src/kit/identifiers.ts";
 import { parseVerifyKey, signingKeyFromSeed } from "#src/kit/signed-json.ts";
 import { allStateAt, currentStateRoot } from "#src/rooms/current-state.ts";
@@ -10,7 +10,6 @@ import { receiveEvents } from "#src/rooms/received/receive-events.ts";
 import { RemoteRoom } from "#src/rooms/received/testing.ts";
 import { EventStatus } from "#src/rooms/stored-event.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
-import type { KeyLookup } from "./event-checks.ts";
 import type { Sources } from "./fetch-missing-events.ts";
 import { receivePdus } from "./receive-pdu.ts";
 

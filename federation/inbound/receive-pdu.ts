@@ -1,11 +1,11 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { KeyLookup } from "#src/homeserver/remotes.ts";
 import type { EventId, ServerName } from "#src/kit/identifiers.ts";
 import { serverNameOf } from "#src/kit/identifiers.ts";
 import type { Room } from "#src/rooms/find-room.ts";
 import type { ReceivedEvent } from "#src/rooms/received/assess-events.ts";
+import { type CheckedPdu, checkPdus } from "#src/rooms/received/check-pdus.ts";
 import { type Receipt, receiveEvents } from "#src/rooms/received/receive-events.ts";
-import { verifyKeysOfMany } from "../keys/verify-keys.ts";
-import { type CheckedPdu, checkPdus, type KeyLookup } from "./event-checks.ts";
 import { fetchMissingEvents, type Sources } from "./fetch-missing-events.ts";
 
 /** What became of PDUs. */
@@ -39,7 +39,7 @@ export async function receivePdus(
   hs: Homeserver,
   room: Room,
   pdus: readonly unknown[],
-  { origin, keys = keysOf(hs), remotes = hs.remotes, askPolicyServer }: ReceiveOptions,
+  { origin, keys = hs.remotes.verifyKeys, remotes = hs.remotes, askPolicyServer }: ReceiveOptions,
 ): Promise<Received> {
   // 1. to 3. It is valid and signed; where its hash is not right, it is redacted.
   const checked = await checkPdus(pdus, { rules: room.rules, keys, now: hs.now() });
@@ -59,10 +59,6 @@ export async function receivePdus(
   // 4. to 7. It is authorised by its auth events, by the state before it, by the room as it is, and by the
   // room's policy server.
   return { receipts: await receiveEvents(hs, room, asked, { as: "live", states }), dropped };
-}
-
-function keysOf(hs: Homeserver): KeyLookup {
-  return async (questions) => await verifyKeysOfMany(hs, questions);
 }
 
 async function withPolicy(

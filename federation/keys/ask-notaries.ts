@@ -1,6 +1,7 @@
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { UnixMs } from "#src/homeserver/position.ts";
+import type { KeyQuestion } from "#src/homeserver/remotes.ts";
 import type { CanonicalObject } from "#src/kit/canonical-json.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
 import { verifySignedJson } from "#src/kit/signed-json.ts";
@@ -8,13 +9,6 @@ import { newAttempts } from "./attempts.ts";
 import { fetchKeys } from "./fetch-keys.ts";
 import { type KeyDocument, type PublishedKey, readKeyDocument } from "./key-document.ts";
 import { readKeys, storeDocuments } from "./queries-keys.ts";
-
-/** Keys of one server that are wanted, valid at that time. */
-export type KeyQuestion = {
-  readonly server: ServerName;
-  readonly keyIds: readonly string[];
-  readonly validAt: UnixMs;
-};
 
 const TIMEOUT_MS = 15_000;
 

@@ -2,17 +2,16 @@ import { LRUCache } from "lru-cache";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { UnixMs } from "#src/homeserver/position.ts";
+import type { KeyQuestion } from "#src/homeserver/remotes.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
-import { askNotaries, isAnswered, isValidAt, type KeyQuestion } from "./ask-notaries.ts";
+import { askNotaries, isAnswered, isValidAt } from "./ask-notaries.ts";
 import { fetchKeys } from "./fetch-keys.ts";
 import type { PublishedKey } from "./key-document.ts";
 import { ownPublishedKeys } from "./own-keys.ts";
 import { readKeys, storeDocuments } from "./queries-keys.ts";
 
-export type { KeyQuestion } from "./ask-notaries.ts";
-
 /** Keys of one server by their IDs. */
-export type KnownKeys = ReadonlyMap<string, PublishedKey>;
+type PublishedKeys = ReadonlyMap<string, PublishedKey>;
 
 /** How long a key is believed without a look at the database, where another process may have put news. */
 const REMEMBER_MS = 60 * 60 * 1000;
@@ -43,7 +42,7 @@ export async function verifyKeysOf(
   server: ServerName,
   keyIds: readonly string[],
   validAt: UnixMs,
-): Promise<KnownKeys> {
+): Promise<PublishedKeys> {
   const all = await verifyKeysOfMany(hs, [{ server, keyIds, validAt }]);
   return all.get(server) ?? new Map();
 }
@@ -52,7 +51,7 @@ export async function verifyKeysOf(
 export async function verifyKeysOfMany(
   hs: Homeserver,
   questions: readonly KeyQuestion[],
-): Promise<ReadonlyMap<ServerName, KnownKeys>> {
+): Promise<ReadonlyMap<ServerName, PublishedKeys>> {
   const found = new Map<ServerName, Map<string, PublishedKey>>();
   const add = (server: ServerName, key: PublishedKey) => {
     const keys = found.get(server);

@@ -1,6 +1,8 @@
 import type { Readable } from "node:stream";
 import type { CanonicalObject } from "#src/kit/canonical-json.ts";
 import type { EventId, RoomAlias, RoomId, ServerName, UserId } from "#src/kit/identifiers.ts";
+import type { VerifyKey } from "#src/kit/signed-json.ts";
+import type { UnixMs } from "./position.ts";
 
 /**
  * What another server answered, or why it did not. Both are ordinary.
@@ -125,12 +127,27 @@ export type RemoteMedia = {
   readonly body: Readable;
 };
 
+/** Keys of one server that are wanted, valid at that time; whatever their time if that is 0. */
+export type KeyQuestion = {
+  readonly server: ServerName;
+  readonly keyIds: readonly string[];
+  readonly validAt: UnixMs;
+};
+
+/** Keys of one server by their IDs, each with when it is or was valid until. */
+export type KnownKeys = ReadonlyMap<string, VerifyKey & { readonly validUntilTs: UnixMs }>;
+
+/** Gives the keys by which the signatures of servers are verified. Of one server there is one question. */
+export type KeyLookup = (
+  questions: readonly KeyQuestion[],
+) => Promise<ReadonlyMap<ServerName, KnownKeys>>;
+
 /**
  * What we can ask of other homeservers: the server-server API, by its operation IDs.
  *
  * This is the one port in the house. Rooms, devices and media need other servers; `federation/`
  * needs rooms, devices and media. So the type lives here, `federation/client/` implements it, and
- * `open-homeserver.ts` puts the two together. Every question is signed, is asked once, and has an
+ * `open-homeserver.ts` puts the two together, with `federation/keys/`. Every question is signed, is asked once, and has an
  * answer that has been read by a schema; events in it have not.
  *
  * @spec server-server-api
@@ -245,6 +262,8 @@ export type Remotes = {
   readonly getContentThumbnail: Ask<ThumbnailQuestion, RemoteMedia>;
 
   // Servers and their keys
+  /** What is known of servers' keys, or can be learnt of them or of those that vouch for them. Never fails. */
+  readonly verifyKeys: KeyLookup;
   readonly getVersion: Ask<object, { readonly name?: string; readonly version?: string }>;
   readonly getServerKey: Ask<object, CanonicalObject>;
   readonly perspectivesKeyQuery: Ask<

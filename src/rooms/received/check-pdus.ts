@@ -12,14 +12,9 @@ import { redact } from "#src/events/redact.ts";
 import type { RoomVersionRules } from "#src/events/room-versions.ts";
 import { wireText } from "#src/events/wire-text.ts";
 import type { UnixMs } from "#src/homeserver/position.ts";
+import type { KeyLookup, KeyQuestion, KnownKeys } from "#src/homeserver/remotes.ts";
 import type { EventId, ServerName } from "#src/kit/identifiers.ts";
-import type { ReceivedEvent } from "#src/rooms/received/assess-events.ts";
-import type { KeyQuestion, KnownKeys } from "../keys/verify-keys.ts";
-
-/** Gives the keys by which the signatures of servers are verified. */
-export type KeyLookup = (
-  questions: readonly KeyQuestion[],
-) => Promise<ReadonlyMap<ServerName, KnownKeys>>;
+import type { ReceivedEvent } from "./assess-events.ts";
 
 /** An event that has passed the checks 1 to 3; or which of them it failed: then it is as if it had never come. */
 export type CheckedPdu =
