@@ -75,6 +75,11 @@ function open(url: string, options: PoolOptions | LaneOptions): Sql {
       application_name: "archipel",
       // Arrays of unknown length make PostgreSQL plan anew each time, for plans that come out the same.
       plan_cache_mode: "force_generic_plan",
+      // Such a plan is made once, often while a table is small, and kept while it grows. What is asked here has
+      // an index and few rows by it; so plans are by index, also where a small table would be read whole.
+      enable_seqscan: "off",
+      enable_hashjoin: "off",
+      enable_mergejoin: "off",
     },
   });
 }
