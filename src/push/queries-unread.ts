@@ -115,11 +115,9 @@ export async function deleteReadHighlights(
 ): Promise<number> {
   const gone = await db`
     with placed as (
-      select highlights.*, case events.json::jsonb #>> '{content,m.relates_to,rel_type}'
-        when 'm.thread' then events.json::jsonb #>> '{content,m.relates_to,event_id}'
-        else case when events.json::jsonb #> '{content,m.relates_to,rel_type}' is null
-          then 'main' else '' end end as thread
-      from highlights left join events using (event_key)
+      select highlights.*, case rel_type when 'm.thread' then relates_to
+        else case when rel_type is null then 'main' else '' end end as thread
+      from highlights left join relations using (room_key, event_key)
     )
     delete from highlights where (user_key, room_key, event_key) in (
       select user_key, room_key, event_key from placed

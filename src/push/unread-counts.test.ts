@@ -117,6 +117,17 @@ describe("unread counts", () => {
     expect(await countsOf(alice, room)).toEqual({});
   });
 
+  test("forget highlights that are read, whatever characters the events have", async () => {
+    const [alice, bob] = [await newUser("alice"), await newUser("bob")];
+    const room = await roomOf(alice, bob);
+    // JSON has it, and no value of the database's own JSON can.
+    const content = { body: "no\u0000thing", ...mentions(bob) };
+    const eventId = await say(alice, room, { content });
+    await sendReceipt(hs, bob, "m.read", { room, eventId });
+    await forgetReadHighlights.run(hs, hs.stopping);
+    expect(await hs.sql`select * from highlights where room_key = ${room.roomKey}`).toEqual([]);
+  });
+
   test("follow the rules of those who have their own, from the moment they have", async () => {
     const [alice, bob] = [await newUser("a"), await newUser("b")];
     const room = await roomOf(alice, bob);
