@@ -119,4 +119,9 @@ describe("eventFieldSelector", () => {
     expect(JSON.stringify(selected)).toBe('{"content":{"__proto__":{"polluted":1}}}');
     expect(Object.hasOwn(Object.prototype, "polluted")).toBe(false);
   });
+
+  test("takes a path as long as a filter may be", () => {
+    const select = eventFieldSelector([`type${".a".repeat(32_000)}`, "content"]);
+    expect(select(message)).toEqual({ content: { body: "hi" } });
+  });
 });

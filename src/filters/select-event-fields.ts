@@ -17,17 +17,21 @@ export function eventFieldSelector(
   return (event) => select(event, wanted);
 }
 
-function want(wanted: Wanted, [name, ...rest]: readonly string[]): void {
-  if (name === undefined) return;
-  const known = wanted.get(name);
-  if (known === "all") return;
-  if (rest.length === 0) {
-    wanted.set(name, "all");
-    return;
+/** Step by step: a path may be as long as a filter. */
+function want(wanted: Wanted, path: readonly string[]): void {
+  const last = path.length - 1;
+  let at = wanted;
+  for (const [index, name] of path.entries()) {
+    const known = at.get(name);
+    if (known === "all") return;
+    if (index === last) {
+      at.set(name, "all");
+      return;
+    }
+    const inner: Wanted = known ?? new Map();
+    at.set(name, inner);
+    at = inner;
   }
-  const inner: Wanted = known ?? new Map();
-  wanted.set(name, inner);
-  want(inner, rest);
 }
 
 function select(value: object, wanted: Wanted): object {
