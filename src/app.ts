@@ -1,5 +1,9 @@
 import type { HttpBindings } from "@hono/node-server";
 import type { Hono } from "hono";
+import { backfillEndpoints } from "#federation/inbound/routes/backfill.ts";
+import { eventAuthEndpoints } from "#federation/inbound/routes/event-auth.ts";
+import { eventEndpoints } from "#federation/inbound/routes/events.ts";
+import { transactionEndpoints } from "#federation/inbound/routes/transactions.ts";
 import { checkOrigin } from "#federation/keys/check-origin.ts";
 import { keyQueryEndpoints } from "#federation/keys/routes/keys-query.ts";
 import { serverKeyEndpoints } from "#federation/keys/routes/keys-server.ts";
@@ -96,6 +100,10 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...serverVersionEndpoints,
   ...serverKeyEndpoints,
   ...keyQueryEndpoints,
+  ...transactionEndpoints,
+  ...eventEndpoints,
+  ...eventAuthEndpoints,
+  ...backfillEndpoints,
 ];
 
 /** The server's side of HTTP: all routes, and who may call them. */
