@@ -1,9 +1,9 @@
 import type { HttpBindings } from "@hono/node-server";
 import type { Hono } from "hono";
-import { backfillEndpoints } from "#federation/inbound/routes/backfill.ts";
-import { eventAuthEndpoints } from "#federation/inbound/routes/event-auth.ts";
-import { eventEndpoints } from "#federation/inbound/routes/events.ts";
-import { transactionEndpoints } from "#federation/inbound/routes/transactions.ts";
+import { inviteHandshakeEndpoints } from "#federation/handshakes/routes/invites.ts";
+import { joinHandshakeEndpoints } from "#federation/handshakes/routes/joins.ts";
+import { leaveHandshakeEndpoints } from "#federation/handshakes/routes/leaving.ts";
+import { directoryQueryEndpoints } from "#federation/handshakes/routes/query.ts";
 import { checkOrigin } from "#federation/keys/check-origin.ts";
 import { keyQueryEndpoints } from "#federation/keys/routes/keys-query.ts";
 import { serverKeyEndpoints } from "#federation/keys/routes/keys-server.ts";
@@ -100,10 +100,10 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...serverVersionEndpoints,
   ...serverKeyEndpoints,
   ...keyQueryEndpoints,
-  ...transactionEndpoints,
-  ...eventEndpoints,
-  ...eventAuthEndpoints,
-  ...backfillEndpoints,
+  ...joinHandshakeEndpoints,
+  ...leaveHandshakeEndpoints,
+  ...inviteHandshakeEndpoints,
+  ...directoryQueryEndpoints,
 ];
 
 /** The server's side of HTTP: all routes, and who may call them. */

@@ -1,4 +1,3 @@
-import { forgetTransactions } from "#federation/inbound/job-forget-transactions.ts";
 import { forgetUnusedKeys } from "#federation/keys/job-forget-unused-keys.ts";
 import { accountDataStream } from "#src/account-data/account-data-stream.ts";
 import { finishDeactivations } from "#src/accounts/leave-rooms.ts";
@@ -52,5 +51,4 @@ export const JOBS: readonly Job[] = [
   tellRoomsOfProfiles,
   followUserDirectory,
   forgetUnusedKeys,
-  forgetTransactions,
 ];

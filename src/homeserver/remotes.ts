@@ -51,7 +51,8 @@ export type Transaction = {
   readonly edus: readonly string[];
 };
 
-type EventTemplate = { readonly room_version?: string; readonly event: CanonicalObject };
+/** An event that another server proposes, for us to sign. */
+export type EventTemplate = { readonly room_version?: string; readonly event: CanonicalObject };
 
 type Membership = { readonly roomId: RoomId; readonly userId: UserId };
 

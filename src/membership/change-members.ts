@@ -1,11 +1,15 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { CanonicalObject } from "#src/kit/canonical-json.ts";
-import type { RoomId, UserId } from "#src/kit/identifiers.ts";
+import { type RoomId, serverNameOf, type UserId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { findRoom, type Room } from "#src/rooms/find-room.ts";
 import { requireJoined, standingOf } from "#src/rooms/memberships.ts";
+import { isRoomHere } from "#src/rooms/residents.ts";
+import { userKeyOf } from "#src/rooms/user-keys.ts";
 import { memberDraft } from "./member-draft.ts";
+import { inviteOutsideUser } from "./outside/invite-outside-user.ts";
+import { leaveOutsideRoom } from "./outside/leave-outside-room.ts";
 import { setMembership } from "./set-membership.ts";
 
 export type MemberRequest = {
@@ -27,10 +31,17 @@ export async function inviteUser(
   { roomId, target, reason }: MemberRequest,
 ): Promise<void> {
   const room = await requireJoined(hs, requester, roomId);
+  const draft = await memberDraft(hs, target, "invite", reasonOf(reason));
+  if (serverNameOf(target) !== hs.name) {
+    const standing = await standingOf(hs, await userKeyOf(hs, target), room.roomKey);
+    if (standing?.membership === "invite") return;
+    await inviteOutsideUser(hs, { room, sender: requester.userId, draft });
+    return;
+  }
   await setMembership(hs, {
     room,
     sender: requester,
-    draft: await memberDraft(hs, target, "invite", reasonOf(reason)),
+    draft,
     decide: (current) => current !== "invite" || requester.userId === target,
   });
 }
@@ -50,10 +61,16 @@ export async function leaveRoom(
   const room = await findRoom(hs, roomId);
   const standing = room && (await standingOf(hs, requester.userKey, room.roomKey));
   if (!room || !standing) throw new MatrixError("M_FORBIDDEN", "You are not in this room");
+  const draft = await memberDraft(hs, requester.userId, "leave", reasonOf(reason));
+  const isWaiting = standing.membership === "invite" || standing.membership === "knock";
+  if (isWaiting && !(await isRoomHere(hs.sql, room.roomKey))) {
+    await leaveOutsideRoom(hs, requester, { room, standing, draft });
+    return;
+  }
   await setMembership(hs, {
     room,
     sender: requester,
-    draft: await memberDraft(hs, requester.userId, "leave", reasonOf(reason)),
+    draft,
     decide: (current) => current !== "leave",
   });
 }

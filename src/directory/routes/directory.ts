@@ -4,7 +4,8 @@ import { parseRoomAlias, parseRoomId, serverNameOf } from "#src/kit/identifiers.
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { requireJoined } from "#src/rooms/memberships.ts";
 import { deleteAlias } from "../delete-alias.ts";
-import { aliasesOfRoom, claimAlias, roomOfAlias } from "../room-aliases.ts";
+import { resolveAlias } from "../resolve-alias.ts";
+import { aliasesOfRoom, claimAlias } from "../room-aliases.ts";
 
 const NewAlias = z.object({ room_id: z.string() });
 
@@ -16,9 +17,8 @@ export const directoryEndpoints: readonly Endpoint[] = [
     path: "/_matrix/client/v3/directory/room/:roomAlias",
     auth: "none",
     async handle(hs, { params }) {
-      const found = await roomOfAlias(hs, parseRoomAlias(params["roomAlias"] ?? ""));
-      if (!found) throw new MatrixError("M_NOT_FOUND", "No room has this alias");
-      return { room_id: found.roomId, servers: [hs.name] };
+      const { roomId, servers } = await resolveAlias(hs, parseRoomAlias(params["roomAlias"] ?? ""));
+      return { room_id: roomId, servers };
     },
   }),
   userEndpoint<z.infer<typeof NewAlias>>({

@@ -1,13 +1,13 @@
 import { z } from "zod";
-import { roomOfAlias } from "#src/directory/room-aliases.ts";
+import { resolveAlias } from "#src/directory/resolve-alias.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { type Endpoint, userEndpoint } from "#src/http/endpoint.ts";
 import type { CanonicalObject } from "#src/kit/canonical-json.ts";
-import { parseRoomAlias, parseRoomId, type RoomId } from "#src/kit/identifiers.ts";
+import { parseRoomAlias, parseRoomId } from "#src/kit/identifiers.ts";
 import { JsonObject } from "#src/kit/json-object.ts";
-import { MatrixError } from "#src/kit/matrix-error.ts";
+import { parseServerName } from "#src/kit/server-name.ts";
 import { knockOnRoom } from "../change-members.ts";
-import { joinRoom } from "../join-room.ts";
+import { enterRoom, type RoomToEnter } from "../enter-room.ts";
 import { WithReason } from "../request-bodies.ts";
 
 /** What is not of the request itself goes into the member event: clients put things of their own there. */
@@ -33,7 +33,7 @@ export const joiningEndpoints: readonly Endpoint[] = [
     guests: true,
     async handle(hs, { requester, params, body }) {
       const roomId = parseRoomId(params["roomId"] ?? "");
-      await joinRoom(hs, requester, roomId, contentOf(body));
+      await enterRoom(hs, requester, { roomId, via: [] }, contentOf(body));
       return { room_id: roomId };
     },
   }),
@@ -44,10 +44,10 @@ export const joiningEndpoints: readonly Endpoint[] = [
     body: JoinRequest,
     rate: "join",
     guests: true,
-    async handle(hs, { requester, params, body }) {
-      const roomId = await roomIdOf(hs, params["roomIdOrAlias"] ?? "");
-      await joinRoom(hs, requester, roomId, contentOf(body));
-      return { room_id: roomId };
+    async handle(hs, { requester, params, query, body }) {
+      const room = await roomOf(hs, params["roomIdOrAlias"] ?? "", query);
+      await enterRoom(hs, requester, room, contentOf(body));
+      return { room_id: room.roomId };
     },
   }),
   userEndpoint<z.infer<typeof WithReason>>({
@@ -56,18 +56,28 @@ export const joiningEndpoints: readonly Endpoint[] = [
     path: "/_matrix/client/v3/knock/:roomIdOrAlias",
     body: WithReason,
     rate: "join",
-    async handle(hs, { requester, params, body }) {
-      const roomId = await roomIdOf(hs, params["roomIdOrAlias"] ?? "");
+    async handle(hs, { requester, params, query, body }) {
+      const { roomId } = await roomOf(hs, params["roomIdOrAlias"] ?? "", query);
       await knockOnRoom(hs, requester, { roomId, reason: body.reason });
       return { room_id: roomId };
     },
   }),
 ];
 
-/** @throws MatrixError M_INVALID_PARAM; M_NOT_FOUND of an alias that stands for nothing. */
-async function roomIdOf(hs: Homeserver, idOrAlias: string): Promise<RoomId> {
-  if (!idOrAlias.startsWith("#")) return parseRoomId(idOrAlias);
-  const found = await roomOfAlias(hs, parseRoomAlias(idOrAlias));
-  if (!found) throw new MatrixError("M_NOT_FOUND", "No room has this alias");
-  return found.roomId;
+/**
+ * The room that a client names, and the servers by which it may be entered: those that the client says, and
+ * those that the directory says.
+ *
+ * @throws MatrixError M_INVALID_PARAM; M_NOT_FOUND of an alias that stands for nothing.
+ */
+async function roomOf(
+  hs: Homeserver,
+  idOrAlias: string,
+  query: URLSearchParams,
+): Promise<RoomToEnter> {
+  // Until version 1.12 of the specification `via` was `server_name`.
+  const via = [...query.getAll("via"), ...query.getAll("server_name")].map(parseServerName);
+  if (!idOrAlias.startsWith("#")) return { roomId: parseRoomId(idOrAlias), via };
+  const { roomId, servers } = await resolveAlias(hs, parseRoomAlias(idOrAlias));
+  return { roomId, via: [...via, ...servers] };
 }

@@ -1,0 +1,42 @@
+import { type Endpoint, jsonText, serverEndpoint } from "#src/http/endpoint.ts";
+import type { CanonicalObject } from "#src/kit/canonical-json.ts";
+import { parseEventId, parseRoomId, parseUserId } from "#src/kit/identifiers.ts";
+import { JsonObject } from "#src/kit/json-object.ts";
+import { acceptMember } from "../accept-member.ts";
+import { joinedStateText } from "../joined-state.ts";
+import { proposeMember } from "../propose-member.ts";
+
+/** The specification's `joins-v1.yaml` and `joins-v2.yaml`: how users of other servers join rooms of ours. */
+export const joinHandshakeEndpoints: readonly Endpoint[] = [
+  /** @spec server-server-api#get_matrixfederationv1make_joinroomiduserid */
+  serverEndpoint({
+    operation: "makeJoin",
+    method: "GET",
+    path: "/_matrix/federation/v1/make_join/:roomId/:userId",
+    async handle(hs, { requester, params, query }) {
+      const versions = query.getAll("ver");
+      return await proposeMember(hs, requester, {
+        roomId: parseRoomId(params["roomId"] ?? ""),
+        userId: parseUserId(params["userId"] ?? ""),
+        membership: "join",
+        versions: versions.length === 0 ? ["1"] : versions,
+      });
+    },
+  }),
+  /** @spec server-server-api#put_matrixfederationv2send_joinroomideventid */
+  serverEndpoint<CanonicalObject>({
+    operation: "sendJoinV2",
+    method: "PUT",
+    path: "/_matrix/federation/v2/send_join/:roomId/:eventId",
+    body: JsonObject,
+    async handle(hs, { requester, params, body }) {
+      const { room, event } = await acceptMember(hs, requester, {
+        roomId: parseRoomId(params["roomId"] ?? ""),
+        eventId: parseEventId(params["eventId"] ?? ""),
+        membership: "join",
+        pdu: body,
+      });
+      return jsonText(await joinedStateText(hs, room, event));
+    },
+  }),
+];

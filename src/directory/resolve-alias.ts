@@ -1,0 +1,54 @@
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import {
+  type RoomAlias,
+  type RoomId,
+  type ServerName,
+  serverNameOf,
+} from "#src/kit/identifiers.ts";
+import { MatrixError } from "#src/kit/matrix-error.ts";
+import { serversInRoom } from "#src/rooms/residents.ts";
+import { roomOfAlias } from "./room-aliases.ts";
+
+/** How long the server of an alias may take to say what it stands for. */
+const TIMEOUT_MS = 15_000;
+
+/** The most servers that are named to whoever looks for a room. */
+const MOST_SERVERS = 50;
+
+/** What an alias stands for, and the servers by which the room can be entered. */
+export type AliasedRoom = { readonly roomId: RoomId; readonly servers: readonly ServerName[] };
+
+/**
+ * What an alias stands for, by this server's directory or that of the alias's own server.
+ *
+ * @throws MatrixError M_NOT_FOUND of an alias that stands for nothing; M_UNKNOWN (502) if its server does
+ *   not answer.
+ * @spec client-server-api#get_matrixclientv3directoryroomroomalias
+ */
+export async function resolveAlias(hs: Homeserver, alias: RoomAlias): Promise<AliasedRoom> {
+  const server = serverNameOf(alias);
+  if (server === hs.name) {
+    const found = await roomOfAlias(hs, alias);
+    if (!found) throw noSuchAlias();
+    return { roomId: found.roomId, servers: await ownServers(hs, found.roomKey) };
+  }
+  const question = { room_alias: alias };
+  const answer = await hs.remotes.queryRoomDirectory(server, question, { timeoutMs: TIMEOUT_MS });
+  if (answer.ok) {
+    const { room_id, servers } = answer.body;
+    return { roomId: room_id, servers: [...new Set([...servers, server])].slice(0, MOST_SERVERS) };
+  }
+  if (answer.why === "refused" && answer.status < 500) throw noSuchAlias();
+  throw new MatrixError("M_UNKNOWN", "The server of this alias does not answer", { status: 502 });
+}
+
+/** The servers that are in a room, this one first: it has just been asked. */
+async function ownServers(hs: Homeserver, roomKey: number): Promise<readonly ServerName[]> {
+  const all = await serversInRoom(hs.sql, roomKey);
+  const others = all.filter((it) => it !== hs.name);
+  return [...(others.length < all.length ? [hs.name] : []), ...others].slice(0, MOST_SERVERS);
+}
+
+function noSuchAlias(): MatrixError {
+  return new MatrixError("M_NOT_FOUND", "No room has this alias");
+}

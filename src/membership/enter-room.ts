@@ -1,0 +1,63 @@
+import { held } from "#src/homeserver/held.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { CanonicalObject } from "#src/kit/canonical-json.ts";
+import type { RoomId, ServerName } from "#src/kit/identifiers.ts";
+import { MatrixError } from "#src/kit/matrix-error.ts";
+import type { Requester } from "#src/kit/requester.ts";
+import { findRoom } from "#src/rooms/find-room.ts";
+import { isRoomHere } from "#src/rooms/residents.ts";
+import { joinRoom } from "./join-room.ts";
+import { memberDraft } from "./member-draft.ts";
+import { joinOutsideRoom } from "./outside/join-outside-room.ts";
+import { serversToAsk } from "./outside/servers-to-ask.ts";
+
+/** A room, and the servers by which it may be entered should this one not be in it. */
+export type RoomToEnter = { readonly roomId: RoomId; readonly via: readonly ServerName[] };
+
+/**
+ * Joins a user to a room, wherever it is.
+ *
+ * @param further what the client adds to the member event's content, such as a `reason`.
+ * @throws MatrixError M_NOT_FOUND of a room that nobody can be asked about; M_FORBIDDEN and others if the
+ *   room's rules keep the user out; 502 if no server is of any help.
+ * @spec client-server-api#joining-rooms
+ */
+export async function enterRoom(
+  hs: Homeserver,
+  requester: Requester,
+  { roomId, via }: RoomToEnter,
+  further: CanonicalObject = {},
+): Promise<void> {
+  if (await joinedHere()) return;
+  // Whoever is first brings the room here for the others.
+  await oneByOne(hs, roomId, async () => {
+    if (await joinedHere()) return;
+    if (requester.isGuest) {
+      throw new MatrixError("M_GUEST_ACCESS_FORBIDDEN", "Guests may not join rooms elsewhere");
+    }
+    const room = await findRoom(hs, roomId);
+    const servers = await serversToAsk(hs, { userKey: requester.userKey, room, via });
+    const draft = await memberDraft(hs, requester.userId, "join", further);
+    await joinOutsideRoom(hs, { roomId, sender: requester.userId, draft }, servers);
+  });
+
+  async function joinedHere(): Promise<boolean> {
+    const room = await findRoom(hs, roomId);
+    if (!room || !(await isRoomHere(hs.sql, room.roomKey))) return false;
+    await joinRoom(hs, requester, roomId, further);
+    return true;
+  }
+}
+
+const joinsOf = held(() => new Map<RoomId, Promise<void>>());
+
+async function oneByOne(hs: Homeserver, roomId: RoomId, join: () => Promise<void>): Promise<void> {
+  const joins = joinsOf(hs);
+  const own = (joins.get(roomId) ?? Promise.resolve()).then(join, join);
+  joins.set(roomId, own);
+  try {
+    await own;
+  } finally {
+    if (joins.get(roomId) === own) joins.delete(roomId);
+  }
+}

@@ -1,0 +1,106 @@
+import { ROOM_VERSIONS, type RoomVersionRules } from "#src/events/room-versions.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { EventTemplate, SendJoinAnswer } from "#src/homeserver/remotes.ts";
+import type { CanonicalObject } from "#src/kit/canonical-json.ts";
+import type { RoomId, ServerName } from "#src/kit/identifiers.ts";
+import { MatrixError } from "#src/kit/matrix-error.ts";
+import type { ReceivedEvent } from "#src/rooms/received/assess-events.ts";
+import { checkPdus } from "#src/rooms/received/check-pdus.ts";
+import { ensureRoom } from "#src/rooms/received/ensure-room.ts";
+import { type JoinedState, storeJoinedState } from "#src/rooms/received/store-joined-state.ts";
+import { bodyOf, throughOneOf, unhelpful } from "./refusals.ts";
+import { type MemberEvent, signTemplate } from "./sign-template.ts";
+
+/** How long the first answer of a server may take: who does not answer is not waited for while others may. */
+const TEMPLATE_TIMEOUT_MS = 15_000;
+
+/**
+ * Joins a user to a room that this server is not in, by way of one that is. What that one says of the room
+ * is verified before anything of it counts: if it does not hold, we are not in the room.
+ *
+ * @param join the member event that the user wants to send.
+ * @param servers those that are probably in the room, in the order in which to ask them.
+ * @throws MatrixError what the servers say, such as M_FORBIDDEN; M_NOT_FOUND if there are none; 502 if
+ *   none of them is of any help.
+ * @spec server-server-api#joining-rooms
+ */
+export async function joinOutsideRoom(
+  hs: Homeserver,
+  join: MemberEvent,
+  servers: readonly ServerName[],
+): Promise<void> {
+  await throughOneOf(hs, servers, async (server) => await joinThrough(hs, server, join));
+}
+
+async function joinThrough(hs: Homeserver, server: ServerName, join: MemberEvent): Promise<void> {
+  const { roomId, sender, draft } = join;
+  const question = { roomId, userId: sender, versions: [...ROOM_VERSIONS.keys()] };
+  const options = { timeoutMs: TEMPLATE_TIMEOUT_MS };
+  const template = bodyOf(server, await hs.remotes.makeJoin(server, question, options));
+  const authorised = { ...draft, content: { ...draft.content, ...authoriserIn(template) } };
+  const { event, rules, wire } = signTemplate(hs, server, template, { ...join, draft: authorised });
+  const eventId = event.event_id;
+  const answer = bodyOf(
+    server,
+    await hs.remotes.sendJoinV2(server, { roomId, eventId, event: wire }),
+  );
+  const setting = { roomId, rules, server };
+  const [joinEvent] = await checked(hs, [answer.event ?? wire], setting);
+  if (joinEvent?.event.event_id !== eventId) throw unhelpful(server, "answered with another join");
+  const state = await stateOf(hs, answer, setting);
+  const room = await ensureRoom(hs, roomId, rules);
+  if (room.rules !== rules) throw unhelpful(server, "says that the room has another version");
+  const stored = await storeJoinedState(hs, { room, joinEvent, ...state });
+  if (!stored.ok) {
+    hs.log.warn({ roomId, server, eventId, reason: stored.reason }, "a join does not hold");
+    throw new MatrixError("M_FORBIDDEN", "The state of the room does not allow the join");
+  }
+  hs.log.info({ roomId, server, events: state.stateEvents.length }, "joined a room of others");
+}
+
+/** Who lets the user in, where the room's rules want somebody to. @spec server-server-api#restricted-rooms */
+function authoriserIn({ event }: EventTemplate): CanonicalObject {
+  const { content } = event;
+  if (typeof content !== "object" || content === null) return {};
+  const { join_authorised_via_users_server } = content as CanonicalObject;
+  if (typeof join_authorised_via_users_server !== "string") return {};
+  return { join_authorised_via_users_server };
+}
+
+type Setting = {
+  readonly roomId: RoomId;
+  readonly rules: RoomVersionRules;
+  readonly server: ServerName;
+};
+
+/** The state that a server gives of its room, as far as it is what it says. */
+async function stateOf(
+  hs: Homeserver,
+  answer: SendJoinAnswer,
+  setting: Setting,
+): Promise<Pick<JoinedState, "stateEvents" | "authChain">> {
+  const [stateEvents, authChain] = await Promise.all([
+    checked(hs, answer.state, setting),
+    checked(hs, answer.auth_chain, setting),
+  ]);
+  const create = stateEvents.find(
+    ({ event }) => event.type === "m.room.create" && event.state_key === "",
+  );
+  const { room_version = "1" } = create?.event.content ?? {};
+  if (!create || room_version !== setting.rules.version) {
+    throw unhelpful(setting.server, "gave a state without its beginning");
+  }
+  return { stateEvents, authChain };
+}
+
+/** Those of some events that pass the checks 1 to 3, and are of the room. */
+async function checked(
+  hs: Homeserver,
+  pdus: readonly unknown[],
+  { roomId, rules }: Setting,
+): Promise<ReceivedEvent[]> {
+  const all = await checkPdus(pdus, { rules, keys: hs.remotes.verifyKeys, now: hs.now() });
+  return all
+    .flatMap((it) => (it.ok ? [it.received] : []))
+    .filter((it) => it.event.room_id === roomId);
+}

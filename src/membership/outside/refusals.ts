@@ -1,0 +1,66 @@
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { RemoteAnswer } from "#src/homeserver/remotes.ts";
+import type { ServerName } from "#src/kit/identifiers.ts";
+import { type Errcode, MatrixError } from "#src/kit/matrix-error.ts";
+
+/** What another server may say to our user. Of other errors it is we who asked wrongly, or they who cannot answer. */
+const PASSED_ON: readonly Errcode[] = [
+  "M_FORBIDDEN",
+  "M_INCOMPATIBLE_ROOM_VERSION",
+  "M_INVITE_BLOCKED",
+  "M_LIMIT_EXCEEDED",
+  "M_NOT_FOUND",
+  "M_UNABLE_TO_AUTHORISE_JOIN",
+  "M_UNABLE_TO_GRANT_JOIN",
+];
+
+/** The most servers that are asked for one and the same thing. */
+const MOST_SERVERS = 10;
+
+/** What another server answered. @throws MatrixError of its refusal, or 502 if it did not answer as it should. */
+export function bodyOf<T>(server: ServerName, answer: RemoteAnswer<T>): T {
+  if (answer.ok) return answer.body;
+  if (answer.why === "refused") {
+    const errcode = PASSED_ON.find((it) => it === answer.errcode);
+    const { error, room_version } = answer.body;
+    if (errcode) {
+      throw new MatrixError(errcode, typeof error === "string" ? error : "Refused", {
+        fields: {
+          ...(typeof room_version === "string" && { room_version }),
+          ...(answer.retryAfterMs !== undefined && { retry_after_ms: answer.retryAfterMs }),
+        },
+      });
+    }
+    throw unhelpful(server, `answered ${answer.status} ${answer.errcode}`);
+  }
+  const what = answer.why === "malformed" ? "did not answer what was asked" : "cannot be reached";
+  throw unhelpful(server, what, answer.cause);
+}
+
+/** That a server is of no help. */
+export function unhelpful(server: ServerName, what: string, cause?: unknown): MatrixError {
+  return new MatrixError("M_UNKNOWN", `${server} ${what}`, { status: 502, cause });
+}
+
+/**
+ * Does something with the first server by which it succeeds.
+ *
+ * @throws MatrixError the refusal that tells most: one that is about the user, rather than one about a server.
+ */
+export async function throughOneOf<T>(
+  hs: Homeserver,
+  servers: readonly ServerName[],
+  attempt: (server: ServerName) => Promise<T>,
+): Promise<T> {
+  let refusal: MatrixError | undefined;
+  for (const server of servers.filter((it) => it !== hs.name).slice(0, MOST_SERVERS)) {
+    try {
+      return await attempt(server);
+    } catch (error) {
+      if (!(error instanceof MatrixError)) throw error;
+      hs.log.info({ err: error, server }, "a server was of no help with a room of others");
+      if (!refusal || (refusal.status >= 500 && error.status < 500)) refusal = error;
+    }
+  }
+  throw refusal ?? new MatrixError("M_NOT_FOUND", "No server is known that is in this room");
+}
