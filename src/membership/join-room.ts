@@ -1,19 +1,20 @@
 import { readPowerLevels } from "#src/events/power-levels.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { CanonicalObject } from "#src/kit/canonical-json.ts";
-import type { RoomId, UserId } from "#src/kit/identifiers.ts";
+import type { EventId, RoomId, UserId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { stateEvent } from "#src/rooms/current-state.ts";
 import { findRoom, type Room } from "#src/rooms/find-room.ts";
 import { membersOfRoom, standingOf } from "#src/rooms/memberships.ts";
-import { memberDraft } from "./member-draft.ts";
+import { memberDraft, withoutAuthoriser } from "./member-draft.ts";
 import { setMembership } from "./set-membership.ts";
 
 /**
  * Joins a user to a room. Of one who is joined already nothing is changed.
  *
  * @param further what the client adds to the member event's content, such as a `reason`.
+ * @returns the member event; undefined if there was nothing to do.
  * @throws MatrixError M_NOT_FOUND of an unknown room; M_FORBIDDEN if the room's rules keep the user out.
  * @spec client-server-api#joining-rooms
  */
@@ -22,20 +23,20 @@ export async function joinRoom(
   requester: Requester,
   roomId: RoomId,
   further: CanonicalObject = {},
-): Promise<void> {
+): Promise<EventId | undefined> {
   const room = await findRoom(hs, roomId);
   if (!room) throw new MatrixError("M_NOT_FOUND", "This server knows no such room");
   const standing = await standingOf(hs, requester.userKey, room.roomKey);
-  if (standing?.membership === "join") return;
+  if (standing?.membership === "join") return undefined;
   if (requester.isGuest) await requireGuestAccess(hs, room);
 
   const authoriser =
     standing?.membership === "invite" ? undefined : await authoriserOf(hs, requester, room);
   const draft = await memberDraft(hs, requester.userId, "join", {
-    ...further,
+    ...withoutAuthoriser(further),
     ...(authoriser !== undefined && { join_authorised_via_users_server: authoriser }),
   });
-  await setMembership(hs, {
+  return await setMembership(hs, {
     room,
     sender: requester,
     draft,

@@ -28,3 +28,14 @@ export async function memberDraft(
     },
   };
 }
+
+/**
+ * A member event's content without who let the user in. That is for servers to say: what a client
+ * says of it, as by sending back an earlier event's content, would need that user's server to sign.
+ *
+ * @spec rooms/v12#authorisation-rules 5.2
+ */
+export function withoutAuthoriser(content: CanonicalObject): CanonicalObject {
+  const { join_authorised_via_users_server: _, ...rest } = content;
+  return rest;
+}

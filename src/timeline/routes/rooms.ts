@@ -1,9 +1,10 @@
 import { requireAliasesOfRoom } from "#src/directory/require-aliases-of-room.ts";
 import { type Endpoint, jsonText, userEndpoint } from "#src/http/endpoint.ts";
 import type { CanonicalObject } from "#src/kit/canonical-json.ts";
-import { parseRoomId } from "#src/kit/identifiers.ts";
+import { parseRoomId, parseUserId } from "#src/kit/identifiers.ts";
 import { JsonObject } from "#src/kit/json-object.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
+import { setMemberState } from "#src/membership/set-member-state.ts";
 import { allStateAt, statesAt } from "#src/rooms/current-state.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
 import { roomsByKeys } from "#src/rooms/find-room.ts";
@@ -33,6 +34,10 @@ export const roomsEndpoints: readonly Endpoint[] = [
     async handle(hs, { requester, params, body: content }) {
       const room = await requireRoom(hs, parseRoomId(params["roomId"] ?? ""));
       const { eventType: type = "", stateKey: state_key = "" } = params;
+      if (type === "m.room.member") {
+        const target = parseUserId(state_key);
+        return { event_id: await setMemberState(hs, requester, { room, target, content }) };
+      }
       if (type === "m.room.canonical_alias") await requireAliasesOfRoom(hs, room, content);
       const draft = { type, state_key, content };
       return { event_id: await sendEvent(hs, { sender: requester, room, draft }) };
