@@ -32,3 +32,24 @@ export const serverKeys = pgTable(
     index("server_keys_used").on(table.usedMs),
   ],
 );
+
+/**
+ * Transactions of other servers that were taken in, with what was answered: one that is sent again gets
+ * the same answer, and does nothing twice.
+ *
+ * A row goes after a day, by a job.
+ */
+export const receivedTransactions = pgTable(
+  "received_transactions",
+  {
+    origin: text("origin").$type<ServerName>().notNull(),
+    txnId: text("txn_id").notNull(),
+    /** The JSON of the answer. */
+    answer: text("answer").notNull(),
+    answeredMs: number("answered_ms").notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.origin, table.txnId] }),
+    index("received_transactions_by_age").on(table.answeredMs),
+  ],
+);

@@ -158,6 +158,9 @@ export const memberships = pgTable(
     primaryKey({ columns: [table.userKey, table.roomKey] }),
     index("memberships_of_room").on(table.roomKey, table.membership),
     index("memberships_by_position").on(table.position),
+    index("memberships_of_ours")
+      .on(table.roomKey)
+      .where(sql`local and membership = 'join'`),
   ],
 );
 

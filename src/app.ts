@@ -4,6 +4,10 @@ import { inviteHandshakeEndpoints } from "#federation/handshakes/routes/invites.
 import { joinHandshakeEndpoints } from "#federation/handshakes/routes/joins.ts";
 import { leaveHandshakeEndpoints } from "#federation/handshakes/routes/leaving.ts";
 import { directoryQueryEndpoints } from "#federation/handshakes/routes/query.ts";
+import { backfillEndpoints } from "#federation/inbound/routes/backfill.ts";
+import { eventAuthEndpoints } from "#federation/inbound/routes/event-auth.ts";
+import { eventEndpoints } from "#federation/inbound/routes/events.ts";
+import { transactionEndpoints } from "#federation/inbound/routes/transactions.ts";
 import { checkOrigin } from "#federation/keys/check-origin.ts";
 import { keyQueryEndpoints } from "#federation/keys/routes/keys-query.ts";
 import { serverKeyEndpoints } from "#federation/keys/routes/keys-server.ts";
@@ -104,6 +108,10 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...leaveHandshakeEndpoints,
   ...inviteHandshakeEndpoints,
   ...directoryQueryEndpoints,
+  ...transactionEndpoints,
+  ...eventEndpoints,
+  ...eventAuthEndpoints,
+  ...backfillEndpoints,
 ];
 
 /** The server's side of HTTP: all routes, and who may call them. */

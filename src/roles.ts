@@ -1,3 +1,4 @@
+import { forgetTransactions } from "#federation/inbound/job-forget-transactions.ts";
 import { forgetUnusedKeys } from "#federation/keys/job-forget-unused-keys.ts";
 import { accountDataStream } from "#src/account-data/account-data-stream.ts";
 import { finishDeactivations } from "#src/accounts/leave-rooms.ts";
@@ -51,4 +52,5 @@ export const JOBS: readonly Job[] = [
   tellRoomsOfProfiles,
   followUserDirectory,
   forgetUnusedKeys,
+  forgetTransactions,
 ];

@@ -1,5 +1,5 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import type { KeyLookup, Remotes } from "#src/homeserver/remotes.ts";
+import type { AskOptions, KeyLookup, Remotes } from "#src/homeserver/remotes.ts";
 import type { EventId, ServerName } from "#src/kit/identifiers.ts";
 import { findEvents } from "#src/rooms/find-event.ts";
 import type { Room } from "#src/rooms/find-room.ts";
@@ -18,6 +18,8 @@ export type Sources = {
     "getMissingPreviousEvents" | "getEventAuth" | "getRoomStateIds" | "getRoomState" | "getEvent"
   >;
   readonly keys: KeyLookup;
+  /** Gives up asking: what is not known by then is left out. */
+  readonly until?: AbortSignal;
 };
 
 /** How many events are asked for at a time, and how often, before the state is asked for instead. */
@@ -84,16 +86,17 @@ async function previousEvents(
   hs: Homeserver,
   room: Room,
   latest: readonly ReceivedEvent[],
-  { servers, remotes, keys }: Sources,
+  { servers, remotes, keys, until }: Sources,
 ): Promise<ReceivedEvent[]> {
   const ends = await extremitiesOf(hs, room);
   for (const server of servers.slice(0, MOST_SERVERS)) {
-    const answer = await remotes.getMissingPreviousEvents(server, {
+    const question = {
       roomId: room.roomId,
       earliest_events: ends,
       latest_events: latest.map((it) => it.event.event_id),
       limit: EVENTS_AT_A_TIME,
-    });
+    };
+    const answer = await remotes.getMissingPreviousEvents(server, question, untilAt(until));
     if (!answer.ok) continue;
     const received = await checked(hs, room, answer.body.events, keys);
     if (received.length > 0) return received;
@@ -105,7 +108,7 @@ async function fetchAuthEvents(
   hs: Homeserver,
   room: Room,
   all: ReadonlyMap<EventId, ReceivedEvent>,
-  { servers, remotes, keys }: Sources,
+  { servers, remotes, keys, until }: Sources,
 ): Promise<void> {
   for (const server of servers.slice(0, MOST_SERVERS)) {
     // What leads from one event leads mostly from the others too, so they are asked about in turn.
@@ -113,7 +116,8 @@ async function fetchAuthEvents(
       const [unauthorised] = await withUnknown(hs, all, "auth_events");
       if (!unauthorised) return;
       const { event_id } = unauthorised.event;
-      const answer = await remotes.getEventAuth(server, { roomId: room.roomId, eventId: event_id });
+      const question = { roomId: room.roomId, eventId: event_id };
+      const answer = await remotes.getEventAuth(server, question, untilAt(until));
       if (!answer.ok) break;
       await storeOutliers(hs, room, await checked(hs, room, answer.body.auth_chain, keys));
       const left = await withUnknown(hs, all, "auth_events");
@@ -127,11 +131,12 @@ async function fetchState(
   hs: Homeserver,
   room: Room,
   eventId: EventId,
-  { servers, remotes, keys }: Sources,
+  { servers, remotes, keys, until }: Sources,
 ): Promise<readonly EventId[] | undefined> {
   const question = { roomId: room.roomId, eventId };
+  const options = untilAt(until);
   for (const server of servers.slice(0, MOST_SERVERS)) {
-    const answer = await remotes.getRoomStateIds(server, question);
+    const answer = await remotes.getRoomStateIds(server, question, options);
     if (!answer.ok) continue;
     const { pdu_ids, auth_chain_ids } = answer.body;
     const wanted = [...new Set([...auth_chain_ids, ...pdu_ids])];
@@ -148,16 +153,20 @@ async function fetchState(
   return undefined;
 
   async function wholeState(server: ServerName): Promise<readonly unknown[]> {
-    const answer = await remotes.getRoomState(server, question);
+    const answer = await remotes.getRoomState(server, question, options);
     return answer.ok ? [...answer.body.auth_chain, ...answer.body.pdus] : [];
   }
 
   async function singleEvents(server: ServerName, ids: readonly EventId[]) {
     const answers = await Promise.all(
-      ids.map(async (id) => await remotes.getEvent(server, { eventId: id })),
+      ids.map(async (id) => await remotes.getEvent(server, { eventId: id }, options)),
     );
     return answers.flatMap((it) => (it.ok ? it.body.pdus : []));
   }
+}
+
+function untilAt(signal: AbortSignal | undefined): AskOptions {
+  return signal ? { signal } : {};
 }
 
 /** Those of the events that pass the checks 1 to 3 and are of the room. */

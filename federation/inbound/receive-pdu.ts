@@ -12,6 +12,8 @@ import { fetchMissingEvents, type Sources } from "./fetch-missing-events.ts";
 export type Received = {
   /** By event ID; also of events that were fetched since these need them. */
   readonly receipts: ReadonlyMap<EventId, Receipt>;
+  /** Those of the given ones that passed the checks 1 to 3. */
+  readonly passed: readonly EventId[];
   /** Those that failed the checks 1 or 2: as if they had never come. */
   readonly dropped: readonly Extract<CheckedPdu, { ok: false }>[];
 };
@@ -23,6 +25,8 @@ export type ReceiveOptions = {
   readonly keys?: KeyLookup;
   /** Who is asked for what is missing, if not this server's own port. */
   readonly remotes?: Sources["remotes"];
+  /** Gives up asking for what is missing. */
+  readonly until?: AbortSignal;
   /** Asks the room's policy server; returns why it does not want the event, if so. Check 7. */
   readonly askPolicyServer?: (event: ReceivedEvent) => Promise<string | undefined>;
 };
@@ -39,7 +43,13 @@ export async function receivePdus(
   hs: Homeserver,
   room: Room,
   pdus: readonly unknown[],
-  { origin, keys = hs.remotes.verifyKeys, remotes = hs.remotes, askPolicyServer }: ReceiveOptions,
+  {
+    origin,
+    keys = hs.remotes.verifyKeys,
+    remotes = hs.remotes,
+    until,
+    askPolicyServer,
+  }: ReceiveOptions,
 ): Promise<Received> {
   // 1. to 3. It is valid and signed; where its hash is not right, it is redacted.
   const checked = await checkPdus(pdus, { rules: room.rules, keys, now: hs.now() });
@@ -47,18 +57,21 @@ export async function receivePdus(
   const own = checked
     .flatMap((it) => (it.ok ? [it.received] : []))
     .filter((it) => it.event.room_id === room.roomId);
-  if (own.length === 0) return { receipts: new Map(), dropped };
+  const passed = own.map((it) => it.event.event_id);
+  if (own.length === 0) return { receipts: new Map(), passed, dropped };
 
   // What they stand on is settled by the events themselves, so all of it is learnt before the room's turn
   // is taken: nothing waits for another server while others wait.
   const senders = own.map((it) => serverNameOf(it.event.sender));
   const servers = [...new Set([origin, ...senders])].filter((it) => it !== hs.name);
-  const { events, states } = await fetchMissingEvents(hs, room, own, { servers, remotes, keys });
+  const sources = { servers, remotes, keys, ...(until && { until }) };
+  const { events, states } = await fetchMissingEvents(hs, room, own, sources);
   const asked = askPolicyServer ? await withPolicy(events, askPolicyServer) : events;
 
   // 4. to 7. It is authorised by its auth events, by the state before it, by the room as it is, and by the
   // room's policy server.
-  return { receipts: await receiveEvents(hs, room, asked, { as: "live", states }), dropped };
+  const receipts = await receiveEvents(hs, room, asked, { as: "live", states });
+  return { receipts, passed, dropped };
 }
 
 async function withPolicy(

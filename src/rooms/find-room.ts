@@ -22,11 +22,28 @@ const cacheOf = held((): Cache => ({
 
 /** A room that some event of ours is in. */
 export async function findRoom(hs: Homeserver, roomId: RoomId): Promise<Room | undefined> {
-  const known = cacheOf(hs).byId.get(roomId);
-  if (known) return known;
-  const [row] = await hs.sql<Row[]>`
-    select room_key, room_id, version from rooms where room_id = ${roomId}`;
-  return row && rememberRoom(hs, row);
+  return (await findRooms(hs, [roomId])).get(roomId);
+}
+
+/** Those of some rooms that events of ours are in, by their IDs. */
+export async function findRooms(
+  hs: Homeserver,
+  roomIds: Iterable<RoomId>,
+): Promise<Map<RoomId, Room>> {
+  const { byId } = cacheOf(hs);
+  const found = new Map<RoomId, Room>();
+  const unknown: RoomId[] = [];
+  for (const id of new Set(roomIds)) {
+    const room = byId.get(id);
+    if (room) found.set(id, room);
+    else unknown.push(id);
+  }
+  if (unknown.length > 0) {
+    const rows = await hs.sql<Row[]>`
+      select room_key, room_id, version from rooms where room_id = any(${unknown}::text[])`;
+    for (const row of rows) found.set(row.room_id, rememberRoom(hs, row));
+  }
+  return found;
 }
 
 /** The rooms that keys stand for. */

@@ -2,7 +2,7 @@ import type { StoredEvent } from "#src/rooms/stored-event.ts";
 
 /** From what lets the most see to what lets the fewest. */
 const ORDER = ["world_readable", "shared", "invited", "joined"] as const;
-type Visibility = (typeof ORDER)[number];
+export type Visibility = (typeof ORDER)[number];
 
 /** What an unset or unknown visibility counts as. */
 const DEFAULT: Visibility = "shared";
@@ -46,13 +46,24 @@ export function isVisible(
 
 /** What the user was, and who was to see, when an event was sent. */
 function whatCounts(event: StoredEvent, around: StateAround, ownMember: boolean) {
-  // A change of the visibility itself, and of one's own membership, counts by either side of it.
+  // A change of one's own membership counts by either side of it.
   const memberships = ownMember
     ? [around.membershipBefore, around.membershipAfter]
     : [around.membershipBefore];
-  const visibilities = [visibilityOf(around.visibilityBefore)];
-  if (event.type === "m.room.history_visibility" && event.stateKey === "") {
-    visibilities.push(visibilityOf(around.visibilityAfter));
-  }
+  const visibilities = visibilitiesOf(event, around.visibilityBefore, around.visibilityAfter);
   return { memberships, visibilities };
+}
+
+/**
+ * Who was to see an event: a change of the visibility itself counts by either side of it.
+ *
+ * @param before what the state before it says, and `after` that after it.
+ */
+export function visibilitiesOf(
+  event: StoredEvent,
+  before: string | undefined,
+  after: string | undefined,
+): readonly Visibility[] {
+  const isChange = event.type === "m.room.history_visibility" && event.stateKey === "";
+  return isChange ? [visibilityOf(before), visibilityOf(after)] : [visibilityOf(before)];
 }

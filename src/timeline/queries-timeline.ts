@@ -1,4 +1,5 @@
 import type { Queryable } from "#src/homeserver/database.ts";
+import type { ServerName, UserId } from "#src/kit/identifiers.ts";
 import type { Place } from "./token.ts";
 
 /** The most that a bigint holds: after every event. */
@@ -33,4 +34,16 @@ export async function eventKeysForwards(
       and (anchor, anchor_offset) > (${from?.anchor ?? -1}::bigint, ${from?.offset ?? 0}::int)
       and (anchor, anchor_offset) <= (${to ? String(to.anchor) : END}::bigint, ${to?.offset ?? 0}::int)
     order by anchor, anchor_offset limit ${limit}`;
+}
+
+/** The users of a server of whom a room's state speaks. */
+export async function usersOfServerIn(
+  db: Queryable,
+  roomKey: number,
+  server: ServerName,
+): Promise<readonly UserId[]> {
+  const rows = await db<{ user_id: UserId }[]>`
+    select user_id from memberships join users using (user_key)
+    where room_key = ${roomKey} and substring(user_id from position(':' in user_id) + 1) = ${server}`;
+  return rows.map((it) => it.user_id);
 }

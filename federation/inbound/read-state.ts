@@ -1,0 +1,85 @@
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { EventId, RoomId, ServerName } from "#src/kit/identifiers.ts";
+import { MatrixError } from "#src/kit/matrix-error.ts";
+import { authChainOf } from "#src/rooms/auth-chain.ts";
+import { allStateAt } from "#src/rooms/current-state.ts";
+import { findEvent, findEvents } from "#src/rooms/find-event.ts";
+import { type Room, roomsByKeys } from "#src/rooms/find-room.ts";
+import { EventStatus, type StoredEvent } from "#src/rooms/stored-event.ts";
+import { requireServerIn } from "./doors.ts";
+
+/** What another server may ask about: an event of a room that it is in. */
+export type Asked = {
+  readonly server: ServerName;
+  readonly roomId: RoomId;
+  readonly eventId: EventId;
+};
+
+/** A state, and all that authorises it. */
+export type StateAndAuth = {
+  readonly room: Room;
+  readonly state: readonly StoredEvent[];
+  readonly authChain: readonly StoredEvent[];
+};
+
+/**
+ * The state before an event, for another server.
+ *
+ * @throws MatrixError M_FORBIDDEN (see `requireServerIn`), M_NOT_FOUND if there is no such event in the
+ *   room, or nothing is known of the state before it.
+ */
+export async function readStateBefore(hs: Homeserver, asked: Asked): Promise<StateAndAuth> {
+  const { room, event } = await requireEvent(hs, asked);
+  if (event.stateBefore === undefined) {
+    throw new MatrixError("M_NOT_FOUND", "The state before this event is not known");
+  }
+  const state = await allStateAt(hs, event.stateBefore);
+  return { room, state, authChain: await authChainOf(hs, state) };
+}
+
+/**
+ * The auth chain of an event, for another server.
+ *
+ * @throws MatrixError M_FORBIDDEN, M_NOT_FOUND
+ */
+export async function readAuthChain(
+  hs: Homeserver,
+  asked: Asked,
+): Promise<Pick<StateAndAuth, "room" | "authChain">> {
+  const { room, event } = await requireEvent(hs, asked);
+  // Of state events it is written down which events authorise them.
+  if (event.stateKey !== undefined) return { room, authChain: await authChainOf(hs, [event]) };
+  const cited = [...(await findEvents(hs, event.pdu(room.rules).auth_events)).values()];
+  return { room, authChain: [...new Set([...cited, ...(await authChainOf(hs, cited))])] };
+}
+
+async function requireEvent(
+  hs: Homeserver,
+  { server, roomId, eventId }: Asked,
+): Promise<{ room: Room; event: StoredEvent }> {
+  const room = await requireServerIn(hs, server, roomId);
+  const event = await findEvent(hs, eventId);
+  if (event?.roomKey !== room.roomKey) throw notFound();
+  return { room, event };
+}
+
+/**
+ * An event, for another server; also one that is known only because others name it.
+ *
+ * @throws MatrixError M_NOT_FOUND if there is none that was accepted; M_FORBIDDEN
+ */
+export async function readEventFor(
+  hs: Homeserver,
+  server: ServerName,
+  eventId: EventId,
+): Promise<{ room: Room; event: StoredEvent }> {
+  const event = await findEvent(hs, eventId);
+  if (!event || event.status === EventStatus.rejected) throw notFound();
+  const [known] = (await roomsByKeys(hs, [event.roomKey])).values();
+  if (!known) throw notFound();
+  return { room: await requireServerIn(hs, server, known.roomId), event };
+}
+
+function notFound(): MatrixError {
+  return new MatrixError("M_NOT_FOUND", "No such event");
+}

@@ -1,0 +1,62 @@
+import { type Endpoint, jsonText, serverEndpoint } from "#src/http/endpoint.ts";
+import { parseEventId, parseRoomId, type ServerName } from "#src/kit/identifiers.ts";
+import { MatrixError } from "#src/kit/matrix-error.ts";
+import type { Room } from "#src/rooms/find-room.ts";
+import { servedText } from "#src/rooms/served-text.ts";
+import type { StoredEvent } from "#src/rooms/stored-event.ts";
+import { pdusForServer } from "../pdus-for-server.ts";
+import { type Asked, readEventFor, readStateBefore } from "../read-state.ts";
+import { transactionText } from "./transaction-text.ts";
+
+/** The specification's `events.yaml`. */
+export const eventEndpoints: readonly Endpoint[] = [
+  /** @spec server-server-api#get_matrixfederationv1eventeventid */
+  serverEndpoint({
+    operation: "getEvent",
+    method: "GET",
+    path: "/_matrix/federation/v1/event/:eventId",
+    async handle(hs, { requester: server, params }) {
+      const eventId = parseEventId(params["eventId"] ?? "");
+      const { room, event } = await readEventFor(hs, server, eventId);
+      return jsonText(transactionText(hs, await pdusForServer(hs, room, [event], server)));
+    },
+  }),
+  /** @spec server-server-api#get_matrixfederationv1stateroomid */
+  serverEndpoint({
+    operation: "getRoomState",
+    method: "GET",
+    path: "/_matrix/federation/v1/state/:roomId",
+    async handle(hs, { requester, params, query }) {
+      const { room, state, authChain } = await readStateBefore(hs, asked(requester, params, query));
+      return jsonText(`{"auth_chain":${texts(authChain, room)},"pdus":${texts(state, room)}}`);
+    },
+  }),
+  /** @spec server-server-api#get_matrixfederationv1state_idsroomid */
+  serverEndpoint({
+    operation: "getRoomStateIds",
+    method: "GET",
+    path: "/_matrix/federation/v1/state_ids/:roomId",
+    async handle(hs, { requester, params, query }) {
+      const { state, authChain } = await readStateBefore(hs, asked(requester, params, query));
+      return {
+        auth_chain_ids: authChain.map((it) => it.eventId),
+        pdu_ids: state.map((it) => it.eventId),
+      };
+    },
+  }),
+];
+
+/** @throws MatrixError M_MISSING_PARAM, M_INVALID_PARAM */
+function asked(
+  server: ServerName,
+  params: Readonly<Record<string, string>>,
+  query: URLSearchParams,
+): Asked {
+  const eventId = query.get("event_id");
+  if (eventId === null) throw new MatrixError("M_MISSING_PARAM", "event_id is missing");
+  return { server, roomId: parseRoomId(params["roomId"] ?? ""), eventId: parseEventId(eventId) };
+}
+
+function texts(events: readonly StoredEvent[], room: Room): string {
+  return `[${events.map((it) => servedText(it, room.rules)).join(",")}]`;
+}

@@ -1,0 +1,30 @@
+import { z } from "zod";
+import { type Endpoint, jsonText, serverEndpoint } from "#src/http/endpoint.ts";
+import { receiveTransaction } from "../receive-transaction.ts";
+
+const MOST_PDUS = 50;
+const MOST_EDUS = 100;
+
+/** A list of which some servers write null when it is empty. */
+const list = (most: number) =>
+  z
+    .array(z.unknown())
+    .max(most)
+    .nullish()
+    .transform((it) => it ?? []);
+
+const Transaction = z.object({ pdus: list(MOST_PDUS), edus: list(MOST_EDUS) });
+
+/** The specification's `transactions.yaml`. */
+export const transactionEndpoints: readonly Endpoint[] = [
+  /** @spec server-server-api#put_matrixfederationv1sendtxnid */
+  serverEndpoint<z.infer<typeof Transaction>>({
+    operation: "sendTransaction",
+    method: "PUT",
+    path: "/_matrix/federation/v1/send/:txnId",
+    body: Transaction,
+    async handle(hs, { requester: origin, params, body: { pdus } }) {
+      return jsonText(await receiveTransaction(hs, { origin, txnId: params["txnId"] ?? "", pdus }));
+    },
+  }),
+];

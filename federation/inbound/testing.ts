@@ -1,0 +1,163 @@
+/** A server of a test's own, and a room that it shares with a homeserver of ours. For tests alone. */
+
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { buffer } from "node:stream/consumers";
+import { appOf } from "#src/app.ts";
+import type { EventDraft } from "#src/events/build-event.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { unpaddedBase64 } from "#src/kit/base64.ts";
+import { type CanonicalObject, laxCanonicalJson } from "#src/kit/canonical-json.ts";
+import type { EventId, ServerName, UserId } from "#src/kit/identifiers.ts";
+import { type SigningKey, signingKeyFromSeed, signJson } from "#src/kit/signed-json.ts";
+import { type Room } from "#src/rooms/find-room.ts";
+import { ensureRoom } from "#src/rooms/received/ensure-room.ts";
+import { storeJoinedState } from "#src/rooms/received/store-joined-state.ts";
+import { RemoteRoom } from "#src/rooms/received/testing.ts";
+import { xMatrixHeader } from "../client/x-matrix.ts";
+import type { TestFederation } from "../testing.ts";
+
+/** What a server of a test answers to a request; undefined if it has no such thing. */
+export type PeerAnswers = (request: {
+  readonly method: string;
+  /** Decoded, without its query. */
+  readonly path: string;
+  readonly query: URLSearchParams;
+  readonly body: Record<string, unknown>;
+}) => unknown;
+
+/** A server that does as a test says, and whose name and key are its own. */
+export type Peer = {
+  readonly name: ServerName;
+  readonly key: SigningKey;
+  /** What it was asked so far, but for its keys. */
+  readonly asked: string[];
+  /** What it answers from now on. */
+  answer(answers: PeerAnswers): void;
+  user(localpart: string): UserId;
+  /** Asks a homeserver something, with its signature. */
+  ask(hs: Homeserver, method: "GET" | "PUT" | "POST", uri: string, body?: unknown): Promise<Asked>;
+  /** Sends events, in one transaction. */
+  send(hs: Homeserver, pdus: readonly unknown[], txnId?: string): Promise<Asked>;
+};
+
+export type Asked = { readonly status: number; readonly body: ReturnType<typeof JSON.parse> };
+
+let transactions = 0;
+
+/** A server at a host name of the test federation. It signs with the key that a `RemoteRoom` gives it. */
+export async function testPeer(federation: TestFederation, host = "liar.test"): Promise<Peer> {
+  const asked: string[] = [];
+  let answers: PeerAnswers = () => undefined;
+  let published: CanonicalObject = {};
+  const respond = async (request: IncomingMessage, response: ServerResponse) => {
+    const url = new URL(request.url ?? "/", "https://peer.test");
+    const text = (await buffer(request)).toString();
+    if (url.pathname === "/_matrix/key/v2/server") {
+      response.end(JSON.stringify(published));
+      return;
+    }
+    const path = decodeURIComponent(url.pathname);
+    asked.push(`${request.method} ${path}`);
+    const body = text === "" ? {} : (JSON.parse(text) as Record<string, unknown>);
+    const answer = await answers({
+      method: request.method ?? "",
+      path,
+      query: url.searchParams,
+      body,
+    });
+    if (answer === undefined) response.statusCode = 404;
+    response.end(JSON.stringify(answer ?? { errcode: "M_NOT_FOUND", error: "No" }));
+  };
+  const name = (await federation.pretend(host, (request, response) => {
+    void respond(request, response);
+  })) as ServerName;
+  const key = signingKeyFromSeed("ed25519:1", Buffer.alloc(32, name));
+  published = signJson(
+    {
+      server_name: name,
+      valid_until_ts: Date.now() + 3_600_000,
+      verify_keys: { [key.keyId]: { key: unpaddedBase64(key.publicKey) } },
+      old_verify_keys: {},
+    },
+    name,
+    key,
+  );
+  const ask: Peer["ask"] = async (hs, method, uri, body) => {
+    const content = body === undefined ? undefined : laxCanonicalJson(body);
+    const signed = { method, uri, origin: name, destination: hs.name };
+    const authorization = xMatrixHeader(
+      content === undefined ? signed : { ...signed, content },
+      key,
+    );
+    const response = await appOf(hs).request(uri, {
+      method,
+      headers: { authorization },
+      ...(content !== undefined && { body: content }),
+    });
+    return { status: response.status, body: await response.json() };
+  };
+  return {
+    name,
+    key,
+    asked,
+    answer: (it) => void (answers = it),
+    user: (localpart) => `@${localpart}:${name}`,
+    ask,
+    async send(hs, pdus, txnId = `t${transactions++}`) {
+      const body = { origin: name, origin_server_ts: Date.now(), pdus, edus: [] };
+      return await ask(hs, "PUT", `/_matrix/federation/v1/send/${txnId}`, body);
+    },
+  };
+}
+
+/** A room that users of a peer have made and a user of ours has joined. */
+export type SharedRoom = {
+  readonly remote: RemoteRoom;
+  readonly room: Room;
+  /** The joined event of the user of ours: the last that both servers have. */
+  readonly joined: EventId;
+  /** An event as the peer would send it. */
+  readonly wire: (id: EventId) => Record<string, unknown>;
+};
+
+let rooms = 0;
+
+/** A room of which `peer` has all and `hs` what it got when `local` joined. */
+export async function sharedRoom(
+  hs: Homeserver,
+  peer: Peer,
+  { version = "12", state = [] }: { version?: string; state?: readonly EventDraft[] } = {},
+): Promise<SharedRoom> {
+  const remote = new RemoteRoom(version, `shared${rooms}`);
+  if (remote.roomId !== undefined) remote.roomId = `!shared${rooms}:${peer.name}`;
+  rooms++;
+  const creator = peer.user("creator");
+  let last = remote.begin(creator);
+  for (const draft of state) last = remote.add(creator, draft, [last]);
+  const local: UserId = `@local:${hs.name}`;
+  const joined = remote.add(local, memberDraft(local, "join"), [last]);
+  if (remote.roomId === undefined) throw new Error("a room has no ID");
+  const room = await ensureRoom(hs, remote.roomId, remote.rules);
+  const stateIds = [...(remote.events.get(joined)?.before.values() ?? [])];
+  const stored = await storeJoinedState(hs, {
+    room,
+    stateEvents: stateIds.map((id) => remote.received(id)),
+    authChain: stateIds.map((id) => remote.received(id)),
+    joinEvent: remote.received(joined),
+  });
+  if (!stored.ok) throw new Error(stored.reason);
+  return {
+    remote,
+    room,
+    joined,
+    wire: (id) => JSON.parse(remote.received(id).json) as Record<string, unknown>,
+  };
+}
+
+export function memberDraft(user: UserId, membership: string): EventDraft {
+  return { type: "m.room.member", state_key: user, content: { membership } };
+}
+
+export function message(body: string): EventDraft {
+  return { type: "m.room.message", content: { msgtype: "m.text", body } };
+}
