@@ -1,6 +1,6 @@
 import type { EventId } from "#src/kit/identifiers.ts";
+import { runSteps, type Steps } from "#src/kit/steps.ts";
 import type { RoomGraph } from "../pdu.ts";
-import { runSteps, type Steps } from "./steps.ts";
 
 /** What the auth difference is made from. */
 export type AuthDifferenceInput = {

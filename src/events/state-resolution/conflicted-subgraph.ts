@@ -1,6 +1,6 @@
 import type { EventId } from "#src/kit/identifiers.ts";
+import type { Steps } from "#src/kit/steps.ts";
 import type { RoomGraph } from "../pdu.ts";
-import type { Steps } from "./steps.ts";
 
 /** How many events a step of the walk visits. */
 const STEP = 256;

@@ -1,10 +1,10 @@
 import { hash } from "node:crypto";
 import type { EventId } from "#src/kit/identifiers.ts";
+import type { Steps } from "#src/kit/steps.ts";
 import { type Pdu, splitStateKey, type StateKey, stateKeyOf } from "../pdu.ts";
 import type { Conflict } from "./conflict.ts";
 import type { Authorise } from "./iterative-auth-checks.ts";
 import { PartialState } from "./partial-state.ts";
-import type { Steps } from "./steps.ts";
 
 /** The types whose conflicts are resolved first, in this order, since they decide about others. */
 const AUTH_TYPES = ["m.room.power_levels", "m.room.join_rules", "m.room.member"];

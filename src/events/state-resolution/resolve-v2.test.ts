@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { EventId } from "#src/kit/identifiers.ts";
+import { runSteps } from "#src/kit/steps.ts";
 import type { StateKey } from "../pdu.ts";
 import { authDifference } from "./auth-difference.ts";
 import { conflictedSubgraph } from "./conflicted-subgraph.ts";
 import { splitConflicts } from "./conflicts.ts";
 import { resolveV2 } from "./resolve-v2.ts";
-import { runSteps } from "./steps.ts";
 import {
   capriciousRules,
   naiveAuthDifference,

@@ -1,4 +1,5 @@
 import type { EventId } from "#src/kit/identifiers.ts";
+import type { Steps } from "#src/kit/steps.ts";
 import { type Pdu, type RoomGraph, type StateKey, stateKeyOf } from "../pdu.ts";
 import type { Conflict } from "./conflict.ts";
 import { conflictedSubgraph } from "./conflicted-subgraph.ts";
@@ -6,7 +7,6 @@ import { type Authorise, iterativeAuthChecks } from "./iterative-auth-checks.ts"
 import { mainlineOrdering } from "./mainline-ordering.ts";
 import { PartialState } from "./partial-state.ts";
 import { powerOrdering, type SenderPower } from "./power-ordering.ts";
-import type { Steps } from "./steps.ts";
 
 /** What the algorithm needs of the room's version. */
 export type ResolutionRules = {

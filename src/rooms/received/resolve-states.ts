@@ -1,13 +1,13 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { authEventKeys } from "#src/events/auth-rules/auth-events.ts";
 import { type StateKey, stateKeyOf, splitStateKey } from "#src/events/pdu.ts";
 import { authDifferenceSteps } from "#src/events/state-resolution/auth-difference.ts";
 import { resolveConflictsInSlices } from "#src/events/state-resolution/resolve.ts";
-import { type Pause, runStepsInSlices } from "#src/events/state-resolution/steps.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { slices } from "#src/homeserver/slices.ts";
 import type { EventId } from "#src/kit/identifiers.ts";
 import { lru } from "#src/kit/lru.ts";
+import { runStepsInSlices } from "#src/kit/steps.ts";
 import { forEachEntrySince } from "../state-map/state-map.ts";
 import { withNodes } from "../state-map/stored-nodes.ts";
 import { findSlots, pairKey, pairsOf, type StatePair } from "../state-slots.ts";
@@ -63,19 +63,6 @@ export async function resolveStates(
   const resolved = known ?? (await resolveDistinct(hs, reading, distinct));
   resolvedOf(hs).set(key, resolved);
   return resolved;
-}
-
-/** How long resolution may hold the event loop at a time. */
-const SLICE_MS = 8;
-
-function slices(): Pause {
-  let began = performance.now();
-  return () => {
-    if (performance.now() - began < SLICE_MS) return undefined;
-    return nextTurn().then(() => {
-      began = performance.now();
-    });
-  };
 }
 
 type Dispute = { readonly slot: number; readonly entries: readonly (EntryRef | undefined)[] };
