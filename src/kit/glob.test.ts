@@ -44,6 +44,21 @@ describe("globs", () => {
     expect(performance.now() - begun).toBeLessThan(2_000);
   });
 
+  test("look for many words in a long text in their stride", () => {
+    const begun = performance.now();
+    const text = "a ".repeat(30_000);
+    for (let index = 0; index < 2_000; index++) {
+      expect(matchesGlobInWords(`zz${index}`, text)).toBe(false);
+    }
+    expect(performance.now() - begun).toBeLessThan(4_000);
+  });
+
+  test("take characters outside the first plane as one", () => {
+    expect(matchesGlob("a?b", "a😀b")).toBe(true);
+    expect(matchesGlob("a??b", "a😀b")).toBe(false);
+    expect(matchesGlobInWords("?", "😀")).toBe(true);
+  });
+
   test.each([
     ["ex*ple", "An example event.", true],
     ["ex*ple", "exple", true],

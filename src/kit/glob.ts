@@ -1,6 +1,6 @@
 /**
- * Globs as the specification has them: `*` is any run of characters, `?` any one. Never by a regular expression: patterns and texts
- * come from outside, and a pattern of many stars makes one take hours.
+ * Globs as the specification has them: `*` is any run of characters, `?` any one. Never by a regular expression of the whole: patterns and
+ * texts come from outside, and a pattern of many stars makes one take hours.
  *
  * @spec appendices#glob-style-matching
  */
@@ -43,7 +43,13 @@ function isWordBoundary(text: string, at: number): boolean {
 }
 
 function isWordCharacter(text: string, at: number): boolean {
-  return /\w/.test(text.charAt(at));
+  const code = text.charCodeAt(at);
+  return (
+    (code >= 97 && code <= 122) || // a–z
+    (code >= 65 && code <= 90) || // A–Z
+    (code >= 48 && code <= 57) || // 0–9
+    code === 95 // _
+  );
 }
 
 /**
@@ -75,29 +81,46 @@ function findPiece(
   from: number,
   { single, mayStart, mayEnd }: Bounds,
 ): number | undefined {
-  for (let start = from; start <= text.length; start++) {
-    if (isFirst && !mayStart(text, start)) continue;
-    const end = endOfMatch(piece, text, start, single);
-    if (end !== undefined && (!isLast || mayEnd(text, end))) return end;
+  const next = occurrencesOf(piece, text, single);
+  for (let at = from; at <= text.length;) {
+    const found = next(at);
+    if (!found) return undefined;
+    const { start, end } = found;
+    const fits = (!isFirst || mayStart(text, start)) && (!isLast || mayEnd(text, end));
+    if (fits) return end;
+    at = start + ((text.codePointAt(start) ?? 0) > 0xff_ff ? 2 : 1);
   }
   return undefined;
 }
 
-function endOfMatch(
+type Occurrence = { readonly start: number; readonly end: number };
+
+/**
+ * What finds the next occurrence of a piece from some place on. The search itself is the engine's: with
+ * rules of many users on long texts it is what takes the time.
+ */
+function occurrencesOf(
   piece: string,
   text: string,
-  start: number,
   single: string | undefined,
-): number | undefined {
+): (from: number) => Occurrence | undefined {
   if (single === undefined || !piece.includes(single)) {
-    return text.startsWith(piece, start) ? start + piece.length : undefined;
+    return (from) => {
+      const start = text.indexOf(piece, from);
+      return start < 0 ? undefined : { start, end: start + piece.length };
+    };
   }
-  let at = start;
-  for (const character of piece) {
-    const found = text.codePointAt(at);
-    if (found === undefined) return undefined;
-    if (character !== single && character.codePointAt(0) !== found) return undefined;
-    at += found > 0xff_ff ? 2 : 1;
-  }
-  return at;
+  // Without a quantifier there is nothing to go back to: no place is tried longer than the piece is.
+  const expression = new RegExp(
+    piece
+      .split(single)
+      .map((it) => RegExp.escape(it))
+      .join("."),
+    "gsu",
+  );
+  return (from) => {
+    expression.lastIndex = from;
+    const start = expression.exec(text)?.index;
+    return start === undefined ? undefined : { start, end: expression.lastIndex };
+  };
 }

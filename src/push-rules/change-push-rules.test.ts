@@ -54,6 +54,38 @@ describe("putRule", () => {
     }
   });
 
+  const tooLarge = expect.objectContaining({ errcode: "M_TOO_LARGE" });
+  const looksFor = (pattern: string, key = "content.body") => ({
+    actions: [],
+    conditions: [{ kind: "event_match", key, pattern }],
+  });
+
+  test("refuses a rule that would take long to try", () => {
+    const [long, condition] = ["a".repeat(256), { kind: "event_match" }];
+    for (const draft of [
+      looksFor(long),
+      looksFor("a", long),
+      { actions: [], conditions: Array.from({ length: 21 }, () => condition) },
+    ]) {
+      expect(() => putRule(UNCHANGED, name("a"), draft)).toThrow(tooLarge);
+    }
+  });
+
+  test("refuses more patterns to be looked for in each event than anybody has, but not more rooms", () => {
+    const put = (rules: UserPushRules, index: number, draft: ReturnType<typeof looksFor>) =>
+      putRule(rules, name(`${index}`), draft);
+    const numbers = Array.from({ length: 200 }, (_, index) => index);
+    const many = numbers.reduce((rules, it) => put(rules, it, looksFor("word")), UNCHANGED);
+    expect(() => put(many, 200, looksFor("word"))).toThrow(tooLarge);
+    expect(ids(put(many, 200, looksFor("!room", "room_id")))).toHaveLength(201);
+    const long = numbers
+      .slice(0, 20)
+      .reduce((rules, it) => put(rules, it, looksFor("a".repeat(200))), UNCHANGED);
+    expect(() => put(long, 20, looksFor("a"))).toThrow(tooLarge);
+    const keyword = { actions: [], pattern: "word" };
+    expect(() => putRule(many, { kind: "content", ruleId: "k" }, keyword)).toThrow(tooLarge);
+  });
+
   test("refuses a content rule without a pattern", () => {
     expect(() => putRule(UNCHANGED, { kind: "content", ruleId: "k" }, NOTIFY)).toThrow(
       expect.objectContaining({ errcode: "M_MISSING_PARAM" }),

@@ -3,8 +3,19 @@ import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Action, Condition, PushRule, RuleKind } from "./push-rule.ts";
 import { type AddedRule, rulesetOf, type UserPushRules } from "./user-push-rules.ts";
 
-/** The most rules that a user may add. */
+/** The most rules that a user may add to a kind. */
 const MOST_RULES = 2_000;
+
+/** The most conditions of a rule, and the most characters of what one names. */
+const MOST_CONDITIONS = 20;
+const MOST_CHARACTERS = 255;
+
+/**
+ * The most patterns of a user that are looked for in what events say, and the most characters of all of
+ * them: all have to be looked for in each event, and events may be long.
+ */
+const MOST_PATTERNS = 200;
+const MOST_PATTERN_CHARACTERS = 4_000;
 
 /** Which rule is meant. */
 export type RuleName = { readonly kind: RuleKind; readonly ruleId: string };
@@ -35,7 +46,8 @@ export function findRule(
  * important of its kind if nothing is said of its place; a replaced one stays as and where it is.
  *
  * @throws MatrixError M_INVALID_PARAM for an ID that users may not choose; M_MISSING_PARAM for a
- *   `content` rule without a pattern; M_UNKNOWN if the rule beside which it is to stand is not there.
+ *   `content` rule without a pattern; M_UNKNOWN if the rule beside which it is to stand is not there;
+ *   M_TOO_LARGE for too much of anything.
  * @spec client-server-api#put_matrixclientv3pushrulesglobalkindruleid
  */
 export function putRule(
@@ -58,10 +70,30 @@ export function putRule(
     throw new MatrixError("M_TOO_LARGE", `You have more than ${MOST_RULES} push rules`);
   }
   const index = indexFor(others, place) ?? Math.max(at, 0);
-  return withAdded(rules, kind, others.toSpliced(index, 0, rule));
+  const changed = withAdded(rules, kind, others.toSpliced(index, 0, rule));
+  requireFewPatterns(changed);
+  return changed;
+}
+
+function requireFewPatterns({ added }: UserPushRules): void {
+  const patterns = Object.values(added).flat().flatMap(textPatterns);
+  const characters = patterns.reduce((sum, it) => sum + it.length, 0);
+  if (patterns.length > MOST_PATTERNS || characters > MOST_PATTERN_CHARACTERS) {
+    throw new MatrixError("M_TOO_LARGE", "Your push rules have too many patterns");
+  }
+}
+
+/** What a rule looks for in the content of events. */
+function textPatterns({ pattern, conditions = [] }: AddedRule): string[] {
+  const inContent = conditions.flatMap((it) => {
+    const isMatch = it.kind === "event_match" && it.key?.startsWith("content.");
+    return isMatch || it.kind === "contains_display_name" ? [it.pattern ?? ""] : [];
+  });
+  return pattern === undefined ? inContent : [...inContent, pattern];
 }
 
 function ruleOf(kind: RuleKind, rule_id: string, draft: RuleDraft, enabled: boolean): AddedRule {
+  requireModest(draft);
   const common = { rule_id, enabled, actions: draft.actions };
   if (kind === "override" || kind === "underride") {
     return { ...common, conditions: draft.conditions ?? [] };
@@ -71,6 +103,17 @@ function ruleOf(kind: RuleKind, rule_id: string, draft: RuleDraft, enabled: bool
     throw new MatrixError("M_MISSING_PARAM", "A content rule needs a pattern");
   }
   return { ...common, pattern: draft.pattern };
+}
+
+function requireModest({ conditions = [], pattern }: RuleDraft): void {
+  const texts = [pattern, ...conditions.flatMap((it) => [it.key, it.pattern])];
+  const isLong = texts.some((it) => it !== undefined && it.length > MOST_CHARACTERS);
+  if (isLong || conditions.length > MOST_CONDITIONS) {
+    throw new MatrixError(
+      "M_TOO_LARGE",
+      `A rule has at most ${MOST_CONDITIONS} conditions, with keys and patterns of ${MOST_CHARACTERS} characters`,
+    );
+  }
 }
 
 /** Undefined if nothing is said of the place. */

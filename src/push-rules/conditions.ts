@@ -61,9 +61,20 @@ function matchesProperty(condition: Condition, event: PushEvent): boolean {
 }
 
 /** Whether some words of the body match a pattern. @spec client-server-api#push-rules */
-export function bodyMatches(pattern: string, { content }: PushEvent): boolean {
-  const body = Object.hasOwn(content, "body") ? content["body"] : undefined;
-  return typeof body === "string" && matchesGlobInWords(fold(pattern), fold(body));
+export function bodyMatches(pattern: string, event: PushEvent): boolean {
+  const body = foldedBody(event);
+  return body !== undefined && matchesGlobInWords(fold(pattern), body);
+}
+
+/** Bodies may be long, and many rules look at one. */
+const foldedBodies = new WeakMap<PushEvent, string | undefined>();
+
+function foldedBody(event: PushEvent): string | undefined {
+  if (foldedBodies.has(event)) return foldedBodies.get(event);
+  const body = Object.hasOwn(event.content, "body") ? event.content["body"] : undefined;
+  const folded = typeof body === "string" ? fold(body) : undefined;
+  foldedBodies.set(event, folded);
+  return folded;
 }
 
 function fold(text: string): string {
@@ -82,9 +93,9 @@ function isScalar(value: unknown): boolean {
 /** A name is no glob: its stars and question marks stand for themselves. */
 function containsName(event: PushEvent, name: string | undefined): boolean {
   if (name === undefined || name === "") return false;
-  const body = Object.hasOwn(event.content, "body") ? event.content["body"] : undefined;
-  if (typeof body !== "string") return false;
-  const [text, wanted] = [fold(body), fold(name)];
+  const text = foldedBody(event);
+  if (text === undefined) return false;
+  const wanted = fold(name);
   for (let at = text.indexOf(wanted); at >= 0; at = text.indexOf(wanted, at + 1)) {
     const before = text.charAt(at - 1);
     const after = text.charAt(at + wanted.length);

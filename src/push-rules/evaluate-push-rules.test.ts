@@ -2,12 +2,14 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { countsAsUnread } from "#src/events/counts-as-unread.ts";
 import { mentionsOf } from "#src/events/mentions.ts";
+import { runSteps } from "#src/kit/steps.ts";
 import { holds, type PushContext, type PushEvent } from "./conditions.ts";
-import { evaluatePushRules } from "./evaluate-push-rules.ts";
+import { pushRuleSteps } from "./evaluate-push-rules.ts";
 import type { Condition, PushRule } from "./push-rule.ts";
 import { rulesetOf, UNCHANGED } from "./user-push-rules.ts";
 
 const ALICE = "@alice:hs";
+const verdictOf = (...its: Parameters<typeof pushRuleSteps>) => runSteps(pushRuleSteps(...its));
 const context: PushContext = { memberCount: 3, senderMayNotify: () => true };
 const event = (fields: Partial<PushEvent> = {}): PushEvent => ({
   type: "m.room.message",
@@ -94,7 +96,7 @@ describe("conditions", () => {
   });
 });
 
-describe("evaluatePushRules", () => {
+describe("pushRuleSteps", () => {
   const rule = (rule_id: string, its: Partial<PushRule>): PushRule => ({
     rule_id,
     default: false,
@@ -105,7 +107,7 @@ describe("evaluatePushRules", () => {
 
   test("notifies with a highlight whom an event mentions", () => {
     const mention = event({ content: { body: "you", "m.mentions": { user_ids: [ALICE] } } });
-    expect(evaluatePushRules(defaults, mention, context)).toMatchObject({
+    expect(verdictOf(defaults, mention, context)).toMatchObject({
       notify: true,
       highlight: true,
     });
@@ -114,30 +116,36 @@ describe("evaluatePushRules", () => {
   test("heeds whether the sender may notify the room", () => {
     const all = event({ content: { body: "all", "m.mentions": { room: true } } });
     const may = (it: boolean) => ({ ...context, senderMayNotify: () => it });
-    expect(evaluatePushRules(defaults, all, may(true)).highlight).toBe(true);
-    expect(evaluatePushRules(defaults, all, may(false)).highlight).toBe(false);
+    expect(verdictOf(defaults, all, may(true)).highlight).toBe(true);
+    expect(verdictOf(defaults, all, may(false)).highlight).toBe(false);
   });
 
   test("tries the user's rules before the default ones, and the kinds in their order", () => {
     const notified = { actions: ["notify"] };
     const silenced = { ...defaults, room: [rule("!room", {})] };
-    expect(evaluatePushRules(silenced, event(), context).notify).toBe(false);
+    expect(verdictOf(silenced, event(), context).notify).toBe(false);
     const keyword = { ...silenced, content: [rule("k", { pattern: "lunch", ...notified })] };
-    expect(evaluatePushRules(keyword, event(), context).notify).toBe(true);
+    expect(verdictOf(keyword, event(), context).notify).toBe(true);
     const sender = { ...defaults, sender: [rule("@bob:hs", {})] };
-    expect(evaluatePushRules(sender, event(), context).notify).toBe(false);
+    expect(verdictOf(sender, event(), context).notify).toBe(false);
+  });
+
+  test("can be left after each rule, and looks at none after the one that matches", () => {
+    const words = ["one", "two", "lunch", "four"].map((it) => rule(it, { pattern: it }));
+    const steps = pushRuleSteps({ ...defaults, override: [], content: words }, event(), context);
+    expect([...steps]).toHaveLength(2);
   });
 
   test("passes over what is disabled, and stops all with the master rule", () => {
     const off = { ...defaults, room: [rule("!room", { enabled: false })] };
-    expect(evaluatePushRules(off, event(), context).notify).toBe(true);
+    expect(verdictOf(off, event(), context).notify).toBe(true);
     const master = rulesetOf(ALICE, {
       added: {
         override: [{ rule_id: "mine", enabled: true, actions: ["notify"], conditions: [] }],
       },
       changed: [{ rule_id: ".m.rule.master", enabled: true }],
     });
-    expect(evaluatePushRules(master, event(), context)).toEqual({
+    expect(verdictOf(master, event(), context)).toEqual({
       notify: false,
       highlight: false,
       actions: [],
@@ -193,7 +201,7 @@ describe("the default rules, by counters", () => {
         const plain = it as Parameters<typeof countsAsUnread>[0];
         const mentions = mentionsOf(plain, { senderMayNotifyRoom });
         const highlight = mentions.room || mentions.users.includes(ALICE);
-        const verdict = evaluatePushRules(defaults, it as PushEvent, {
+        const verdict = verdictOf(defaults, it as PushEvent, {
           memberCount: 2,
           senderMayNotify: () => senderMayNotifyRoom,
         });

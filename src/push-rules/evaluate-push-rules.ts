@@ -1,3 +1,4 @@
+import type { Steps } from "#src/kit/steps.ts";
 import { bodyMatches, holds, type PushContext, type PushEvent } from "./conditions.ts";
 import {
   type Action,
@@ -20,18 +21,21 @@ const NOTHING: PushVerdict = { notify: false, highlight: false, actions: [] };
 /**
  * What a user's rules say of an event that somebody else has sent: what the most important rule that
  * matches says, and if none does, nothing. Who has sent it themselves is never notified; the caller sees
- * to that.
+ * to that. Each rule is a step: one may look for a long pattern in a long text.
  *
  * @spec client-server-api#push-rules
  */
-export function evaluatePushRules(
+export function* pushRuleSteps(
   rules: Ruleset,
   event: PushEvent,
   context: PushContext,
-): PushVerdict {
+): Steps<PushVerdict> {
   for (const kind of RULE_KINDS) {
-    const rule = rules[kind].find((it) => it.enabled && matches(kind, it, event, context));
-    if (rule) return verdictOf(rule.actions);
+    for (const rule of rules[kind]) {
+      if (!rule.enabled) continue;
+      if (matches(kind, rule, event, context)) return verdictOf(rule.actions);
+      yield;
+    }
   }
   return NOTHING;
 }

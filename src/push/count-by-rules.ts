@@ -2,9 +2,11 @@ import { countsAsUnread } from "#src/events/counts-as-unread.ts";
 import { MAIN_TIMELINE, type ThreadId } from "#src/events/threads.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { slices } from "#src/homeserver/slices.ts";
 import type { RoomId } from "#src/kit/identifiers.ts";
 import { lru } from "#src/kit/lru.ts";
-import { evaluatePushRules } from "#src/push-rules/evaluate-push-rules.ts";
+import { runStepsInSlices } from "#src/kit/steps.ts";
+import { pushRuleSteps } from "#src/push-rules/evaluate-push-rules.ts";
 import type { Ruleset } from "#src/push-rules/push-rule.ts";
 import type { Owner } from "#src/push-rules/stored-push-rules.ts";
 import { rulesetOf, type UserPushRules } from "#src/push-rules/user-push-rules.ts";
@@ -169,9 +171,10 @@ async function notifyingOf(
   const displayName = asksForName(ruleset)
     ? await displayNameIn(hs, room.roomKey, owner.userId)
     : undefined;
+  const pause = slices();
   const notifying: Notifying[] = [];
   for (const it of others) {
-    const verdict = evaluatePushRules(
+    const steps = pushRuleSteps(
       ruleset,
       { ...aboutOf(it), sender: it.sender, room_id: roomId },
       {
@@ -181,6 +184,7 @@ async function notifyingOf(
           levels !== undefined && levels.powerOf(it.sender) >= levels.notificationLevel(key),
       },
     );
+    const verdict = await runStepsInSlices(steps, pause);
     if (!verdict.notify) continue;
     const thread = await threadOf(hs, it);
     notifying.push({ eventKey: it.eventKey, thread, highlight: verdict.highlight });
