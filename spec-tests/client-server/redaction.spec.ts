@@ -55,6 +55,54 @@ describe("redactEvent", () => {
     expect((await alice.call("PUT", path, {})).body.event_id).toBe(first.body.event_id);
   });
 
+  test("is told to the device with the transaction ID that it chose", async () => {
+    const eventId = await alice.sendText(roomId, "once");
+    const { next_batch: since } = await alice.sync();
+    await alice.call("PUT", `/v3/rooms/${roomId}/redact/${eventId}/chosen`, {});
+    const { timeline } = (await alice.sync({ since })).rooms.join[roomId];
+    expect(timeline.events.at(-1)).toMatchObject({
+      type: "m.room.redaction",
+      unsigned: { transaction_id: "chosen" },
+    });
+  });
+
+  test("takes what it strips out of all that tells of the room", async () => {
+    const name = `/v3/rooms/${roomId}/state/m.room.name/`;
+    const named = await alice.call("PUT", name, { name: "rude" });
+    const own = `/v3/rooms/${roomId}/state/m.room.member/${bob.userId}`;
+    const called = await bob.call("PUT", own, { membership: "join", displayname: "rude" });
+    const image = { msgtype: "m.image", body: "rude", url: "mxc://hs.test/rude" };
+    const shown = await bob.send(roomId, "m.room.message", image);
+    const redaction = (await redact(alice, named.body.event_id, { reason: "rude" })).body.event_id;
+    for (const eventId of [called.body.event_id, shown, redaction]) {
+      expect((await redact(alice, eventId)).status).toBe(200);
+    }
+    const carol = await hs.registerUser("carol");
+    await alice.call("POST", `/v3/rooms/${roomId}/invite`, { user_id: carol.userId });
+    const [invited, read, members, images] = await Promise.all([
+      carol.sync(),
+      alice.call("GET", `/v3/rooms/${roomId}/event/${named.body.event_id}`),
+      alice.call("GET", `/v3/rooms/${roomId}/joined_members`),
+      alice.call("GET", `/v3/rooms/${roomId}/messages?dir=b&filter={"contains_url":true}`),
+    ]);
+    expect(invited.rooms.invite[roomId].invite_state.events).toContainEqual(
+      expect.objectContaining({ type: "m.room.name", content: {} }),
+    );
+    expect(read.body.unsigned.redacted_because.content).not.toHaveProperty("reason");
+    expect(members.body.joined[bob.userId]).toEqual({});
+    expect(images.body.chunk).toEqual([]);
+  });
+
+  test("lets state be set again to what was redacted", async () => {
+    const path = `/v3/rooms/${roomId}/state/m.room.topic/`;
+    const first = await alice.call("PUT", path, { topic: "again" });
+    await redact(alice, first.body.event_id);
+    expect((await alice.call("GET", path)).body).toEqual({});
+    const again = await alice.call("PUT", path, { topic: "again" });
+    expect(again.body.event_id).not.toBe(first.body.event_id);
+    expect((await alice.call("GET", path)).body).toEqual({ topic: "again" });
+  });
+
   test("leaves suspended users what they sent themselves, and no more", async () => {
     const admin = await hs.registerAdministrator("admin");
     const mod = await hs.registerUser("mod");

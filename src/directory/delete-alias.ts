@@ -7,6 +7,7 @@ import type { Requester } from "#src/kit/requester.ts";
 import { stateEvent } from "#src/rooms/current-state.ts";
 import { findRoom } from "#src/rooms/find-room.ts";
 import { sendEvent } from "#src/rooms/send-event.ts";
+import { shownContent } from "#src/rooms/shown-content.ts";
 import { roomOfAlias } from "./room-aliases.ts";
 
 /**
@@ -41,7 +42,7 @@ async function takeFromRoom(
   const room = await findRoom(hs, roomId);
   const named = room && (await stateEvent(hs, room.roomKey, "m.room.canonical_alias", ""));
   if (!named) return;
-  const { alias: canonical, alt_aliases, ...rest } = named.content;
+  const { alias: canonical, alt_aliases, ...rest } = shownContent(named, room.rules);
   const others = Array.isArray(alt_aliases) ? alt_aliases.filter((it) => it !== alias) : [];
   if (canonical !== alias && !(Array.isArray(alt_aliases) && alt_aliases.includes(alias))) return;
   const content: CanonicalObject = {

@@ -4,6 +4,7 @@ import { parseRoomAlias, serverNameOf } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { stateEvent } from "#src/rooms/current-state.ts";
 import type { Room } from "#src/rooms/find-room.ts";
+import { shownContent } from "#src/rooms/shown-content.ts";
 import { roomOfAlias } from "./room-aliases.ts";
 
 /**
@@ -14,11 +15,11 @@ import { roomOfAlias } from "./room-aliases.ts";
  */
 export async function requireAliasesOfRoom(
   hs: Homeserver,
-  { roomKey }: Room,
+  { roomKey, rules }: Room,
   content: CanonicalObject,
 ): Promise<void> {
   const current = await stateEvent(hs, roomKey, "m.room.canonical_alias", "");
-  const known = new Set(namedIn(current?.content ?? {}));
+  const known = new Set(namedIn(current ? shownContent(current, rules) : {}));
   for (const name of namedIn(content)) {
     if (known.has(name)) continue;
     if (typeof name !== "string") throw new MatrixError("M_INVALID_PARAM", "Not a room alias");

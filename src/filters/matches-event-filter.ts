@@ -6,6 +6,8 @@ export type Filterable = {
   readonly type: string;
   readonly sender?: string | undefined;
   readonly content?: Readonly<Record<string, unknown>> | undefined;
+  /** Of an event that was redacted: nothing that a filter could find in the content is left of that. */
+  readonly redactedBy?: number | undefined;
 };
 
 /** Events that relate to an event, for the filters that ask about them. */
@@ -55,18 +57,23 @@ export function matchesRoomEventFilter(
   );
 }
 
-function containsUrl({ content }: Filterable): boolean {
+function containsUrl(event: Filterable): boolean {
+  const content = contentOf(event);
   return (
     content !== undefined && Object.hasOwn(content, "url") && typeof content["url"] === "string"
   );
 }
 
+function contentOf({ content, redactedBy }: Filterable): Filterable["content"] {
+  return redactedBy === undefined ? content : undefined;
+}
+
 /** MSC3874: by what the event itself relates to another as. */
-function matchesRelType(filter: RoomEventFilter, { content }: Filterable): boolean {
+function matchesRelType(filter: RoomEventFilter, event: Filterable): boolean {
   const wanted = filter["org.matrix.msc3874.rel_types"];
   const unwanted = filter["org.matrix.msc3874.not_rel_types"];
   if (!wanted && !unwanted) return true;
-  const relation = content?.["m.relates_to"];
+  const relation = contentOf(event)?.["m.relates_to"];
   const relType =
     typeof relation === "object" && relation !== null
       ? (relation as Record<string, unknown>)["rel_type"]

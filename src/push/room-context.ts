@@ -52,6 +52,6 @@ export async function displayNameIn(
   userId: UserId,
 ): Promise<string | undefined> {
   const member = await stateEvent(hs, roomKey, "m.room.member", userId);
-  const name = member?.content["displayname"];
+  const name = member?.redactedBy === undefined ? member?.content["displayname"] : undefined;
   return typeof name === "string" ? name : undefined;
 }

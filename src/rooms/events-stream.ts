@@ -214,6 +214,9 @@ function rememberLinks(
     const own = stored.get(eventKey);
     if (own?.stateKey !== undefined) state.set(pairKey(own.type, own.stateKey), own);
     const { redacts } = event.event;
-    if (redacts !== undefined && applied.has(eventKey)) heedRedaction(hs, redacts, eventKey);
+    if (redacts === undefined || !applied.has(eventKey)) continue;
+    heedRedaction(hs, redacts, eventKey);
+    // The head may know it by another object than the memory of events.
+    for (const it of state.values()) if (it?.eventId === redacts) it.redactedBy = eventKey;
   }
 }

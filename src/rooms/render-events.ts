@@ -1,11 +1,12 @@
 import { clientEvent } from "#src/events/client-event.ts";
-import { redact } from "#src/events/redact.ts";
 import type { RoomVersionRules } from "#src/events/room-versions.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { eventsOf } from "./find-event.ts";
 import { roomsByKeys } from "./find-room.ts";
 import type { Standing } from "./memberships.ts";
 import { readersMemberships } from "./readers-memberships.ts";
+import { clientTransactionId } from "./redaction-transaction.ts";
+import { shownWire } from "./shown-content.ts";
 import type { StoredEvent } from "./stored-event.ts";
 
 /** Whom events are rendered for. */
@@ -95,17 +96,12 @@ function clientOpening(
   const which = roomId ? "withRoom" : "withoutRoom";
   let text = made[which];
   if (text === undefined) {
-    const full = clientEvent(event.eventId, wireShown(event, rulesOf(event, rules)));
+    const full = clientEvent(event.eventId, shownWire(event, rulesOf(event, rules)));
     const { room_id: _, ...without } = full;
     text = JSON.stringify(roomId ? full : without).slice(0, -1);
     made[which] = text;
   }
   return text;
-}
-
-/** What of an event may be seen: of a redacted one, what its redaction has left. */
-function wireShown(event: StoredEvent, rules: RoomVersionRules) {
-  return event.redactedBy === undefined ? event.wire : redact(event.wire, rules);
 }
 
 function rulesOf(event: StoredEvent, rules: ReadonlyMap<number, RoomVersionRules>) {
@@ -118,7 +114,7 @@ function federationOpening(event: StoredEvent, { rules }: Surroundings): string 
   const text =
     event.redactedBy === undefined
       ? event.json
-      : JSON.stringify(wireShown(event, rulesOf(event, rules)));
+      : JSON.stringify(shownWire(event, rulesOf(event, rules)));
   // Versions 1 and 2 have the ID in the event; of the others it is the hash.
   const { wire } = event;
   const id = wire["event_id"] === undefined ? `,"event_id":${JSON.stringify(event.eventId)}` : "";
@@ -138,13 +134,16 @@ function unsignedOf(event: StoredEvent, around: Surroundings): string {
   return JSON.stringify({
     age: Math.max(0, now - event.originServerTs),
     ...(membership !== undefined && { membership }),
-    ...(own && { transaction_id: event.txnId }),
+    ...(own && { transaction_id: clientTransactionId(event) }),
     ...(replaced && {
       replaces_state: replaced.eventId,
-      prev_content: wireShown(replaced, rulesOf(replaced, around.rules))["content"],
+      prev_content: shownWire(replaced, rulesOf(replaced, around.rules))["content"],
     }),
     ...(redaction && {
-      redacted_because: clientEvent(redaction.eventId, redaction.wire),
+      redacted_because: clientEvent(
+        redaction.eventId,
+        shownWire(redaction, rulesOf(redaction, around.rules)),
+      ),
     }),
   });
 }

@@ -69,6 +69,9 @@ function writeOf({ sender, room, draft, transaction }: Sending): Omit<RoomWrite,
 /** The event that says already what a draft wants to, if the same user has said it. */
 function sameState(making: RoomInMaking, { draft, sender }: Sending): EventId | undefined {
   if (draft.state_key === undefined) return undefined;
+  const stored = making.stateEvent(draft.type, draft.state_key);
+  // What was redacted does not say it any more.
+  if (stored && "redactedBy" in stored && stored.redactedBy !== undefined) return undefined;
   const current = making.lookup(draft.type, draft.state_key);
   if (!current || current.sender !== sender.userId) return undefined;
   try {

@@ -1,3 +1,4 @@
+import type { RoomVersionRules } from "#src/events/room-versions.ts";
 import {
   STRIPPED_STATE_TYPES,
   type StrippedStateEvent,
@@ -8,7 +9,9 @@ import { statesAt } from "#src/rooms/current-state.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
 import { roomsByKeys } from "#src/rooms/find-room.ts";
 import { type ReceivedInvite, receivedInvites } from "#src/rooms/received/received-invites.ts";
+import { shownContent } from "#src/rooms/shown-content.ts";
 import type { StatePair } from "#src/rooms/state-slots.ts";
+import type { StoredEvent } from "#src/rooms/stored-event.ts";
 import type { ChangedRoom } from "./changed-rooms.ts";
 
 /**
@@ -37,7 +40,7 @@ export async function strippedStates(
     if (!event || !rules) continue;
     const told = received.get(roomKey);
     if (told?.eventKey === event.eventKey) {
-      result.set(roomKey, toldFromOutside(told, strippedStateEvent(event.pdu(rules))));
+      result.set(roomKey, toldFromOutside(told, stripped(event, rules)));
       continue;
     }
     const pairs = STRIPPED_STATE_TYPES.map((type): StatePair => [type, ""]);
@@ -46,10 +49,15 @@ export async function strippedStates(
     const shown = [...state.values()].filter((it) => it.stateKey !== event.stateKey);
     result.set(
       roomKey,
-      [...shown, event].map((it) => JSON.stringify(strippedStateEvent(it.pdu(rules)))),
+      [...shown, event].map((it) => JSON.stringify(stripped(it, rules))),
     );
   }
   return result;
+}
+
+function stripped(event: StoredEvent, rules: RoomVersionRules): StrippedStateEvent {
+  const { type, stateKey: state_key = "", sender } = event;
+  return strippedStateEvent({ type, state_key, sender, content: shownContent(event, rules) });
 }
 
 /** What another server has told of a room, and the member event, which it may have told too. */

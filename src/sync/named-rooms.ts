@@ -31,7 +31,10 @@ export async function namedRooms(
     found.map((it) => it.eventKey),
   );
   const named = found.filter(({ eventKey }) => {
-    const { name, alias } = events.get(eventKey)?.content ?? {};
+    const event = events.get(eventKey);
+    // No redaction leaves a name.
+    if (!event || event.redactedBy !== undefined) return false;
+    const { name, alias } = event.content;
     return (typeof name === "string" && name !== "") || (typeof alias === "string" && alias !== "");
   });
   return new Set(named.map((it) => it.room_key));

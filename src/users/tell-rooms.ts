@@ -6,6 +6,7 @@ import { MatrixError } from "#src/kit/matrix-error.ts";
 import { stateEvent } from "#src/rooms/current-state.ts";
 import { type Room, roomsByKeys } from "#src/rooms/find-room.ts";
 import { sendEvent } from "#src/rooms/send-event.ts";
+import { shownContent } from "#src/rooms/shown-content.ts";
 import { profileByKey, type ShownProfile } from "./profile.ts";
 import {
   advanceUpdate,
@@ -90,8 +91,9 @@ async function tellRoom(
 ): Promise<void> {
   const before = await stateEvent(hs, room.roomKey, "m.room.member", owner.userId);
   if (!before || before.content["membership"] !== "join") return;
-  const content = memberContent(before.content, profile);
-  if (canonicalJson(content) === canonicalJson(before.content)) return;
+  const shown = shownContent(before, room.rules);
+  const content = memberContent(shown, profile);
+  if (canonicalJson(content) === canonicalJson(shown)) return;
   try {
     await sendEvent(hs, {
       sender: owner,

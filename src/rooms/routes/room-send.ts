@@ -5,6 +5,7 @@ import { JsonObject } from "#src/kit/json-object.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { requireRoom } from "../memberships.ts";
 import { redactEvent } from "../redact-event.ts";
+import { redactionTransactionId } from "../redaction-transaction.ts";
 import { requireNewAnnotation } from "../require-new-annotation.ts";
 import { sendEvent } from "../send-event.ts";
 
@@ -53,7 +54,7 @@ export const roomSendEndpoints: readonly Endpoint[] = [
         content: reason === undefined ? {} : { reason },
         transaction: {
           deviceKey: requester.deviceKey,
-          txnId: `redact ${target} ${params["txnId"] ?? ""}`,
+          txnId: redactionTransactionId(target, params["txnId"] ?? ""),
         },
       };
       return { event_id: await redactEvent(hs, redaction) };

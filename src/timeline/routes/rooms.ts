@@ -11,6 +11,7 @@ import { roomsByKeys } from "#src/rooms/find-room.ts";
 import { membersOfRoom, requireJoined, requireRoom, roomsOfUser } from "#src/rooms/memberships.ts";
 import { renderEvents } from "#src/rooms/render-events.ts";
 import { sendEvent } from "#src/rooms/send-event.ts";
+import { shownContent } from "#src/rooms/shown-content.ts";
 import { pairKey } from "#src/rooms/state-slots.ts";
 import { rootAt } from "../root-at.ts";
 import { placeOf } from "../token.ts";
@@ -107,7 +108,8 @@ export const roomsEndpoints: readonly Endpoint[] = [
         members.map((it) => it.eventKey),
       );
       const joined = members.map(({ userId, eventKey }) => {
-        const { displayname, avatar_url } = events.get(eventKey)?.content ?? {};
+        const event = events.get(eventKey);
+        const { displayname, avatar_url } = event ? shownContent(event, room.rules) : {};
         const profile = {
           ...(typeof displayname === "string" && { display_name: displayname }),
           ...(typeof avatar_url === "string" && { avatar_url }),
