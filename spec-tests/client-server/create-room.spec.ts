@@ -63,6 +63,27 @@ describe("createRoom", () => {
     );
   });
 
+  test("lets those who are trusted rule with the creator, as the room version has it", async () => {
+    const trusted = { preset: "trusted_private_chat", invite: [bob.userId] };
+    const old = await stateOf(await alice.createRoom({ ...trusted, room_version: "11" }));
+    const both = { [alice.userId]: 100, [bob.userId]: 100 };
+    expect(contentOf(old, "m.room.power_levels").users).toEqual(both);
+    const creation_content = { additional_creators: [bob.userId, "@carol:hs.test"] };
+    const creators = await stateOf(
+      await alice.createRoom({ ...trusted, room_version: "12", creation_content }),
+    );
+    expect(contentOf(creators, "m.room.create")).toMatchObject(creation_content);
+    expect(contentOf(creators, "m.room.power_levels").users).toEqual({});
+  });
+
+  test("lets a room begin with the alias that it is made with as its canonical one", async () => {
+    const localpart = `${alice.localpart}-canonical`;
+    const content = { alias: `#${localpart}:hs.test` };
+    const initial_state = [{ type: "m.room.canonical_alias", content }];
+    const roomId = await alice.createRoom({ room_alias_name: localpart, initial_state });
+    expect(contentOf(await stateOf(roomId), "m.room.canonical_alias")).toEqual(content);
+  });
+
   test("makes as many rooms as are asked for at the same time", async () => {
     const rooms = await Promise.all(
       Array.from({ length: 24 }, async () => await alice.createRoom({ room_version: "12" })),
@@ -79,6 +100,27 @@ describe("createRoom", () => {
       [{ room_version: "none" }, 400, "M_UNSUPPORTED_ROOM_VERSION"],
       [{ invite: ["bob"] }, 400, "M_INVALID_PARAM"],
       [{ preset: "no_chat" }, 400, "M_BAD_JSON"],
+      // It would be an alias of the server b:hs.test.
+      [{ room_alias_name: "a:b" }, 400, "M_INVALID_PARAM"],
+      [
+        {
+          room_version: "12",
+          preset: "trusted_private_chat",
+          invite: [bob.userId],
+          creation_content: { additional_creators: "everybody" },
+        },
+        400,
+        "M_INVALID_ROOM_STATE",
+      ],
+      ...[
+        [{ alias: "#nothing:hs.test" }, "M_BAD_ALIAS"] as const,
+        [{ alt_aliases: ["#nothing:hs.test"] }, "M_BAD_ALIAS"] as const,
+        [{ alt_aliases: "#nothing:hs.test" }, "M_INVALID_PARAM"] as const,
+      ].map(([content, errcode]): [object, number, string] => [
+        { initial_state: [{ type: "m.room.canonical_alias", content }] },
+        400,
+        errcode,
+      ]),
       [
         { power_level_content_override: { users: { [bob.userId]: "high" } } },
         400,

@@ -35,11 +35,9 @@ export type RoomPlan = {
 export function createContent({ request, rules, creator, preset }: RoomPlan): CanonicalObject {
   const { creator: _, room_version: __, ...given } = request.creation_content ?? {};
   const trusted = rules.privilegedCreators && preset === "trusted_private_chat";
-  const named = given["additional_creators"];
-  const creators = [
-    ...(Array.isArray(named) ? named : []),
-    ...(trusted ? (request.invite ?? []) : []),
-  ];
+  const named = given["additional_creators"] ?? [];
+  // What is no list is left to the room's rules, which refuse it.
+  const creators = trusted && Array.isArray(named) ? [...named, ...(request.invite ?? [])] : [];
   return {
     ...given,
     ...(creators.length > 0 && {

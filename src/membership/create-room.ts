@@ -1,9 +1,16 @@
 import { randomBytes } from "node:crypto";
+import { requireOnlyAlias } from "#src/directory/require-aliases-of-room.ts";
 import { claimAlias, publishRoom, requireFreeAlias } from "#src/directory/room-aliases.ts";
 import { type EventDraft } from "#src/events/build-event.ts";
 import { ROOM_VERSIONS } from "#src/events/room-versions.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import { parseRoomAlias, parseUserId, type RoomId, type UserId } from "#src/kit/identifiers.ts";
+import {
+  parseRoomAlias,
+  parseUserId,
+  type RoomAlias,
+  type RoomId,
+  type UserId,
+} from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { RoomInMaking, type Sender } from "#src/rooms/room-in-making.ts";
@@ -18,7 +25,8 @@ import { memberDraft } from "./member-draft.ts";
  *
  * @returns the room's ID.
  * @throws MatrixError M_UNSUPPORTED_ROOM_VERSION; M_ROOM_IN_USE of an alias that is taken;
- *   M_INVALID_ROOM_STATE where the given state contradicts itself; M_INVALID_PARAM of bad user IDs.
+ *   M_INVALID_ROOM_STATE where the given state contradicts itself; M_INVALID_PARAM of bad user IDs and
+ *   aliases; M_BAD_ALIAS of a canonical alias that is not the room's.
  * @spec client-server-api#post_matrixclientv3createroom
  */
 export async function createRoom(
@@ -64,11 +72,26 @@ async function planOf(
   if ((request.invite_3pid ?? []).length > 0) {
     throw new MatrixError("M_THREEPID_DENIED", "This server invites nobody by e-mail or phone");
   }
-  const { room_alias_name: localpart, visibility } = request;
-  const alias = localpart === undefined ? undefined : parseRoomAlias(`#${localpart}:${hs.name}`);
-  if (alias !== undefined) await requireFreeAlias(hs, alias);
+  const alias = await aliasOf(hs, request);
+  const { visibility } = request;
   const preset = request.preset ?? (visibility === "public" ? "public_chat" : "private_chat");
   return { request, rules, creator, preset, alias };
+}
+
+/** The alias that the room is to have, and that alone may be its canonical one. */
+async function aliasOf(
+  hs: Homeserver,
+  { room_alias_name: localpart, initial_state = [] }: CreateRoomRequest,
+): Promise<RoomAlias | undefined> {
+  if (localpart?.includes(":")) {
+    throw new MatrixError("M_INVALID_PARAM", "The name of an alias may not have a colon");
+  }
+  const alias = localpart === undefined ? undefined : parseRoomAlias(`#${localpart}:${hs.name}`);
+  for (const { type, content } of initial_state) {
+    if (type === "m.room.canonical_alias") requireOnlyAlias(content, alias);
+  }
+  if (alias !== undefined) await requireFreeAlias(hs, alias);
+  return alias;
 }
 
 /** Builds all events of the room, each on the one before. */
