@@ -1,0 +1,130 @@
+import { describe, expect, test } from "vitest";
+import { homeserver, refusal } from "./client.ts";
+
+const hs = await homeserver();
+const alice = await hs.registerUser("alice");
+const bob = await hs.registerUser("bob");
+const mallory = await hs.registerUser("mallory");
+const roomId = await alice.createRoom({ preset: "public_chat", name: "A room" });
+await bob.call("POST", `/v3/join/${roomId}`, {});
+const room = `/v3/rooms/${encodeURIComponent(roomId)}`;
+const forbidden = refusal(403, "M_FORBIDDEN");
+const types = (events: any[]) => events.map((it) => it.type);
+
+/** @spec client-server-api#get_matrixclientv3roomsroomideventeventid */
+describe("getOneRoomEvent", () => {
+  test("answers with an event of the room, to those who may see it", async () => {
+    const eventId = await alice.sendText(roomId, "seen");
+    const { status, body } = await bob.call("GET", `${room}/event/${eventId}`);
+    expect(status).toBe(200);
+    expect(body).toMatchObject({ event_id: eventId, room_id: roomId, content: { body: "seen" } });
+    expect((await mallory.call("GET", `${room}/event/${eventId}`)).status).toBeOneOf([403, 404]);
+    expect(await bob.call("GET", `${room}/event/$nothing`)).toMatchObject(
+      refusal(404, "M_NOT_FOUND"),
+    );
+  });
+
+  test("shows no event of before one came, where that is not shown", async () => {
+    const closed = await alice.createRoom({
+      preset: "public_chat",
+      initial_state: [
+        { type: "m.room.history_visibility", content: { history_visibility: "joined" } },
+      ],
+    });
+    const before = await alice.sendText(closed, "before");
+    await bob.call("POST", `/v3/join/${closed}`, {});
+    const after = await alice.sendText(closed, "after");
+    const read = async (id: string) =>
+      (await bob.call("GET", `/v3/rooms/${closed}/event/${id}`)).status;
+    expect([await read(before), await read(after)]).toEqual([404, 200]);
+  });
+});
+
+/** @spec client-server-api#get_matrixclientv3roomsroomidmessages */
+describe("getRoomEvents", () => {
+  test("pages both ways through the same events, whatever the size of a page", async () => {
+    const long = await alice.createRoom();
+    const sent: string[] = [];
+    for (let index = 0; index < 7; index++) sent.push(await alice.sendText(long, `${index}`));
+    for (const dir of ["b", "f"]) {
+      for (const limit of [1, 3, 100]) {
+        const found: string[] = [];
+        let from: string | undefined;
+        do {
+          const query = new URLSearchParams({ dir, limit: String(limit), ...(from && { from }) });
+          const page = await alice.call("GET", `/v3/rooms/${long}/messages?${query.toString()}`);
+          expect(page.body.chunk.length).toBeLessThanOrEqual(limit);
+          found.push(...page.body.chunk.map((it: any) => it.event_id));
+          from = page.body.end;
+        } while (from !== undefined && found.length < 100);
+        const messages = found.filter((it) => sent.includes(it));
+        expect(messages).toEqual(dir === "f" ? sent : sent.toReversed());
+        expect(new Set(found).size).toBe(found.length);
+      }
+    }
+  });
+
+  test("goes on from a token of sync, up to another, through a filter", async () => {
+    const first = await alice.sync();
+    const token = first.rooms.join[roomId].timeline.prev_batch;
+    const older = await alice.call("GET", `${room}/messages?dir=b&from=${token}`);
+    expect(older.status).toBe(200);
+    const since = first.next_batch;
+    const eventId = await alice.sendText(roomId, "new");
+    const newer = await alice.call("GET", `${room}/messages?dir=f&from=${since}`);
+    expect(newer.body.chunk.map((it: any) => it.event_id)).toEqual([eventId]);
+    const upTo = await alice.call("GET", `${room}/messages?dir=b&to=${since}`);
+    expect(upTo.body.chunk.map((it: any) => it.event_id)).toEqual([eventId]);
+    const filter = encodeURIComponent(JSON.stringify({ types: ["m.room.create"] }));
+    const filtered = await alice.call("GET", `${room}/messages?dir=b&limit=100&filter=${filter}`);
+    expect(types(filtered.body.chunk)).toEqual(["m.room.create"]);
+    const lazy = encodeURIComponent(JSON.stringify({ lazy_load_members: true }));
+    const withMembers = await alice.call("GET", `${room}/messages?dir=b&limit=1&filter=${lazy}`);
+    expect(withMembers.body.state.map((it: any) => it.state_key)).toEqual([alice.userId]);
+  });
+
+  test.each([
+    ["", "M_MISSING_PARAM"],
+    ["?dir=x", "M_INVALID_PARAM"],
+    ["?dir=b&limit=many", "M_INVALID_PARAM"],
+    ["?dir=b&from=nowhere", "M_INVALID_PARAM"],
+    ["?dir=b&to=nowhere", "M_INVALID_PARAM"],
+    ["?dir=b&filter=%7B%22types%22%3A1%7D", "M_INVALID_PARAM"],
+  ])("refuses %s with %s", async (query, errcode) => {
+    expect(await alice.call("GET", `${room}/messages${query}`)).toMatchObject(
+      refusal(400, errcode),
+    );
+  });
+
+  test("is forbidden to who is not in the room", async () => {
+    expect(await mallory.call("GET", `${room}/messages?dir=b`)).toMatchObject(forbidden);
+  });
+});
+
+/** @spec client-server-api#get_matrixclientv3roomsroomidcontexteventid */
+describe("getEventContext", () => {
+  test("answers with what was before and after, and the tokens to go on", async () => {
+    const ids: string[] = [];
+    for (let index = 0; index < 5; index++) ids.push(await alice.sendText(roomId, `c${index}`));
+    const { body } = await bob.call("GET", `${room}/context/${ids[2]}?limit=2`);
+    expect(body.event.event_id).toBe(ids[2]);
+    expect(body.events_before.map((it: any) => it.event_id)).toEqual([ids[1]]);
+    expect(body.events_after.map((it: any) => it.event_id)).toEqual([ids[3]]);
+    expect(types(body.state)).toContain("m.room.create");
+    const on = await bob.call("GET", `${room}/messages?dir=f&from=${body.end}`);
+    expect(on.body.chunk[0].event_id).toBe(ids[4]);
+    const back = await bob.call("GET", `${room}/messages?dir=b&limit=1&from=${body.start}`);
+    expect(back.body.chunk[0].event_id).toBe(ids[0]);
+    const alone = await bob.call("GET", `${room}/context/${ids[2]}?limit=0`);
+    expect([alone.body.events_before, alone.body.events_after]).toEqual([[], []]);
+  });
+
+  test("refuses an event that is not there, and a limit that is none", async () => {
+    const nothing = await bob.call("GET", `${room}/context/$nothing`);
+    expect(nothing).toMatchObject(refusal(404, "M_NOT_FOUND"));
+    const eventId = await alice.sendText(roomId, "here");
+    const bad = await bob.call("GET", `${room}/context/${eventId}?limit=x`);
+    expect(bad).toMatchObject(refusal(400, "M_INVALID_PARAM"));
+    expect(await mallory.call("GET", `${room}/context/${eventId}`)).toMatchObject(forbidden);
+  });
+});
