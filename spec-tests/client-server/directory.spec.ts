@@ -69,5 +69,8 @@ describe("getLocalAliases", () => {
     expect((await bob.call("GET", path)).body.aliases).toContain(alias);
     const mallory = await hs.registerUser("mallory");
     expect(await mallory.call("GET", path)).toMatchObject(refusal(403, "M_FORBIDDEN"));
+    const content = { history_visibility: "world_readable" };
+    await alice.call("PUT", `/v3/rooms/${roomId}/state/m.room.history_visibility/`, content);
+    expect((await mallory.call("GET", path)).body.aliases).toContain(alias);
   });
 });

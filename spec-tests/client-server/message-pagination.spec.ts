@@ -83,6 +83,41 @@ describe("getRoomEvents", () => {
     expect(withMembers.body.state.map((it: any) => it.state_key)).toEqual([alice.userId]);
   });
 
+  test("leaves out the room that a filter does, and who is ignored but for state", async () => {
+    const said = await bob.sendText(roomId, "to be ignored");
+    const set = { membership: "join", displayname: "Bob, ignored" };
+    const own = await bob.call("PUT", `${room}/state/m.room.member/${bob.userId}`, set);
+    const read = async (filter: object) => {
+      const query = `dir=b&limit=2&filter=${encodeURIComponent(JSON.stringify(filter))}`;
+      const page = await alice.call("GET", `${room}/messages?${query}`);
+      return page.body.chunk.map((it: any) => it.event_id);
+    };
+    expect(await read({ rooms: [roomId] })).toEqual([own.body.event_id, said]);
+    expect(await read({ not_rooms: [roomId] })).toEqual([]);
+    expect(await read({ rooms: ["!other:hs.test"] })).toEqual([]);
+    const list = `/v3/user/${alice.userId}/account_data/m.ignored_user_list`;
+    await alice.call("PUT", list, { ignored_users: { [bob.userId]: {} } });
+    const left = await read({});
+    await alice.call("PUT", list, { ignored_users: {} });
+    expect(left[0]).toBe(own.body.event_id);
+    expect(left).not.toContain(said);
+  });
+
+  test("tells of all senders of a page, whichever way it goes", async () => {
+    const talk = await alice.createRoom({ preset: "public_chat" });
+    const first = await alice.sendText(talk, "alice");
+    await bob.call("POST", `/v3/join/${talk}`, {});
+    await bob.sendText(talk, "bob");
+    const filter = { lazy_load_members: true, types: ["m.room.message"] };
+    const query = `filter=${encodeURIComponent(JSON.stringify(filter))}`;
+    for (const dir of ["b", "f"]) {
+      const { body } = await alice.call("GET", `/v3/rooms/${talk}/messages?dir=${dir}&${query}`);
+      expect(body.chunk.map((it: any) => it.event_id)).toContain(first);
+      const members = body.state.map((it: any) => it.state_key);
+      expect(members.toSorted()).toEqual([alice.userId, bob.userId].toSorted());
+    }
+  });
+
   test.each([
     ["", "M_MISSING_PARAM"],
     ["?dir=x", "M_INVALID_PARAM"],
@@ -90,6 +125,7 @@ describe("getRoomEvents", () => {
     ["?dir=b&from=nowhere", "M_INVALID_PARAM"],
     ["?dir=b&to=nowhere", "M_INVALID_PARAM"],
     ["?dir=b&filter=%7B%22types%22%3A1%7D", "M_INVALID_PARAM"],
+    ["?dir=b&filter=%7B", "M_INVALID_PARAM"],
   ])("refuses %s with %s", async (query, errcode) => {
     expect(await alice.call("GET", `${room}/messages${query}`)).toMatchObject(
       refusal(400, errcode),
@@ -111,6 +147,10 @@ describe("getEventContext", () => {
     expect(body.events_before.map((it: any) => it.event_id)).toEqual([ids[1]]);
     expect(body.events_after.map((it: any) => it.event_id)).toEqual([ids[3]]);
     expect(types(body.state)).toContain("m.room.create");
+    const filter = encodeURIComponent(JSON.stringify({ not_types: ["m.room.create"] }));
+    const filtered = await bob.call("GET", `${room}/context/${ids[2]}?filter=${filter}`);
+    expect(types(filtered.body.state)).toContain("m.room.power_levels");
+    expect(types(filtered.body.state)).not.toContain("m.room.create");
     const on = await bob.call("GET", `${room}/messages?dir=f&from=${body.end}`);
     expect(on.body.chunk[0].event_id).toBe(ids[4]);
     const back = await bob.call("GET", `${room}/messages?dir=b&limit=1&from=${body.start}`);

@@ -93,6 +93,36 @@ describe("getRoomState", () => {
     expect(types(then.body)).not.toContain("org.example.later");
     expect(await mallory.call("GET", `${room}/state`)).toMatchObject(forbidden);
   });
+
+  test("stays what it was to one who has been invited again, or banned, since they left", async () => {
+    const own = await alice.createRoom({ invite: [bob.userId] });
+    const state = `/v3/rooms/${own}/state`;
+    expect(await bob.call("GET", state)).toMatchObject(forbidden);
+    await bob.call("POST", `/v3/join/${own}`, {});
+    await bob.call("POST", `/v3/rooms/${own}/leave`, {});
+    await alice.call("PUT", `${state}/org.example.later`, {});
+    for (const verb of ["invite", "ban"]) {
+      await alice.call("POST", `/v3/rooms/${own}/${verb}`, { user_id: bob.userId });
+      const then = await bob.call("GET", state);
+      expect(types(then.body)).toContain("m.room.create");
+      expect(types(then.body)).not.toContain("org.example.later");
+    }
+  });
+
+  test("is that of now to everybody, where everybody may read the room", async () => {
+    const content = { history_visibility: "world_readable" };
+    const initial_state = [{ type: "m.room.history_visibility", content }];
+    const open = await alice.createRoom({ preset: "public_chat", initial_state });
+    await bob.call("POST", `/v3/join/${open}`, {});
+    await bob.call("POST", `/v3/rooms/${open}/leave`, {});
+    await alice.call("PUT", `/v3/rooms/${open}/state/org.example.later`, {});
+    for (const reader of [bob, mallory]) {
+      const now = await reader.call("GET", `/v3/rooms/${open}/state`);
+      expect(types(now.body)).toContain("org.example.later");
+      const { body } = await reader.call("GET", `/v3/rooms/${open}/messages?dir=b&limit=1`);
+      expect(types(body.chunk)).toEqual(["org.example.later"]);
+    }
+  });
 });
 
 /** @spec client-server-api#get_matrixclientv3roomsroomidmembers */
@@ -108,9 +138,27 @@ describe("getMembersByRoom", () => {
     expect(await members("?membership=invite")).toEqual([eve.userId]);
     expect(await members("?not_membership=invite")).not.toContain(eve.userId);
     expect(await members(`?at=${at}`)).not.toContain(eve.userId);
+    // Together they ask for what either of them does.
+    expect(await members("?membership=invite&not_membership=invite")).toEqual(await members());
+    const here = await members("?membership=invite&not_membership=join");
+    expect(here).toContain(eve.userId);
+    expect(here).not.toContain(alice.userId);
     expect(await mallory.call("GET", `${room}/members`)).toMatchObject(forbidden);
     const bad = await alice.call("GET", `${room}/members?at=bad`);
     expect(bad).toMatchObject(refusal(400, "M_INVALID_PARAM"));
+  });
+
+  test("lists them as they were also to one who has left since", async () => {
+    const frank = await hs.registerUser("frank");
+    await frank.call("POST", `/v3/join/${roomId}`, {});
+    const at = (await frank.sync()).next_batch;
+    const grace = await hs.registerUser("grace");
+    await grace.call("POST", `/v3/join/${roomId}`, {});
+    await frank.call("POST", `${room}/leave`, {});
+    const { body } = await frank.call("GET", `${room}/members?at=${at}`);
+    const then = body.chunk.map((it: any) => it.state_key);
+    expect(then).toContain(frank.userId);
+    expect(then).not.toContain(grace.userId);
   });
 });
 

@@ -5,6 +5,7 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { canonicalJson, NotCanonicalError } from "#src/kit/canonical-json.ts";
 import { lru } from "#src/kit/lru.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
+import { filterFromText } from "./filter-from-text.ts";
 import { Filter, NO_FILTER } from "./filter.ts";
 import { deleteFilters, filterById, insertFilter } from "./queries-filters.ts";
 
@@ -100,24 +101,9 @@ const inlineOf = held(
 function inlineFilter(hs: Homeserver, text: string): Filter {
   const known = inlineOf(hs).get(text);
   if (known) return known;
-  const filter = Filter.safeParse(parsed(text));
-  if (!filter.success) {
-    const [issue] = filter.error.issues;
-    throw new MatrixError(
-      "M_INVALID_PARAM",
-      `filter: ${issue?.path.map(String).join(".") ?? ""}: ${issue?.message ?? "invalid"}`,
-    );
-  }
-  inlineOf(hs).set(text, filter.data);
-  return filter.data;
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new MatrixError("M_INVALID_PARAM", "The filter is not JSON", { cause });
-  }
+  const filter = filterFromText(Filter, text);
+  inlineOf(hs).set(text, filter);
+  return filter;
 }
 
 /** Forgets the filters of a user whose account has ended. */

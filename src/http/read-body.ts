@@ -79,11 +79,11 @@ async function readBytes(incoming: Readable, mostBytes: number): Promise<Buffer>
 }
 
 /**
- * Parses JSON from outside.
+ * Parses the JSON of a body.
  *
  * @throws MatrixError M_NOT_JSON, or M_BAD_JSON if it is nested too deep.
  */
-export function parseJson(text: string): unknown {
+function parseJson(text: string): unknown {
   if (text.trim() === "") return {};
   if (isNestedTooDeep(text)) {
     throw new MatrixError("M_BAD_JSON", `The body is nested deeper than ${MOST_DEPTH} levels`);

@@ -111,7 +111,7 @@ export async function requireJoined(
 ): Promise<Room> {
   const room = await findRoom(hs, roomId);
   if (!room || (await membershipOf(hs, userKey, room.roomKey)) !== "join") {
-    throw new MatrixError("M_FORBIDDEN", "You are not joined to this room");
+    throw forbidden();
   }
   return room;
 }
@@ -124,6 +124,11 @@ export async function requireJoined(
  */
 export async function requireRoom(hs: Homeserver, roomId: RoomId): Promise<Room> {
   const room = await findRoom(hs, roomId);
-  if (!room) throw new MatrixError("M_FORBIDDEN", "You are not joined to this room");
+  if (!room) throw forbidden();
   return room;
+}
+
+/** What is answered to one who is not in a room, also if there is none: who may not know learns nothing. */
+export function forbidden(): MatrixError {
+  return new MatrixError("M_FORBIDDEN", "You are not joined to this room");
 }

@@ -1,5 +1,10 @@
+import { ignoredUsersOf } from "#src/account-data/ignored-users.ts";
 import type { RoomEventFilter } from "#src/filters/filter.ts";
-import { matchesRoomEventFilter, type Relating } from "#src/filters/matches-event-filter.ts";
+import {
+  matchesRoomEventFilter,
+  matchesRooms,
+  type Relating,
+} from "#src/filters/matches-event-filter.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
@@ -28,6 +33,10 @@ export type PageRequest = {
 const MOST_LOOKED_AT = 10;
 const LEAST_LOOKED_AT = 500;
 
+/** How many times as many are read at once, each time that those before were not enough; and the most. */
+const MORE_EACH_TIME = 4;
+const MOST_AT_ONCE = 1000;
+
 /**
  * One page of a room's history, in the order that was asked for. Each event of the room is on exactly
  * one page, whatever the size of the pages: all read the room's one order.
@@ -40,39 +49,53 @@ export async function readMessages(
   view: RoomView,
   request: PageRequest,
 ): Promise<Page> {
-  const { direction, limit, to } = request;
+  const { direction, limit } = request;
+  if (!matchesRooms(request.filter, view.room.roomId)) return { events: [], end: undefined };
   const read = direction === "b" ? eventKeysBackwards : eventKeysForwards;
-  let from = startOf(view, request);
+  const { from: start, to } = withinView(view, request);
   const found: StoredEvent[] = [];
   const mostRows = Math.max(limit * MOST_LOOKED_AT, LEAST_LOOKED_AT);
-  for (let rowsSeen = 0; rowsSeen < mostRows;) {
-    const size = limit - found.length;
-    const rows = await read(hs.sql, view.room.roomKey, { from, to, limit: size });
+  let from = start;
+  let size = limit;
+  for (let rowsSeen = 0; rowsSeen < mostRows; size *= MORE_EACH_TIME) {
+    const count = Math.min(size, mostRows - rowsSeen, MOST_AT_ONCE);
+    const rows = await read(hs.sql, view.room.roomKey, { from, to, limit: count });
     rowsSeen += rows.length;
     const events = await eventsOf(
       hs,
       rows.map((it) => it.event_key),
     );
     const page = rows.flatMap((it) => events.get(it.event_key) ?? []);
-    found.push(...(await wantedOf(hs, requester, view, { page, filter: request.filter })));
-    const last = rows.at(-1);
-    if (last) {
-      from =
-        direction === "b"
-          ? placeBefore(last.anchor, last.anchor_offset)
-          : { anchor: last.anchor, offset: last.anchor_offset };
-    }
+    const wanted = await wantedOf(hs, requester, view, { page, filter: request.filter });
+    const left = limit - found.length;
+    found.push(...wanted.slice(0, left));
+    const last = wanted.length > left ? placeOfEvent(found.at(-1)) : placeOfRow(rows.at(-1));
+    if (last) from = direction === "b" ? placeBefore(last.anchor, last.offset) : last;
+    if (wanted.length > left) break;
     // Clients expect an end of every page that has read something; the next one says that it is the last.
-    if (rows.length < size) return { events: found, end: rowsSeen > 0 ? from : undefined };
-    if (found.length >= limit) break;
+    if (rows.length < count) return { events: found, end: rowsSeen > 0 ? from : undefined };
+    if (found.length === limit) break;
   }
   return { events: found, end: from };
 }
 
-/** One who has left begins where they left. */
-function startOf({ until }: RoomView, { direction, from }: PageRequest): Place | undefined {
-  if (direction === "f" || until === undefined) return from;
-  return from && from.anchor <= until ? from : { anchor: until, offset: 0 };
+function placeOfEvent(event: StoredEvent | undefined): Place | undefined {
+  return event && { anchor: event.anchor ?? 0, offset: event.anchorOffset };
+}
+
+function placeOfRow(row: { anchor: number; anchor_offset: number } | undefined): Place | undefined {
+  return row && { anchor: row.anchor, offset: row.anchor_offset };
+}
+
+/** One who has left begins, or ends, where they left. */
+function withinView(
+  { until }: RoomView,
+  { direction, from, to }: PageRequest,
+): Pick<PageRequest, "from" | "to"> {
+  if (until === undefined) return { from, to };
+  const notAfter = (place: Place | undefined) =>
+    place && place.anchor <= until ? place : { anchor: until, offset: 0 };
+  return direction === "b" ? { from: notAfter(from), to } : { from, to: notAfter(to) };
 }
 
 async function wantedOf(
@@ -81,7 +104,11 @@ async function wantedOf(
   { standing }: RoomView,
   { page, filter }: { page: readonly StoredEvent[]; filter: RoomEventFilter | undefined },
 ): Promise<StoredEvent[]> {
-  const visible = await visibleEvents(hs, requester, page, standing);
+  const [seen, ignored] = await Promise.all([
+    visibleEvents(hs, requester, page, standing),
+    ignoredUsersOf(hs, requester.userKey),
+  ]);
+  const visible = seen.filter((it) => it.stateKey !== undefined || !ignored.has(it.sender));
   if (!filter) return visible;
   const asksRelating = filter.related_by_senders ?? filter.related_by_rel_types;
   const relating: ReadonlyMap<string, Relating> = asksRelating

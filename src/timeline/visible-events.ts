@@ -6,6 +6,7 @@ import { lookUpSlots } from "#src/rooms/state-map/look-up-slots.ts";
 import { findSlots, pairKey, type StatePair } from "#src/rooms/state-slots.ts";
 import { EventStatus, type StoredEvent } from "#src/rooms/stored-event.ts";
 import { isVisible, type StateAround } from "./history-visibility.ts";
+import { endOfLastStay } from "./last-stay.ts";
 
 /**
  * Those of some events of a room that a user may see: by the history visibility and the user's
@@ -55,21 +56,10 @@ export async function visibleInRooms(
   });
 }
 
-/** How many of a user's member events are looked through for their last time in the room. */
-const MOST_MEMBER_EVENTS = 20;
-
 /** The place in the room's order up to which a user has been joined last. */
 async function endOfJoin(hs: Homeserver, now: Standing | undefined): Promise<number | undefined> {
   if (now?.membership === "join") return Number.POSITIVE_INFINITY;
-  let end: number | undefined;
-  let key = now?.eventKey;
-  for (let count = 0; key !== undefined && count < MOST_MEMBER_EVENTS; count++) {
-    const event: StoredEvent | undefined = (await eventsOf(hs, [key])).get(key);
-    if (event?.content["membership"] === "join") return end;
-    end = event?.anchor;
-    key = event?.replaces;
-  }
-  return undefined;
+  return (await endOfLastStay(hs, now))?.anchor;
 }
 
 const VISIBILITY: StatePair = ["m.room.history_visibility", ""];

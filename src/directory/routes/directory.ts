@@ -3,6 +3,7 @@ import { openEndpoint, type Endpoint, userEndpoint } from "#src/http/endpoint.ts
 import { parseRoomAlias, parseRoomId, serverNameOf } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { requireJoined } from "#src/rooms/memberships.ts";
+import { requireReadable } from "#src/rooms/world-readable.ts";
 import { deleteAlias } from "../delete-alias.ts";
 import { resolveAlias } from "../resolve-alias.ts";
 import { aliasesOfRoom, claimAlias } from "../room-aliases.ts";
@@ -58,7 +59,7 @@ export const directoryEndpoints: readonly Endpoint[] = [
     method: "GET",
     path: "/_matrix/client/v3/rooms/:roomId/aliases",
     async handle(hs, { requester, params }) {
-      const room = await requireJoined(hs, requester, parseRoomId(params["roomId"] ?? ""));
+      const room = await requireReadable(hs, requester, parseRoomId(params["roomId"] ?? ""));
       return { aliases: await aliasesOfRoom(hs, room.roomKey) };
     },
   }),

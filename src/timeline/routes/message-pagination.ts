@@ -1,6 +1,8 @@
+import { filterFromText } from "#src/filters/filter-from-text.ts";
 import { limitOf, RoomEventFilter } from "#src/filters/filter.ts";
+import { matchesRoomEventFilter, matchesRooms } from "#src/filters/matches-event-filter.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { type Endpoint, jsonText, userEndpoint } from "#src/http/endpoint.ts";
-import { parseJson } from "#src/http/read-body.ts";
 import { parseEventId, parseRoomId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { allStateAt } from "#src/rooms/current-state.ts";
@@ -10,7 +12,7 @@ import { memberStates } from "../member-states.ts";
 import { readContext, readEvent } from "../read-context.ts";
 import { type PageRequest, readMessages } from "../read-messages.ts";
 import { type Place, placeOf, tokenOf } from "../token.ts";
-import { viewOfRoom } from "../view-of-room.ts";
+import { type RoomView, viewOfRoom } from "../view-of-room.ts";
 
 const LIMITS = { standard: 10, most: 1000 };
 
@@ -27,7 +29,7 @@ export const messagePaginationEndpoints: readonly Endpoint[] = [
       const { filter, direction, from } = request;
       const { events, end } = await readMessages(hs, requester, view, request);
       const members = filter?.lazy_load_members
-        ? await memberStates(hs, events[0]?.stateAfter ?? view.root, events)
+        ? await memberStates(hs, newestOf(request, events)?.stateAfter ?? view.root, events)
         : [];
       const [chunk, state] = await Promise.all([
         renderEvents(hs, events, requester, { roomId: true }),
@@ -55,12 +57,7 @@ export const messagePaginationEndpoints: readonly Endpoint[] = [
       const context = await readContext(hs, requester, view, { eventId, limit, filter });
       const around = [...context.before, context.event, ...context.after];
       const root = (context.after.at(-1) ?? context.event).stateAfter ?? view.root;
-      const state = filter?.lazy_load_members
-        ? [
-            ...(await memberStates(hs, root, around)),
-            ...(await allStateAt(hs, root)).filter((it) => it.type !== "m.room.member"),
-          ]
-        : await allStateAt(hs, root);
+      const state = await contextState(hs, root, { view, around, filter });
       const render = async (events: Parameters<typeof renderEvents>[1]) =>
         `[${(await renderEvents(hs, events, requester, { roomId: true })).join(",")}]`;
       const [event] = await renderEvents(hs, [context.event], requester, { roomId: true });
@@ -85,6 +82,35 @@ export const messagePaginationEndpoints: readonly Endpoint[] = [
     },
   }),
 ];
+
+/** The state around an event, as far as the filter wants it. */
+async function contextState(
+  hs: Homeserver,
+  root: number,
+  {
+    view,
+    around,
+    filter,
+  }: {
+    view: RoomView;
+    around: readonly StoredEvent[];
+    filter: RoomEventFilter | undefined;
+  },
+): Promise<readonly StoredEvent[]> {
+  if (!matchesRooms(filter, view.room.roomId)) return [];
+  const all = (await allStateAt(hs, root)).filter((it) => matchesRoomEventFilter(filter, it));
+  if (!filter?.lazy_load_members) return all;
+  const others = all.filter((it) => it.type !== "m.room.member");
+  return [...(await memberStates(hs, root, around)), ...others];
+}
+
+/** The newest event of a page. */
+function newestOf(
+  { direction }: PageRequest,
+  events: readonly StoredEvent[],
+): StoredEvent | undefined {
+  return direction === "b" ? events[0] : events.at(-1);
+}
 
 /** Where a page begins whose reader has not said where. */
 function startOf(
@@ -115,10 +141,7 @@ function placeIn(query: URLSearchParams, name: string): Place | undefined {
 
 /** @throws MatrixError M_INVALID_PARAM */
 function filterOf(text: string | null): RoomEventFilter | undefined {
-  if (text === null) return undefined;
-  const result = RoomEventFilter.safeParse(parseJson(text));
-  if (!result.success) throw new MatrixError("M_INVALID_PARAM", "filter: not a room event filter");
-  return result.data;
+  return text === null || text === "" ? undefined : filterFromText(RoomEventFilter, text);
 }
 
 function pageSize(text: string | null, filter: RoomEventFilter | undefined): number {

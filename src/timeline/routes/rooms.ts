@@ -81,17 +81,13 @@ export const roomsEndpoints: readonly Endpoint[] = [
     async handle(hs, { requester, params, query }) {
       const view = await viewOfRoom(hs, requester, parseRoomId(params["roomId"] ?? ""));
       const at = query.get("at");
-      const root =
-        at === null || view.until !== undefined
-          ? view.root
-          : await rootAt(hs, view.room.roomKey, placeOf(at));
-      const wanted = query.get("membership");
-      const unwanted = query.get("not_membership");
-      const members = (await allStateAt(hs, root)).filter((it) => {
-        if (it.type !== "m.room.member") return false;
-        const { membership } = it.content;
-        return (wanted === null || membership === wanted) && membership !== unwanted;
-      });
+      const place = at === null ? undefined : placeOf(at);
+      const isThen = place && (view.until === undefined || place.anchor < view.until);
+      const root = isThen ? await rootAt(hs, view.room.roomKey, place) : view.root;
+      const isWanted = membershipFilter(query);
+      const members = (await allStateAt(hs, root)).filter(
+        (it) => it.type === "m.room.member" && isWanted(it.content["membership"]),
+      );
       const texts = await renderEvents(hs, members, requester, { roomId: true });
       return jsonText(`{"chunk":[${texts.join(",")}]}`);
     },
@@ -133,3 +129,15 @@ export const roomsEndpoints: readonly Endpoint[] = [
     },
   }),
 ];
+
+/**
+ * Which memberships are asked for: both parameters together ask for what either asks for.
+ *
+ * @spec client-server-api#get_matrixclientv3roomsroomidmembers
+ */
+function membershipFilter(query: URLSearchParams): (membership: unknown) => boolean {
+  const wanted = query.get("membership");
+  const unwanted = query.get("not_membership");
+  if (wanted === null && unwanted === null) return () => true;
+  return (it) => it === wanted || (unwanted !== null && it !== unwanted);
+}
