@@ -92,6 +92,11 @@ describe("createRoom", () => {
   });
 
   test("refuses what cannot be, and leaves nothing of it", async () => {
+    const joinBy = (authoriser: string) => ({
+      type: "m.room.member",
+      state_key: alice.userId,
+      content: { membership: "join", join_authorised_via_users_server: authoriser },
+    });
     const localpart = `${alice.localpart}-taken`;
     await alice.createRoom({ room_alias_name: localpart });
     const before = (await alice.call("GET", "/v3/joined_rooms")).body.joined_rooms.length;
@@ -126,6 +131,16 @@ describe("createRoom", () => {
         400,
         "M_INVALID_ROOM_STATE",
       ],
+      ...[["@bob:hs$.test"], ["bob"]].map((creators): [object, number, string] => [
+        {
+          preset: "trusted_private_chat",
+          invite: [bob.userId],
+          creation_content: { additional_creators: creators },
+        },
+        400,
+        "M_INVALID_ROOM_STATE",
+      ]),
+      [{ initial_state: [joinBy("@carol:elsewhere.test")] }, 400, "M_INVALID_ROOM_STATE"],
     ];
     for (const [body, status, errcode] of refused) {
       const answer = await alice.call("POST", "/v3/createRoom", body);

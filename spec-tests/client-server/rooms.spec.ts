@@ -44,7 +44,19 @@ describe("setRoomStateWithKey", () => {
     expect(await set(bob, others, { membership: "leave" })).toMatchObject(forbidden);
     const ofAlice = await set(bob, `org.example.own/${alice.userId}`, {});
     expect(ofAlice).toMatchObject(forbidden);
-    expect(await set(alice, "m.room.create", { room_version: "1" })).toMatchObject(forbidden);
+  });
+
+  test("refuses what nobody may send, whatever their power", async () => {
+    const impossible: [string, object][] = [
+      ["m.room.create", { room_version: "1" }],
+      ["m.room.power_levels", { users: { [alice.userId]: 100 } }],
+      ["m.room.power_levels", { users: { [bob.userId]: "50" } }],
+      ["m.room.power_levels", { ban: "50" }],
+    ];
+    for (const [type, content] of impossible) {
+      expect(await set(alice, type, content)).toMatchObject(refusal(400, "M_INVALID_PARAM"));
+    }
+    expect(await set(bob, "m.room.power_levels", { ban: "50" })).toMatchObject(forbidden);
   });
 
   test("refuses aliases that do not lead to the room", async () => {

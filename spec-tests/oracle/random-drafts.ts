@@ -189,7 +189,7 @@ export function createContent(
   if (dice.chance(10)) content["m.federate"] = dice.chance(35);
   if (dice.chance(rules.privilegedCreators ? 40 : 5)) {
     content["additional_creators"] = dice.chance(odd)
-      ? dice.pick<unknown>(["@x:hs1.test", [5], ["nobody"], [null], {}])
+      ? dice.pick<unknown>(["@x:hs1.test", [5], ["nobody"], ["@x:hs$1.test"], [null], {}])
       : dice.some(USERS, 25);
   }
   return content;

@@ -50,13 +50,15 @@ export const CREATE: readonly Case[] = [
     what: "without a creator",
     when: { ...create, content: {} },
   },
-  ...[CAROL, ["carol"], [CAROL, 5], { [CAROL]: 1 }, null].map((additional_creators) => ({
-    rule: "1.4" as const,
-    versions: versions(12),
-    allowed: false,
-    what: `with additional creators ${JSON.stringify(additional_creators)}`,
-    when: { ...in12, content: { additional_creators } },
-  })),
+  ...[CAROL, ["carol"], ["@carol:hs$1.test"], [CAROL, 5], { [CAROL]: 1 }, null].map(
+    (additional_creators) => ({
+      rule: "1.4" as const,
+      versions: versions(12),
+      allowed: false,
+      what: `with additional creators ${JSON.stringify(additional_creators)}`,
+      when: { ...in12, content: { additional_creators } },
+    }),
+  ),
   {
     rule: "1.5",
     versions: versions(1, 10),

@@ -13,6 +13,7 @@ import {
 } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
+import { isRefusal } from "#src/rooms/refusals.ts";
 import { RoomInMaking, type Sender } from "#src/rooms/room-in-making.ts";
 import { writeToRoom } from "#src/rooms/send-event.ts";
 import { createContent, initialDrafts, type RoomPlan } from "./create-room-drafts.ts";
@@ -125,7 +126,7 @@ function addAll(making: RoomInMaking, sender: Sender, drafts: readonly EventDraf
     try {
       making.add(draft, sender);
     } catch (error) {
-      if (!(error instanceof MatrixError) || error.errcode !== "M_FORBIDDEN") throw error;
+      if (!(error instanceof MatrixError) || !isRefusal(error)) throw error;
       // What the creator gave forbids what the creator asked for.
       throw new MatrixError("M_INVALID_ROOM_STATE", `${draft.type}: ${error.message}`, {
         cause: error,

@@ -7,7 +7,7 @@ import type { Requester } from "#src/kit/requester.ts";
 import { stateEvent } from "#src/rooms/current-state.ts";
 import { findRoom, type Room } from "#src/rooms/find-room.ts";
 import { membersOfRoom, standingOf } from "#src/rooms/memberships.ts";
-import { memberDraft, withoutAuthoriser } from "./member-draft.ts";
+import { memberDraft } from "./member-draft.ts";
 import { setMembership } from "./set-membership.ts";
 
 /**
@@ -33,7 +33,7 @@ export async function joinRoom(
   const authoriser =
     standing?.membership === "invite" ? undefined : await authoriserOf(hs, requester, room);
   const draft = await memberDraft(hs, requester.userId, "join", {
-    ...withoutAuthoriser(further),
+    ...further,
     ...(authoriser !== undefined && { join_authorised_via_users_server: authoriser }),
   });
   return await setMembership(hs, {

@@ -8,8 +8,8 @@ import type { RoomVersionRules } from "#src/events/room-versions.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { unpaddedBase64 } from "#src/kit/base64.ts";
 import type { EventId, RoomId, UserId } from "#src/kit/identifiers.ts";
-import { MatrixError } from "#src/kit/matrix-error.ts";
 import { eventLocalpart } from "./event-localpart.ts";
+import { refusalOf, requireOwnAuthoriser } from "./refusals.ts";
 import type { RoomHead } from "./room-head.ts";
 import { pairKey } from "./state-slots.ts";
 import type { StoredEvent } from "./stored-event.ts";
@@ -81,7 +81,8 @@ export class RoomInMaking {
   /**
    * Builds an event on what is there, and adds it if the room's rules allow it.
    *
-   * @throws MatrixError M_FORBIDDEN naming the rule; M_TOO_LARGE, M_BAD_JSON.
+   * @throws MatrixError M_FORBIDDEN naming the rule, or M_INVALID_PARAM if nobody may send it; M_TOO_LARGE,
+   *   M_BAD_JSON.
    */
   add(draft: EventDraft, sender: Sender): NewEvent {
     const subject = { ...draft, sender: sender.userId };
@@ -105,12 +106,8 @@ export class RoomInMaking {
       ...(this.rules.eventIdFormat === "assigned" && { eventIdLocalpart: eventLocalpart() }),
     });
     const verdict = checkAuthRules(built.event, this.lookup, this.rules);
-    if (!verdict.allowed) {
-      throw new MatrixError(
-        "M_FORBIDDEN",
-        `Not allowed by rule ${verdict.rule}: ${verdict.reason}`,
-      );
-    }
+    if (!verdict.allowed) throw refusalOf(verdict);
+    requireOwnAuthoriser(built.event, this.rules, this.#hs.name);
     return this.#append({ ...built, sender });
   }
 

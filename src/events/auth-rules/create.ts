@@ -1,4 +1,5 @@
 import { serverNameOf } from "#src/kit/identifiers.ts";
+import { isServerName } from "#src/kit/server-name.ts";
 import { roomIdOfCreate } from "../event-hash.ts";
 import { isUserId } from "../event-identifiers.ts";
 import type { Pdu } from "../pdu.ts";
@@ -39,15 +40,20 @@ export function checkCreate(event: Pdu, rules: RoomVersionRules): Verdict {
     return reject("v10:1.4", "no creator");
   }
 
-  // 1.4 (since v12) If additional_creators is present and is not an array of user IDs, reject.
+  // 1.4 (since v12) If additional_creators is present and is not an array of user IDs, reject. (Names
+  //     of servers included: a sender whose server has no possible name could not have signed.)
   if (rules.privilegedCreators && additional_creators !== undefined) {
-    if (!Array.isArray(additional_creators) || !additional_creators.every(isUserId)) {
+    if (!Array.isArray(additional_creators) || !additional_creators.every(isCreatorId)) {
       return reject("1.4", "additional_creators are not user IDs");
     }
   }
 
   // 1.5 Otherwise, allow.
   return allow("1.5");
+}
+
+function isCreatorId(value: unknown): boolean {
+  return isUserId(value) && isServerName(serverNameOf(value));
 }
 
 /** The domain of a room ID, which has one in the room versions that ask. */

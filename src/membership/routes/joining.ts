@@ -8,6 +8,7 @@ import { JsonObject } from "#src/kit/json-object.ts";
 import { parseServerName } from "#src/kit/server-name.ts";
 import { knockOnRoom } from "../change-members.ts";
 import { enterRoom, type RoomToEnter } from "../enter-room.ts";
+import { withoutAuthoriser } from "../member-draft.ts";
 import { WithReason } from "../request-bodies.ts";
 
 /** What is not of the request itself goes into the member event: clients put things of their own there. */
@@ -19,7 +20,7 @@ type JoinRequest = z.infer<typeof JoinRequest>;
 
 function contentOf(request: JoinRequest): CanonicalObject {
   const { third_party_signed: _signed, membership: _membership, ...content } = request;
-  return content as CanonicalObject;
+  return withoutAuthoriser(content as CanonicalObject);
 }
 
 /** The specification's `joining.yaml` and `knocking.yaml`. */

@@ -33,8 +33,11 @@ export const roomsEndpoints: readonly Endpoint[] = [
     rate: "message",
     guests: true,
     async handle(hs, { requester, params, body: content }) {
-      const room = await requireRoom(hs, parseRoomId(params["roomId"] ?? ""));
       const { eventType: type = "", stateKey: state_key = "" } = params;
+      if (type === "m.room.create") {
+        throw new MatrixError("M_INVALID_PARAM", "A room has no create event but its first");
+      }
+      const room = await requireRoom(hs, parseRoomId(params["roomId"] ?? ""));
       if (type === "m.room.member") {
         const target = parseUserId(state_key);
         return { event_id: await setMemberState(hs, requester, { room, target, content }) };
