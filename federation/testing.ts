@@ -4,8 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { getRequestListener } from "@hono/node-server";
 import { appOf } from "#src/app.ts";
+import type { EventDraft } from "#src/events/build-event.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { EventId, RoomId, UserId } from "#src/kit/identifiers.ts";
 import { type TestAuthority, testAuthority, testTlsServer } from "#src/outbound/testing.ts";
+import { ensureRoom } from "#src/rooms/received/ensure-room.ts";
+import { receiveEvents } from "#src/rooms/received/receive-events.ts";
+import { RemoteRoom } from "#src/rooms/received/testing.ts";
 import { LENIENT } from "#src/testing-http.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
 
@@ -28,6 +33,65 @@ export type OpenOptions = {
 };
 
 export type FederatedHomeserver = TestHomeservers & { readonly name: Homeserver["name"] };
+
+let rooms = 0;
+
+/**
+ * A room that servers have in common, made of events that were brought to all of them: nobody has asked
+ * anybody to join.
+ *
+ * @param userIds who are in it; the first has made it.
+ */
+export async function sharedRoom(
+  servers: readonly Homeserver[],
+  [creator, ...others]: readonly [UserId, ...UserId[]],
+): Promise<SharedRoom> {
+  const remote = new RemoteRoom("12", `shared${rooms++}`);
+  let last = remote.begin(creator);
+  const member = (userId: UserId, membership: string) => {
+    const draft = { type: "m.room.member", state_key: userId, content: { membership } };
+    last = remote.add(userId, draft, [last]);
+    return last;
+  };
+  for (const userId of others) member(userId, "join");
+  const { roomId } = remote;
+  if (roomId === undefined) throw new Error("a room was given no ID");
+  const deliver = async (ids: readonly EventId[]) => {
+    for (const hs of servers) {
+      const room = await ensureRoom(hs, roomId, remote.rules);
+      await receiveEvents(
+        hs,
+        room,
+        ids.map((id) => remote.received(id)),
+      );
+    }
+  };
+  await deliver([...remote.events.keys()]);
+  return {
+    roomId,
+    async send(sender, draft, before) {
+      last = remote.add(sender, draft, [last]);
+      await before?.(last);
+      await deliver([last]);
+      return last;
+    },
+    async move(userId, membership) {
+      await deliver([member(userId, membership)]);
+    },
+  };
+}
+
+export type SharedRoom = {
+  readonly roomId: RoomId;
+  /** Brings all servers one more event. @param before what happens while nobody has it. */
+  send(
+    sender: UserId,
+    draft: EventDraft,
+    before?: (eventId: EventId) => Promise<void>,
+  ): Promise<EventId>;
+  /** Has a user join or leave. */
+  move(userId: UserId, membership: "join" | "leave"): Promise<void>;
+};
 
 /**
  * A federation on this machine: TLS with an authority of its own, and a hosts file in place of DNS.

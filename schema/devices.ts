@@ -128,3 +128,21 @@ export const remoteToDevice = pgTable(
   },
   (table) => [primaryKey({ columns: [table.serverName, table.position, table.part] })],
 );
+
+/**
+ * Messages to devices that other servers have brought us, so that one that is repeated does nothing.
+ *
+ * Rows go after a week: who has had no answer repeats what they said sooner.
+ */
+export const receivedToDevice = pgTable(
+  "received_to_device",
+  {
+    serverName: text("server_name").$type<ServerName>().notNull(),
+    messageId: text("message_id").notNull(),
+    receivedMs: key("received_ms").notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.serverName, table.messageId] }),
+    index("received_to_device_by_age").on(table.receivedMs),
+  ],
+);

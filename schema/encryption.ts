@@ -108,9 +108,10 @@ export const deviceSignatures = pgTable(
 );
 
 /**
- * The keys of users by which they sign their devices and each other: at most one for each usage.
+ * The keys of users by which they sign their devices and each other: at most one for each usage. Of
+ * users of other servers, those that came with the list of their devices.
  *
- * A row goes when the user replaces the key, with the signatures on it.
+ * A row goes when the user replaces the key, with the signatures on it, and with a remote list.
  */
 export const crossSigningKeys = pgTable(
   "cross_signing_keys",
@@ -150,6 +151,42 @@ export const crossSigningSignatures = pgTable(
       foreignColumns: [crossSigningKeys.userKey, crossSigningKeys.usage],
     }).onDelete("cascade"),
   ],
+);
+
+/**
+ * The lists of devices of users of other servers with whom users of ours share rooms: what we are told
+ * of their changes keeps them true.
+ *
+ * A row goes, with the devices and the user's keys, when nobody here shares a room with the user any
+ * more (`forget-remote-device-lists`).
+ */
+export const remoteDeviceLists = pgTable("remote_device_lists", {
+  userKey: userKey().primaryKey(),
+  /** The last change that is in it, by the other server's number. Null if the list came without one. */
+  streamId: key("stream_id"),
+  /** From which position on we know of all changes, as long as a room has been shared since. */
+  askedAt: key("asked_at").notNull(),
+  /** Whether a change has been missed, so that all of the list must be asked for. */
+  isStale: boolean("is_stale").notNull(),
+});
+
+/**
+ * The devices in those lists that have keys.
+ *
+ * Rows go with the list, and when the other server says so.
+ */
+export const remoteDevices = pgTable(
+  "remote_devices",
+  {
+    userKey: key("user_key")
+      .notNull()
+      .references(() => remoteDeviceLists.userKey, { onDelete: "cascade" }),
+    deviceId: text("device_id").notNull(),
+    displayName: text("display_name"),
+    /** The identity keys, as JSON with all signatures that came with them. */
+    json: text("json").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.userKey, table.deviceId] })],
 );
 
 /**

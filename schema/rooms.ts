@@ -158,8 +158,9 @@ export const memberships = pgTable(
     primaryKey({ columns: [table.userKey, table.roomKey] }),
     index("memberships_of_room").on(table.roomKey, table.membership),
     index("memberships_by_position").on(table.position),
+    // By the position, too, those of ours who came first are found first.
     index("memberships_of_ours")
-      .on(table.roomKey)
+      .on(table.roomKey, table.position)
       .where(sql`local and membership = 'join'`),
   ],
 );

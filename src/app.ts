@@ -12,6 +12,9 @@ import { checkOrigin } from "#federation/keys/check-origin.ts";
 import { keyQueryEndpoints } from "#federation/keys/routes/keys-query.ts";
 import { serverKeyEndpoints } from "#federation/keys/routes/keys-server.ts";
 import { versionEndpoints as serverVersionEndpoints } from "#federation/keys/routes/version.ts";
+import { profileQueryEndpoints } from "#federation/users/routes/query.ts";
+import { userDeviceEndpoints } from "#federation/users/routes/user-devices.ts";
+import { userKeyEndpoints } from "#federation/users/routes/user-keys.ts";
 import { accountDataEndpoints } from "#src/account-data/routes/account-data.ts";
 import { tagEndpoints } from "#src/account-data/routes/tags.ts";
 import { deactivationEndpoints } from "#src/accounts/routes/account-deactivation.ts";
@@ -112,6 +115,9 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...eventEndpoints,
   ...eventAuthEndpoints,
   ...backfillEndpoints,
+  ...profileQueryEndpoints,
+  ...userDeviceEndpoints,
+  ...userKeyEndpoints,
 ];
 
 /** The server's side of HTTP: all routes, and who may call them. */

@@ -9,9 +9,13 @@ import {
   forgetExpiredTokens,
 } from "#src/auth/job-forget-expired.ts";
 import { devicesStream } from "#src/devices/devices-stream.ts";
-import { expireToDeviceTransactions } from "#src/devices/job-expire-transactions.ts";
+import {
+  expireReceivedMessages,
+  expireToDeviceTransactions,
+} from "#src/devices/job-expire-transactions.ts";
 import { toDeviceStream } from "#src/devices/to-device-stream.ts";
 import { encryptionStream } from "#src/encryption/encryption-stream.ts";
+import { forgetRemoteLists } from "#src/encryption/remote/job-forget-lists.ts";
 import { forgetTyping } from "#src/ephemeral/job-forget-typing.ts";
 import { receiptsStream } from "#src/ephemeral/receipts-stream.ts";
 import { typingStream } from "#src/ephemeral/typing-stream.ts";
@@ -48,6 +52,8 @@ export const JOBS: readonly Job[] = [
   expireOneTimeTokens,
   forgetExpiredTokens,
   expireToDeviceTransactions,
+  expireReceivedMessages,
+  forgetRemoteLists,
   finishDeactivations,
   tellRoomsOfProfiles,
   followUserDirectory,

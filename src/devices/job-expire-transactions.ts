@@ -16,3 +16,19 @@ export const expireToDeviceTransactions: Job = {
     return count < BATCH ? "done" : "more";
   },
 };
+
+/** A server that has had no answer repeats itself within a day, or when it is up again. */
+const RECEIVED_KEPT_MS = 7 * KEPT_MS;
+
+/** Forgets which messages other servers brought long ago. */
+export const expireReceivedMessages: Job = {
+  name: "expire-received-to-device",
+  everyMs: 60 * 60_000,
+  async run(hs) {
+    const { count } = await hs.sql`
+      delete from received_to_device where ctid = any(array(
+        select ctid from received_to_device where received_ms < ${hs.now() - RECEIVED_KEPT_MS}
+        limit ${BATCH}))`;
+    return count < BATCH ? "done" : "more";
+  },
+};

@@ -14,6 +14,7 @@ export async function transactionsDone(
   sql: Queryable,
   transactions: readonly TransactionKey[],
 ): Promise<TransactionKey[]> {
+  if (transactions.length === 0) return [];
   return await sql<TransactionKey[]>`
     select device_key as "deviceKey", type, txn_id as "txnId" from to_device_transactions
     join unnest(${transactions.map((it) => it.deviceKey)}::bigint[],
@@ -34,6 +35,34 @@ export async function insertTransactions(
       ${transactions.map((it) => it.type)}::text[], ${transactions.map((it) => it.txnId)}::text[])
       as new (device_key, type, txn_id)
     join devices using (device_key)`;
+}
+
+/** What makes messages that another server brings those ones. */
+export type ReceivedKey = { readonly serverName: ServerName; readonly messageId: string };
+
+/** Those of some messages that have been brought before. */
+export async function messagesReceived(
+  sql: Queryable,
+  keys: readonly ReceivedKey[],
+): Promise<ReceivedKey[]> {
+  if (keys.length === 0) return [];
+  return await sql<ReceivedKey[]>`
+    select server_name as "serverName", message_id as "messageId" from received_to_device
+    join unnest(${keys.map((it) => it.serverName)}::text[], ${keys.map((it) => it.messageId)}::text[])
+      as wanted (server_name, message_id) using (server_name, message_id)`;
+}
+
+export async function insertReceived(
+  lane: Tx,
+  keys: readonly ReceivedKey[],
+  receivedMs: number,
+): Promise<void> {
+  if (keys.length === 0) return;
+  await lane`
+    insert into received_to_device (server_name, message_id, received_ms)
+    select server_name, message_id, ${receivedMs}::bigint
+    from unnest(${keys.map((it) => it.serverName)}::text[], ${keys.map((it) => it.messageId)}::text[])
+      as new (server_name, message_id)`;
 }
 
 type Message = {

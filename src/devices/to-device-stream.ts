@@ -5,8 +5,11 @@ import {
   deliveriesBetween,
   enqueue,
   enqueueRemote,
+  insertReceived,
   insertTransactions,
   type LocalMessage,
+  messagesReceived,
+  type ReceivedKey,
   type RemoteMessage,
   type TransactionKey,
   transactionsDone,
@@ -21,6 +24,8 @@ export type ToDeviceWrite = {
   readonly type: string;
   /** By which a repeated request is known. */
   readonly transaction?: { readonly deviceKey: number; readonly txnId: string };
+  /** By which messages that another server brings are known when they come again. */
+  readonly received?: ReceivedKey;
   readonly local: readonly {
     readonly userKey: number;
     readonly deviceId: string;
@@ -38,24 +43,26 @@ export type ToDeviceWrite = {
 export const toDeviceStream: Stream<ToDeviceWrite, void> = {
   name: TO_DEVICE,
 
-  look: async (_hs, lane, writes): Promise<readonly TransactionKey[]> => {
-    const transactions = writes.flatMap((it) => transactionOf(it) ?? []);
-    return transactions.length > 0 ? await transactionsDone(lane, transactions) : [];
+  look: async (_hs, lane, writes): Promise<ReadonlySet<string>> => {
+    const [transactions, received] = await Promise.all([
+      transactionsDone(lane, writes.flatMap(transactionOf)),
+      messagesReceived(lane, writes.flatMap(receivedOf)),
+    ]);
+    return new Set([...transactions.map(keyOf), ...received.map(receivedKey)]);
   },
 
   async store(hs, lane, placed, looked) {
-    const done = new Set((looked as readonly TransactionKey[]).map(keyOf));
-    const transactions: TransactionKey[] = [];
+    const done = new Set(looked as ReadonlySet<string>);
     const fresh = placed.filter(({ write }) => {
-      const transaction = transactionOf(write);
-      if (!transaction) return true;
-      if (done.has(keyOf(transaction))) return false;
-      done.add(keyOf(transaction));
-      transactions.push(transaction);
-      return true;
+      const keys = [...transactionOf(write).map(keyOf), ...receivedOf(write).map(receivedKey)];
+      const isRepeated = keys.some((it) => done.has(it));
+      for (const key of keys) done.add(key);
+      return !isRepeated;
     });
-    const [, deliveries] = await Promise.all([
-      insertTransactions(lane, transactions, hs.now()),
+    const writes = fresh.map((it) => it.write);
+    const [, , deliveries] = await Promise.all([
+      insertTransactions(lane, writes.flatMap(transactionOf), hs.now()),
+      insertReceived(lane, writes.flatMap(receivedOf), hs.now()),
       enqueue(lane, fresh.flatMap(localMessages)),
       enqueueRemote(lane, fresh.flatMap(remoteMessages)),
     ]);
@@ -81,8 +88,16 @@ function remoteMessages({ write, position }: Placed<ToDeviceWrite>): RemoteMessa
   return write.remote.map((it, part) => ({ ...it, part, position, senderKey, type }));
 }
 
-function transactionOf({ transaction, type }: ToDeviceWrite): TransactionKey | undefined {
-  return transaction && { ...transaction, type };
+function transactionOf({ transaction, type }: ToDeviceWrite): TransactionKey[] {
+  return transaction ? [{ ...transaction, type }] : [];
+}
+
+function receivedOf({ received }: ToDeviceWrite): ReceivedKey[] {
+  return received ? [received] : [];
+}
+
+function receivedKey({ serverName, messageId }: ReceivedKey): string {
+  return JSON.stringify([serverName, messageId]);
 }
 
 function keyOf({ deviceKey, type, txnId }: TransactionKey): string {

@@ -1,22 +1,17 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { groupToObject } from "#src/kit/group-to-object.ts";
-import type { UserId } from "#src/kit/identifiers.ts";
 import { findUserKeys } from "#src/rooms/user-keys.ts";
 import { write } from "#src/streams/write.ts";
+import type { ClaimedKeys, WantedKeys } from "./claimed-keys.ts";
 import { encryptionStream } from "./encryption-stream.ts";
-import type { KeyClaim } from "./key-schemas.ts";
+import { type KeyClaim, waitMsOf } from "./key-schemas.ts";
 import { findDevices } from "./queries-keys.ts";
 import { entriesByUser } from "./read-user-ids.ts";
-import { type Failures, unreachable, usersByServer } from "./remote-keys.ts";
-
-/** By user, then by device ID, then by the key's algorithm and ID. */
-export type ClaimedKeys = Readonly<Record<string, Readonly<Record<string, object>>>>;
-
-/** Of each user, of which devices a key of which algorithm is wanted. */
-export type WantedKeys = ReadonlyMap<UserId, Readonly<Record<string, string>>>;
+import { type Failures, usersByServer } from "./remote-keys.ts";
+import { claimRemoteKeys } from "./remote/claim-remote-keys.ts";
 
 /**
- * Takes one key of each device that is named.
+ * Takes one key of each device that is named; of devices of users of other servers by asking those.
  *
  * @throws MatrixError M_INVALID_PARAM if a user ID is malformed.
  * @spec client-server-api#post_matrixclientv3keysclaim
@@ -28,10 +23,11 @@ export async function claimKeys(
   const wanted = new Map(entriesByUser(claim.one_time_keys));
   const { local, remote } = usersByServer(hs, [...wanted.keys()]);
   const ours = new Map(local.map((userId) => [userId, wanted.get(userId) ?? {}]));
-  return {
-    one_time_keys: await claimLocalKeys(hs, ours),
-    failures: unreachable(remote.keys()),
-  };
+  const [own, others] = await Promise.all([
+    claimLocalKeys(hs, ours),
+    claimRemoteKeys(hs, { wanted, remote, timeoutMs: waitMsOf(claim) }),
+  ]);
+  return { one_time_keys: { ...own, ...others.claimed }, failures: others.failures };
 }
 
 /** Takes one key of each device of users of this server. Devices that have none are left out. */

@@ -6,6 +6,12 @@ import {
 import type { Outcome, Placed, Stream } from "#src/streams/stream.ts";
 import { supplyChangesBetween } from "./key-supply.ts";
 import { usersSignedBetween } from "./queries-cross-signing.ts";
+import {
+  type KnownLists,
+  lookForRemoteLists,
+  type RemoteListWrite,
+  storeRemoteLists,
+} from "./remote/store-remote-lists.ts";
 import { type ClaimWrite, storeClaims } from "./store-claims.ts";
 import {
   type CrossSigningWrite,
@@ -16,15 +22,22 @@ import { signedUserChange, type SignaturesWrite, storeSignatures } from "./store
 import { lookForUploads, storeUploads, type UploadWrite } from "./store-uploads.ts";
 import type { EncryptionWritten } from "./stored-write.ts";
 
-export type EncryptionWrite = UploadWrite | ClaimWrite | CrossSigningWrite | SignaturesWrite;
+export type EncryptionWrite =
+  | UploadWrite
+  | ClaimWrite
+  | CrossSigningWrite
+  | SignaturesWrite
+  | RemoteListWrite;
 
 type Looked = readonly [
   Awaited<ReturnType<typeof lookForUploads>>,
   Awaited<ReturnType<typeof lookForCrossSigning>>,
+  KnownLists,
 ];
 
 /**
- * All that clients publish of their keys and take of others'. Its changes go by two names: those of
+ * All that clients publish of their keys and take of others', and what other servers tell of those of
+ * their users. Its changes go by two names: those of
  * device lists, by which others learn that keys are new, and those of a device's supply of keys.
  */
 export const encryptionStream: Stream<EncryptionWrite, EncryptionWritten> = {
@@ -34,15 +47,17 @@ export const encryptionStream: Stream<EncryptionWrite, EncryptionWritten> = {
     await Promise.all([
       lookForUploads(lane, writes.filter(isUpload)),
       lookForCrossSigning(lane, writes.filter(isCrossSigning)),
+      lookForRemoteLists(lane, writes.filter(isRemoteList)),
     ]),
 
   async store(_hs, lane, placed, looked) {
-    const [forUploads, forCrossSigning] = looked as Looked;
+    const [forUploads, forCrossSigning, lists] = looked as Looked;
     const parts = await Promise.all([
       storeUploads(lane, only(placed, isUpload), forUploads),
       storeClaims(lane, only(placed, isClaim)),
       storeCrossSigning(lane, only(placed, isCrossSigning), forCrossSigning),
       storeSignatures(lane, only(placed, isSignatures)),
+      storeRemoteLists(lane, only(placed, isRemoteList), lists),
     ]);
     const stored = new Map(parts.flatMap((part) => [...part]));
 
@@ -83,4 +98,6 @@ const isUpload = (it: EncryptionWrite): it is UploadWrite => it.kind === "upload
 const isClaim = (it: EncryptionWrite): it is ClaimWrite => it.kind === "claim";
 const isCrossSigning = (it: EncryptionWrite): it is CrossSigningWrite =>
   it.kind === "cross-signing";
+const isRemoteList = (it: EncryptionWrite): it is RemoteListWrite =>
+  it.kind === "remote-changes" || it.kind === "remote-list";
 const isSignatures = (it: EncryptionWrite): it is SignaturesWrite => it.kind === "signatures";

@@ -63,6 +63,15 @@ export const KeyClaim = z.object({
 });
 export type KeyClaim = z.infer<typeof KeyClaim>;
 
+/** How long clients wait for other servers if they do not say, and at most. In milliseconds. */
+const USUAL_WAIT_MS = 10_000;
+const LONGEST_WAIT_MS = 60_000;
+
+/** How long a request may wait for the answers of other servers. */
+export function waitMsOf({ timeout }: KeyQuery | KeyClaim): number {
+  return Math.min(timeout ?? USUAL_WAIT_MS, LONGEST_WAIT_MS);
+}
+
 export const CrossSigningUpload = z.object({
   master_key: CrossSigningKey.optional(),
   self_signing_key: CrossSigningKey.optional(),

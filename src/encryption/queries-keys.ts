@@ -1,12 +1,15 @@
 import type { Queryable } from "#src/homeserver/database.ts";
+import type { Position } from "#src/homeserver/position.ts";
+import type { UserId } from "#src/kit/identifiers.ts";
 
-export type PublishedDevice = {
-  readonly deviceKey: number;
+export type KeyedDevice = {
   readonly userKey: number;
   readonly deviceId: string;
   readonly displayName: string | null;
   readonly json: string;
 };
+
+export type PublishedDevice = KeyedDevice & { readonly deviceKey: number };
 
 /** Devices of users that have published keys. */
 export async function publishedDevices(
@@ -18,6 +21,29 @@ export async function publishedDevices(
       display_name as "displayName", json
     from devices join device_keys using (device_key)
     where user_key = any(${userKeys}::bigint[])`;
+}
+
+/** Devices of users of other servers, as far as we have been told of them. */
+export async function remoteDevices(
+  sql: Queryable,
+  userKeys: readonly number[],
+): Promise<KeyedDevice[]> {
+  if (userKeys.length === 0) return [];
+  return await sql<KeyedDevice[]>`
+    select user_key as "userKey", device_id as "deviceId", display_name as "displayName", json
+    from remote_devices where user_key = any(${userKeys}::bigint[])`;
+}
+
+/** When a list of devices of a user of this server last changed, if ever; undefined if there is no such user. */
+export async function listVersion(
+  sql: Queryable,
+  userId: UserId,
+): Promise<{ position: Position | null } | undefined> {
+  const [row] = await sql<{ position: Position | null }[]>`
+    select device_lists.position
+    from users join accounts using (user_key) left join device_lists using (user_key)
+    where user_id = ${userId}`;
+  return row;
 }
 
 export type KeySignatureRow = {

@@ -15,10 +15,7 @@ export function usersByServer(
   return { local, remote: Map.groupBy(others.remote ?? [], serverNameOf) };
 }
 
-/**
- * What is said of the users of other servers: for each server that has not answered, that it could
- * not be reached. No server is asked as long as this one does not federate.
- */
+/** What is said of each server that has not answered. */
 export function unreachable(servers: Iterable<ServerName>): Failures {
   const failure = { errcode: "M_UNKNOWN", error: "The server cannot be reached" };
   return Object.fromEntries(Array.from(servers, (it) => [it, failure]));

@@ -15,10 +15,11 @@ export type ClaimedKey = {
   readonly json: string;
 };
 
-/** The keys that were claimed; what a device has after an upload. */
+/** The keys that were claimed; what a device has after an upload; whether a remote list is stale after changes. */
 export type EncryptionWritten = {
   readonly claimed?: readonly ClaimedKey[];
   readonly counts?: readonly KeyCount[];
+  readonly isStale?: boolean;
 };
 
 /** What has become of one write, before the change of a device list is told to others. */

@@ -3,7 +3,7 @@ import { deleteDevices } from "#src/devices/delete-devices.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { testHomeservers } from "#src/testing.ts";
 import { KeyUpload } from "./key-schemas.ts";
-import { localKeys } from "./query-keys.ts";
+import { storedKeys } from "./stored-keys.ts";
 import { deviceKeysOf, oneTimeKeys, testDevice, testKey } from "./testing.ts";
 import { uploadKeys } from "./upload-keys.ts";
 
@@ -12,7 +12,7 @@ const { hs } = homeservers;
 afterAll(async () => await homeservers.close());
 
 const published = async (device: Requester) =>
-  (await localKeys(hs, new Map([[device.userId, []]]), device)).device_keys[device.userId]?.[
+  (await storedKeys(hs, new Map([[device.userId, []]]), device)).device_keys[device.userId]?.[
     device.deviceId
   ];
 

@@ -45,7 +45,7 @@ export function wholeProfile(row: ProfileRow): Profile {
   return { ...shownProfile(row), ...(JSON.parse(row.others) as Record<string, unknown>) };
 }
 
-function shownProfile(row: Pick<ProfileRow, "displayname" | "avatar_url">): ShownProfile {
+export function shownProfile(row: Pick<ProfileRow, "displayname" | "avatar_url">): ShownProfile {
   return {
     ...(row.displayname !== null && { displayname: row.displayname }),
     ...(row.avatar_url !== null && { avatar_url: row.avatar_url }),

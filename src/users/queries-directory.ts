@@ -1,6 +1,8 @@
 import type { Tx } from "#src/homeserver/database.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
+import type { UserId } from "#src/kit/identifiers.ts";
+import { type ShownProfile, shownProfile } from "./profile.ts";
 
 /** Of what the directory follows in rooms: who is in them, and whom they are open to. */
 export type DirectoryEvent = {
@@ -101,6 +103,17 @@ export async function storeRemoteNames(tx: Tx, names: readonly RemoteName[]): Pr
     insert into directory_words (user_key, word)
     select * from unnest(${pairs.map((it) => it.userKey)}::bigint[], ${pairs.map((it) => it.word)}::text[])
     on conflict do nothing`;
+}
+
+/** The name and picture of a user of another server as rooms that anybody may look into show them, if any does. */
+export async function remoteNameOf(
+  hs: Homeserver,
+  userId: UserId,
+): Promise<ShownProfile | undefined> {
+  const [row] = await hs.sql<{ displayname: string | null; avatar_url: string | null }[]>`
+    select displayname, avatar_url from remote_profiles join users using (user_key)
+    where user_id = ${userId} and is_open`;
+  return row && shownProfile(row);
 }
 
 /** Forgets those of some users of other servers who are in no room any longer. */

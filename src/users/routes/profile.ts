@@ -1,9 +1,11 @@
 import { z } from "zod";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { type Endpoint, openEndpoint, userEndpoint } from "#src/http/endpoint.ts";
-import { parseUserId } from "#src/kit/identifiers.ts";
+import { parseUserId, serverNameOf } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { fieldValue, requireFieldName } from "../profile-fields.ts";
-import { wholeProfileOf } from "../profile.ts";
+import { type Profile, wholeProfileOf } from "../profile.ts";
+import { remoteProfileOf } from "../remote-profile.ts";
 import { setProfileField } from "../set-profile.ts";
 
 const WHOLE = "/_matrix/client/v3/profile/:userId";
@@ -14,8 +16,6 @@ const FIELD = [
   "/_matrix/client/unstable/uk.tcpip.msc4133/profile/:userId/:keyName",
 ];
 
-const NO_PROFILE = "There is no such profile";
-
 /** The specification's `profile.yaml`: what users tell about themselves. */
 export const profileEndpoints: readonly Endpoint[] = [
   openEndpoint({
@@ -24,9 +24,7 @@ export const profileEndpoints: readonly Endpoint[] = [
     path: WHOLE,
     auth: "none",
     async handle(hs, { params }) {
-      const profile = await wholeProfileOf(hs, parseUserId(params["userId"] ?? ""));
-      if (!profile) throw new MatrixError("M_NOT_FOUND", NO_PROFILE);
-      return profile;
+      return await profileFor(hs, params["userId"] ?? "");
     },
   }),
   openEndpoint({
@@ -37,8 +35,7 @@ export const profileEndpoints: readonly Endpoint[] = [
     async handle(hs, { params }) {
       const key = params["keyName"] ?? "";
       requireFieldName(key);
-      const profile = await wholeProfileOf(hs, parseUserId(params["userId"] ?? ""));
-      if (!profile) throw new MatrixError("M_NOT_FOUND", NO_PROFILE);
+      const profile = await profileFor(hs, params["userId"] ?? "");
       if (Object.hasOwn(profile, key)) return { [key]: profile[key] };
       throw new MatrixError("M_NOT_FOUND", "The profile has no such field");
     },
@@ -66,6 +63,15 @@ export const profileEndpoints: readonly Endpoint[] = [
     },
   }),
 ];
+
+/** @throws MatrixError M_NOT_FOUND, M_FORBIDDEN, M_INVALID_PARAM */
+async function profileFor(hs: Homeserver, named: string): Promise<Profile> {
+  const userId = parseUserId(named);
+  if (serverNameOf(userId) !== hs.name) return await remoteProfileOf(hs, userId);
+  const profile = await wholeProfileOf(hs, userId);
+  if (!profile) throw new MatrixError("M_NOT_FOUND", "There is no such profile");
+  return profile;
+}
 
 /** The name of the field of a request, which must be of the requester's own profile. */
 function ownField(userId: string, params: Readonly<Record<string, string>>): string {

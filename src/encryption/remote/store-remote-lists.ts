@@ -1,0 +1,161 @@
+import type { Tx } from "#src/homeserver/database.ts";
+import type { Position } from "#src/homeserver/position.ts";
+import type { Placed } from "#src/streams/stream.ts";
+import type { CrossSigningRow } from "../queries-cross-signing.ts";
+import type { StoredWrite } from "../stored-write.ts";
+import {
+  deleteListedDevices,
+  deleteRemoteDevices,
+  type KnownList,
+  knownLists,
+  type ListRow,
+  type RemoteDeviceRow,
+  replaceRemoteKeys,
+  upsertLists,
+  upsertRemoteDevices,
+} from "./queries-remote-lists.ts";
+import type { RemoteChange, RemoteDevice, RemoteKey, RemoteList } from "./remote-list.ts";
+
+/** What another server has told of changes to one user's devices, in its order; or all of the list. */
+export type RemoteListWrite =
+  | {
+      readonly kind: "remote-changes";
+      readonly userKey: number;
+      readonly changes: readonly RemoteChange[];
+    }
+  | {
+      readonly kind: "remote-list";
+      readonly userKey: number;
+      readonly list: RemoteList;
+      /** Where the streams were when it was asked for. */
+      readonly askedAt: Position;
+    };
+
+/** What stands, in the lane, of the lists that a group writes to. */
+export type KnownLists = ReadonlyMap<number, KnownList>;
+
+export async function lookForRemoteLists(
+  lane: Tx,
+  writes: readonly RemoteListWrite[],
+): Promise<KnownLists> {
+  const userKeys = [...new Set(writes.map((it) => it.userKey))];
+  return new Map((await knownLists(lane, userKeys)).map((it) => [it.userKey, it]));
+}
+
+/** What a group makes of one user's list. */
+type Outlook = {
+  readonly userKey: number;
+  row: ListRow | undefined;
+  changedAt: Position;
+  /** Whether all devices and keys are new. */
+  isWhole: boolean;
+  /** Devices that have come, or, if undefined, gone. */
+  readonly devices: Map<string, RemoteDevice | undefined>;
+  readonly keys: Map<RemoteKey["usage"], RemoteKey>;
+};
+
+/**
+ * Stores what other servers have told of their users' devices, in order. What does not follow upon what
+ * we have makes the list stale: then all of it is to be asked for.
+ */
+export async function storeRemoteLists(
+  lane: Tx,
+  placed: readonly Placed<RemoteListWrite>[],
+  known: KnownLists,
+): Promise<Map<number, StoredWrite>> {
+  if (placed.length === 0) return new Map();
+  const outlooks = new Map<number, Outlook>();
+  const stored = new Map<number, StoredWrite>();
+  for (const { write, position } of placed) {
+    const outlook = outlooks.get(write.userKey) ?? outlookOf(write.userKey, known);
+    outlooks.set(write.userKey, outlook);
+    if (write.kind === "remote-list") {
+      replaceList(outlook, write);
+      stored.set(position, { result: {}, changes: [] });
+      continue;
+    }
+    for (const change of write.changes) applyChange(outlook, change);
+    outlook.changedAt = position;
+    const isStale = outlook.row?.isStale ?? false;
+    stored.set(position, { result: { isStale }, changes: [], listOf: write.userKey });
+  }
+  await writeAll(lane, [...outlooks.values()]);
+  return stored;
+}
+
+function outlookOf(userKey: number, known: KnownLists): Outlook {
+  const it = known.get(userKey);
+  const { streamId = null, askedAt = null, isStale = null } = it ?? {};
+  const row =
+    askedAt === null || isStale === null ? undefined : { userKey, streamId, askedAt, isStale };
+  return {
+    userKey,
+    row,
+    changedAt: it?.changedAt ?? 0,
+    isWhole: false,
+    devices: new Map(),
+    keys: new Map(),
+  };
+}
+
+function replaceList(
+  outlook: Outlook,
+  { userKey, list, askedAt }: Extract<RemoteListWrite, { kind: "remote-list" }>,
+): void {
+  // Asked before one that is there: it may be the older of the two.
+  if (outlook.row && outlook.row.askedAt > askedAt) return;
+  // What we were told since it was asked for may be in it or not.
+  const isStale = outlook.changedAt > askedAt;
+  outlook.row = { userKey, streamId: list.streamId ?? null, askedAt, isStale };
+  outlook.isWhole = true;
+  outlook.devices.clear();
+  outlook.keys.clear();
+  for (const it of list.devices) outlook.devices.set(it.deviceId, it);
+  for (const it of list.keys) outlook.keys.set(it.usage, it);
+}
+
+function applyChange(outlook: Outlook, change: RemoteChange): void {
+  const { row } = outlook;
+  // Without a list nothing is known that a change could be added to.
+  if (!row) return;
+  if (change.kind === "keys") {
+    for (const it of change.keys) outlook.keys.set(it.usage, it);
+    return;
+  }
+  const { streamId, prevIds, deviceId, device } = change;
+  const known = row.streamId;
+  if (known !== null && streamId <= known) return;
+  // Numbers only grow: what follows upon something older than the list follows upon the list.
+  const follows = known !== null && prevIds.length > 0 && prevIds.every((it) => it <= known);
+  if (!follows || row.isStale) {
+    outlook.row = { ...row, isStale: true };
+    return;
+  }
+  outlook.row = { ...row, streamId };
+  outlook.devices.set(deviceId, device);
+}
+
+async function writeAll(lane: Tx, outlooks: readonly Outlook[]): Promise<void> {
+  const whole = outlooks.filter((it) => it.isWhole).map((it) => it.userKey);
+  const gone: { userKey: number; deviceId: string }[] = [];
+  const come: RemoteDeviceRow[] = [];
+  for (const { userKey, devices } of outlooks) {
+    for (const [deviceId, device] of devices) {
+      if (device) come.push({ ...device, userKey });
+      else gone.push({ userKey, deviceId });
+    }
+  }
+  const keys = outlooks.flatMap(({ userKey, keys: its }): CrossSigningRow[] =>
+    [...its.values()].map((it) => ({ ...it, userKey })),
+  );
+  await Promise.all([
+    upsertLists(
+      lane,
+      outlooks.flatMap((it) => it.row ?? []),
+    ),
+    deleteListedDevices(lane, whole),
+    deleteRemoteDevices(lane, gone),
+    upsertRemoteDevices(lane, come),
+    replaceRemoteKeys(lane, keys, whole),
+  ]);
+}
