@@ -1,5 +1,7 @@
+import type { ThreadId } from "#src/events/threads.ts";
 import type { Position, UnixMs } from "#src/homeserver/position.ts";
 import type { EventId, UserId } from "#src/kit/identifiers.ts";
+import type { Room } from "#src/rooms/find-room.ts";
 import type { ReadMark } from "#src/rooms/room-reads.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
 
@@ -33,5 +35,17 @@ export type ReceiptWrite = {
   readonly thread: ReadMark["thread"];
   /** An event that has a place in its room. */
   readonly event: StoredEvent & { readonly anchor: number };
+  readonly ts: UnixMs;
+};
+
+/** How far a user of another server says to have read a room. */
+export type ReceivedReceipt = {
+  readonly room: Room;
+  readonly userKey: number;
+  readonly userId: UserId;
+  /** Of several the furthest counts. */
+  readonly eventIds: readonly EventId[];
+  /** Undefined for the room with all its threads. */
+  readonly thread: ThreadId | undefined;
   readonly ts: UnixMs;
 };
