@@ -8,7 +8,6 @@ import {
   type SharedRoom,
   testFederation,
 } from "../testing.ts";
-import { receiveEdus } from "./receive-edus.ts";
 
 const federation = await testFederation();
 let hs1: FederatedHomeserver;
@@ -42,11 +41,19 @@ async function sync() {
 
 /** What the second server says to the first. */
 async function say(...edus: readonly [edu_type: string, content: object][]) {
-  await receiveEdus(
-    hs1.hs,
-    hs2.name,
-    edus.map(([edu_type, content]) => ({ edu_type, content })),
-  );
+  await send(edus.map(([edu_type, content]) => ({ edu_type, content })));
+}
+
+let transactions = 0;
+
+async function send(edus: readonly unknown[]) {
+  const sent = await hs2.hs.remotes.sendTransaction(hs1.name, {
+    txnId: `t${transactions++}`,
+    origin_server_ts: 5,
+    pdus: [],
+    edus: edus.map((it) => JSON.stringify(it)),
+  });
+  expect(sent).toEqual({ ok: true, body: { pdus: new Map() } });
 }
 
 async function ephemeral(type: string) {
@@ -68,7 +75,7 @@ describe("typing", () => {
   test("is no server's to say of users of others, or of users and rooms that are not there", async () => {
     await say(typing(alice.user_id), typing(`@x:${hs2.name}`), typing(bob.user_id, true, "!x:y"));
     await say(["m.typing", { room_id: 5 }], ["m.typing", {}], ["m.unknown", {}]);
-    await receiveEdus(hs1.hs, hs2.name, [null, 5, "x", {}, { edu_type: "m.typing" }]);
+    await send([null, 5, "x", {}, { edu_type: "m.typing" }]);
     await say(typing(bob.user_id));
     await expect.poll(() => ephemeral("m.typing")).toEqual({ user_ids: [bob.user_id] });
   });
@@ -270,4 +277,27 @@ describe("lists of devices", () => {
       select from device_lists join users using (user_key) where user_id = ${stranger}`;
     expect(rows.count).toBe(0);
   });
+});
+
+// Last: whoever shares another room is believed for longer.
+test("what users do is not heard of in rooms that deny their server", async () => {
+  const denying = await sharedRoom([hs1.hs], [bob.user_id, alice.user_id]);
+  await denying.send(bob.user_id, {
+    type: "m.room.server_acl",
+    state_key: "",
+    content: { allow: ["*"], deny: ["hs2.*"] },
+  });
+  const event_id = await denying.send(bob.user_id, { type: "m.room.message", content: {} });
+  const read = { "m.read": { [bob.user_id]: { event_ids: [event_id], data: { ts: 5 } } } };
+  await say(
+    ["m.typing", { room_id: denying.roomId, user_id: bob.user_id, typing: true }],
+    ["m.receipt", { [denying.roomId]: read }],
+  );
+  const { typing, receipts } = (
+    await hs1.hs.sql`
+      select (select count(*) from typing where typing.room_key = rooms.room_key) as typing,
+        (select count(*) from receipts where receipts.room_key = rooms.room_key) as receipts
+      from rooms where room_id = ${denying.roomId}`
+  )[0] as { typing: number; receipts: number };
+  expect({ typing, receipts }).toEqual({ typing: 0, receipts: 0 });
 });

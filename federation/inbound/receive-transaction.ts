@@ -5,6 +5,7 @@ import { registry } from "#src/homeserver/metrics.ts";
 import type { RoomId, ServerName } from "#src/kit/identifiers.ts";
 import { JsonObject } from "#src/kit/json-object.ts";
 import type { Receipt } from "#src/rooms/received/receive-events.ts";
+import { receiveEdus } from "../edus/receive-edus.ts";
 import { type Door, doorsFor } from "./doors.ts";
 import { answerBefore, rememberAnswer } from "./queries-transactions.ts";
 import { receivePdus } from "./receive-pdu.ts";
@@ -15,6 +16,7 @@ export type ReceivedTransaction = {
   readonly origin: ServerName;
   readonly txnId: string;
   readonly pdus: readonly unknown[];
+  readonly edus: readonly unknown[];
 };
 
 const received = new Counter({
@@ -28,8 +30,8 @@ const received = new Counter({
 const MOST_ASKING_MS = 15_000;
 
 /**
- * Takes in a transaction of another server: the events of each room in their order, different rooms at
- * once. What has been taken in is durable before it is answered.
+ * Takes in a transaction of another server: what it tells beside events, then the events of each room
+ * in their order, different rooms at once. What has been taken in is durable before it is answered.
  *
  * @returns the answer's JSON; to one that was answered before, the same again.
  * @throws MatrixError M_LIMIT_EXCEEDED of a server that does not wait for its answers.
@@ -40,9 +42,11 @@ export async function receiveTransaction(
   transaction: ReceivedTransaction,
 ): Promise<string> {
   return await inServersTurn(hs, transaction, async () => {
-    const { origin, txnId, pdus } = transaction;
+    const { origin, txnId, pdus, edus } = transaction;
     const before = await answerBefore(hs, origin, txnId);
     if (before !== undefined) return before;
+    // First, since it is soon done: keys to read an event with are there when the event is.
+    await receiveEdus(hs, origin, edus);
     const answer = JSON.stringify({ pdus: await receiveFrom(hs, origin, pdus) });
     await rememberAnswer(hs, { origin, txnId, answer });
     return answer;

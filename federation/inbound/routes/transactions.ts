@@ -23,8 +23,9 @@ export const transactionEndpoints: readonly Endpoint[] = [
     method: "PUT",
     path: "/_matrix/federation/v1/send/:txnId",
     body: Transaction,
-    async handle(hs, { requester: origin, params, body: { pdus } }) {
-      return jsonText(await receiveTransaction(hs, { origin, txnId: params["txnId"] ?? "", pdus }));
+    async handle(hs, { requester: origin, params, body }) {
+      const { txnId = "" } = params;
+      return jsonText(await receiveTransaction(hs, { origin, txnId, ...body }));
     },
   }),
 ];

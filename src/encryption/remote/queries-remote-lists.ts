@@ -31,6 +31,8 @@ export async function knownLists(
 export type ListStanding = KnownList & {
   /** Since when, without a break, a room has been shared with the user; null if none is. */
   readonly sharedSince: Position | null;
+  /** The position up to which all of this is true. */
+  readonly seenAt: Position;
 };
 
 /** What we have of users of other servers: with one look into an index for each room that they are in. */
@@ -41,7 +43,8 @@ export async function listStandings(
   if (userKeys.length === 0) return [];
   return await sql<ListStanding[]>`
     select user_key as "userKey", since as "sharedSince", device_lists.position as "changedAt",
-      stream_id as "streamId", asked_at as "askedAt", is_stale as "isStale"
+      stream_id as "streamId", asked_at as "askedAt", is_stale as "isStale",
+      (select position from positions where id = 1) as "seenAt"
     from unnest(${userKeys}::bigint[]) as wanted (user_key)
     left join lateral (
       select min(greatest(theirs.position, ours.position)) as since

@@ -3,7 +3,6 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import { serverNameOf, type ServerName, type UserId } from "#src/kit/identifiers.ts";
 import { findUserKeys } from "#src/rooms/user-keys.ts";
-import { tailOf } from "#src/streams/tail.ts";
 import { write } from "#src/streams/write.ts";
 import { encryptionStream } from "../encryption-stream.ts";
 import { type Failures, unreachable } from "../remote-keys.ts";
@@ -18,6 +17,8 @@ type Due = {
   readonly keptFor: number | undefined;
   /** When we were last told of a change. */
   readonly changedAt: Position;
+  /** Up to where we know what we have been told. */
+  readonly seenAt: Position;
 };
 
 /** A question that is under way. Its answer is undefined if there is none. */
@@ -59,11 +60,11 @@ async function listsDue(hs: Homeserver, userIds: readonly UserId[]): Promise<Due
   const standings = new Map(rows.map((it) => [it.userKey, it]));
   return userIds.flatMap((userId): Due[] => {
     const standing = standings.get(userKeys.get(userId) ?? -1);
-    if (!standing) return [{ userId, keptFor: undefined, changedAt: 0 }];
+    if (!standing) return [{ userId, keptFor: undefined, changedAt: 0, seenAt: 0 }];
     if (isTrue(standing)) return [];
-    const { userKey, sharedSince, changedAt } = standing;
+    const { userKey, sharedSince, changedAt, seenAt } = standing;
     const keptFor = sharedSince === null ? undefined : userKey;
-    return [{ userId, keptFor, changedAt: changedAt ?? 0 }];
+    return [{ userId, keptFor, changedAt: changedAt ?? 0, seenAt }];
   });
 }
 
@@ -83,12 +84,11 @@ function askAll(
     const asked = underWay.get(userId);
     return !asked || asked.askedAt < changedAt;
   });
-  const askedAt = tailOf(hs).position;
   for (const [server, its] of Map.groupBy(fresh, (it) => serverNameOf(it.userId))) {
     for (let from = 0; from < its.length; from += MOST_USERS) {
       const some = its.slice(from, from + MOST_USERS);
-      const lists = askAndKeep(hs, server, { due: some, askedAt, timeoutMs });
-      for (const { userId } of some) {
+      const lists = askAndKeep(hs, server, some, timeoutMs);
+      for (const { userId, seenAt: askedAt } of some) {
         void remembered(underWay, userId, { askedAt, list: lists.then((all) => all?.get(userId)) });
       }
     }
@@ -115,14 +115,14 @@ function listOf(userId: UserId, asked: Asked | undefined): [UserId, Asked["list"
 async function askAndKeep(
   hs: Homeserver,
   server: ServerName,
-  about: { readonly due: readonly Due[]; readonly askedAt: Position; readonly timeoutMs: number },
+  due: readonly Due[],
+  timeoutMs: number,
 ): Promise<ReadonlyMap<UserId, RemoteList> | undefined> {
-  const { due, askedAt, timeoutMs } = about;
   const userIds = due.map((it) => it.userId);
   const lists = await askForLists(hs, server, { userIds, timeoutMs });
   if (!lists) return undefined;
   await Promise.all(
-    due.map(async ({ userId, keptFor: userKey }) => {
+    due.map(async ({ userId, keptFor: userKey, seenAt: askedAt }) => {
       const list = lists.get(userId);
       if (userKey === undefined || !list) return;
       await write(hs, encryptionStream, { kind: "remote-list", userKey, list, askedAt });
