@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { laxCanonicalJson, NotCanonicalError } from "./canonical-json.ts";
 import { isRawLiteral } from "./raw-literal.ts";
-import { parseClientJson, parseWireJson } from "./wire-json.ts";
+import { hasSuspectNumbers, parseClientJson, parseWireJson } from "./wire-json.ts";
 
 /** A value with its raw literals as the numbers that they are, and one zero of the two. */
 function withPlainNumbers(value: unknown): unknown {
@@ -73,6 +73,31 @@ describe("parseWireJson", () => {
 
   test.each(["", "{", "[1.0", "01.5"])("refuses %j", (text) => {
     expect(() => parseWireJson(text)).toThrow(SyntaxError);
+  });
+});
+
+describe("hasSuspectNumbers", () => {
+  test.each(["4e24c79c", "0e1", "7E", "123456789012345678", "a_4.5"])(
+    "does not take the key ID ed25519:%s, which is in every event of its server, for a number",
+    (id) => {
+      const event = { depth: 7, origin_server_ts: 1795650640399, signatures: { "hs:8448": {} } };
+      Object.assign(event.signatures["hs:8448"], { [`ed25519:${id}`]: "c2ln" });
+      expect(hasSuspectNumbers(JSON.stringify(event))).toBe(false);
+    },
+  );
+
+  test("sees every number that JSON.parse would not keep", () => {
+    const literal = fc.stringMatching(
+      /^-?(0|[1-9][0-9]{0,20})(\.[0-9]{1,4})?([eE][-+]?[0-9]{1,2})?$/,
+    );
+    const place = fc.constantFrom("#", "[#]", '{"a":#}', '{"a" : # , "b":1}', "[1,\n#\n]");
+    fc.assert(
+      fc.property(literal, place, (number, around) => {
+        const kept = /^-?[0-9]{1,15}$/.test(number) && !number.startsWith("-0");
+        expect(kept || hasSuspectNumbers(around.replace("#", number))).toBe(true);
+      }),
+      { numRuns: 1_000 },
+    );
   });
 });
 
