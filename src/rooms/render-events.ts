@@ -1,3 +1,4 @@
+import { clientEventText } from "#src/events/client-event-text.ts";
 import { clientEvent } from "#src/events/client-event.ts";
 import type { RoomVersionRules } from "#src/events/room-versions.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
@@ -96,12 +97,23 @@ function clientOpening(
   const which = roomId ? "withRoom" : "withoutRoom";
   let text = made[which];
   if (text === undefined) {
-    const full = clientEvent(event.eventId, shownWire(event, rulesOf(event, rules)));
-    const { room_id: _, ...without } = full;
-    text = JSON.stringify(roomId ? full : without).slice(0, -1);
+    text = clientText(event, roomId, rules).slice(0, -1);
     made[which] = text;
   }
   return text;
+}
+
+function clientText(
+  event: StoredEvent,
+  roomId: boolean,
+  rules: ReadonlyMap<number, RoomVersionRules>,
+): string {
+  if (event.redactedBy === undefined && event.type !== "m.room.redaction") {
+    return clientEventText(event.eventId, event.json, { roomId });
+  }
+  const full = clientEvent(event.eventId, shownWire(event, rulesOf(event, rules)));
+  const { room_id: _, ...without } = full;
+  return JSON.stringify(roomId ? full : without);
 }
 
 function rulesOf(event: StoredEvent, rules: ReadonlyMap<number, RoomVersionRules>) {
