@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openSigningKey, rotateSigningKey } from "#src/homeserver/signing-key.ts";
 import { unpaddedBase64 } from "#src/kit/base64.ts";
-import type { CanonicalObject } from "#src/kit/canonical-json.ts";
+import { canonicalJson, type CanonicalObject } from "#src/kit/canonical-json.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
 import { type SigningKey, signingKeyFromSeed, signJson } from "#src/kit/signed-json.ts";
 import { asking } from "#src/testing-http.ts";
@@ -75,6 +75,11 @@ describe("our own keys", () => {
     // As another of our servers judges it.
     const known = await verifyKeysOf(hs2.hs, hs1.name, [keyId], Date.now());
     expect(known.get(keyId)).toMatchObject({ isOld: false, base64: unpaddedBase64(publicKey) });
+  });
+
+  test("are sent in the form that is signed", async () => {
+    const { response, body } = await asking(hs1.hs)("GET", "/_matrix/key/v2/server");
+    expect(await response.text()).toBe(canonicalJson(body));
   });
 
   test("are found under the path that old servers know", async () => {

@@ -11,5 +11,20 @@ export async function rootAt(
     select coalesce(room_state, state_after) as root from events
     where room_key = ${roomKey} and status = 0 and (anchor, anchor_offset) <= (${anchor}, ${offset})
     order by anchor desc, anchor_offset desc limit 1`;
-  return row?.root ?? 0;
+  return row?.root ?? (await rootAtFirst(hs, roomKey));
+}
+
+/**
+ * Before the first event that we have of a room: the state into which that was sent. Before the create event
+ * there was none, so there it is the first in which somebody is in the room; of a room whose events are few,
+ * `/sync` gives clients such a place as the point in time that they may ask about.
+ *
+ * @spec client-server-api#get_matrixclientv3roomsroomidmembers
+ */
+async function rootAtFirst(hs: Homeserver, roomKey: number): Promise<number> {
+  const [first, second] = await hs.sql<{ before: number; after: number }[]>`
+    select state_before as before, state_after as after from events
+    where room_key = ${roomKey} and status = 0
+    order by anchor, anchor_offset limit 2`;
+  return first?.before || second?.after || 0;
 }

@@ -1,4 +1,5 @@
-import { type Endpoint, openEndpoint } from "#src/http/endpoint.ts";
+import { type Endpoint, jsonText, openEndpoint } from "#src/http/endpoint.ts";
+import { canonicalJson } from "#src/kit/canonical-json.ts";
 import { ownKeyDocument } from "../own-keys.ts";
 
 /**
@@ -13,6 +14,7 @@ export const serverKeyEndpoints: readonly Endpoint[] = [
     method: "GET",
     path: ["/_matrix/key/v2/server", "/_matrix/key/v2/server/:keyId"],
     auth: "none",
-    handle: async (hs) => await ownKeyDocument(hs),
+    // As it was signed, for those who verify what they get without bringing it into that form.
+    handle: async (hs) => jsonText(canonicalJson(await ownKeyDocument(hs))),
   }),
 ];
