@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { homeserver, refusal } from "./client.ts";
+import { homeserver, type Method, refusal } from "./client.ts";
 
 const hs = await homeserver();
 const alice = await hs.registerUser("alice");
@@ -80,6 +80,21 @@ describe("getPushRule", () => {
     });
     expect(await get("content/nothing")).toMatchObject(notFound);
   });
+});
+
+test("of a kind that there is not there are no rules", async () => {
+  const calls: [Method, string, object?][] = [
+    ["GET", ""],
+    ["GET", "/enabled"],
+    ["GET", "/actions"],
+    ["PUT", "/enabled", { enabled: false }],
+    ["PUT", "/actions", { actions: [] }],
+    ["DELETE", ""],
+  ];
+  for (const [method, path, body] of calls) {
+    const answer = await alice.call(method, `${GLOBAL}/postcontent/.m.rule${path}`, body);
+    expect(answer, `${method} ${path}`).toMatchObject(notFound);
+  }
 });
 
 /** @spec client-server-api#delete_matrixclientv3pushrulesglobalkindruleid */

@@ -53,12 +53,17 @@ export const pushRulesEndpoints: readonly Endpoint[] = [
     path: RULE,
     body: Rule,
     async handle(hs, { requester, params, query, body }) {
-      const name = nameOf(params);
+      const { kind = "", ruleId = "" } = params;
+      if (!isRuleKind(kind)) {
+        throw new MatrixError("M_INVALID_PARAM", "There is no such kind of push rules");
+      }
       const place = {
         before: query.get("before") ?? undefined,
         after: query.get("after") ?? undefined,
       };
-      await changePushRules(hs, requester.userKey, (rules) => putRule(rules, name, body, place));
+      await changePushRules(hs, requester.userKey, (rules) =>
+        putRule(rules, { kind, ruleId }, body, place),
+      );
       return {};
     },
   }),
@@ -108,9 +113,9 @@ export const pushRulesEndpoints: readonly Endpoint[] = [
 
 type Params = Readonly<Record<string, string>>;
 
-/** @throws MatrixError M_INVALID_PARAM for a kind that there is not. */
+/** @throws MatrixError M_NOT_FOUND: of a kind that there is not there are no rules. */
 function nameOf({ kind = "", ruleId = "" }: Params): RuleName {
-  if (!isRuleKind(kind)) throw new MatrixError("M_INVALID_PARAM", "No such kind of push rules");
+  if (!isRuleKind(kind)) throw new MatrixError("M_NOT_FOUND", "The push rule was not found");
   return { kind, ruleId };
 }
 
