@@ -11,7 +11,7 @@ import {
   text,
   uniqueIndex,
 } from "drizzle-orm/pg-core";
-import type { EventId, RoomId } from "#src/kit/identifiers.ts";
+import type { EventId, RoomId, ServerName } from "#src/kit/identifiers.ts";
 
 const bytea = customType<{ data: Uint8Array }>({ dataType: () => "bytea" });
 const key = (name: string) => bigint(name, { mode: "number" });
@@ -238,6 +238,8 @@ export const receivedInvites = pgTable(
     eventKey: key("event_key").notNull(),
     /** JSON of an array of stripped state events. */
     strippedState: text("stripped_state").notNull(),
+    /** The server that has told us, and so is probably in the room. */
+    toldBy: text("told_by").$type<ServerName>().notNull(),
   },
   (table) => [primaryKey({ columns: [table.userKey, table.roomKey] })],
 );

@@ -2,6 +2,7 @@ import type { HttpBindings } from "@hono/node-server";
 import type { Hono } from "hono";
 import { inviteHandshakeEndpoints } from "#federation/handshakes/routes/invites.ts";
 import { joinHandshakeEndpoints } from "#federation/handshakes/routes/joins.ts";
+import { knockHandshakeEndpoints } from "#federation/handshakes/routes/knocks.ts";
 import { leaveHandshakeEndpoints } from "#federation/handshakes/routes/leaving.ts";
 import { directoryQueryEndpoints } from "#federation/handshakes/routes/query.ts";
 import { backfillEndpoints } from "#federation/inbound/routes/backfill.ts";
@@ -108,6 +109,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...serverKeyEndpoints,
   ...keyQueryEndpoints,
   ...joinHandshakeEndpoints,
+  ...knockHandshakeEndpoints,
   ...leaveHandshakeEndpoints,
   ...inviteHandshakeEndpoints,
   ...directoryQueryEndpoints,

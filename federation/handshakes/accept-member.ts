@@ -6,6 +6,7 @@ import type { Room } from "#src/rooms/find-room.ts";
 import type { Receipt } from "#src/rooms/received/receive-events.ts";
 import { EventStatus, type StoredEvent } from "#src/rooms/stored-event.ts";
 import { receivePdus } from "../inbound/receive-pdu.ts";
+import { withAuthorisersSignature } from "./join-authorisers.ts";
 import { invalidEvent, readMemberEvent, type SentMember } from "./read-member-event.ts";
 import { requireResidentRoom } from "./resident-room.ts";
 
@@ -14,7 +15,7 @@ import { requireResidentRoom } from "./resident-room.ts";
  *
  * @returns the event, as part of the room.
  * @throws MatrixError M_NOT_FOUND of a room that this server is not in; M_INVALID_PARAM if it is not an
- *   event such as we proposed; M_FORBIDDEN if the room does not let the user.
+ *   event such as we proposed; M_FORBIDDEN if the room does not let the user; of joins, as `authoriserOf`.
  * @spec server-server-api#put_matrixfederationv2send_joinroomideventid
  */
 export async function acceptMember(
@@ -22,11 +23,13 @@ export async function acceptMember(
   origin: ServerName,
   member: SentMember,
 ): Promise<{ room: Room; event: StoredEvent }> {
-  const room = await requireResidentRoom(hs, member.roomId);
-  const { event: sent } = readMemberEvent(origin, room.rules, member);
+  const room = await requireResidentRoom(hs, origin, member.roomId);
+  const read = readMemberEvent(origin, room.rules, member);
+  const { event: sent } = read;
   if (sent.state_key !== sent.sender) throw invalidEvent("it is not about its sender");
   await requireKnown(hs, room, sent.prev_events);
-  const { receipts, dropped } = await receivePdus(hs, room, [member.pdu], { origin });
+  const pdu = await withAuthorisersSignature(hs, room, read);
+  const { receipts, dropped } = await receivePdus(hs, room, [pdu], { origin });
   const [fault] = dropped;
   if (fault) throw invalidEvent(fault.reason);
   const event = (await findEvents(hs, [member.eventId])).get(member.eventId);

@@ -13,6 +13,7 @@ import { checkPdus } from "#src/rooms/received/check-pdus.ts";
 import { ensureRoom } from "#src/rooms/received/ensure-room.ts";
 import { storeOutsideMembership } from "#src/rooms/received/outside-membership.ts";
 import { readToldState } from "#src/rooms/received/read-told-state.ts";
+import { doorsFor } from "../inbound/doors.ts";
 import { invalidEvent, readMemberEvent } from "./read-member-event.ts";
 
 /** An invitation of a user of this server to a room, by another server. */
@@ -40,6 +41,10 @@ export async function receiveInvite(
   invitation: ReceivedInvitation,
 ): Promise<WireEvent> {
   const { roomId, version } = invitation;
+  const door = (await doorsFor(hs, origin, [roomId])).get(roomId);
+  if (door?.isOurs && door.isDenied) {
+    throw new MatrixError("M_FORBIDDEN", "Your server is denied in this room");
+  }
   const rules = ROOM_VERSIONS.get(version);
   if (!rules) {
     throw new MatrixError("M_INCOMPATIBLE_ROOM_VERSION", "This server has no such room version", {
@@ -65,7 +70,7 @@ export async function receiveInvite(
     room,
     received: { event, json: wireText(signed, rules) },
     membership: "invite",
-    strippedState,
+    told: { strippedState, by: origin },
   });
   return signed;
 }

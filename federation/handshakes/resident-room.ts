@@ -1,18 +1,23 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import type { RoomId } from "#src/kit/identifiers.ts";
+import type { RoomId, ServerName } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
-import { findRoom, type Room } from "#src/rooms/find-room.ts";
-import { isResident } from "#src/rooms/residents.ts";
+import type { Room } from "#src/rooms/find-room.ts";
+import { doorsFor } from "../inbound/doors.ts";
 
 /**
- * The room that another server wants something of, which this server must be in.
+ * The room that another server, which need not be in it, wants something of, and which this server must be
+ * in.
  *
- * @throws MatrixError M_NOT_FOUND if it is not.
+ * @throws MatrixError M_NOT_FOUND if it is not; M_FORBIDDEN if the room denies the other server.
+ * @spec server-server-api#server-access-control-lists-acls
  */
-export async function requireResidentRoom(hs: Homeserver, roomId: RoomId): Promise<Room> {
-  const room = await findRoom(hs, roomId);
-  if (!room || !(await isResident(hs.sql, room.roomKey))) {
-    throw new MatrixError("M_NOT_FOUND", "This server is not in this room");
-  }
-  return room;
+export async function requireResidentRoom(
+  hs: Homeserver,
+  server: ServerName,
+  roomId: RoomId,
+): Promise<Room> {
+  const door = (await doorsFor(hs, server, [roomId])).get(roomId);
+  if (!door?.isOurs) throw new MatrixError("M_NOT_FOUND", "This server is not in this room");
+  if (door.isDenied) throw new MatrixError("M_FORBIDDEN", "Your server is denied in this room");
+  return door.room;
 }

@@ -133,27 +133,6 @@ export async function unbanUser(
 }
 
 /**
- * Asks to be let into a room.
- *
- * @throws MatrixError M_NOT_FOUND of an unknown room; M_FORBIDDEN if it takes no knocks from the user.
- * @spec client-server-api#knocking-on-rooms
- */
-export async function knockOnRoom(
-  hs: Homeserver,
-  requester: Requester,
-  { roomId, reason }: Omit<MemberRequest, "target">,
-): Promise<void> {
-  const room = await findRoom(hs, roomId);
-  if (!room) throw new MatrixError("M_NOT_FOUND", "This server knows no such room");
-  await setMembership(hs, {
-    room,
-    sender: requester,
-    draft: await memberDraft(hs, requester.userId, "knock", reasonOf(reason)),
-    decide: (current) => current !== "knock",
-  });
-}
-
-/**
  * Takes a room that the user has left out of all that is told them of.
  *
  * @throws MatrixError M_UNKNOWN (400) if the user has not left it; M_NOT_FOUND if it is unknown.

@@ -4,8 +4,8 @@ import type { CanonicalObject } from "#src/kit/canonical-json.ts";
 import type { RoomId, ServerName } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
-import { findRoom } from "#src/rooms/find-room.ts";
-import { isRoomHere } from "#src/rooms/residents.ts";
+import { findRoom, type Room } from "#src/rooms/find-room.ts";
+import { isRoomHere, serversInRoom } from "#src/rooms/residents.ts";
 import { joinRoom } from "./join-room.ts";
 import { memberDraft } from "./member-draft.ts";
 import { joinOutsideRoom } from "./outside/join-outside-room.ts";
@@ -44,9 +44,20 @@ export async function enterRoom(
   async function joinedHere(): Promise<boolean> {
     const room = await findRoom(hs, roomId);
     if (!room || !(await isRoomHere(hs.sql, room.roomKey))) return false;
-    await joinRoom(hs, requester, roomId, further);
+    try {
+      await joinRoom(hs, requester, roomId, further);
+    } catch (error) {
+      if (await mayBeLetInElsewhere(hs, room, error)) return false;
+      throw error;
+    }
     return true;
   }
+}
+
+/** Whether another server may let a user into a restricted room whom nobody of this one can. */
+async function mayBeLetInElsewhere(hs: Homeserver, room: Room, error: unknown): Promise<boolean> {
+  if (!(error instanceof MatrixError) || error.errcode !== "M_UNABLE_TO_GRANT_JOIN") return false;
+  return (await serversInRoom(hs.sql, room.roomKey)).some((it) => it !== hs.name);
 }
 
 const joinsOf = held(() => new Map<RoomId, Promise<void>>());

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import type { EventId, UserId } from "#src/kit/identifiers.ts";
+import type { EventId, ServerName, UserId } from "#src/kit/identifiers.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { stateEvent } from "#src/rooms/current-state.ts";
 import { ensureRoom } from "#src/rooms/received/ensure-room.ts";
@@ -25,6 +25,7 @@ beforeAll(async () => {
 afterAll(async () => await servers.close());
 
 const CREATOR: UserId = "@creator:one.test";
+const ONE = "one.test" as ServerName;
 const NAME = { type: "m.room.name", state_key: "", sender: CREATOR, content: { name: "Far away" } };
 
 type Answer = {
@@ -55,7 +56,9 @@ async function invited(name: string) {
   const invite = remote.add(CREATOR, memberDraft("invite"), [last]);
   const room = await ensureRoom(hs, remote.roomId ?? "!", remote.rules);
   const told = { room, received: remote.received(invite), membership: "invite" as const };
-  expect(await storeOutsideMembership(hs, { ...told, strippedState: [NAME] })).toEqual({
+  expect(
+    await storeOutsideMembership(hs, { ...told, told: { strippedState: [NAME], by: ONE } }),
+  ).toEqual({
     stored: true,
   });
   return { remote, room, invite };

@@ -1,10 +1,11 @@
-import { type Endpoint, jsonText, serverEndpoint } from "#src/http/endpoint.ts";
+import { type Endpoint, serverEndpoint } from "#src/http/endpoint.ts";
 import type { CanonicalObject } from "#src/kit/canonical-json.ts";
-import { parseEventId, parseRoomId, parseUserId } from "#src/kit/identifiers.ts";
+import { parseRoomId, parseUserId } from "#src/kit/identifiers.ts";
 import { JsonObject } from "#src/kit/json-object.ts";
 import { acceptMember } from "../accept-member.ts";
-import { joinedStateText } from "../joined-state.ts";
 import { proposeMember } from "../propose-member.ts";
+import { joinedStateText } from "../told-states.ts";
+import { answerOf, sentMember, V1, V2 } from "./member-requests.ts";
 
 /** The specification's `joins-v1.yaml` and `joins-v2.yaml`: how users of other servers join rooms of ours. */
 export const joinHandshakeEndpoints: readonly Endpoint[] = [
@@ -12,7 +13,7 @@ export const joinHandshakeEndpoints: readonly Endpoint[] = [
   serverEndpoint({
     operation: "makeJoin",
     method: "GET",
-    path: "/_matrix/federation/v1/make_join/:roomId/:userId",
+    path: `${V1}/make_join/:roomId/:userId`,
     async handle(hs, { requester, params, query }) {
       const versions = query.getAll("ver");
       return await proposeMember(hs, requester, {
@@ -27,16 +28,12 @@ export const joinHandshakeEndpoints: readonly Endpoint[] = [
   serverEndpoint<CanonicalObject>({
     operation: "sendJoinV2",
     method: "PUT",
-    path: "/_matrix/federation/v2/send_join/:roomId/:eventId",
+    path: [`${V2}/send_join/:roomId/:eventId`, `${V1}/send_join/:roomId/:eventId`],
     body: JsonObject,
-    async handle(hs, { requester, params, body }) {
-      const { room, event } = await acceptMember(hs, requester, {
-        roomId: parseRoomId(params["roomId"] ?? ""),
-        eventId: parseEventId(params["eventId"] ?? ""),
-        membership: "join",
-        pdu: body,
-      });
-      return jsonText(await joinedStateText(hs, room, event));
+    async handle(hs, { requester, params, body, request }) {
+      const member = sentMember(params, { membership: "join", pdu: body });
+      const { room, event } = await acceptMember(hs, requester, member);
+      return answerOf(request.path, await joinedStateText(hs, room, event));
     },
   }),
 ];

@@ -1,9 +1,10 @@
 import { type Endpoint, serverEndpoint } from "#src/http/endpoint.ts";
 import type { CanonicalObject } from "#src/kit/canonical-json.ts";
-import { parseEventId, parseRoomId, parseUserId } from "#src/kit/identifiers.ts";
+import { parseRoomId, parseUserId } from "#src/kit/identifiers.ts";
 import { JsonObject } from "#src/kit/json-object.ts";
 import { acceptMember } from "../accept-member.ts";
 import { proposeMember } from "../propose-member.ts";
+import { answerOf, sentMember, V1, V2 } from "./member-requests.ts";
 
 /** The specification's `leaving-v1.yaml` and `leaving-v2.yaml`: how users of other servers decline to be in rooms of ours. */
 export const leaveHandshakeEndpoints: readonly Endpoint[] = [
@@ -11,7 +12,7 @@ export const leaveHandshakeEndpoints: readonly Endpoint[] = [
   serverEndpoint({
     operation: "makeLeave",
     method: "GET",
-    path: "/_matrix/federation/v1/make_leave/:roomId/:userId",
+    path: `${V1}/make_leave/:roomId/:userId`,
     async handle(hs, { requester, params }) {
       return await proposeMember(hs, requester, {
         roomId: parseRoomId(params["roomId"] ?? ""),
@@ -24,16 +25,11 @@ export const leaveHandshakeEndpoints: readonly Endpoint[] = [
   serverEndpoint<CanonicalObject>({
     operation: "sendLeaveV2",
     method: "PUT",
-    path: "/_matrix/federation/v2/send_leave/:roomId/:eventId",
+    path: [`${V2}/send_leave/:roomId/:eventId`, `${V1}/send_leave/:roomId/:eventId`],
     body: JsonObject,
-    async handle(hs, { requester, params, body }) {
-      await acceptMember(hs, requester, {
-        roomId: parseRoomId(params["roomId"] ?? ""),
-        eventId: parseEventId(params["eventId"] ?? ""),
-        membership: "leave",
-        pdu: body,
-      });
-      return {};
+    async handle(hs, { requester, params, body, request }) {
+      await acceptMember(hs, requester, sentMember(params, { membership: "leave", pdu: body }));
+      return answerOf(request.path, "{}");
     },
   }),
 ];

@@ -6,8 +6,8 @@ import type { CanonicalObject } from "#src/kit/canonical-json.ts";
 import { parseRoomAlias, parseRoomId } from "#src/kit/identifiers.ts";
 import { JsonObject } from "#src/kit/json-object.ts";
 import { parseServerName } from "#src/kit/server-name.ts";
-import { knockOnRoom } from "../change-members.ts";
 import { enterRoom, type RoomToEnter } from "../enter-room.ts";
+import { knockOnRoom } from "../knock-on-room.ts";
 import { withoutAuthoriser } from "../member-draft.ts";
 import { WithReason } from "../request-bodies.ts";
 
@@ -58,9 +58,9 @@ export const joiningEndpoints: readonly Endpoint[] = [
     body: WithReason,
     rate: "join",
     async handle(hs, { requester, params, query, body }) {
-      const { roomId } = await roomOf(hs, params["roomIdOrAlias"] ?? "", query);
-      await knockOnRoom(hs, requester, { roomId, reason: body.reason });
-      return { room_id: roomId };
+      const room = await roomOf(hs, params["roomIdOrAlias"] ?? "", query);
+      await knockOnRoom(hs, requester, room, body.reason);
+      return { room_id: room.roomId };
     },
   }),
 ];

@@ -12,7 +12,7 @@ import { forgetHead } from "../room-head.ts";
 import { type EventRow, EventStatus } from "../stored-event.ts";
 import { userKeysOf } from "../user-keys.ts";
 import type { ReceivedEvent } from "./assess-events.ts";
-import { residentRooms, storeInvites, touchRooms } from "./queries-outside.ts";
+import { residentRooms, storeInvites, type ToldOfRoom, touchRooms } from "./queries-outside.ts";
 
 /** A change of what a local user is in a room that this server is not in. */
 export type OutsideMembership = {
@@ -20,8 +20,8 @@ export type OutsideMembership = {
   /** The member event, which nobody here can judge: its signatures are all that is known of it. */
   readonly received: ReceivedEvent;
   readonly membership: Exclude<Membership, "join">;
-  /** What the user is told of the room, for an invitation or a knock: stripped state events. */
-  readonly strippedState?: readonly unknown[];
+  /** What we are told of the room, for an invitation or a knock. */
+  readonly told?: ToldOfRoom;
 };
 
 type OutsideWrite = OutsideMembership & { readonly senderKey: number; readonly userKey: number };
@@ -107,7 +107,7 @@ function storeAll(
     lane,
     [...last.values()].map((it) => ({
       ...it,
-      strippedState: wanted[its.indexOf(it)]?.write.strippedState,
+      told: wanted[its.indexOf(it)]?.write.told,
     })),
   );
   touchRooms(lane, [...new Set(its.map((it) => it.roomKey))]);

@@ -1,4 +1,5 @@
 import type { Queryable, Tx } from "#src/homeserver/database.ts";
+import type { ServerName } from "#src/kit/identifiers.ts";
 
 /** Those of some rooms that somebody of this server is in. */
 export async function residentRooms(
@@ -11,18 +12,25 @@ export async function residentRooms(
   return new Set(rows.map((it) => it.room_key));
 }
 
+/** What another server has told of a room, for an invitation or in answer to a knock. */
+export type ToldOfRoom = {
+  /** Stripped state events, for the user. */
+  readonly strippedState: readonly unknown[];
+  readonly by: ServerName;
+};
+
 type Told = {
   readonly userKey: number;
   readonly roomKey: number;
   readonly eventKey: number;
   /** Undefined if there is nothing to tell: the user is out. */
-  readonly strippedState: readonly unknown[] | undefined;
+  readonly told: ToldOfRoom | undefined;
 };
 
 /** Keeps what users are told of rooms from outside, and forgets it of those that they are out of. */
 export function storeInvites(lane: Tx, its: readonly Told[]): void {
-  const told = its.filter((it) => it.strippedState !== undefined);
-  const out = its.filter((it) => it.strippedState === undefined);
+  const told = its.filter((it) => it.told !== undefined);
+  const out = its.filter((it) => it.told === undefined);
   if (out.length > 0) {
     void lane`
       delete from received_invites using unnest(${out.map((it) => it.userKey)}::bigint[],
@@ -31,12 +39,14 @@ export function storeInvites(lane: Tx, its: readonly Told[]): void {
   }
   if (told.length === 0) return;
   void lane`
-    insert into received_invites (user_key, room_key, event_key, stripped_state)
+    insert into received_invites (user_key, room_key, event_key, stripped_state, told_by)
     select * from unnest(${told.map((it) => it.userKey)}::bigint[],
       ${told.map((it) => it.roomKey)}::bigint[], ${told.map((it) => it.eventKey)}::bigint[],
-      ${told.map((it) => JSON.stringify(it.strippedState))}::text[])
+      ${told.map((it) => JSON.stringify(it.told?.strippedState))}::text[],
+      ${told.map((it) => it.told?.by ?? "")}::text[])
     on conflict (user_key, room_key) do update
-    set event_key = excluded.event_key, stripped_state = excluded.stripped_state`;
+    set event_key = excluded.event_key, stripped_state = excluded.stripped_state,
+      told_by = excluded.told_by`;
 }
 
 /** Lets whoever works on the state of rooms see that something was stored in them. */

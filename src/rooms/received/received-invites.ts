@@ -1,4 +1,5 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { ServerName } from "#src/kit/identifiers.ts";
 
 /** What a user was told of rooms to which they were invited from outside, or on which they knocked. */
 export type ReceivedInvite = {
@@ -6,6 +7,15 @@ export type ReceivedInvite = {
   readonly eventKey: number;
   /** Stripped state events, as the other server gave them. */
   readonly strippedState: readonly unknown[];
+  /** The server that has told us. */
+  readonly toldBy: ServerName;
+};
+
+type Row = {
+  readonly room_key: number;
+  readonly event_key: number;
+  readonly stripped_state: string;
+  readonly told_by: ServerName;
 };
 
 /** Those of some rooms of which a user was told from outside, by the rooms' keys. */
@@ -14,8 +24,8 @@ export async function receivedInvites(
   userKey: number,
   roomKeys: readonly number[],
 ): Promise<Map<number, ReceivedInvite>> {
-  const rows = await hs.sql<{ room_key: number; event_key: number; stripped_state: string }[]>`
-    select room_key, event_key, stripped_state from received_invites
+  const rows = await hs.sql<Row[]>`
+    select room_key, event_key, stripped_state, told_by from received_invites
     where user_key = ${userKey} and room_key = any(${roomKeys}::bigint[])`;
   return new Map(
     rows.map((it) => [
@@ -24,6 +34,7 @@ export async function receivedInvites(
         roomKey: it.room_key,
         eventKey: it.event_key,
         strippedState: JSON.parse(it.stripped_state) as unknown[],
+        toldBy: it.told_by,
       },
     ]),
   );

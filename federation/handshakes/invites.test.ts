@@ -1,0 +1,90 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Ask, asking } from "#src/testing-http.ts";
+import { openStage, type Stage, stateIds, user, type User, VERSIONS } from "./testing.ts";
+
+let stage: Stage;
+let { one, two, onOne, onTwo, alice, bob, roomOf } = {} as Stage;
+
+beforeAll(async () => {
+  stage = await openStage();
+  ({ one, two, onOne, onTwo, alice, bob, roomOf } = stage);
+});
+afterAll(async () => await stage.federation.close());
+
+const E = encodeURIComponent;
+
+describe("an invitation", () => {
+  const invitesOf = async (ask: Ask, { token }: User) =>
+    (await ask("GET", "sync", { token })).body.rooms?.invite ?? {};
+
+  test.each(VERSIONS)(
+    "goes to a user of another server, who accepts it: version %s",
+    async (version) => {
+      const { roomId } = await roomOf({ preset: "private_chat", room_version: version });
+      const body = { user_id: bob.userId, reason: "come" };
+      const invited = await onOne("POST", `rooms/${E(roomId)}/invite`, {
+        token: alice.token,
+        body,
+      });
+      expect(invited).toMatchObject({ status: 200, body: {} });
+      const invite = (await invitesOf(onTwo, bob))[roomId];
+      const told = invite.invite_state.events as {
+        type: string;
+        content: object;
+        state_key: string;
+      }[];
+      expect(told.map((it) => it.type)).toContain("m.room.create");
+      expect(told.find((it) => it.type === "m.room.name")?.content).toEqual({ name: "Far away" });
+      expect(told.find((it) => it.state_key === bob.userId)?.content).toEqual({
+        membership: "invite",
+        reason: "come",
+      });
+      const joined = await onTwo("POST", `rooms/${E(roomId)}/join`, { token: bob.token, body: {} });
+      expect(joined.status).toBe(200);
+      expect(await stateIds(two, roomId)).toEqual(await stateIds(one, roomId));
+      expect(await invitesOf(onTwo, bob)).not.toHaveProperty(roomId);
+    },
+  );
+
+  test("is declined, and whoever has invited hears of it", async () => {
+    const { roomId } = await roomOf({ preset: "private_chat" });
+    const body = { user_id: bob.userId };
+    await onOne("POST", `rooms/${E(roomId)}/invite`, { token: alice.token, body });
+    const left = await onTwo("POST", `rooms/${E(roomId)}/leave`, {
+      token: bob.token,
+      body: { reason: "no" },
+    });
+    expect(left.status).toBe(200);
+    expect(await invitesOf(onTwo, bob)).not.toHaveProperty(roomId);
+    const path = `rooms/${E(roomId)}/state/m.room.member/${E(bob.userId)}`;
+    const member = await onOne("GET", path, { token: alice.token });
+    expect(member.body).toEqual({ membership: "leave", reason: "no" });
+    const again = await onOne("POST", `rooms/${E(roomId)}/invite`, { token: alice.token, body });
+    expect(again.status).toBe(200);
+    expect(await invitesOf(onTwo, bob)).toHaveProperty([roomId]);
+  });
+
+  test("can be declined when nobody can be told", async () => {
+    const lone = await stage.federation.open({ host: "hs3.test" });
+    const onLone = asking(lone.hs);
+    const carol = await user(onLone, "carol");
+    const body = { preset: "private_chat" };
+    const { room_id } = (await onLone("POST", "createRoom", { token: carol.token, body })).body;
+    const invite = { token: carol.token, body: { user_id: bob.userId } };
+    expect((await onLone("POST", `rooms/${E(room_id)}/invite`, invite)).status).toBe(200);
+    await onLone("POST", `rooms/${E(room_id)}/leave`, { token: carol.token, body: {} });
+    const left = await onTwo("POST", `rooms/${E(room_id)}/leave`, { token: bob.token, body: {} });
+    expect(left.status).toBe(200);
+    expect(await invitesOf(onTwo, bob)).not.toHaveProperty(room_id);
+  });
+
+  test("is not made if the other server does not sign it", async () => {
+    const { roomId } = await roomOf({ preset: "private_chat" });
+    const invite = async (user_id: string) =>
+      await onOne("POST", `rooms/${E(roomId)}/invite`, { token: alice.token, body: { user_id } });
+    expect(await invite(`@nobody:${two.name}`)).toMatchObject({ status: 403 });
+    expect((await invite("@x:hs3.test:1")).status).toBe(502);
+    const members = await onOne("GET", `rooms/${E(roomId)}/members`, { token: alice.token });
+    expect(members.body.chunk).toHaveLength(1);
+  });
+});

@@ -1,0 +1,87 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { openStage, type Stage, stateIds, user, type User, VERSIONS } from "./testing.ts";
+
+let stage: Stage;
+let { one, two, onOne, onTwo, alice, bob, roomOf } = {} as Stage;
+
+beforeAll(async () => {
+  stage = await openStage();
+  ({ one, two, onOne, onTwo, alice, bob, roomOf } = stage);
+});
+afterAll(async () => await stage.federation.close());
+
+const E = encodeURIComponent;
+
+describe("a room of another server", () => {
+  test.each(VERSIONS)(
+    "of version %s is joined by its alias, and is the same here",
+    async (version) => {
+      const { roomId, alias } = await roomOf({ room_version: version });
+      const joined = await onTwo("POST", `join/${E(alias)}`, {
+        token: bob.token,
+        body: { reason: "so" },
+      });
+      expect(joined).toMatchObject({ status: 200, body: { room_id: roomId } });
+      expect(await stateIds(two, roomId)).toEqual(await stateIds(one, roomId));
+      const path = `rooms/${E(roomId)}/state/m.room.member/${E(bob.userId)}`;
+      for (const [ask, { token }] of [
+        [onOne, alice],
+        [onTwo, bob],
+      ] as const) {
+        const member = await ask("GET", path, { token });
+        expect(member.body).toEqual({ membership: "join", displayname: "bob", reason: "so" });
+      }
+      const said = await onTwo("PUT", `rooms/${E(roomId)}/send/m.room.message/1`, {
+        token: bob.token,
+        body: { msgtype: "m.text", body: "here I am" },
+      });
+      expect(said.status).toBe(200);
+      const sync = await onTwo("GET", "sync", { token: bob.token });
+      expect(Object.keys(sync.body.rooms.join)).toContain(roomId);
+    },
+  );
+
+  test("is joined by its ID, through the first server that is of help", async () => {
+    const { roomId } = await roomOf();
+    const via = `via=hs3.test%3A1&via=${E(one.name)}`;
+    const joined = await onTwo("POST", `join/${E(roomId)}?${via}`, { token: bob.token, body: {} });
+    expect(joined.status).toBe(200);
+  });
+
+  test("is joined by several users at once, and again by one who had left", async () => {
+    const { roomId } = await roomOf();
+    const others = await Promise.all(["c", "d", "e"].map(async (it) => await user(onTwo, it)));
+    const join = async ({ token }: User) =>
+      (await onTwo("POST", `join/${E(roomId)}?via=${E(one.name)}`, { token, body: {} })).status;
+    expect(await Promise.all([bob, ...others].map(join))).toEqual([200, 200, 200, 200]);
+    for (const { token } of [bob, ...others]) {
+      expect((await onTwo("POST", `rooms/${E(roomId)}/leave`, { token, body: {} })).status).toBe(
+        200,
+      );
+    }
+    expect(await join(bob)).toBe(200);
+  });
+
+  test("is not joined if it does not let the user in, or nobody knows it", async () => {
+    const { roomId } = await roomOf({ preset: "private_chat" });
+    const closed = await onTwo("POST", `join/${E(roomId)}?via=${E(one.name)}`, {
+      token: bob.token,
+      body: {},
+    });
+    expect(closed).toMatchObject({ status: 403, body: { errcode: "M_FORBIDDEN" } });
+    const path = "join/%21nowhere%3Ahs1.test";
+    for (const query of ["", `?via=${E(one.name)}`, `?via=${E(two.name)}`]) {
+      const unknown = await onTwo("POST", `${path}${query}`, { token: bob.token, body: {} });
+      expect(unknown).toMatchObject({ status: 404, body: { errcode: "M_NOT_FOUND" } });
+    }
+    const nowhere = await onTwo("POST", `${path}?via=hs3.test%3A1`, { token: bob.token, body: {} });
+    expect(nowhere.status).toBe(502);
+    expect(
+      (await onTwo("POST", `join/${E(`#none:${one.name}`)}`, { token: bob.token, body: {} }))
+        .status,
+    ).toBe(404);
+    expect((await onTwo("POST", `join/x?via=%00`, { token: bob.token, body: {} })).status).toBe(
+      400,
+    );
+  });
+});

@@ -1,0 +1,1 @@
+ALTER TABLE "received_invites" ADD COLUMN "told_by" text NOT NULL;

@@ -1,0 +1,41 @@
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { MatrixError } from "#src/kit/matrix-error.ts";
+import type { Requester } from "#src/kit/requester.ts";
+import { findRoom } from "#src/rooms/find-room.ts";
+import { isRoomHere } from "#src/rooms/residents.ts";
+import type { RoomToEnter } from "./enter-room.ts";
+import { memberDraft } from "./member-draft.ts";
+import { knockOnOutsideRoom } from "./outside/knock-on-outside-room.ts";
+import { serversToAsk } from "./outside/servers-to-ask.ts";
+import { setMembership } from "./set-membership.ts";
+
+/**
+ * Asks to be let into a room, wherever it is.
+ *
+ * @param reason why, for people to read.
+ * @throws MatrixError M_NOT_FOUND of a room that nobody can be asked about; M_FORBIDDEN if it takes no
+ *   knocks from the user; 502 if no server is of any help.
+ * @spec client-server-api#knocking-on-rooms
+ */
+export async function knockOnRoom(
+  hs: Homeserver,
+  requester: Requester,
+  { roomId, via }: RoomToEnter,
+  reason?: string,
+): Promise<void> {
+  const { userId, userKey } = requester;
+  const room = await findRoom(hs, roomId);
+  const draft = await memberDraft(hs, userId, "knock", reason === undefined ? {} : { reason });
+  if (room && (await isRoomHere(hs.sql, room.roomKey))) {
+    await setMembership(hs, {
+      room,
+      sender: requester,
+      draft,
+      decide: (current) => current !== "knock",
+    });
+    return;
+  }
+  const servers = await serversToAsk(hs, { userKey, room, via });
+  if (servers.length === 0) throw new MatrixError("M_NOT_FOUND", "This server knows no such room");
+  await knockOnOutsideRoom(hs, { roomId, sender: userId, draft }, servers);
+}
