@@ -60,6 +60,21 @@ test("a request that is repeated sends nothing, in whatever process, at the same
   expect(await queueOf(to.deviceKey)).toEqual(["m.test 1", "m.other 1", "m.test 2"]);
 });
 
+test("nobody can send a device more than it can be given", async () => {
+  const from = await device("talker");
+  const to = await device("listener");
+  const send = async (messages: Record<string, object>) =>
+    await sendToDevice(one, from, { type: "m.test", messages: { [to.userId]: messages } });
+  const tooLarge = expect.objectContaining({ errcode: "M_TOO_LARGE" });
+  const small = { n: 1 };
+  await expect(send({ A: small, DEVICE: { n: "x".repeat(65_536) } })).rejects.toEqual(tooLarge);
+  const many = Array.from({ length: 10_001 }, (_, index) => [`D${index}`, small]);
+  await expect(send({ ...Object.fromEntries(many), DEVICE: small })).rejects.toEqual(tooLarge);
+  expect(await queueOf(to.deviceKey)).toEqual([]);
+  await send({ DEVICE: { n: "x".repeat(65_000) } });
+  expect(await queueOf(to.deviceKey)).toHaveLength(1);
+});
+
 test("transactions are forgotten after a day", async () => {
   const from = await device("forgetful");
   const transaction = { deviceKey: from.deviceKey, txnId: "1" };
