@@ -3,14 +3,14 @@ import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import type { CrossSigningKey, CrossSigningUpload } from "./key-schemas.ts";
 import type { CrossSigningRow, Usage } from "./queries-cross-signing.ts";
-import { isSignedBy, requireCanonical } from "./signed-keys.ts";
+import { isSignedBy, requireKey } from "./signed-keys.ts";
 
 /**
  * Reads the keys that a user publishes, and verifies that the master key has signed the others.
  *
  * @param held the keys that the user has, by usage.
  * @throws MatrixError M_INVALID_PARAM if a key is malformed or another user's; M_MISSING_PARAM if there
- *   is no master key; M_INVALID_SIGNATURE if it has not signed the others; M_BAD_JSON.
+ *   is no master key; M_INVALID_SIGNATURE if it has not signed the others; M_BAD_JSON; M_TOO_LARGE.
  * @spec client-server-api#post_matrixclientv3keysdevice_signingupload
  */
 export async function readCrossSigningKeys(
@@ -59,7 +59,7 @@ function rowOf(
   if (!entry || others.length > 0 || entry[0] !== `ed25519:${entry[1]}`) {
     throw new MatrixError("M_INVALID_PARAM", `The ${usage} key must be one key, named by itself`);
   }
-  requireCanonical(key);
+  requireKey(key);
   const { unsigned: _, ...kept } = key;
   return { userKey, usage, publicKey: entry[1], json: canonicalJson(kept) };
 }

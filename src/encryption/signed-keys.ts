@@ -13,10 +13,23 @@ export function signedContent(keys: object): string {
   return canonicalJson(signed);
 }
 
-/** @throws MatrixError M_BAD_JSON if a key object has no Canonical JSON, so that nobody could sign it. */
-export function requireCanonical(keys: object): void {
+/** The most that a key may take, with its signatures: it is given to whoever asks, with many others. */
+const MOST_BYTES = 65_536;
+
+/**
+ * Refuses a key, or an object with keys, that nobody could sign or that is absurdly large.
+ *
+ * @throws MatrixError M_BAD_JSON if it has no Canonical JSON, M_TOO_LARGE.
+ */
+export function requireKey(key: unknown): void {
+  if (Buffer.byteLength(canonicalText(key)) > MOST_BYTES) {
+    throw new MatrixError("M_TOO_LARGE", `A key has at most ${MOST_BYTES} bytes`);
+  }
+}
+
+function canonicalText(key: unknown): string {
   try {
-    canonicalJson(keys);
+    return canonicalJson(key);
   } catch (error) {
     if (!(error instanceof NotCanonicalError)) throw error;
     throw new MatrixError("M_BAD_JSON", `Not Canonical JSON at ${error.message}`);

@@ -41,6 +41,24 @@ test("keys of another user or device, and wrong signatures, are refused", async 
   expect(KeyUpload.safeParse({ device_keys: incomplete }).success).toBe(false);
 });
 
+test("keys that are absurdly large, or that nobody could sign, are refused", async () => {
+  const device = await testDevice(hs, "hoarder");
+  const large = "x".repeat(65_536);
+  const tooLarge = expect.objectContaining({ errcode: "M_TOO_LARGE" });
+  for (const upload of [
+    { device_keys: { ...deviceKeysOf(device), "m.more": large } },
+    { one_time_keys: { "signed_curve25519:A": { key: large } } },
+    { one_time_keys: { "curve25519:A": large } },
+    { fallback_keys: { "signed_curve25519:A": { key: large } } },
+  ]) {
+    await expect(uploadKeys(hs, device, upload)).rejects.toEqual(tooLarge);
+  }
+  const half = { one_time_keys: { "curve25519:A": "\ud800" } };
+  await expect(uploadKeys(hs, device, half)).rejects.toMatchObject({ errcode: "M_BAD_JSON" });
+  expect(await uploadKeys(hs, device, {})).toEqual({ signed_curve25519: 0 });
+  expect(await published(device)).toBeUndefined();
+});
+
 test("one-time keys may come again, and an ID stays with its key", async () => {
   const device = await testDevice(hs, "carol");
   const keys = oneTimeKeys(["A", "B", "C"]);

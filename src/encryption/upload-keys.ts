@@ -7,7 +7,7 @@ import { encryptionStream } from "./encryption-stream.ts";
 import { countsByAlgorithm } from "./key-counts.ts";
 import type { DeviceKeys, KeyUpload } from "./key-schemas.ts";
 import type { OneTimeKeyRow } from "./queries-uploads.ts";
-import { isSignedBy, requireCanonical, signatureOf, type Signer } from "./signed-keys.ts";
+import { isSignedBy, requireKey, signatureOf, type Signer } from "./signed-keys.ts";
 
 /** The most one-time keys that a request may bring: clients keep fifty to a hundred here. */
 const MOST_KEYS = 1_000;
@@ -21,7 +21,7 @@ const MOST_KEYS = 1_000;
  * @returns how many one-time keys the device has now, by algorithm.
  * @throws MatrixError M_INVALID_PARAM if the keys are not the requester's or an ID is malformed;
  *   M_INVALID_SIGNATURE if the device's own signature is wrong; M_UNKNOWN (400) if a one-time key's
- *   ID is taken by another key; M_BAD_JSON if something cannot have been signed.
+ *   ID is taken by another key; M_BAD_JSON if something cannot have been signed; M_TOO_LARGE.
  * @spec client-server-api#uploading-keys
  */
 export async function uploadKeys(
@@ -55,7 +55,7 @@ async function requireOwnKeys(requester: Requester, keys: DeviceKeys): Promise<v
   if (keys.user_id !== userId || keys.device_id !== deviceId) {
     throw new MatrixError("M_INVALID_PARAM", "These are the keys of another user or device");
   }
-  requireCanonical(keys);
+  requireKey(keys);
   const keyId = `ed25519:${deviceId}`;
   const publicKey = Object.hasOwn(keys.keys, keyId) ? keys.keys[keyId] : undefined;
   const signer: Signer = { userId, keyId, publicKey: publicKey ?? "" };
@@ -67,7 +67,7 @@ async function requireOwnKeys(requester: Requester, keys: DeviceKeys): Promise<v
   }
 }
 
-/** @throws MatrixError M_INVALID_PARAM, M_BAD_JSON */
+/** @throws MatrixError M_INVALID_PARAM, M_BAD_JSON, M_TOO_LARGE */
 function rowsOf(deviceKey: number, keys: KeyUpload["one_time_keys"]): OneTimeKeyRow[] {
   const entries = Object.entries(keys ?? {});
   if (entries.length > MOST_KEYS) {
@@ -81,7 +81,7 @@ function rowsOf(deviceKey: number, keys: KeyUpload["one_time_keys"]): OneTimeKey
         "Each key must be named by its algorithm and its ID",
       );
     }
-    if (typeof key === "object") requireCanonical(key);
+    requireKey(key);
     return {
       deviceKey,
       algorithm: name.slice(0, colon),

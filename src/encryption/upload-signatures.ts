@@ -10,13 +10,7 @@ import type { SignatureUpload } from "./key-schemas.ts";
 import { type CrossSigningRow, crossSigningKeysOf } from "./queries-cross-signing.ts";
 import { type PublishedDevice, publishedDevices } from "./queries-keys.ts";
 import { entriesByUser } from "./read-user-ids.ts";
-import {
-  isSignedBy,
-  requireCanonical,
-  signatureOf,
-  signedContent,
-  type Signer,
-} from "./signed-keys.ts";
+import { isSignedBy, requireKey, signatureOf, signedContent, type Signer } from "./signed-keys.ts";
 import type { SignaturesWrite } from "./store-signatures.ts";
 
 /** What was refused: by user, then by device ID or public key, as errors. */
@@ -103,13 +97,13 @@ type Target = {
   readonly accepted: Accepted;
 };
 
-/** @throws MatrixError M_NOT_FOUND, M_INVALID_SIGNATURE, M_BAD_JSON */
+/** @throws MatrixError M_NOT_FOUND, M_INVALID_SIGNATURE, M_BAD_JSON, M_TOO_LARGE */
 async function accept(
   requester: Requester,
   published: Published,
   { userId, targetId, object, accepted }: Target,
 ): Promise<void> {
-  requireCanonical(object);
+  requireKey(object);
   const isOwn = userId === requester.userId;
   const userKey = published.userKeys.get(userId);
   const device = isOwn ? published.devices.find((it) => it.deviceId === targetId) : undefined;
