@@ -1,14 +1,11 @@
 import type { Tx } from "#src/homeserver/database.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import { groupToObject } from "#src/kit/group-to-object.ts";
 import { parseRoomId, type RoomId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { BackedUpRooms, BackedUpSession } from "./key-backup-schemas.ts";
-import { type BackupOwner, unknownVersion, versionNumber } from "./key-backups.ts";
+import { type BackupOwner, modestJson, unknownVersion, versionNumber } from "./key-backups.ts";
 import {
   deleteSessions,
-  findBackup,
-  findSessions,
   lockNewest,
   type SessionRow,
   touchBackup,
@@ -33,7 +30,8 @@ const BATCH = 2_000;
  * verified, or reaches further back, or was forwarded less often, in this order of weight.
  *
  * @throws MatrixError M_NOT_FOUND if there is no backup; M_WRONG_ROOM_KEYS_VERSION with
- *   `current_version` if the version is not the current one; M_INVALID_PARAM of a malformed room ID.
+ *   `current_version` if the version is not the current one; M_INVALID_PARAM of a malformed room ID;
+ *   M_TOO_LARGE.
  * @spec client-server-api#put_matrixclientv3room_keyskeys
  */
 export async function storeSessions(
@@ -62,33 +60,6 @@ export async function storeSessions(
     }
     return await stateAfter(tx, backup, { added, changed });
   });
-}
-
-/**
- * The keys in a version.
- *
- * @throws MatrixError M_NOT_FOUND if there is no such version.
- * @spec client-server-api#get_matrixclientv3room_keyskeys
- */
-export async function readSessions(
-  hs: Homeserver,
-  { userKey }: BackupOwner,
-  { version, roomId, sessionId }: SessionsIn,
-): Promise<BackedUpRooms> {
-  const number = versionNumber(version);
-  const [backup, rows] = await Promise.all([
-    findBackup(hs.sql, userKey, number),
-    findSessions(hs.sql, { userKey, version: number, roomId, sessionId }),
-  ]);
-  if (!backup) throw unknownVersion();
-  const rooms = groupToObject(
-    rows,
-    (it) => it.roomId,
-    (ofRoom) => ({
-      sessions: Object.fromEntries(ofRoom.map((it) => [it.sessionId, sessionOf(it)])),
-    }),
-  );
-  return { rooms };
 }
 
 /**
@@ -130,15 +101,6 @@ function rowOf(roomId: RoomId, sessionId: string, session: BackedUpSession): Ses
     firstMessageIndex: session.first_message_index,
     forwardedCount: session.forwarded_count,
     isVerified: session.is_verified,
-    sessionData: JSON.stringify(session.session_data),
-  };
-}
-
-function sessionOf(row: SessionRow): BackedUpSession {
-  return {
-    first_message_index: row.firstMessageIndex,
-    forwarded_count: row.forwardedCount,
-    is_verified: row.isVerified,
-    session_data: JSON.parse(row.sessionData) as BackedUpSession["session_data"],
+    sessionData: modestJson(session.session_data),
   };
 }

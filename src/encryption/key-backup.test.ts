@@ -101,6 +101,36 @@ test("keys are stored, read and deleted by session, by room and all together", a
   expect((await ask("GET", at(""))).body).toEqual({ rooms: {} });
 });
 
+test("a backup is read in pieces, and none of it twice or not at all", async () => {
+  const version = await newVersion();
+  const sessionsOf = (count: number) =>
+    Object.fromEntries(Array.from({ length: count }, (_, index) => [`s"${index}`, session()]));
+  const rooms = {
+    "!a:x": { sessions: sessionsOf(249) },
+    "!b:x": { sessions: sessionsOf(1) },
+    "!c:x": { sessions: sessionsOf(750) },
+  };
+  await ask("PUT", `keys?version=${version}`, { rooms });
+  expect((await ask("GET", `keys?version=${version}`)).body).toEqual({ rooms });
+  for (const [roomId, room] of Object.entries(rooms)) {
+    expect((await ask("GET", `keys/${roomId}?version=${version}`)).body).toEqual(room);
+  }
+});
+
+test("nothing in a backup is larger than any key", async () => {
+  const version = await newVersion();
+  const large = { x: "x".repeat(65_536) };
+  for (const [method, path, body] of [
+    ["POST", "version", { algorithm: ALGORITHM, auth_data: large }],
+    ["PUT", `version/${version}`, { algorithm: ALGORITHM, auth_data: large }],
+    ["PUT", `keys/!a:x/s?version=${version}`, { ...session(), session_data: large }],
+  ] as const) {
+    const refused = await ask(method, path, body);
+    expect([refused.status, refused.body.errcode]).toEqual([413, "M_TOO_LARGE"]);
+  }
+  expect((await ask("GET", "version")).body).toMatchObject({ version, count: 0 });
+});
+
 test("who has no backup is told so", async () => {
   const { access_token: other } = await registered(asked, "bob");
   const rooms = { "!a:x": { sessions: { s: session() } } };

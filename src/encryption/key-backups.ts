@@ -3,6 +3,9 @@ import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { BackupUpdate, BackupVersion } from "./key-backup-schemas.ts";
 import { deleteBackup, findBackup, insertBackup, updateAuthData } from "./queries-key-backups.ts";
 
+/** The most that a backup's `auth_data`, or the data of one session in it, may take as JSON. */
+const MOST_CHARACTERS = 65_536;
+
 /** A user, as far as backups are concerned. */
 export type BackupOwner = { readonly userKey: number };
 
@@ -20,6 +23,7 @@ export type BackupInfo = {
 /**
  * Begins a new version of a user's backup, which is the current one from then on.
  *
+ * @throws MatrixError M_TOO_LARGE
  * @spec client-server-api#post_matrixclientv3room_keysversion
  */
 export async function createBackup(
@@ -27,7 +31,7 @@ export async function createBackup(
   { userKey }: BackupOwner,
   { algorithm, auth_data }: BackupVersion,
 ): Promise<string> {
-  const backup = { algorithm, authData: JSON.stringify(auth_data) };
+  const backup = { algorithm, authData: modestJson(auth_data) };
   return String(await insertBackup(hs.sql, userKey, backup));
 }
 
@@ -57,7 +61,7 @@ export async function getBackup(
 /**
  * Changes the `auth_data` of a version.
  *
- * @throws MatrixError M_NOT_FOUND; M_INVALID_PARAM if the algorithm or the version is another.
+ * @throws MatrixError M_NOT_FOUND; M_INVALID_PARAM if the algorithm or the version is another; M_TOO_LARGE.
  * @spec client-server-api#put_matrixclientv3room_keysversionversion
  */
 export async function updateBackup(
@@ -74,7 +78,7 @@ export async function updateBackup(
   if (row.algorithm !== update.algorithm) {
     throw new MatrixError("M_INVALID_PARAM", "The algorithm of a backup cannot be changed");
   }
-  const authData = JSON.stringify(update.auth_data);
+  const authData = modestJson(update.auth_data);
   await updateAuthData(hs.sql, userKey, { version: number, authData });
 }
 
@@ -104,4 +108,11 @@ export function versionNumber(version: string): number {
 
 export function unknownVersion(): MatrixError {
   return new MatrixError("M_NOT_FOUND", "There is no such version of the backup");
+}
+
+/** The text of an object in a backup. @throws MatrixError M_TOO_LARGE */
+export function modestJson(object: object): string {
+  const json = JSON.stringify(object);
+  if (json.length <= MOST_CHARACTERS) return json;
+  throw new MatrixError("M_TOO_LARGE", "This is more than any key takes");
 }

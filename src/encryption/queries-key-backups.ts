@@ -85,14 +85,35 @@ export type Which = {
   readonly sessionId: string | undefined;
 };
 
-export async function findSessions(sql: Queryable, which: Which): Promise<SessionRow[]> {
+/** The next sessions of a backup after one, by room and ID. */
+export async function sessionsAfter(
+  sql: Queryable,
+  which: Omit<Which, "sessionId">,
+  { after, limit }: { readonly after: SessionRow | undefined; readonly limit: number },
+): Promise<SessionRow[]> {
   return await sql<SessionRow[]>`
-    select room_id as "roomId", session_id as "sessionId", first_message_index as "firstMessageIndex",
-      forwarded_count as "forwardedCount", is_verified as "isVerified", session_data as "sessionData"
-    from key_backup_sessions
+    select ${sessionColumns(sql)} from key_backup_sessions
     where user_key = ${which.userKey} and version = ${which.version}
-      and room_id = coalesce(${which.roomId ?? null}::text, room_id)
-      and session_id = coalesce(${which.sessionId ?? null}::text, session_id)`;
+      ${which.roomId === undefined ? sql`` : sql`and room_id = ${which.roomId}`}
+      and (room_id, session_id) > (${after?.roomId ?? ""}, ${after?.sessionId ?? ""})
+    order by room_id, session_id limit ${limit}`;
+}
+
+export async function findSession(
+  sql: Queryable,
+  which: { userKey: number; version: number; roomId: RoomId; sessionId: string },
+): Promise<SessionRow | undefined> {
+  const [row] = await sql<SessionRow[]>`
+    select ${sessionColumns(sql)} from key_backup_sessions
+    where user_key = ${which.userKey} and version = ${which.version}
+      and room_id = ${which.roomId} and session_id = ${which.sessionId}`;
+  return row;
+}
+
+function sessionColumns(sql: Queryable) {
+  return sql`room_id as "roomId", session_id as "sessionId",
+    first_message_index as "firstMessageIndex", forwarded_count as "forwardedCount",
+    is_verified as "isVerified", session_data as "sessionData"`;
 }
 
 /**

@@ -101,6 +101,15 @@ export function jsonText(text: string, status = 200): Response {
   return new Response(text, { status, headers: JSON_HEADERS });
 }
 
+/** JSON text that is made as the client takes it. */
+export function jsonPieces(pieces: AsyncIterable<string>): Response {
+  return new Response(ReadableStream.from(encoded(pieces)), { headers: JSON_HEADERS });
+}
+
+async function* encoded(pieces: AsyncIterable<string>): AsyncGenerator<Uint8Array> {
+  for await (const piece of pieces) yield Buffer.from(piece);
+}
+
 /** The headers of every answer to a client: any web page may be a client. */
 export const CORS_HEADERS = {
   "access-control-allow-origin": "*",

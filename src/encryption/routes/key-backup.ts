@@ -1,8 +1,14 @@
-import { type Call, type Endpoint, userEndpoint } from "#src/http/endpoint.ts";
+import {
+  type Call,
+  type Endpoint,
+  jsonPieces,
+  jsonText,
+  userEndpoint,
+} from "#src/http/endpoint.ts";
 import { parseRoomId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
-import { readSessions, removeSessions, storeSessions } from "../backed-up-sessions.ts";
+import { removeSessions, storeSessions } from "../backed-up-sessions.ts";
 import {
   BackedUpRoom,
   BackedUpRooms,
@@ -11,6 +17,7 @@ import {
   BackupVersion,
 } from "../key-backup-schemas.ts";
 import { createBackup, getBackup, removeBackup, updateBackup } from "../key-backups.ts";
+import { readSession, readSessions } from "../read-sessions.ts";
 
 const VERSION = "/_matrix/client/v3/room_keys/version";
 const KEYS = "/_matrix/client/v3/room_keys/keys";
@@ -97,20 +104,17 @@ const reading: readonly Endpoint[] = [
     operation: "getRoomKeys",
     method: "GET",
     path: KEYS,
-    handle: async (hs, call) =>
-      await readSessions(hs, call.requester, { version: versionOf(call) }),
+    async handle(hs, call) {
+      return jsonPieces(await readSessions(hs, call.requester, { version: versionOf(call) }));
+    },
   }),
   userEndpoint({
     operation: "getRoomKeysByRoomId",
     method: "GET",
     path: ROOM,
     async handle(hs, call) {
-      const roomId = roomIdOf(call);
-      const { rooms } = await readSessions(hs, call.requester, {
-        version: versionOf(call),
-        roomId,
-      });
-      return rooms[roomId] ?? { sessions: {} };
+      const which = { roomId: roomIdOf(call), version: versionOf(call) };
+      return jsonPieces(await readSessions(hs, call.requester, which));
     },
   }),
   userEndpoint({
@@ -118,13 +122,9 @@ const reading: readonly Endpoint[] = [
     method: "GET",
     path: SESSION,
     async handle(hs, call) {
-      const roomId = roomIdOf(call);
       const { sessionId = "" } = call.params;
-      const which = { version: versionOf(call), roomId, sessionId };
-      const { rooms } = await readSessions(hs, call.requester, which);
-      const [session] = Object.values(rooms[roomId]?.sessions ?? {});
-      if (!session) throw new MatrixError("M_NOT_FOUND", "The backup has no key of this session");
-      return session;
+      const which = { roomId: roomIdOf(call), version: versionOf(call), sessionId };
+      return jsonText(await readSession(hs, call.requester, which));
     },
   }),
 ];
