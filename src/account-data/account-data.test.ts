@@ -52,6 +52,19 @@ describe("account data", () => {
     },
   );
 
+  test("is no more than a first sync can bring", async () => {
+    const hoarder = await testUser(hs, "hoarder");
+    const megabyte = { x: "x".repeat(1024 * 1024 - 8) };
+    for (let n = 0; n < 32; n++) await set(one, hoarder, `n${n}`, megabyte);
+    const tooLarge = expect.objectContaining({ errcode: "M_TOO_LARGE" });
+    await expect(set(two, hoarder, "one more", {})).rejects.toEqual(tooLarge);
+    await set(one, hoarder, "n0", megabyte);
+    const whose = { userKey: hoarder.userKey, roomKey: ROOM };
+    await expect(setTag(one, whose, "u.work", {})).rejects.toEqual(tooLarge);
+    await set(two, hoarder, "n0", {});
+    await setTag(one, whose, "u.work", {});
+  });
+
   test("has the push rules among it", async () => {
     const alice = await testUser(hs, "alice");
     const content = await findAccountData(hs, alice, NO_ROOM, "m.push_rules");
@@ -73,6 +86,16 @@ test("ignoring a user is known to each process as soon as it is done", async () 
 });
 
 describe("tags", () => {
+  test("are not so many or so large that changing them takes long", async () => {
+    const { userKey } = await testUser(hs, "tagger");
+    const whose = { userKey, roomKey: ROOM };
+    const tooLarge = expect.objectContaining({ errcode: "M_TOO_LARGE" });
+    await expect(setTag(hs, whose, "u.a", { x: "x".repeat(65_536) })).rejects.toEqual(tooLarge);
+    await setTag(hs, whose, "u.a", { x: "x".repeat(40_000) });
+    await expect(setTag(hs, whose, "u.b", { x: "x".repeat(40_000) })).rejects.toEqual(tooLarge);
+    expect(Object.keys(await tagsOf(hs, whose))).toEqual(["u.a"]);
+  });
+
   test("set at once, in several processes, are all there", async () => {
     const { userKey } = await testUser(hs, "carol");
     const whose = { userKey, roomKey: ROOM };

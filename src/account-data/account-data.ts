@@ -3,7 +3,12 @@ import { MatrixError } from "#src/kit/matrix-error.ts";
 import { pushRulesOf, type Owner } from "#src/push-rules/stored-push-rules.ts";
 import { write } from "#src/streams/write.ts";
 import { accountDataStream } from "./account-data-stream.ts";
-import { accountDataContent, deleteAccountData } from "./queries-account-data.ts";
+import {
+  accountDataContent,
+  type AccountDataKey,
+  deleteAccountData,
+  otherAccountDataBytes,
+} from "./queries-account-data.ts";
 
 /** The room key of what concerns no room. */
 export const NO_ROOM = 0;
@@ -19,6 +24,9 @@ const OF_THE_SERVER = new Set([PUSH_RULES_TYPE, FULLY_READ_TYPE]);
 /** The most that one piece of account data may take, as JSON. */
 const MOST_CHARACTERS = 1024 * 1024;
 const MOST_TYPE_BYTES = 255;
+
+/** The most that all account data of a user may take: a first sync brings it all at once. */
+const MOST_BYTES_IN_ALL = 32 * 1024 * 1024;
 
 /**
  * A user's account data as JSON; undefined if none has been set.
@@ -55,10 +63,27 @@ export async function setAccountData(
   if (type === "" || type.includes("\0") || Buffer.byteLength(type) > MOST_TYPE_BYTES) {
     throw new MatrixError("M_INVALID_PARAM", `A type has from 1 to ${MOST_TYPE_BYTES} bytes`);
   }
-  if (JSON.stringify(content).length > MOST_CHARACTERS) {
+  const json = JSON.stringify(content);
+  if (json.length > MOST_CHARACTERS) {
     throw new MatrixError("M_TOO_LARGE", `Account data has at most ${MOST_CHARACTERS} characters`);
   }
+  await requireSpace(hs, { userKey, roomKey, type }, Buffer.byteLength(json));
   await write(hs, accountDataStream, { userKey, roomKey, type, content });
+}
+
+/**
+ * Refuses to store a piece of account data if its user has stored as much as one may. What is under way
+ * at the same moment is not counted.
+ *
+ * @throws MatrixError M_TOO_LARGE
+ */
+export async function requireSpace(
+  hs: Homeserver,
+  key: AccountDataKey,
+  bytes: number,
+): Promise<void> {
+  if ((await otherAccountDataBytes(hs.sql, key)) + bytes <= MOST_BYTES_IN_ALL) return;
+  throw new MatrixError("M_TOO_LARGE", `All account data has at most ${MOST_BYTES_IN_ALL} bytes`);
 }
 
 /** Forgets all account data of a user whose account has ended. */

@@ -25,6 +25,17 @@ export async function accountDataContent(
   return row?.content;
 }
 
+/** How much all account data of a user takes but for that of one key. */
+export async function otherAccountDataBytes(
+  db: Queryable,
+  { userKey, roomKey, type }: AccountDataKey,
+): Promise<number> {
+  const [row] = await db<{ bytes: number }[]>`
+    select coalesce(sum(octet_length(content)), 0)::bigint as bytes from account_data
+    where user_key = ${userKey} and (room_key, type) <> (${roomKey}, ${type})`;
+  return row?.bytes ?? 0;
+}
+
 export async function accountDataAt(
   db: Queryable,
   keys: readonly AccountDataKey[],

@@ -3,12 +3,16 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { write } from "#src/streams/write.ts";
 import { accountDataStream } from "./account-data-stream.ts";
+import { requireSpace } from "./account-data.ts";
 import { accountDataContent } from "./queries-account-data.ts";
 
 const TAG = "m.tag";
 
 /** @spec client-server-api#room-tagging */
 const MOST_TAG_BYTES = 255;
+
+/** The most that all tags of a room may take, as JSON. */
+const MOST_CHARACTERS = 65_536;
 
 /** The tags of a room may have been set as account data, so they are read with care. */
 const TagContent = z.object({ tags: z.record(z.string(), z.unknown()) });
@@ -30,7 +34,7 @@ export async function tagsOf(hs: Homeserver, whose: Whose): Promise<Tags> {
  * Gives a room a tag.
  *
  * @param tag what is to be known of it, such as its `order`.
- * @throws MatrixError M_INVALID_PARAM if the name is too long.
+ * @throws MatrixError M_INVALID_PARAM if the name is too long; M_TOO_LARGE.
  * @spec client-server-api#put_matrixclientv3useruseridroomsroomidtagstag
  */
 export async function setTag(
@@ -42,7 +46,14 @@ export async function setTag(
   if (Buffer.byteLength(name) > MOST_TAG_BYTES) {
     throw new MatrixError("M_INVALID_PARAM", `A tag has at most ${MOST_TAG_BYTES} bytes`);
   }
-  await changeTags(hs, whose, (tags) => [...tags.filter(([it]) => it !== name), [name, tag]]);
+  await requireSpace(hs, { ...whose, type: TAG }, MOST_CHARACTERS);
+  await changeTags(hs, whose, (tags) => {
+    const changed: Entries = [...tags.filter(([it]) => it !== name), [name, tag]];
+    if (JSON.stringify(changed).length > MOST_CHARACTERS) {
+      throw new MatrixError("M_TOO_LARGE", `Tags have at most ${MOST_CHARACTERS} characters`);
+    }
+    return changed;
+  });
 }
 
 /** Takes a tag from a room. It need not have it. */
