@@ -14,6 +14,7 @@ export type ConfigKey = {
   readonly default: unknown;
   /** Whether text from the environment is the value as it stands, rather than YAML. */
   readonly isText: boolean;
+  readonly isNullable: boolean;
 };
 
 /** A part of the tree that has keys below it. */
@@ -41,7 +42,7 @@ export const CONFIG_KEYS: readonly ConfigKey[] = keys;
 export const CONFIG_SECTIONS: readonly ConfigSection[] = sections;
 
 /** The name of a key's environment variable: `dataDir` is `ARCHIPEL_DATA_DIR`. */
-function variableOf(path: readonly string[]): string {
+export function variableOf(path: readonly string[]): string {
   const words = path.map((part) => part.replace(/(?<=[a-z0-9])(?=[A-Z][a-z])/g, "_").toUpperCase());
   return `ARCHIPEL_${words.join("_")}`;
 }
@@ -67,16 +68,17 @@ function walk() {
 }
 
 function keyOf(node: Node, value: Node, path: readonly string[]): ConfigKey {
-  const nullable = [node, ...(node.anyOf ?? [])].some((variant) =>
+  const isNullable = [node, ...(node.anyOf ?? [])].some((variant) =>
     Node.parse(variant).type.includes("null"),
   );
   return {
     path,
     variable: variableOf(path),
     description: node.description ?? value.description ?? "",
-    values: inWords(value) + (nullable ? ", or null" : ""),
+    values: inWords(value) + (isNullable ? ", or null" : ""),
     default: node.default,
     isText: value.type.includes("string"),
+    isNullable,
   };
 }
 

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { isServerName } from "#src/kit/server-name.ts";
 
 const port = z.int().min(0).max(65_535);
 const duration = z.int().min(1);
@@ -12,6 +13,13 @@ const rateLimit = (perSecond: number, burst: number, what: string) =>
     })
     .prefault({});
 
+/** With a user and no host it is none to the web, but is one to PostgreSQL. */
+function isDatabaseUrl(text: string): boolean {
+  return (
+    /^postgres(ql)?:\/\//.test(text) && URL.canParse(text.replace(/@(?=[/?]|$)/, "@localhost"))
+  );
+}
+
 /**
  * Everything an operator can set. `deploy/config.example.yaml` and `docs/operators/configuration.md` are
  * generated from it (`npm run docs`), so the text in `describe` is the documentation.
@@ -23,7 +31,10 @@ export const ConfigFile = z.strictObject({
   serverName: z
     .string()
     .max(230)
-    .regex(/^[A-Za-z0-9.\-[\]:]+$/, "Not a server name: a host name or address, and maybe :port")
+    .refine(
+      (name): boolean => isServerName(name),
+      "Not a server name: a host name or address, and maybe :port",
+    )
     .default("localhost")
     .describe("The domain in every user ID. Can never be changed once the server has users."),
   publicBaseUrl: z
@@ -72,7 +83,8 @@ export const ConfigFile = z.strictObject({
   database: z
     .strictObject({
       url: z
-        .url({ protocol: /^postgres(ql)?$/ })
+        .string()
+        .refine(isDatabaseUrl, "Not a URL like postgres://user:password@host:5432/name")
         .nullable()
         .default(null)
         .describe(

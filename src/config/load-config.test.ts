@@ -44,13 +44,80 @@ test("the environment goes before the file, and the file before the defaults", (
 test("a section that is null is made by a variable for a key in it", () => {
   const config = loadConfig(
     {
-      ARCHIPEL_TLS_LISTENER_CERT_FILE: "a.pem",
-      ARCHIPEL_TLS_LISTENER_KEY_FILE: "b.pem",
-      ARCHIPEL_CONFIG: file("tlsListener: null\n"),
+      ARCHIPEL_SUPPORT_PAGE: "https://help.test",
+      ARCHIPEL_CONFIG: file("support: null\n"),
     },
     [],
   );
-  expect(config.tlsListener).toMatchObject({ port: 8448, certFile: "a.pem" });
+  expect(config.support.page).toBe("https://help.test");
+  const nothing = { ARCHIPEL_LISTENER_PORT: "8100", ARCHIPEL_CONFIG: file("null\n") };
+  expect(loadConfig(nothing, []).listener.port).toBe(8100);
+});
+
+test("a section whose keys are all commented out sets nothing", () => {
+  const config = loadConfig({}, [
+    "--config",
+    file("listener:\n  # port: 1\nrateLimits:\n  login:\n"),
+  ]);
+  expect(config.listener.port).toBe(8008);
+  expect(config.rateLimits.login.burst).toBe(10);
+});
+
+test("the variable of a key that may be null can make it so", () => {
+  const config = loadConfig(
+    { ARCHIPEL_REGISTRATION_SHARED_SECRET: "null", ARCHIPEL_SERVER_NAME: "null" },
+    ["--config", file("registration:\n  sharedSecret: x\n")],
+  );
+  expect(config.registration.sharedSecret).toBe(null);
+  expect(config.serverName).toBe("null");
+});
+
+test("variables that Kubernetes makes for a service of our name are none of ours", () => {
+  const links = {
+    ARCHIPEL_SERVICE_HOST: "10.0.0.1",
+    ARCHIPEL_SERVICE_PORT_HTTP: "8008",
+    ARCHIPEL_PORT: "tcp://10.0.0.1:8008",
+    ARCHIPEL_PORT_8008_TCP: "tcp://10.0.0.1:8008",
+    ARCHIPEL_PORT_8008_TCP_ADDR: "10.0.0.1",
+  };
+  expect(loadConfig(links, []).listener.port).toBe(8008);
+});
+
+test("files that TLS needs are looked at before anything starts", () => {
+  const pem = file("no certificate", "cert.pem");
+  const faults = faultsOf({
+    ARCHIPEL_FEDERATION_CA_FILE: join(home, "absent"),
+    ARCHIPEL_TLS_LISTENER_CERT_FILE: pem,
+    ARCHIPEL_TLS_LISTENER_KEY_FILE: join(home, "absent"),
+  });
+  expect(faults).toHaveLength(2);
+  expect(faults[0]).toMatch(/^federation\.caFile: ENOENT/);
+  expect(faults[1]).toMatch(/^tlsListener\.keyFile: ENOENT/);
+  const both = { ARCHIPEL_TLS_LISTENER_CERT_FILE: pem, ARCHIPEL_TLS_LISTENER_KEY_FILE: pem };
+  expect(faultsOf(both)).toEqual([expect.stringMatching(/^tlsListener: no TLS with certFile/)]);
+});
+
+test.each([
+  ["an alias that leads nowhere", "rooms: *absent\n", /: Unresolved alias/],
+  [
+    "aliases that stand for too much",
+    [
+      "a: &a [x, x, x, x, x, x, x, x, x]",
+      ..."bcdefgh".split("").map((it, at) => {
+        const before = `*${"abcdefg"[at]}`;
+        return `${it}: &${it} [${Array.from({ length: 9 }, () => before).join(", ")}]`;
+      }),
+    ].join("\n"),
+    /: Excessive alias count/,
+  ],
+])("%s is a fault", (_what, text, fault) => {
+  expect(faultsOf({}, ["--config", file(text)])).toEqual([expect.stringMatching(fault)]);
+});
+
+test("a server name has the specification's form", () => {
+  for (const serverName of ["a:b:c", "exa_mple.org", "https://example.org", ""]) {
+    expect(faultsOf({}, ["--config", file(`serverName: "${serverName}"\n`)])).toHaveLength(1);
+  }
 });
 
 test("variables hold numbers, booleans, lists and text", () => {
@@ -86,7 +153,7 @@ test("every fault is named at once, with its path and where it comes from", () =
   expect(all).toMatch(/^database\.url \(ARCHIPEL_DATABASE_URL\): /m);
   expect(all).toMatch(/^registration\.sharedSecretFile: ENOENT/m);
   expect(all).toMatch(/^metrics\.port: /m);
-  expect(all).toMatch(/^media: .*maxUploadSize/m);
+  expect(all).toMatch(/^media\.maxUploadSize: there is no such key$/m);
   expect(all).toMatch(/^rooms: /m);
   expect(faults).toHaveLength(7);
 });

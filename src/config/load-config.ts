@@ -1,9 +1,11 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { type Document, parse, parseDocument } from "yaml";
+import { Document, parse, parseDocument } from "yaml";
+import type { z } from "zod";
 import { CONFIG_KEYS, type ConfigKey } from "./config-keys.ts";
 import { type Config, ConfigFile } from "./config.ts";
+import { faultsOfTlsFiles } from "./tls-files.ts";
 
 /** The exit status for a configuration that is not valid: `EX_CONFIG` of sysexits. */
 export const EXIT_CONFIG = 78;
@@ -20,8 +22,12 @@ export class ConfigError extends Error {
   }
 }
 
-/** Variables that begin like ours and are no keys. */
-const OTHER_VARIABLES = /^ARCHIPEL_(CONFIG$|TEST_)/;
+/**
+ * Variables that begin like ours and are no keys. Kubernetes gives those of its links to every container that
+ * runs beside a service named `archipel`.
+ */
+const OTHER_VARIABLES =
+  /^ARCHIPEL_(CONFIG$|TEST_|SERVICE_(HOST|PORT)|PORT$|PORT_\d+_(TCP|UDP|SCTP)(_|$))/;
 
 /**
  * Reads the configuration: defaults, over them the file, over that the environment. No file is needed.
@@ -34,16 +40,15 @@ const OTHER_VARIABLES = /^ARCHIPEL_(CONFIG$|TEST_)/;
 export function loadConfig(env: NodeJS.ProcessEnv, argv: readonly string[]): Config {
   const faults: string[] = [];
   const document = readFile(env, argv, faults);
+  dropEmptySections(document);
   applyEnvironment(document, env, faults);
   readSecretFiles(document, faults);
+  faults.push(...faultsOfTlsFiles((path) => document.getIn(path)));
 
   const result = ConfigFile.safeParse(document.toJS() ?? {});
   if (result.success && faults.length === 0) return complete(result.data);
-  const issues = result.error?.issues ?? [];
-  throw new ConfigError([
-    ...faults,
-    ...issues.map(({ path, message }) => `${nameOf(path.map(String), env)}: ${message}`),
-  ]);
+  faults.push(...(result.error?.issues ?? []).flatMap((issue) => inWords(issue, env)));
+  throw new ConfigError([...new Set(faults)]);
 }
 
 function readFile(env: NodeJS.ProcessEnv, argv: readonly string[], faults: string[]): Document {
@@ -53,13 +58,25 @@ function readFile(env: NodeJS.ProcessEnv, argv: readonly string[], faults: strin
   const file = named ?? "config.yaml";
   try {
     const document = parseDocument(readFileSync(file, "utf8"), { prettyErrors: true });
-    if (document.errors.length === 0) return document;
     // The first line says what and where; the rest quotes the file, which may hold a secret.
     faults.push(...document.errors.map(({ message }) => `${file}: ${message.split("\n")[0]}`));
+    // Aliases are looked up only now, and may be too many or lead nowhere. None is left after this.
+    const settings: unknown = document.errors.length === 0 ? document.toJS() : null;
+    return settings === null ? none : new Document(settings);
   } catch (error) {
     faults.push(`${file}: ${error instanceof Error ? error.message : String(error)}`);
   }
   return none;
+}
+
+/** A section of which nothing is set, such as one whose keys are all commented out. */
+function dropEmptySections(document: Document): void {
+  for (const { path } of CONFIG_KEYS) {
+    for (let depth = 1; depth < path.length; depth++) {
+      const section = path.slice(0, depth);
+      if (document.getIn(section) === null) document.deleteIn(section);
+    }
+  }
 }
 
 function namedFile(env: NodeJS.ProcessEnv, argv: readonly string[], faults: string[]) {
@@ -84,7 +101,7 @@ function applyEnvironment(document: Document, env: NodeJS.ProcessEnv, faults: st
 
 /** A value from the environment: text as it stands, lists as YAML or with commas, all else as YAML. */
 function valueOf(key: ConfigKey, text: string): unknown {
-  if (key.isText) return text;
+  if (key.isText) return key.isNullable && text === "null" ? null : text;
   try {
     const value: unknown = parse(text);
     const isList = key.values.startsWith("list");
@@ -97,10 +114,6 @@ function valueOf(key: ConfigKey, text: string): unknown {
 function setIn(document: Document, path: readonly string[], value: unknown): void {
   try {
     if (document.contents === null) document.contents = document.createNode({});
-    // A null where a section may stand has nothing in it to set.
-    if (path.length > 1 && document.getIn(path.slice(0, -1)) === null) {
-      document.deleteIn(path.slice(0, -1));
-    }
     document.setIn(path, value);
   } catch {
     // Something that is no section stands where one should: the schema will say so.
@@ -123,6 +136,15 @@ function readSecretFiles(document: Document, faults: string[]): void {
       faults.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
+}
+
+/** What the schema says of a fault. */
+function inWords(issue: z.core.$ZodIssue, env: NodeJS.ProcessEnv): string[] {
+  const path = issue.path.map(String);
+  if (issue.code === "unrecognized_keys") {
+    return issue.keys.map((key) => `${[...path, key].join(".")}: there is no such key`);
+  }
+  return [`${nameOf(path, env)}: ${issue.message}`];
 }
 
 /** A key's path, and the variable it came from if it did: `log.level (ARCHIPEL_LOG_LEVEL)`. */
