@@ -1,15 +1,32 @@
 import { expect, test } from "vitest";
 import { driverAddress } from "./database-url.ts";
 
-test("a unix socket is the directory in ?host=", () => {
-  expect(driverAddress("postgres:///hs?host=/run/postgresql")).toEqual({
-    url: "postgres://localhost/hs",
-    host: "/run/postgresql",
-  });
-  expect(driverAddress("postgres://archipel@localhost/archipel?host=%2Ftmp%2Fx")).toEqual({
-    url: "postgres://archipel@localhost/archipel",
-    host: "/tmp/x",
-  });
+test.each([
+  ["postgres:///hs?host=/run/postgresql", "postgres://localhost/hs", "/run/postgresql"],
+  [
+    "postgres://archipel@localhost/archipel?host=%2Ftmp%2Fx",
+    "postgres://archipel@localhost/archipel",
+    "/tmp/x",
+  ],
+  [
+    "postgresql:///hs?host=/run&port=5433&user=me&password=a%26b&sslmode=disable",
+    "postgresql://me:a&b@localhost:5433/hs?sslmode=disable",
+    "/run",
+  ],
+  [
+    "postgres://me:p%40ss@/hs?host=/cloudsql/a:b",
+    "postgres://me:p%40ss@localhost/hs",
+    "/cloudsql/a:b",
+  ],
+  [
+    "postgres://me@%2Frun%2Fpostgresql:5433/hs",
+    "postgres://me@localhost:5433/hs",
+    "/run/postgresql",
+  ],
+  ["postgres://?host=/run&dbname=hs", "postgres://localhost/hs", "/run"],
+  ["postgres://a.test:1/hs?host=db.test&port=2", "postgres://localhost:2/hs", "db.test"],
+])("%s is read as libpq does", (databaseUrl, url, host) => {
+  expect(driverAddress(databaseUrl)).toEqual({ url, host });
 });
 
 test("a URL with a host of its own is left as it is", () => {

@@ -1,20 +1,34 @@
 /** A database's URL in the two parts that the driver takes. */
 export type DriverAddress = {
   readonly url: string;
-  /** The directory of a unix socket; the URL's own host counts when there is none. */
+  /** The directory of a unix socket, or a host that goes before the URL's own. */
   readonly host?: string;
 };
 
 /**
- * Reads a database's URL as libpq does: `postgres:///name?host=/run/postgresql` is a unix socket, which the
- * driver by itself takes for a setting of the session.
+ * Reads a database's URL as libpq does, of which the driver by itself knows less:
+ * `postgres:///name?host=/run/postgresql&port=5433` and `postgres://user@%2Frun%2Fpostgresql/name` are unix sockets, and
+ * what stands before the host in `postgres://user:password@/name?host=/run/postgresql` counts.
  */
 export function driverAddress(databaseUrl: string): DriverAddress {
-  const url = new URL(databaseUrl);
-  const host = url.searchParams.get("host");
-  if (host === null) return { url: databaseUrl };
-  url.searchParams.delete("host");
-  // The driver cannot read a URL without any host.
-  if (url.hostname === "") url.hostname = "localhost";
-  return { url: url.href, host };
+  const url = new URL(withHost(databaseUrl));
+  const take = (name: string) => {
+    const value = url.searchParams.get(name);
+    url.searchParams.delete(name);
+    return value;
+  };
+  const ownHost = decodeURIComponent(url.hostname);
+  const host = take("host") ?? (ownHost.startsWith("/") ? ownHost : null);
+  // The driver cannot read a URL without any host, or with a directory for one.
+  if (host !== null) url.hostname = "localhost";
+  url.port = take("port") ?? url.port;
+  url.username = take("user") ?? url.username;
+  url.password = take("password") ?? url.password;
+  url.pathname = take("dbname") ?? url.pathname;
+  return { url: url.href, ...(host !== null && { host }) };
+}
+
+/** A URL that has a user and no host is none to the web. */
+function withHost(databaseUrl: string): string {
+  return databaseUrl.replace(/^(\w+:\/\/[^/?#]*@)(?=[/?#]|$)/, "$1localhost");
 }
