@@ -101,6 +101,23 @@ export function isConnectionError(error: unknown): boolean {
   return code !== "";
 }
 
+/** The driver's codes for a connection that is gone, or could not be made. */
+const DRIVER_CODES = /^CONNECT(ION)?_/;
+
+/** What the system says when a connection cannot be made (a socket is not there: ENOENT), or is cut. */
+const SYSTEM_CALLS = new Set(["connect", "read", "write"]);
+
+/**
+ * Whether the database could not be reached: it starts, stops, has no connection left, or the network is cut. What
+ * was asked of it may have been done or not.
+ */
+export function isDatabaseAway(error: unknown): boolean {
+  if (!(error instanceof Error) || !("code" in error)) return false;
+  const code = String(error.code);
+  const isSystems = "syscall" in error && SYSTEM_CALLS.has(String(error.syscall));
+  return isSystems || DRIVER_CODES.test(code) || /^(57P|08|53300)/.test(code);
+}
+
 /** Whether an error is the driver's own fault when a connection is lost: of a pool that has been given up by then. */
 export function isDriversFault(error: unknown): boolean {
   return (

@@ -1,4 +1,5 @@
 import type { Logger } from "pino";
+import { isDatabaseAway } from "#src/homeserver/resilient-sql.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { CORS_HEADERS, JSON_HEADERS } from "./endpoint.ts";
 
@@ -23,11 +24,18 @@ export function errorResponse(error: unknown, log: Logger): Response {
           : JSON_HEADERS,
     });
   }
+  if (isDatabaseAway(error)) {
+    const code = (error as { code?: unknown }).code;
+    log.warn({ code }, "the database could not be reached for a request");
+    return fault(503, "The server cannot reach its database at the moment");
+  }
   log.error({ err: error }, "unexpected error in a route");
-  return new Response(JSON.stringify(new MatrixError("M_UNKNOWN", "Internal server error")), {
-    status: 500,
-    headers: JSON_HEADERS,
-  });
+  return fault(500, "Internal server error");
+}
+
+function fault(status: number, message: string): Response {
+  const text = JSON.stringify(new MatrixError("M_UNKNOWN", message));
+  return new Response(text, { status, headers: JSON_HEADERS });
 }
 
 function asMatrixError(error: unknown): MatrixError | undefined {
