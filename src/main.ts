@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { firstAdministratorLink } from "#src/accounts/first-administrator.ts";
 import type { Config } from "#src/config/config.ts";
 import { ConfigError, EXIT_CONFIG, loadConfig } from "#src/config/load-config.ts";
@@ -30,9 +31,9 @@ process.on("uncaughtException", (error) => {
 });
 process.on("unhandledRejection", fail);
 
-const server = await startServer(config, log, fail).catch(fail);
-
-/** When we were told to stop, in milliseconds since the process began. */
+/** Aborted when we are told to stop. */
+const stopping = new AbortController();
+/** When that was, in milliseconds since the process began. */
 let stoppingSince: number | undefined;
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.on(signal, () => {
@@ -44,16 +45,39 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
     }
     stoppingSince = performance.now();
     log.info({ signal }, "stopping");
-    server.stop().then(() => process.exit(0), fail);
+    stopping.abort();
   });
 }
+
+const start = startServer(config, { log, signal: stopping.signal, onFatal: fail });
+const server = await start.catch(async (error: unknown) => {
+  // A signal for all of us may have ended a program that we waited for, and reaches us only now.
+  await setImmediate();
+  // What was begun has been taken back, so that we end as well as if we had never started.
+  if (stopping.signal.aborted) process.exit(0);
+  fail(error);
+});
+stopping.signal.addEventListener("abort", () => {
+  server.stop().then(() => process.exit(0), fail);
+});
+
 const database = config.database.url === null ? "built in" : "given";
 const dataDir = resolve(config.dataDir);
 log.info({ url: server.url, serverName: config.serverName, dataDir, database }, "ready");
-const link = await firstAdministratorLink(server.hs);
-if (link !== undefined) {
-  log.info(
-    { link },
-    "there is no administrator yet: this link makes the first one, and works once",
-  );
+try {
+  const link = await firstAdministratorLink(server.hs);
+  if (link !== undefined) {
+    log.info(
+      { link },
+      "there is no administrator yet: this link makes the first one, and works once",
+    );
+  }
+} catch (error) {
+  // Whoever is there already can use the server all the same; and it may be stopping.
+  if (!stopping.signal.aborted) {
+    log.warn(
+      { err: error },
+      "no link for a first administrator can be made: the next start tries again",
+    );
+  }
 }

@@ -9,6 +9,7 @@ import { awaitDatabase } from "#src/homeserver/await-database.ts";
 import { migrateDatabase } from "#src/homeserver/database.ts";
 import { startEmbeddedPostgres } from "#src/homeserver/embedded-postgres.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { type Address, inUrl, listenAt } from "#src/homeserver/listen-at.ts";
 import { measureProcess, serveMetrics } from "#src/homeserver/metrics.ts";
 import { runJobs } from "#src/jobs/run-jobs.ts";
 import { appOf } from "./app.ts";
@@ -30,16 +31,22 @@ const LONGEST_REQUEST_MS = 60 * 60 * 1000;
 /** How long requests that are being answered may take when the server stops. */
 const GRACE_MS = 2_000;
 
+export type StartOptions = {
+  readonly log: Logger;
+  /** Aborted by whoever does not want the server any more before it has started. */
+  readonly signal: AbortSignal;
+  /** Told when the server cannot go on. */
+  readonly onFatal: (cause: Error) => void;
+};
+
 /**
- * Starts everything: the database if it is ours, its tables, the streams, the listeners.
+ * Starts everything: the database if it is ours, its tables, the streams, the listeners. When it throws, nothing
+ * of it runs any more.
  *
- * @param onFatal told when the server cannot go on.
+ * @throws what `signal` was aborted with, and Error that says what stands in the way.
  */
-export async function startServer(
-  config: Config,
-  log: Logger,
-  onFatal: (cause: Error) => void,
-): Promise<RunningServer> {
+export async function startServer(config: Config, options: StartOptions): Promise<RunningServer> {
+  const { log, signal } = options;
   const ends: (() => Promise<void>)[] = [];
   let beginToStop = () => {};
   const stop = async () => {
@@ -47,9 +54,10 @@ export async function startServer(
     for (const end of ends.splice(0).reverse()) await end();
   };
   try {
-    const databaseUrl = config.database.url ?? (await ownDatabase(config, { log, onFatal, ends }));
-    if (config.database.url !== null) await awaitDatabase(databaseUrl, log);
+    const databaseUrl = config.database.url ?? (await ownDatabase(config, options, ends));
+    if (config.database.url !== null) await awaitDatabase(databaseUrl, { log, signal });
     await migrateDatabase(databaseUrl);
+    signal.throwIfAborted();
     const opened = await openHomeserver(config, { databaseUrl, log });
     const { hs } = opened;
     beginToStop = () => opened.beginToStop();
@@ -57,25 +65,24 @@ export async function startServer(
     opened.until(runJobs(hs, JOBS));
     if (config.metrics.enabled) {
       measureProcess();
-      const metrics = await serveMetrics(config.metrics.host, config.metrics.port);
+      const metrics = await serveMetrics(config.metrics);
       ends.push(async () => await metrics.close());
     }
     const app = appOf(hs);
-    const { host, port } = config.listener;
     const server = createAdaptorServer({ fetch: app.fetch }) as HttpServer;
-    ends.push(await listen(server, host, port));
+    const { port, close } = await listen(server, config.listener, "listener");
+    ends.push(close);
     if (config.tlsListener) {
-      const { certFile, keyFile, ...at } = config.tlsListener;
+      const { certFile, keyFile } = config.tlsListener;
       const tls = createAdaptorServer({
         fetch: app.fetch,
         createServer: createTlsServer,
         serverOptions: { cert: readFileSync(certFile), key: readFileSync(keyFile) },
       }) as HttpServer;
-      ends.push(await listen(tls, at.host, at.port));
+      ends.push((await listen(tls, config.tlsListener, "tlsListener")).close);
     }
-    const address = server.address();
-    const open = typeof address === "object" && address !== null ? address.port : port;
-    return { hs, url: `http://${host.includes(":") ? `[${host}]` : host}:${open}`, stop };
+    signal.throwIfAborted();
+    return { hs, url: `http://${inUrl({ host: config.listener.host, port })}`, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -84,34 +91,30 @@ export async function startServer(
 
 async function ownDatabase(
   config: Config,
-  {
-    log,
-    onFatal,
-    ends,
-  }: { log: Logger; onFatal: (cause: Error) => void; ends: (() => Promise<void>)[] },
+  { log, signal, onFatal }: StartOptions,
+  ends: (() => Promise<void>)[],
 ): Promise<string> {
   const postgres = await startEmbeddedPostgres({
     dataDir: config.dataDir,
     log,
+    signal,
     onGivenUp: onFatal,
   });
   ends.push(async () => await postgres.stop());
   return postgres.url;
 }
 
-/** @returns what closes the listener. */
 async function listen(
   server: HttpServer,
-  host: string,
-  port: number,
-): Promise<() => Promise<void>> {
+  address: Address,
+  section: "listener" | "tlsListener",
+): Promise<{ port: number; close: () => Promise<void> }> {
   // Clients that poll keep their connections; a proxy before us closes idle ones first.
   server.keepAliveTimeout = 75_000;
   // Large files over slow lines take their time; headers do not.
   server.requestTimeout = LONGEST_REQUEST_MS;
-  server.listen(port, host);
-  await once(server, "listening");
-  return async () => {
+  const port = await listenAt(server, address, section);
+  const close = async () => {
     const closed = once(server, "close");
     server.close();
     // A connection is idle once its request has been answered, not before.
@@ -121,4 +124,5 @@ async function listen(
     clearInterval(idle);
     clearTimeout(timer);
   };
+  return { port, close };
 }

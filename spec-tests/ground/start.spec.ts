@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -19,8 +19,18 @@ afterAll(() => rmSync(home, { recursive: true, force: true }));
 
 type Started = { readonly child: ChildProcess; readonly url: string; readonly said: string };
 
+type StartOptions = {
+  readonly cwd?: string;
+  /** Told of each line that it writes. */
+  readonly onLine?: (line: string, child: ChildProcess) => void;
+};
+
 /** Starts a server, and waits until it says that it is ready or ends. */
-async function start(dataDir: string, env: NodeJS.ProcessEnv = {}): Promise<Started> {
+async function start(
+  dataDir: string,
+  env: NodeJS.ProcessEnv = {},
+  { cwd, onLine }: StartOptions = {},
+): Promise<Started> {
   const child = spawn(START, {
     env: {
       PATH: process.env["PATH"],
@@ -30,6 +40,7 @@ async function start(dataDir: string, env: NodeJS.ProcessEnv = {}): Promise<Star
       DATA_DIR: dataDir,
       ...env,
     },
+    cwd,
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,
   });
@@ -40,10 +51,18 @@ async function start(dataDir: string, env: NodeJS.ProcessEnv = {}): Promise<Star
     child.once("close", () => settle(""));
     createInterface({ input: child.stdout ?? process.stdin }).on("line", (line) => {
       said += `${line}\n`;
+      onLine?.(line, child);
       if (line.includes('"msg":"ready"')) settle(JSON.parse(line).url);
     });
   });
   return { child, url, said };
+}
+
+/** Has a server end as soon as it says something. */
+function stopAt(words: string): NonNullable<StartOptions["onLine"]> {
+  return (line, child) => {
+    if (line.includes(words)) process.kill(-(child.pid ?? 0), "SIGTERM");
+  };
 }
 
 /** Whether a server answers as one that web pages may talk to. */
@@ -61,7 +80,7 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<unknown
   return status;
 }
 
-describe("a server started from nothing but a directory", () => {
+describe("a server started from nothing but a directory", { timeout: 60_000 }, () => {
   const dataDir = join(home, "one");
 
   test("answers, ends cleanly when it is told to, and is quick the second time", async () => {
@@ -85,6 +104,35 @@ describe("a server started from nothing but a directory", () => {
     }
   });
 
+  test("ends cleanly in the moment in which it is ready", async () => {
+    for (let trial = 0; trial < 3; trial++) {
+      const { child } = await start(dataDir, {}, { onLine: stopAt('"msg":"ready"') });
+      if (child.exitCode === null) await once(child, "exit");
+      expect(child.exitCode).toBe(0);
+      expect(existsSync(join(dataDir, "postgres/postmaster.pid"))).toBe(false);
+    }
+  });
+
+  test("ends cleanly while it makes its database, which is made the next time", async () => {
+    const young = join(home, "young");
+    const onLine = stopAt("making the database");
+    const { child, url } = await start(young, {}, { onLine });
+    expect(url).toBe("");
+    expect(child.exitCode).toBe(0);
+    expect(existsSync(join(young, "archipel.pid"))).toBe(false);
+    expect(await answers((await start(young)).url)).toBe(true);
+  });
+
+  test("says what to do when another program has its port", async () => {
+    const first = await start(dataDir);
+    const { host, port } = new URL(first.url);
+    const second = await start(join(home, "other"), { CLIENT_PORT: port });
+    expect(second.child.exitCode).toBe(1);
+    expect(second.said).toContain(`${host} is in use by another program`);
+    expect(second.said).toContain("set listener.port (ARCHIPEL_LISTENER_PORT)");
+    expect(existsSync(join(home, "other/postgres/postmaster.pid"))).toBe(false);
+  });
+
   test("says who has the directory when another server does", async () => {
     const first = await start(dataDir);
     const second = await start(dataDir);
@@ -99,7 +147,15 @@ describe("a server started from nothing but a directory", () => {
     for (const { url } of servers) {
       expect(await answers(url)).toBe(true);
     }
-  }, 60_000);
+  });
+});
+
+test("a server at an address of IPv6 answers, and does not heed a config.yaml of whoever starts it", async () => {
+  const elsewhere = mkdtempSync(join(home, "elsewhere-"));
+  writeFileSync(join(elsewhere, "config.yaml"), "not: ours\n");
+  const { url } = await start(join(elsewhere, "data"), { BIND_ADDRESS: "::1" }, { cwd: elsewhere });
+  expect(url).toMatch(/^http:\/\/\[::1\]:\d+$/);
+  expect(await answers(url)).toBe(true);
 });
 
 test("a configuration that is not valid ends with status 78 and every fault", async () => {

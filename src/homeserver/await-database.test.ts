@@ -5,7 +5,7 @@ import { type TestDatabase, testDatabase } from "#src/testing-database.ts";
 import { awaitDatabase } from "./await-database.ts";
 import { type DatabaseGate, databaseGate } from "./testing.ts";
 
-const silent = pino({ level: "silent" });
+const waiting = { log: pino({ level: "silent" }), signal: new AbortController().signal };
 let database: TestDatabase;
 let gate: DatabaseGate;
 
@@ -25,21 +25,29 @@ describe("waiting for a database", () => {
       await gate.open();
       isThere = true;
     });
-    await awaitDatabase(gate.url, silent);
+    await awaitDatabase(gate.url, waiting);
     expect(isThere).toBe(true);
     await opened;
   });
 
   test("ends with its refusal when the time is up, or at once if time cannot mend it", async () => {
     await gate.close();
-    await expect(awaitDatabase(gate.url, silent, 300)).rejects.toMatchObject({
+    await expect(awaitDatabase(gate.url, { ...waiting, patienceMs: 300 })).rejects.toMatchObject({
       code: "ECONNREFUSED",
     });
     await gate.open();
     const url = new URL(gate.url);
     url.pathname = "/there_is_no_such_database";
     const begun = performance.now();
-    await expect(awaitDatabase(url.href, silent)).rejects.toMatchObject({ code: "3D000" });
+    await expect(awaitDatabase(url.href, waiting)).rejects.toMatchObject({ code: "3D000" });
     expect(performance.now() - begun).toBeLessThan(5_000);
+  });
+
+  test("ends when it is told to", async () => {
+    await gate.close();
+    const stopping = new AbortController();
+    const waited = awaitDatabase(gate.url, { ...waiting, signal: stopping.signal });
+    stopping.abort();
+    await expect(waited).rejects.toMatchObject({ name: "AbortError" });
   });
 });

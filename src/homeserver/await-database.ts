@@ -7,17 +7,23 @@ import { isConnectionError } from "./resilient-sql.ts";
 const PATIENCE_MS = 30_000;
 const RETRY_MS = 200;
 
+export type AwaitOptions = {
+  readonly log: Logger;
+  /** Ends the wait. */
+  readonly signal: AbortSignal;
+  readonly patienceMs?: number;
+};
+
 /**
  * Waits until a database takes connections. One that starts at the same time as we, or that was killed and replays its
  * log, refuses them at first.
  *
  * @throws the database's last refusal, when the time is up; at once if it is not one that time can mend, such
- *   as a wrong password.
+ *   as a wrong password. What `signal` was aborted with.
  */
 export async function awaitDatabase(
   url: string,
-  log: Logger,
-  patienceMs = PATIENCE_MS,
+  { log, signal, patienceMs = PATIENCE_MS }: AwaitOptions,
 ): Promise<void> {
   const sql = connect(url, 1);
   try {
@@ -27,6 +33,7 @@ export async function awaitDatabase(
       if (waitedMs >= patienceMs) throw refusal;
       if (waitedMs === 0) log.warn({ err: refusal }, "the database does not answer yet: waiting");
       await sleep(RETRY_MS);
+      signal.throwIfAborted();
     }
   } finally {
     await sql.end({ timeout: 1 });

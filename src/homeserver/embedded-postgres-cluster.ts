@@ -23,9 +23,9 @@ export type Cluster = {
  * Makes the cluster if it is not there, with the database `archipel` in it. It gets its name only when it is
  * complete, so that a process killed in the middle leaves nothing that looks like one.
  *
- * @throws Error with what `initdb` said.
+ * @throws Error with what `initdb` said, also when `signal` was aborted.
  */
-export async function createCluster(cluster: Cluster): Promise<void> {
+export async function createCluster(cluster: Cluster, signal?: AbortSignal): Promise<void> {
   const { directory, user } = cluster;
   removeUnfinished(directory);
   if (existsSync(directory)) {
@@ -36,7 +36,8 @@ export async function createCluster(cluster: Cluster): Promise<void> {
   const unfinished = mkdtempSync(`${directory}.new-`);
   const maker = user === undefined ? undefined : namedUser();
   if (maker !== undefined) giveTo(maker, unfinished);
-  await run(maker, unfinished, [
+  const make = { user: maker, directory: unfinished, ...(signal && { signal }) };
+  await run(make, [
     cluster.binaries.initdb,
     `--pgdata=${unfinished}`,
     "--username=archipel",
@@ -50,7 +51,7 @@ export async function createCluster(cluster: Cluster): Promise<void> {
     ...(cluster.durable ? [] : ["--no-sync"]),
   ]);
   const single = [cluster.binaries.postgres, "--single", "-D", unfinished] as const;
-  await run(maker, unfinished, [...single, "postgres"], "create database archipel;\n");
+  await run(make, [...single, "postgres"], "create database archipel;\n");
   if (user !== undefined) giveTo(user, unfinished);
   renameSync(unfinished, directory);
 }
@@ -67,21 +68,30 @@ function removeUnfinished(directory: string): void {
   }
 }
 
+type Make = {
+  readonly user: PostgresUser | undefined;
+  readonly directory: string;
+  readonly signal?: AbortSignal;
+};
+
 /** Runs a program to its end. @throws Error with what it said when it fails. */
 async function run(
-  user: PostgresUser | undefined,
-  directory: string,
+  { user, directory, signal }: Make,
   command: readonly [string, ...string[]],
   input = "",
 ): Promise<void> {
+  signal?.throwIfAborted();
   const child = spawnKept(user, command, [directory]);
   const closed = once(child, "close");
+  const end = () => child.stdio[3]?.destroy();
+  signal?.addEventListener("abort", end);
   child.stdin?.end(input);
   const [said] = await Promise.all([
     child.stderr === null ? "" : text(child.stderr),
     child.stdout === null ? "" : text(child.stdout),
     closed,
   ]);
+  signal?.removeEventListener("abort", end);
   if (child.exitCode !== 0) {
     throw new Error(`PostgreSQL could not be set up in ${directory}: ${said.trim()}`);
   }

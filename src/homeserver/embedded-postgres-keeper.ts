@@ -40,11 +40,14 @@ export function spawnKept(
   command: readonly [string, ...string[]],
   reach: readonly string[],
 ): ChildProcess {
-  return spawnAs(user, ["/bin/sh", "-c", KEEPER, "archipel-postgres", ...command], {
+  const child = spawnAs(user, ["/bin/sh", "-c", KEEPER, "archipel-postgres", ...command], {
     reach: [dirname(command[0]), ...reach],
     cwd: "/",
     env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin", LC_ALL: "C" },
     stdio: ["pipe", "pipe", "pipe", "pipe"],
     detached: true,
   });
+  // One that has been killed does not listen any more: its exit says so as well.
+  child.stdin?.on("error", () => {});
+  return child;
 }

@@ -45,9 +45,13 @@ const NOT_DURABLE = { fsync: "off", synchronous_commit: "off", full_page_writes:
 /**
  * Starts the server of a cluster and waits until it takes connections, also through the recovery after a crash.
  *
- * @throws Error with the server's last words when it ends before that.
+ * @throws Error with the server's last words when it ends before that; what `signal` was aborted with, when the
+ *   server has ended.
  */
-export async function startPostgresProcess(cluster: Cluster): Promise<PostgresProcess> {
+export async function startPostgresProcess(
+  cluster: Cluster,
+  signal?: AbortSignal,
+): Promise<PostgresProcess> {
   const settings = {
     ...SETTINGS,
     ...(cluster.durable ? {} : NOT_DURABLE),
@@ -70,6 +74,8 @@ export async function startPostgresProcess(cluster: Cluster): Promise<PostgresPr
     child.once("exit", (code, signal) => settle(signal ?? `exit status ${code}`));
   }).then((result) => (how = result));
 
+  const release = () => child.stdio[3]?.destroy();
+
   const seenBefore = Date.now();
   let saidSo = false;
   while (readPostmasterFile(cluster.directory)?.status !== "ready") {
@@ -77,13 +83,18 @@ export async function startPostgresProcess(cluster: Cluster): Promise<PostgresPr
       await sleep(20); // for what is still in the pipe
       throw new Error(`PostgreSQL did not start (${how}): ${lastWords().join(" | ")}`);
     }
+    if (signal?.aborted) {
+      release();
+      await ended;
+      throw signal.reason;
+    }
     if (!saidSo && Date.now() - seenBefore > 5_000) {
       saidSo = true;
       cluster.log.info("PostgreSQL is still starting: it replays its log after a crash");
     }
     await sleep(5);
   }
-  return { ended, release: () => child.stdio[3]?.destroy() };
+  return { ended, release };
 }
 
 /** Passes the server's log on to ours, and gives back a look at its last lines. */

@@ -29,6 +29,8 @@ export type EmbeddedPostgresOptions = {
   /** Where everything of ours is kept; the cluster goes into its `postgres`. Made if it is not there. */
   readonly dataDir: string;
   readonly log: Logger;
+  /** Ends the start when it is aborted. Afterwards there is `stop`. */
+  readonly signal?: AbortSignal;
   /** False for tests only: nothing survives a crash of the machine, and everything is quicker. */
   readonly durable?: boolean;
   /** Told when the server ended and could not be started again: there is no going on then. */
@@ -42,8 +44,8 @@ export type EmbeddedPostgresOptions = {
  * It cannot outlive this process: a shell between us holds a pipe from us and ends it when that closes. If it
  * ends by itself, it is started again.
  *
- * @throws Error when another process has the data directory, there are no binaries for this platform, or
- *   the server does not start; the message says what to do.
+ * @throws Error when another process has the data directory, there are no binaries for this platform,
+ *   the server does not start, or `signal` is aborted; the message says what to do.
  */
 export async function startEmbeddedPostgres(
   options: EmbeddedPostgresOptions,
@@ -55,7 +57,7 @@ export async function startEmbeddedPostgres(
   const lock = await lockDataDirectory(dataDir);
   try {
     const cluster = await openCluster(dataDir, binaries, options);
-    const first = await startPostgresProcess(cluster);
+    const first = await startPostgresProcess(cluster, options.signal);
     const keeper = keepRunning(cluster, first, options.onGivenUp);
     return {
       url: `postgres://archipel@localhost/archipel?host=${encodeURIComponent(cluster.socketDir)}`,
@@ -74,7 +76,7 @@ export async function startEmbeddedPostgres(
 async function openCluster(
   dataDir: string,
   binaries: PostgresBinaries,
-  { log, durable = true }: EmbeddedPostgresOptions,
+  { log, signal, durable = true }: EmbeddedPostgresOptions,
 ): Promise<Cluster> {
   const directory = join(dataDir, "postgres");
   const name = `archipel-${createHash("sha256").update(directory).digest("hex").slice(0, 12)}`;
@@ -95,7 +97,7 @@ async function openCluster(
     durable,
     log,
   };
-  await createCluster(cluster);
+  await createCluster(cluster, signal);
   if (user !== undefined) giveTo(user, cluster.socketDir);
   checkVersion(directory);
   return cluster;
@@ -158,7 +160,7 @@ async function startAgain(
   for (let failures = 0; failures < MAX_FAILED_STARTS && !stopping.aborted; failures++) {
     try {
       await endLeftovers(cluster.directory, cluster.name);
-      return await startPostgresProcess(cluster);
+      return await startPostgresProcess(cluster, stopping);
     } catch (error) {
       cause = error instanceof Error ? error : new Error(String(error));
       cluster.log.error({ err: cause }, "PostgreSQL did not start");

@@ -6,7 +6,7 @@ test("the listener serves what was counted and the process's own figures, and no
   measureProcess();
   const count = new Counter({ name: "archipel_test_total", help: "x", registers: [registry] });
   count.inc(3);
-  const listener = await serveMetrics("127.0.0.1", 0);
+  const listener = await serveMetrics({ host: "127.0.0.1", port: 0 });
   const at = `http://127.0.0.1:${listener.port}`;
 
   const text = await (await fetch(`${at}/metrics`)).text();

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import { collectDefaultMetrics, Registry } from "prom-client";
+import { type Address, listenAt } from "./listen-at.ts";
 
 /** Everything this process measures. Each file declares its own metrics and registers them here. */
 export const registry = new Registry();
@@ -20,9 +21,9 @@ export type MetricsListener = {
  * Serves `GET /metrics` in the Prometheus text format, apart from the clients' listener: it tells of the inside
  * and nobody logs in to it.
  *
- * @throws Error (`EADDRINUSE` and the like) when it cannot listen there.
+ * @throws Error when it cannot listen there.
  */
-export async function serveMetrics(host: string, port: number): Promise<MetricsListener> {
+export async function serveMetrics(address: Address): Promise<MetricsListener> {
   const server = createServer((request, response) => {
     if (request.method !== "GET" || request.url?.split("?")[0] !== "/metrics") {
       response.writeHead(404).end();
@@ -33,14 +34,8 @@ export async function serveMetrics(host: string, port: number): Promise<MetricsL
       () => response.writeHead(500).end(),
     );
   });
-  server.listen(port, host);
-  await once(server, "listening");
-  return { port: portOf(server), close: async () => await close(server) };
-}
-
-function portOf(server: Server): number {
-  const address = server.address();
-  return typeof address === "object" && address !== null ? address.port : 0;
+  const port = await listenAt(server, address, "metrics");
+  return { port, close: async () => await close(server) };
 }
 
 async function close(server: Server): Promise<void> {
