@@ -153,6 +153,25 @@ describe("receipts", () => {
     ).rejects.toMatchObject({ errcode: "M_INVALID_PARAM" });
   });
 
+  test("say of a thread that it is read up to what relates to its root in any way", async () => {
+    const relating = async (rel_type: string, event_id: EventId) => {
+      const content = { "m.relates_to": { rel_type, event_id } };
+      return await sendEvent(hs, { sender: alice, room, draft: { type: "test.x", content } });
+    };
+    const root = at(2);
+    await relating("m.thread", root);
+    const reaction = await relating("m.annotation", await relating("m.reference", root));
+    const since = tailOf(hs).position;
+    await sendReceipt(hs, bob, "m.read", { room, eventId: reaction, thread: root });
+    expect(await told(hs, receiptsSection, alice, since)).toMatchObject({
+      content: { [reaction]: { "m.read": { [bob.userId]: { thread_id: root } } } },
+    });
+    await sendReceipt(hs, bob, "m.read", { room, eventId: reaction, thread: "main" });
+    await expect(
+      sendReceipt(hs, bob, "m.read", { room, eventId: reaction, thread: at(1) }),
+    ).rejects.toMatchObject({ errcode: "M_INVALID_PARAM" });
+  });
+
   test("of events that the room has not are refused", async () => {
     await expect(
       sendReceipt(hs, bob, "m.read", { room, eventId: "$elsewhere" }),

@@ -10,7 +10,7 @@ import { findEvent } from "#src/rooms/find-event.ts";
 import type { Room } from "#src/rooms/find-room.ts";
 import { WHOLE_ROOM } from "#src/rooms/room-reads.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
-import { threadOf } from "#src/rooms/thread-of.ts";
+import { isRelatedTo, threadOf } from "#src/rooms/thread-of.ts";
 import { write } from "#src/streams/write.ts";
 import type { ReceiptType } from "./receipt.ts";
 import { receiptsStream } from "./receipts-stream.ts";
@@ -23,7 +23,7 @@ type Read = { readonly room: Room; readonly eventId: EventId };
  *
  * @param thread undefined for the room with all its threads.
  * @throws MatrixError M_NOT_FOUND if the room has no such event; M_INVALID_PARAM if the event is not
- *   of the thread.
+ *   related to the thread.
  * @spec client-server-api#post_matrixclientv3roomsroomidreceiptreceipttypeeventid
  */
 export async function sendReceipt(
@@ -33,7 +33,7 @@ export async function sendReceipt(
   { room, eventId, thread }: Read & { readonly thread?: ThreadId | undefined },
 ): Promise<void> {
   const event = await eventInRoom(hs, room, eventId);
-  if (thread !== undefined && !(await isInThread(hs, event, thread))) {
+  if (thread !== undefined && !(await isOfThread(hs, event, thread))) {
     throw new MatrixError("M_INVALID_PARAM", "The event is not related to the thread");
   }
   await write(hs, receiptsStream, {
@@ -47,9 +47,13 @@ export async function sendReceipt(
   });
 }
 
-/** A root is of the main timeline; clients may say of it that the thread below is read so far. */
-async function isInThread(hs: Homeserver, event: StoredEvent, thread: ThreadId): Promise<boolean> {
-  return event.eventId === thread || (await threadOf(hs, event)) === thread;
+/**
+ * Whether a receipt for a thread may name an event. A root, and what relates to it otherwise, are of the
+ * main timeline; but clients may say of them, too, that the thread is read so far.
+ */
+async function isOfThread(hs: Homeserver, event: StoredEvent, thread: ThreadId): Promise<boolean> {
+  if (thread === MAIN_TIMELINE) return (await threadOf(hs, event)) === thread;
+  return event.eventId === thread || (await isRelatedTo(hs, event, thread));
 }
 
 /**

@@ -1,5 +1,6 @@
-import { MAIN_TIMELINE, relationOf, type ThreadId } from "#src/events/threads.ts";
+import { MAIN_TIMELINE, type Relation, relationOf, type ThreadId } from "#src/events/threads.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { EventId } from "#src/kit/identifiers.ts";
 import { findEvent } from "./find-event.ts";
 import type { StoredEvent } from "./stored-event.ts";
 
@@ -13,13 +14,30 @@ const MOST_HOPS = 3;
  * @spec client-server-api#marking-notifications-as-read
  */
 export async function threadOf(hs: Homeserver, event: StoredEvent): Promise<ThreadId> {
+  const last = (await relationsOf(hs, event)).at(-1);
+  return last?.relType === "m.thread" ? last.eventId : MAIN_TIMELINE;
+}
+
+/** Whether an event relates to another, itself or by way of those that it relates to. */
+export async function isRelatedTo(
+  hs: Homeserver,
+  event: StoredEvent,
+  eventId: EventId,
+): Promise<boolean> {
+  return (await relationsOf(hs, event)).some((it) => it.eventId === eventId);
+}
+
+/** What an event relates to, and what that does, as far as to the root of a thread. */
+async function relationsOf(hs: Homeserver, event: StoredEvent): Promise<readonly Relation[]> {
+  const relations: Relation[] = [];
   let at: StoredEvent | undefined = event;
-  for (let hops = 0; hops < MOST_HOPS && at; hops++) {
+  while (at && relations.length < MOST_HOPS) {
     const relation = relationOf(at.content);
-    if (!relation) return MAIN_TIMELINE;
-    if (relation.relType === "m.thread") return relation.eventId;
+    if (!relation) break;
+    relations.push(relation);
+    if (relation.relType === "m.thread") break;
     const target: StoredEvent | undefined = await findEvent(hs, relation.eventId);
     at = target?.roomKey === event.roomKey ? target : undefined;
   }
-  return MAIN_TIMELINE;
+  return relations;
 }
