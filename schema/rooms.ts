@@ -41,6 +41,8 @@ export const rooms = pgTable("rooms", {
   ordinal: key("ordinal").notNull().default(0),
   /** The position of the newest event that is shown to clients. */
   lastPosition: key("last_position").notNull().default(0),
+  /** The depth of the join by which this server came to the room; 0 if the room began here. */
+  cameDepth: key("came_depth").notNull().default(0),
 });
 
 /**
@@ -197,10 +199,21 @@ export const missingEvents = pgTable(
     roomKey: key("room_key").notNull(),
     missingId: text("missing_id").$type<EventId>().notNull(),
     eventKey: key("event_key").notNull(),
+    /**
+     * Whether the hole is to be filled by itself, since this server was in the room when it came about. What is
+     * before its coming is fetched when somebody wants to read it.
+     */
+    owed: boolean("owed").notNull().default(true),
+    /** When it may be tried to fill it next, and how often it has been. */
+    dueMs: key("due_ms").notNull().default(0),
+    failures: integer("failures").notNull().default(0),
   },
   (table) => [
     primaryKey({ columns: [table.missingId, table.eventKey] }),
     index("missing_events_of_room").on(table.roomKey),
+    index("missing_events_due")
+      .on(table.dueMs)
+      .where(sql`owed`),
   ],
 );
 

@@ -25,6 +25,7 @@ import { sweepBlobs } from "#src/media/job-sweep-blobs.ts";
 import { pushRulesStream } from "#src/push-rules/push-rules-stream.ts";
 import { forgetReadHighlights } from "#src/push/job-forget-read-highlights.ts";
 import { eventsStream } from "#src/rooms/events-stream.ts";
+import { fillOwedHoles } from "#src/rooms/holes/job-fill-holes.ts";
 import type { Stream } from "#src/streams/stream.ts";
 import { followUserDirectory } from "#src/users/follow-events.ts";
 import { tellRoomsOfProfiles } from "#src/users/tell-rooms.ts";
@@ -59,4 +60,5 @@ export const JOBS: readonly Job[] = [
   followUserDirectory,
   forgetUnusedKeys,
   forgetTransactions,
+  fillOwedHoles,
 ];

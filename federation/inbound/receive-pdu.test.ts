@@ -5,12 +5,12 @@ import type { EventId, ServerName, UserId } from "#src/kit/identifiers.ts";
 import { parseVerifyKey, signingKeyFromSeed } from "#src/kit/signed-json.ts";
 import { allStateAt, currentStateRoot } from "#src/rooms/current-state.ts";
 import { findEvents } from "#src/rooms/find-event.ts";
+import type { Sources } from "#src/rooms/holes/sources.ts";
 import { ensureRoom } from "#src/rooms/received/ensure-room.ts";
 import { receiveEvents } from "#src/rooms/received/receive-events.ts";
 import { RemoteRoom } from "#src/rooms/received/testing.ts";
 import { EventStatus } from "#src/rooms/stored-event.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
-import type { Sources } from "./fetch-missing-events.ts";
 import { receivePdus } from "./receive-pdu.ts";
 
 let servers: TestHomeservers;
@@ -94,6 +94,9 @@ function serverOf(
     },
     async getEvent(_server, { eventId }) {
       return ok("event", { origin_server_ts: 0, pdus: raw(eventId) });
+    },
+    async backfillRoom(_server, { from }) {
+      return ok("backfill", { pdus: from.flatMap(raw) });
     },
   };
 }
@@ -229,6 +232,7 @@ describe("PDUs", () => {
       getRoomStateIds: unreachable,
       getRoomState: unreachable,
       getEvent: unreachable,
+      backfillRoom: unreachable,
     };
     const { receipts } = await receivePdus(hs, room, [wireOf(remote, id)], {
       origin,

@@ -3,10 +3,11 @@ import type { KeyLookup } from "#src/homeserver/remotes.ts";
 import type { EventId, ServerName } from "#src/kit/identifiers.ts";
 import { serverNameOf } from "#src/kit/identifiers.ts";
 import type { Room } from "#src/rooms/find-room.ts";
+import { fetchMissingEvents } from "#src/rooms/holes/fetch-missing-events.ts";
+import type { Sources } from "#src/rooms/holes/sources.ts";
 import type { ReceivedEvent } from "#src/rooms/received/assess-events.ts";
 import { type CheckedPdu, checkPdus } from "#src/rooms/received/check-pdus.ts";
 import { type Receipt, receiveEvents } from "#src/rooms/received/receive-events.ts";
-import { fetchMissingEvents, type Sources } from "./fetch-missing-events.ts";
 
 /** What became of PDUs. */
 export type Received = {

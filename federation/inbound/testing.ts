@@ -122,11 +122,19 @@ export type SharedRoom = {
 
 let rooms = 0;
 
+export type SharedPast = {
+  readonly version?: string;
+  /** What else was sent before the user of ours joined. */
+  readonly state?: readonly EventDraft[];
+  /** Adds more after the last event, and says which is the last then. */
+  readonly past?: (remote: RemoteRoom, last: EventId) => EventId;
+};
+
 /** A room of which `peer` has all and `hs` what it got when `local` joined. */
 export async function sharedRoom(
   hs: Homeserver,
   peer: Peer,
-  { version = "12", state = [] }: { version?: string; state?: readonly EventDraft[] } = {},
+  { version = "12", state = [], past = (_, it) => it }: SharedPast = {},
 ): Promise<SharedRoom> {
   const remote = new RemoteRoom(version, `shared${rooms}`);
   if (remote.roomId !== undefined) remote.roomId = `!shared${rooms}:${peer.name}`;
@@ -134,6 +142,7 @@ export async function sharedRoom(
   const creator = peer.user("creator");
   let last = remote.begin(creator);
   for (const draft of state) last = remote.add(creator, draft, [last]);
+  last = past(remote, last);
   const local: UserId = `@local:${hs.name}`;
   const joined = remote.add(local, memberDraft(local, "join"), [last]);
   if (remote.roomId === undefined) throw new Error("a room has no ID");
@@ -142,7 +151,7 @@ export async function sharedRoom(
   const stored = await storeJoinedState(hs, {
     room,
     stateEvents: stateIds.map((id) => remote.received(id)),
-    authChain: stateIds.map((id) => remote.received(id)),
+    authChain: [...remote.events.keys()].slice(0, -1).map((id) => remote.received(id)),
     joinEvent: remote.received(joined),
   });
   if (!stored.ok) throw new Error(stored.reason);
@@ -160,4 +169,70 @@ export function memberDraft(user: UserId, membership: string): EventDraft {
 
 export function message(body: string): EventDraft {
   return { type: "m.room.message", content: { msgtype: "m.text", body } };
+}
+
+/** Answers as a server that has all of a room, or all but some events, does. */
+export function answersFrom(
+  remote: RemoteRoom,
+  hidden: ReadonlySet<EventId> = new Set(),
+): PeerAnswers {
+  const has = (id: EventId) => remote.events.has(id) && !hidden.has(id);
+  const raw = (ids: Iterable<EventId>) =>
+    [...ids].filter(has).map((id) => JSON.parse(remote.received(id).json) as unknown);
+  const named = (id: EventId, names: "prev_events" | "auth_events") =>
+    remote.graph.events.get(id)?.[names] ?? [];
+  const chainOf = (ids: Iterable<EventId>): Set<EventId> => {
+    const chain = new Set<EventId>();
+    const left = [...ids];
+    for (let id = left.pop(); id !== undefined; id = left.pop()) {
+      for (const cited of named(id, "auth_events")) {
+        if (!chain.has(cited)) left.push(cited);
+        chain.add(cited);
+      }
+    }
+    return chain;
+  };
+  const depthOf = (id: EventId) => remote.graph.events.get(id)?.depth ?? 0;
+  const before = (from: readonly EventId[], until: readonly EventId[], limit: number) => {
+    const found = new Set<EventId>();
+    const left = from.flatMap((id) => named(id, "prev_events"));
+    for (let id = left.shift(); id !== undefined && found.size < limit; id = left.shift()) {
+      if (until.includes(id) || found.has(id) || !has(id)) continue;
+      found.add(id);
+      left.push(...named(id, "prev_events"));
+    }
+    return [...found];
+  };
+  const stateAt = (id: EventId) => [...(remote.events.get(id)?.before.values() ?? [])];
+  return ({ path, query, body }) => {
+    const [, , , , kind = "", first = "", second = ""] = path.split("/");
+    const asked = (query.get("event_id") ?? second) as EventId;
+    switch (kind) {
+      case "event":
+        return has(first as EventId) ? { pdus: raw([first as EventId]) } : undefined;
+      case "event_auth":
+        return { auth_chain: raw(chainOf([asked])) };
+      case "state":
+        return { pdus: raw(stateAt(asked)), auth_chain: raw(chainOf(stateAt(asked))) };
+      case "state_ids":
+        return { pdu_ids: stateAt(asked), auth_chain_ids: [...chainOf(stateAt(asked))] };
+      case "get_missing_events": {
+        const { latest_events, earliest_events, limit, min_depth } = body as {
+          latest_events: EventId[];
+          earliest_events: EventId[];
+          limit: number;
+          min_depth: number;
+        };
+        const events = before(latest_events, earliest_events, limit);
+        return { events: raw(events.toReversed().filter((id) => depthOf(id) >= min_depth)) };
+      }
+      case "backfill": {
+        const from = query.getAll("v").filter((id) => has(id as EventId)) as EventId[];
+        const more = before(from, from, Number(query.get("limit")) - from.length);
+        return { pdus: raw([...from, ...more]) };
+      }
+      default:
+        return undefined;
+    }
+  };
 }

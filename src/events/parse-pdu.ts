@@ -3,7 +3,7 @@ import type { EventId, RoomId, ServerName, UserId } from "#src/kit/identifiers.t
 import { isRawLiteral } from "#src/kit/raw-literal.ts";
 import { eventIdOf, roomIdOfCreate } from "./event-hash.ts";
 import { fits, isEventId } from "./event-identifiers.ts";
-import { checkFormat, type Fault } from "./pdu-format.ts";
+import { checkFormat, type Fault, type FormatOptions } from "./pdu-format.ts";
 import type { Pdu, WireEvent } from "./pdu.ts";
 import type { RoomVersionRules } from "./room-versions.ts";
 import { MAX_EVENT_BYTES } from "./size-limits.ts";
@@ -23,8 +23,12 @@ export type ParsedPdu =
  *
  * @spec server-server-api#checks-performed-on-receipt-of-a-pdu
  */
-export function parsePdu(value: unknown, rules: RoomVersionRules): ParsedPdu {
-  const fault = checkFormat(value, rules);
+export function parsePdu(
+  value: unknown,
+  rules: RoomVersionRules,
+  options: FormatOptions = {},
+): ParsedPdu {
+  const fault = checkFormat(value, rules, options);
   if (fault) return { ok: false, ...fault };
 
   const { unsigned, ...wire } = value as CanonicalObject;

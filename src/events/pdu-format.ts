@@ -16,14 +16,30 @@ export type Fault = {
 
 type Fields = { readonly [key: string]: unknown };
 
+export type FormatOptions = {
+  /**
+   * Whether it may name any number of events: as history may, which was made before that was limited.
+   *
+   * @spec server-server-api#get_matrixfederationv1backfillroomid
+   */
+  readonly mayNameMany?: true;
+};
+
 /**
  * Checks that a value has the fields of an event, each of its type and within its limits.
  *
  * @returns undefined if it has.
  * @spec rooms/v12#event-format
  */
-export function checkFormat(value: unknown, rules: RoomVersionRules): Fault | undefined {
+export function checkFormat(
+  value: unknown,
+  rules: RoomVersionRules,
+  { mayNameMany = false }: { readonly mayNameMany?: boolean } = {},
+): Fault | undefined {
   if (!isObject(value)) return bad("not an object");
+  const [mostAuth, mostPrev] = mayNameMany
+    ? [MAX_EVENT_BYTES, MAX_EVENT_BYTES]
+    : [MAX_AUTH_EVENTS, MAX_PREV_EVENTS];
   return (
     checkExtent(value) ??
     checkTexts(value) ??
@@ -31,8 +47,8 @@ export function checkFormat(value: unknown, rules: RoomVersionRules): Fault | un
     checkNumbers(value, rules) ??
     checkObjects(value) ??
     checkEventId(value, rules) ??
-    checkReferences(value, "auth_events", rules, MAX_AUTH_EVENTS) ??
-    checkReferences(value, "prev_events", rules, MAX_PREV_EVENTS)
+    checkReferences(value, "auth_events", rules, mostAuth) ??
+    checkReferences(value, "prev_events", rules, mostPrev)
   );
 }
 

@@ -9,6 +9,7 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
+import { pastOf } from "./past.ts";
 import { eventKeysBackwards, eventKeysForwards } from "./queries-timeline.ts";
 import { relatingEvents } from "./relating-events.ts";
 import { type Place, placeBefore } from "./token.ts";
@@ -39,7 +40,8 @@ const MOST_AT_ONCE = 1000;
 
 /**
  * One page of a room's history, in the order that was asked for. Each event of the room is on exactly
- * one page, whatever the size of the pages: all read the room's one order.
+ * one page, whatever the size of the pages: all read the room's one order. Who reads backwards to where we
+ * have not got what other servers have gets that too, if they give it in time.
  *
  * @spec client-server-api#get_matrixclientv3roomsroomidmessages
  */
@@ -49,8 +51,27 @@ export async function readMessages(
   view: RoomView,
   request: PageRequest,
 ): Promise<Page> {
-  const { direction, limit } = request;
   if (!matchesRooms(request.filter, view.room.roomId)) return { events: [], end: undefined };
+  if (request.direction === "f") return await readPage(hs, requester, view, request);
+  const past = pastOf(hs, view.room);
+  const { from } = withinView(view, request);
+  for (;;) {
+    const page = await readPage(hs, requester, view, request);
+    const stretch = { from, to: page.isLast ? request.to : page.end };
+    const { hasMore, isWhole } = await past.fetchInto(stretch);
+    // What comes is put where it belongs, so the same page has more then.
+    if (hasMore) continue;
+    return isWhole ? page : { ...page, end: page.end ?? from };
+  }
+}
+
+async function readPage(
+  hs: Homeserver,
+  requester: Requester,
+  view: RoomView,
+  request: PageRequest,
+): Promise<Page & { readonly isLast: boolean }> {
+  const { direction, limit } = request;
   const read = direction === "b" ? eventKeysBackwards : eventKeysForwards;
   const { from: start, to } = withinView(view, request);
   const found: StoredEvent[] = [];
@@ -73,10 +94,12 @@ export async function readMessages(
     if (last) from = direction === "b" ? placeBefore(last.anchor, last.offset) : last;
     if (wanted.length > left) break;
     // Clients expect an end of every page that has read something; the next one says that it is the last.
-    if (rows.length < count) return { events: found, end: rowsSeen > 0 ? from : undefined };
+    if (rows.length < count) {
+      return { events: found, end: rowsSeen > 0 ? from : undefined, isLast: true };
+    }
     if (found.length === limit) break;
   }
-  return { events: found, end: from };
+  return { events: found, end: from, isLast: false };
 }
 
 function placeOfEvent(event: StoredEvent | undefined): Place | undefined {

@@ -31,6 +31,8 @@ export type CheckSetting = {
   readonly rules: RoomVersionRules;
   readonly keys: KeyLookup;
   readonly now: UnixMs;
+  /** Whether they are history, which may name more events than new ones may. */
+  readonly isHistory?: true;
 };
 
 type Parsed = { readonly event: Pdu; readonly wire: WireEvent; readonly json: string };
@@ -47,15 +49,15 @@ export async function checkPdus(
   setting: CheckSetting,
 ): Promise<CheckedPdu[]> {
   // 1. Is a valid event, otherwise it is dropped.
-  const parsed = pdus.map((it) => readPdu(it, setting.rules));
+  const parsed = pdus.map((it) => readPdu(it, setting));
   const keys = await setting.keys(questionsFor(parsed, setting.rules));
   return await Promise.all(
     parsed.map(async (it) => ("ok" in it ? it : await checkOne(it, keys, setting))),
   );
 }
 
-function readPdu(value: unknown, rules: RoomVersionRules): Parsed | CheckedPdu {
-  const it = parsePdu(value, rules);
+function readPdu(value: unknown, { rules, isHistory }: CheckSetting): Parsed | CheckedPdu {
+  const it = parsePdu(value, rules, { ...(isHistory && { mayNameMany: isHistory }) });
   if (!it.ok) return { ok: false, check: 1, reason: it.reason };
   const { event, wire, json } = it;
   if (hasNul(event)) return { ok: false, check: 1, reason: "a NUL in what names it" };

@@ -2,6 +2,7 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId } from "#src/kit/identifiers.ts";
 import { findEvents } from "../find-event.ts";
 import type { RoomHead } from "../room-head.ts";
+import type { NodeKey } from "../state-map/node.ts";
 import { differences, mapOf } from "../state-map/state-map.ts";
 import { withNodes } from "../state-map/stored-nodes.ts";
 import { pairKey, slotsOf, type StatePair } from "../state-slots.ts";
@@ -12,8 +13,8 @@ import type { DraftedState } from "./drafted-state.ts";
 export type GivenStates = ReadonlyMap<EventId, readonly EventId[]>;
 
 /**
- * Drafts of states that another server gave. Each is what it has other than the room's current state, so
- * that it takes no more room than that.
+ * Drafts of states that another server gave. Each is what it has other than the room's current state, or
+ * than another that is more like it, so that it takes no more room than that.
  *
  * Events that are not known or were rejected are left out.
  */
@@ -21,11 +22,12 @@ export async function givenStates(
   hs: Homeserver,
   head: RoomHead,
   given: GivenStates,
+  base: NodeKey = head.stateRoot,
 ): Promise<Map<EventId, DraftedState>> {
   const drafts = new Map<EventId, DraftedState>();
   for (const [eventId, ids] of given) {
     const entries = await entriesOf(hs, head.room.roomKey, ids);
-    drafts.set(eventId, await draftOf(hs, head.stateRoot, entries));
+    drafts.set(eventId, await draftOf(hs, base, entries));
   }
   return drafts;
 }

@@ -24,6 +24,7 @@ import {
   applyWaitingRedactions,
   forgetInvites,
   keepRedactions,
+  noteComing,
   noteMissing,
   placeOutliers,
 } from "./queries-received.ts";
@@ -74,10 +75,16 @@ export async function persistReceived(
         roomKey: row.room_key,
         missingId,
         eventKey: row.event_key,
+        depth: row.depth,
+        waits: row.anchor === null,
       })),
     ),
+    isNews: write.as === "live" && !settlement.comesAnew,
   });
-  if (settlement.comesAnew) forgetInvites(lane, write.room.roomKey);
+  if (settlement.comesAnew) {
+    forgetInvites(lane, write.room.roomKey);
+    noteComing(lane, write.room.roomKey, head.depth);
+  }
   noteWhatClientsSee(hs, lane, it);
   return { members, redacted: await redact(lane, it, rows) };
 }

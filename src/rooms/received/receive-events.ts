@@ -5,11 +5,13 @@ import { eventsStream } from "../events-stream.ts";
 import { eventsOf } from "../find-event.ts";
 import type { Room } from "../find-room.ts";
 import { forgetHead, type RoomHead } from "../room-head.ts";
+import type { NodeKey } from "../state-map/node.ts";
 import type { StoredEvent } from "../stored-event.ts";
 import { assessEvents, type Assessment, type ReceivedEvent } from "./assess-events.ts";
 import type { Decision } from "./decide.ts";
 import { type GivenStates, givenStates } from "./given-states.ts";
 import { headOf } from "./head-of.ts";
+import { whatWaitsFor } from "./queries-received.ts";
 import type { ReceivedAs, ReceivedWrite, ReceivedWritten } from "./received-write.ts";
 import { inTurn, keepingStill } from "./room-turns.ts";
 import { settleEvents, settleHistory, type Settlement } from "./settle-events.ts";
@@ -32,6 +34,8 @@ export type Receiving = {
    * state events that are all stored.
    */
   readonly states?: GivenStates;
+  /** A state of the room that these are probably like, if another than the current one. */
+  readonly statesLike?: NodeKey;
 };
 
 /** How often a write that came too late is worked out anew before local senders have to wait for it. */
@@ -55,10 +59,13 @@ export async function receiveEvents(
   return await inTurn(hs, room.roomKey, async () => {
     const receipts = new Map<EventId, Receipt>();
     let next = events;
+    let how = receiving;
     while (next.length > 0) {
-      const { written, assessment } = await store(hs, room, next, receiving);
+      const { written, assessment } = await store(hs, room, next, how);
       for (const [id, receipt] of receiptsOf(assessment, written)) receipts.set(id, receipt);
       next = written ? await whatWaitedFor(hs, room, written) : [];
+      // What waited came as news.
+      how = { as: "live" };
     }
     return receipts;
   });
@@ -70,11 +77,11 @@ async function store(
   hs: Homeserver,
   room: Room,
   events: readonly ReceivedEvent[],
-  { as, states = new Map() }: Receiving,
+  { as, states = new Map(), statesLike }: Receiving,
 ): Promise<{ written: Written | undefined; assessment: Assessment }> {
   for (let retries = 0; ; retries++) {
     const head = await headOf(hs, room);
-    const given = await givenStates(hs, head, states);
+    const given = await givenStates(hs, head, states, statesLike);
     const assessment = await assessEvents(hs, room, events, { states: { head, given } });
     const { assessed } = assessment;
     if (assessed.length === 0) return { written: undefined, assessment };
@@ -97,7 +104,10 @@ async function settlementOf(
   room: Room,
   { as, head, assessed }: { as: ReceivedAs; head: RoomHead; assessed: Assessment["assessed"] },
 ): Promise<Settlement> {
-  if (as === "history") return settleHistory(head, assessed);
+  if (as === "history") {
+    const ids = assessed.map((it) => it.event.event_id);
+    return settleHistory(head, assessed, await whatWaitsFor(hs.sql, ids));
+  }
   const pending = new Map(assessed.map((it) => [it.event.event_id, it]));
   return await settleEvents(hs, { room, db: hs.sql, pending }, head, assessed);
 }

@@ -84,9 +84,14 @@ export async function settleEvents(
 }
 
 /** Adds events of the past, of which nothing follows for the room as it is. */
-export function settleHistory(head: RoomHead, assessed: readonly Assessed[]): Settlement {
+export function settleHistory(
+  head: RoomHead,
+  assessed: readonly Assessed[],
+  waiting?: Waiting,
+): Settlement {
   return {
     ...unchanged(head),
+    waiting,
     events: assessed.map((it) => ({
       assessed: it,
       decision: it.decision,

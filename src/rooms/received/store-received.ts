@@ -12,7 +12,7 @@ import { EventStatus, StoredEvent } from "../stored-event.ts";
 import type { Assessed } from "./assess-events.ts";
 import { type PersistedReceived, persistReceived } from "./persist-received.ts";
 import { type PlacedReceived, placeReceived } from "./place-received.ts";
-import { placesOf } from "./queries-received.ts";
+import { placesOf, whatWaitsFor } from "./queries-received.ts";
 import type { ReceivedWrite, ReceivedWritten } from "./received-write.ts";
 import { rememberRoot } from "./resolve-states.ts";
 import { settleEvents, settleHistory, type Settlement } from "./settle-events.ts";
@@ -92,7 +92,8 @@ async function settlementFor(
   let head = knownHead(hs, room.roomKey);
   if (head?.version !== seen) head = (await readHeads(hs, lane, [room])).get(room.roomKey);
   if (!head) throw new Error("a room has a version and no head");
-  if (as === "history") return settleHistory(head, assessed);
+  const ids = assessed.map((it) => it.event.event_id);
+  if (as === "history") return settleHistory(head, assessed, await whatWaitsFor(lane, ids));
   const pending = new Map(assessed.map((it) => [it.event.event_id, it]));
   return await settleEvents(hs, { room, db: lane, pending }, head, assessed);
 }

@@ -1,0 +1,54 @@
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { EventId, ServerName } from "#src/kit/identifiers.ts";
+import { findEvents } from "../find-event.ts";
+import type { Room } from "../find-room.ts";
+import { storeOutliers } from "../received/store-outliers.ts";
+import { checkedOfRoom } from "./checked-of-room.ts";
+import { MOST_SERVERS, optionsOf, type Sources } from "./sources.ts";
+
+/** If more events of a state than this are unknown, all of it is asked for. */
+const MOST_SINGLE_EVENTS = 50;
+
+/**
+ * Asks for the state before an event, as another server has it. Its events are stored.
+ *
+ * @returns the IDs of its events; undefined if nobody could give it whole.
+ */
+export async function fetchState(
+  hs: Homeserver,
+  room: Room,
+  eventId: EventId,
+  sources: Sources,
+): Promise<readonly EventId[] | undefined> {
+  const { servers, remotes } = sources;
+  const question = { roomId: room.roomId, eventId };
+  const options = optionsOf(sources);
+  for (const server of servers.slice(0, MOST_SERVERS)) {
+    const answer = await remotes.getRoomStateIds(server, question, options);
+    if (!answer.ok) continue;
+    const { pdu_ids, auth_chain_ids } = answer.body;
+    const wanted = [...new Set([...auth_chain_ids, ...pdu_ids])];
+    const known = await findEvents(hs, wanted);
+    const unknown = wanted.filter((id) => !known.has(id));
+    const fetched =
+      unknown.length > MOST_SINGLE_EVENTS
+        ? await wholeState(server)
+        : await singleEvents(server, unknown);
+    await storeOutliers(hs, room, await checkedOfRoom(hs, room, fetched, sources));
+    const stored = await findEvents(hs, pdu_ids);
+    if (pdu_ids.every((id) => stored.has(id))) return pdu_ids;
+  }
+  return undefined;
+
+  async function wholeState(server: ServerName): Promise<readonly unknown[]> {
+    const answer = await remotes.getRoomState(server, question, options);
+    return answer.ok ? [...answer.body.auth_chain, ...answer.body.pdus] : [];
+  }
+
+  async function singleEvents(server: ServerName, ids: readonly EventId[]) {
+    const answers = await Promise.all(
+      ids.map(async (id) => await remotes.getEvent(server, { eventId: id }, options)),
+    );
+    return answers.flatMap((it) => (it.ok ? it.body.pdus : []));
+  }
+}

@@ -1,0 +1,230 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import {
+  answersFrom,
+  memberDraft,
+  message,
+  type Peer,
+  sharedRoom,
+  type SharedRoom,
+  testPeer,
+} from "#federation/inbound/testing.ts";
+import { testFederation } from "#federation/testing.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { EventId } from "#src/kit/identifiers.ts";
+import { testUser } from "#src/testing.ts";
+import { readMessages } from "#src/timeline/read-messages.ts";
+import type { Place } from "#src/timeline/token.ts";
+import { viewOfRoom } from "#src/timeline/view-of-room.ts";
+import { EventStatus } from "../stored-event.ts";
+import { fillOwedHoles } from "./job-fill-holes.ts";
+
+const federation = await testFederation();
+let hs: Homeserver;
+let peer: Peer;
+
+beforeAll(async () => {
+  ({ hs } = await federation.open());
+  peer = await testPeer(federation);
+});
+beforeEach(() => {
+  peer.answer(() => undefined);
+  peer.asked.length = 0;
+});
+afterAll(async () => await federation.close());
+
+/** Adds messages to a room, one after the other, as its other server has them. */
+function chain(
+  { remote, joined }: Pick<SharedRoom, "remote" | "joined">,
+  count: number,
+  after = joined,
+): EventId[] {
+  const ids: EventId[] = [];
+  for (let index = 0; index < count; index++) {
+    ids.push(remote.add(peer.user("creator"), message(`${index}`), [ids.at(-1) ?? after]));
+  }
+  return ids;
+}
+
+/** All that is shown of a room, in its order. */
+async function shown({ room }: SharedRoom): Promise<string[]> {
+  const rows = await hs.sql<{ event_id: string }[]>`
+    select event_id from events where room_key = ${room.roomKey} and status = ${EventStatus.accepted}
+    order by anchor, anchor_offset`;
+  return rows.map((it) => it.event_id);
+}
+
+async function missing({ room }: SharedRoom): Promise<{ missing_id: string; owed: boolean }[]> {
+  return await hs.sql`select missing_id, owed from missing_events where room_key = ${room.roomKey}`;
+}
+
+/** Runs the job until nothing is due; what failed before is due again. */
+async function fill(): Promise<void> {
+  await hs.sql`update missing_events set due_ms = 0`;
+  while ((await fillOwedHoles.run(hs, new AbortController().signal)) === "more");
+}
+
+/** All pages of a room as a user of ours reads them backwards, the newest first. */
+async function pages({ room }: SharedRoom, limit: number): Promise<string[]> {
+  const reader = await testUser(hs, "local");
+  const ids: string[] = [];
+  let from: Place | undefined;
+  for (let count = 0; count < 200; count++) {
+    const view = await viewOfRoom(hs, reader, room.roomId);
+    const request = { direction: "b" as const, from, to: undefined, limit, filter: undefined };
+    const page = await readMessages(hs, reader, view, request);
+    ids.push(...page.events.map((it) => it.eventId));
+    if (!page.end || (page.events.length === 0 && from === page.end)) return ids;
+    from = page.end;
+  }
+  throw new Error("the pages have no end");
+}
+
+describe("a room that lacks events", () => {
+  test("takes in what waits for others when these can be had", async () => {
+    const shared = await sharedRoom(hs, peer);
+    const { remote, joined, wire } = shared;
+    const [lost, waits, last] = chain(shared, 3) as [EventId, EventId, EventId];
+    await peer.send(hs, [wire(waits), wire(last)]);
+    expect(await shown(shared)).toEqual([joined]);
+    await fill();
+    expect(await shown(shared)).toEqual([joined]);
+
+    peer.answer(answersFrom(remote));
+    await fill();
+    expect(await shown(shared)).toEqual([joined, lost, waits, last]);
+    expect((await missing(shared)).filter((it) => it.owed)).toEqual([]);
+  });
+
+  test("gets what it was not told, however much, and puts it where it belongs", async () => {
+    const shared = await sharedRoom(hs, peer);
+    const { remote, joined, wire } = shared;
+    const ids = chain(shared, 260);
+    const topic = { type: "m.room.topic", state_key: "", content: { topic: "unheard" } };
+    ids.push(remote.add(peer.user("creator"), topic, ids.slice(-1)));
+    ids.push(...chain(shared, 3, ids.at(-1)));
+    const answers = answersFrom(remote);
+    // It tells what the state is, and at first nothing of what led to it.
+    peer.answer((it) => (/missing|backfill/.test(it.path) ? undefined : answers(it)));
+    const last = ids.at(-1) as EventId;
+    await peer.send(hs, [wire(last)]);
+    expect(await shown(shared)).toEqual([joined, last]);
+    expect(await missing(shared)).toContainEqual({ missing_id: ids.at(-2), owed: true });
+
+    peer.answer((it) => (it.path.includes("missing") ? undefined : answers(it)));
+    await fill();
+    expect(await shown(shared)).toEqual([joined, ...ids]);
+    // Only what was before this server came is left.
+    expect((await missing(shared)).map((it) => it.owed)).toEqual([false]);
+  });
+
+  test("takes in what waits for something that turns out to be history", async () => {
+    const shared = await sharedRoom(hs, peer);
+    const { remote, joined, wire } = shared;
+    const [lost, last] = chain(shared, 2) as [EventId, EventId];
+    const waits = remote.add(peer.user("creator"), message("fork"), [lost]);
+    await peer.send(hs, [wire(waits)]);
+    const answers = answersFrom(remote);
+    peer.answer((it) => (/missing|backfill/.test(it.path) ? undefined : answers(it)));
+    await peer.send(hs, [wire(last)]);
+    expect(await shown(shared)).toEqual([joined, last]);
+    peer.answer(answers);
+    await pages(shared, 50);
+    expect(await shown(shared)).toEqual([...remote.events.keys()].toSpliced(-2, 2, last, waits));
+  });
+
+  test("does not take its past for news, nor ask for it unless somebody wants it", async () => {
+    const shared = await sharedRoom(hs, peer);
+    const { remote, joined, wire } = shared;
+    peer.answer(answersFrom(remote));
+    await fill();
+    expect(peer.asked).toEqual([]);
+    // It forks from what was before this server came.
+    const before = [...remote.events.keys()].at(-2) as EventId;
+    const fork = remote.add(peer.user("creator"), message("fork"), [before]);
+    await peer.send(hs, [wire(fork)]);
+    await fill();
+    expect(await shown(shared)).toEqual([joined, fork]);
+  });
+});
+
+describe("who reads backwards", () => {
+  test.each([1, 7, 50, 1000])("reads the past of before we came, %i at a time", async (limit) => {
+    const shared = await sharedRoom(hs, peer, {
+      state: Array.from({ length: 30 }, (_, index) =>
+        index % 3 === 0
+          ? { type: "m.room.topic", state_key: "", content: { topic: `${index}` } }
+          : message(`past ${index}`),
+      ),
+    });
+    const { remote, wire } = shared;
+    await peer.send(hs, chain(shared, 4).map(wire));
+    peer.answer(answersFrom(remote));
+    expect(await pages(shared, limit)).toEqual([...remote.events.keys()].toReversed());
+    expect(await missing(shared)).toEqual([]);
+    // Now it is here.
+    peer.answer(() => undefined);
+    peer.asked.length = 0;
+    expect(await pages(shared, 9)).toEqual([...remote.events.keys()].toReversed());
+    expect(peer.asked).toEqual([]);
+  });
+
+  test("reads the past where it forks and members change", async () => {
+    const shared = await sharedRoom(hs, peer, {
+      past(remote, last) {
+        const [a, b] = ["a", "b"].map((it) => {
+          const user = peer.user(it);
+          const joins = remote.add(user, memberDraft(user, "join"), [last]);
+          return remote.add(
+            user,
+            memberDraft(user, "leave"),
+            chain({ remote, joined: joins }, 3).slice(-1),
+          );
+        }) as [EventId, EventId];
+        return remote.add(peer.user("creator"), message("both"), [a, b]);
+      },
+    });
+    peer.answer(answersFrom(shared.remote));
+    const ids = await pages(shared, 5);
+    expect(new Set(ids)).toEqual(new Set(shared.remote.events.keys()));
+    expect(ids.length).toBe(shared.remote.events.size);
+  });
+
+  test("gets what there is if nobody answers, and the rest when somebody does", async () => {
+    const shared = await sharedRoom(hs, peer);
+    const { remote, joined } = shared;
+    const reader = await testUser(hs, "local");
+    const view = await viewOfRoom(hs, reader, shared.room.roomId);
+    const request = { direction: "b" as const, to: undefined, limit: 50, filter: undefined };
+    const first = await readMessages(hs, reader, view, { ...request, from: undefined });
+    expect(first.events.map((it) => it.eventId)).toEqual([joined]);
+    // There is more, though not now.
+    expect(first.end).toBeDefined();
+    const second = await readMessages(hs, reader, view, { ...request, from: first.end });
+    expect(second).toMatchObject({ events: [], end: first.end });
+    const asked = peer.asked.length;
+    await readMessages(hs, reader, view, { ...request, from: first.end });
+    expect(peer.asked.length).toBe(asked);
+
+    await hs.sql`update missing_events set due_ms = 0`;
+    peer.answer(answersFrom(remote));
+    const third = await readMessages(hs, reader, view, { ...request, from: first.end });
+    expect(third.events.map((it) => it.eventId)).toEqual(
+      [...remote.events.keys()].toReversed().slice(1),
+    );
+  });
+
+  test("is not told what a server makes up that leads nowhere", async () => {
+    const shared = await sharedRoom(hs, peer);
+    const other = await sharedRoom(hs, peer);
+    const { remote, joined } = shared;
+    const stray = remote.add(peer.user("creator"), message("stray"), [joined]);
+    const answers = answersFrom(remote);
+    peer.answer((it) => {
+      if (!it.path.includes("backfill")) return answers(it);
+      const made = [stray, "x", 7, {}, other.wire(other.joined), shared.wire(stray)];
+      return { pdus: made.filter((pdu) => typeof pdu === "object") };
+    });
+    expect(await pages(shared, 50)).toEqual([joined]);
+    expect(await shown(other)).toEqual([other.joined]);
+  });
+});
