@@ -5,6 +5,7 @@ import { joinHandshakeEndpoints } from "#federation/handshakes/routes/joins.ts";
 import { knockHandshakeEndpoints } from "#federation/handshakes/routes/knocks.ts";
 import { leaveHandshakeEndpoints } from "#federation/handshakes/routes/leaving.ts";
 import { directoryQueryEndpoints } from "#federation/handshakes/routes/query.ts";
+import { thirdPartyInviteEndpoints } from "#federation/handshakes/routes/third-party-invite.ts";
 import { backfillEndpoints } from "#federation/inbound/routes/backfill.ts";
 import { eventAuthEndpoints } from "#federation/inbound/routes/event-auth.ts";
 import { eventEndpoints } from "#federation/inbound/routes/events.ts";
@@ -113,6 +114,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...leaveHandshakeEndpoints,
   ...inviteHandshakeEndpoints,
   ...directoryQueryEndpoints,
+  ...thirdPartyInviteEndpoints,
   ...transactionEndpoints,
   ...eventEndpoints,
   ...eventAuthEndpoints,

@@ -1,4 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { unpaddedBase64 } from "#src/kit/base64.ts";
+import type { RoomId, ServerName } from "#src/kit/identifiers.ts";
+import { signingKeyFromSeed, signJson } from "#src/kit/signed-json.ts";
 import { type Ask, asking } from "#src/testing-http.ts";
 import { openStage, type Stage, stateIds, user, type User, VERSIONS } from "./testing.ts";
 
@@ -13,10 +16,10 @@ afterAll(async () => await stage.federation.close());
 
 const E = encodeURIComponent;
 
-describe("an invitation", () => {
-  const invitesOf = async (ask: Ask, { token }: User) =>
-    (await ask("GET", "sync", { token })).body.rooms?.invite ?? {};
+const invitesOf = async (ask: Ask, { token }: User) =>
+  (await ask("GET", "sync", { token })).body.rooms?.invite ?? {};
 
+describe("an invitation", () => {
   test.each(VERSIONS)(
     "goes to a user of another server, who accepts it: version %s",
     async (version) => {
@@ -86,5 +89,84 @@ describe("an invitation", () => {
     expect((await invite("@x:hs3.test:1")).status).toBe(502);
     const members = await onOne("GET", `rooms/${E(roomId)}/members`, { token: alice.token });
     expect(members.body.chunk).toHaveLength(1);
+  });
+
+  test("is made with the room", async () => {
+    const invite = [bob.userId, `@nobody:${two.name}`];
+    const { roomId } = await roomOf({ preset: "trusted_private_chat", invite, is_direct: true });
+    const { events } = (await invitesOf(onTwo, bob))[roomId].invite_state as {
+      events: { state_key: string; content: object }[];
+    };
+    expect(events.find((it) => it.state_key === bob.userId)?.content).toEqual({
+      membership: "invite",
+      is_direct: true,
+    });
+  });
+
+  test("is withdrawn", async () => {
+    const { roomId } = await roomOf({ preset: "private_chat", invite: [bob.userId] });
+    const body = { user_id: bob.userId };
+    await onOne("POST", `rooms/${E(roomId)}/kick`, { token: alice.token, body });
+    const [kick] = await one.hs.sql<{ json: string }[]>`
+      select json from events join rooms using (room_key)
+      where room_id = ${roomId} and type = 'm.room.member' and state_key = ${bob.userId}
+      order by event_key desc limit 1`;
+    const json = kick?.json ?? "";
+    const message = { ...JSON.parse(json), type: "m.room.message" };
+    const answer = await one.hs.remotes.sendTransaction(two.name, {
+      txnId: "kick",
+      origin_server_ts: one.hs.now(),
+      pdus: [JSON.stringify(message), json],
+      edus: [],
+    });
+    const said = answer.ok ? [...answer.body.pdus.values()] : [];
+    expect(said).toEqual([{ error: expect.any(String) }, {}]);
+    expect(await invitesOf(onTwo, bob)).not.toHaveProperty(roomId);
+  });
+});
+
+describe("an invitation by an address", () => {
+  const key = signingKeyFromSeed("ed25519:0", Buffer.alloc(32, "identity"));
+  const signedFor = ({ userId }: User, token: string) =>
+    signJson({ mxid: userId, token }, "id.test" as ServerName, key);
+
+  async function addressed(token: string) {
+    const content = {
+      display_name: "b...@t...",
+      key_validity_url: "https://id.test/",
+      public_key: unpaddedBase64(key.publicKey),
+    };
+    const initial_state = [{ type: "m.room.third_party_invite", state_key: token, content }];
+    return (await roomOf({ preset: "private_chat", initial_state })).roomId;
+  }
+
+  const onbind = async (roomId: RoomId, signed: object) =>
+    await onTwo("PUT", "/_matrix/federation/v1/3pid/onbind", {
+      body: {
+        medium: "email",
+        address: "bob@two.test",
+        mxid: bob.userId,
+        invites: [{ room_id: roomId, sender: alice.userId, signed }],
+      },
+    });
+
+  test("becomes the user's when the address turns out to be theirs", async () => {
+    const roomId = await addressed("abc");
+    expect(await onbind(roomId, signedFor(bob, "abc"))).toMatchObject({ status: 200, body: {} });
+    expect(await invitesOf(onTwo, bob)).toHaveProperty([roomId]);
+    const joined = await onTwo("POST", `join/${E(roomId)}`, { token: bob.token, body: {} });
+    expect(joined.status).toBe(200);
+  });
+
+  test("does not, if nobody has signed that it is theirs", async () => {
+    const roomId = await addressed("def");
+    for (const signed of [
+      { ...signedFor(bob, "def"), signatures: {} },
+      signedFor(alice, "def"),
+      signedFor(bob, "other"),
+    ]) {
+      expect(await onbind(roomId, signed)).toMatchObject({ status: 200, body: {} });
+    }
+    expect(await invitesOf(onTwo, bob)).not.toHaveProperty([roomId]);
   });
 });

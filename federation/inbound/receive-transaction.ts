@@ -2,12 +2,13 @@ import { Counter } from "prom-client";
 import { parsePdu } from "#src/events/parse-pdu.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { registry } from "#src/homeserver/metrics.ts";
-import type { RoomId, ServerName } from "#src/kit/identifiers.ts";
+import type { EventId, RoomId, ServerName } from "#src/kit/identifiers.ts";
 import { JsonObject } from "#src/kit/json-object.ts";
 import type { Receipt } from "#src/rooms/received/receive-events.ts";
 import { receiveEdus } from "../edus/receive-edus.ts";
 import { type Door, doorsFor } from "./doors.ts";
 import { answerBefore, rememberAnswer } from "./queries-transactions.ts";
+import { receiveOutside } from "./receive-outside.ts";
 import { receivePdus } from "./receive-pdu.ts";
 import { inServersTurn } from "./transaction-turns.ts";
 
@@ -72,12 +73,23 @@ async function receiveFrom(
   const answers = await Promise.all(
     Array.from(byRoom, async ([roomId, its]) => {
       const door = roomId === undefined ? undefined : doors.get(roomId);
-      if (!door?.isOurs) return refusals(its, door, "This server is not in the room");
+      if (!door?.isOurs) return await outsideAnswers(hs, door, its);
       if (door.isDenied) return refusals(its, door, "Your server is denied in this room");
       return await receiveInRoom(hs, door, its, { origin, until });
     }),
   );
   return Object.fromEntries(answers.flat());
+}
+
+/** Of a room that this server is not in, next to nothing is taken. */
+async function outsideAnswers(
+  hs: Homeserver,
+  door: Door | undefined,
+  pdus: readonly unknown[],
+): Promise<Answers> {
+  const taken = door && (await receiveOutside(hs, door.room, pdus));
+  const answers = refusals(pdus, door, "This server is not in the room");
+  return answers.map(([id, answer]) => [id, taken?.has(id as EventId) ? {} : answer] as const);
 }
 
 function roomIdOf(pdu: unknown): RoomId | undefined {

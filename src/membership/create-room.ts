@@ -4,25 +4,30 @@ import { claimAlias, publishRoom, requireFreeAlias } from "#src/directory/room-a
 import { type EventDraft } from "#src/events/build-event.ts";
 import { ROOM_VERSIONS } from "#src/events/room-versions.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { CanonicalObject } from "#src/kit/canonical-json.ts";
 import {
   parseRoomAlias,
   parseUserId,
   type RoomAlias,
   type RoomId,
+  serverNameOf,
   type UserId,
 } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
+import { findRoom } from "#src/rooms/find-room.ts";
 import { isRefusal } from "#src/rooms/refusals.ts";
 import { RoomInMaking, type Sender } from "#src/rooms/room-in-making.ts";
 import { writeToRoom } from "#src/rooms/send-event.ts";
 import { createContent, initialDrafts, type RoomPlan } from "./create-room-drafts.ts";
 import type { CreateRoomRequest } from "./create-room-request.ts";
 import { memberDraft } from "./member-draft.ts";
+import { inviteOutsideUser } from "./outside/invite-outside-user.ts";
 
 /**
  * Creates a room with all that it begins with: its events, its alias, its place in the directory and
- * the invitations are stored together, or nothing is.
+ * the invitations are stored together, or nothing is. Users of other servers are invited after that: their
+ * servers have to sign.
  *
  * @returns the room's ID.
  * @throws MatrixError M_UNSUPPORTED_ROOM_VERSION; M_ROOM_IN_USE of an alias that is taken;
@@ -56,7 +61,37 @@ export async function createRoom(
       if (request.visibility === "public") await publishRoom(tx, roomKey, requester.userKey);
     },
   });
+  await inviteOthers(hs, requester.userId, { roomId, request });
   return roomId;
+}
+
+/** Invites users of other servers to a room that has just been made. */
+async function inviteOthers(
+  hs: Homeserver,
+  sender: UserId,
+  { roomId, request }: { roomId: RoomId; request: CreateRoomRequest },
+): Promise<void> {
+  const others = invitedIn(request).filter((it) => serverNameOf(it) !== hs.name);
+  const room = others.length > 0 && (await findRoom(hs, roomId));
+  if (!room) return;
+  for (const userId of others) {
+    const draft = await memberDraft(hs, userId, "invite", directness(request));
+    try {
+      await inviteOutsideUser(hs, { room, sender, draft });
+    } catch (error) {
+      // The room is made, and its maker sees who is invited and can try again.
+      if (!(error instanceof MatrixError)) throw error;
+      hs.log.warn({ err: error, roomId, userId }, "a user could not be invited to a new room");
+    }
+  }
+}
+
+function invitedIn({ invite = [] }: CreateRoomRequest): UserId[] {
+  return [...new Set(invite)].map(parseUserId);
+}
+
+function directness({ is_direct }: CreateRoomRequest): CanonicalObject {
+  return is_direct === true ? { is_direct: true } : {};
 }
 
 async function planOf(
@@ -102,12 +137,11 @@ async function makeRoom(
   plan: RoomPlan,
 ): Promise<RoomInMaking> {
   const { rules, request } = plan;
-  const invited = [...new Set(request.invite ?? [])].map(parseUserId);
+  const invited = invitedIn(request).filter((it) => serverNameOf(it) === hs.name);
   const join = await memberDraft(hs, requester.userId, "join");
   const invitations: EventDraft[] = [];
   for (const userId of invited.filter((it) => it !== requester.userId)) {
-    const further = request.is_direct === true ? { is_direct: true } : {};
-    invitations.push(await memberDraft(hs, userId, "invite", further));
+    invitations.push(await memberDraft(hs, userId, "invite", directness(request)));
   }
   const roomId = rules.roomIdIsCreateEventId ? undefined : newRoomId(hs);
   const making = new RoomInMaking(hs, rules, undefined, roomId);
