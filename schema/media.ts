@@ -20,8 +20,9 @@ const number = (name: string) => bigint(name, { mode: "number" });
  * What each `mxc://` URI stands for: ours from the moment that it is given out, other servers' once
  * we have a copy. The bytes are in the blob store.
  *
- * A row for which nothing has been uploaded goes when it expires; others go when their media is
- * deleted. A blob without a row is swept away.
+ * A row for which nothing has been uploaded goes when it expires; a copy of another server's, when
+ * nobody has wanted it for long or copies take too much room (`forget-remote-media`). A blob
+ * without a row is swept away.
  */
 export const media = pgTable(
   "media",
@@ -42,6 +43,8 @@ export const media = pgTable(
     sha256: bytea("sha256"),
     /** Null if the uploader gave none. */
     filename: text("filename"),
+    /** When somebody last wanted it, to the day. Null if it is ours. */
+    usedMs: number("used_ms"),
   },
   (table) => [
     uniqueIndex("media_by_uri").on(table.mediaId, table.origin),
@@ -50,6 +53,9 @@ export const media = pgTable(
       .on(table.expiresAtMs)
       .where(sql`expires_at_ms is not null`),
     uniqueIndex("media_by_blob").on(table.blobKey),
+    index("media_of_others")
+      .on(table.usedMs)
+      .where(sql`used_ms is not null`),
   ],
 );
 

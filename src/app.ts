@@ -14,6 +14,7 @@ import { checkOrigin } from "#federation/keys/check-origin.ts";
 import { keyQueryEndpoints } from "#federation/keys/routes/keys-query.ts";
 import { serverKeyEndpoints } from "#federation/keys/routes/keys-server.ts";
 import { versionEndpoints as serverVersionEndpoints } from "#federation/keys/routes/version.ts";
+import { contentRepositoryEndpoints } from "#federation/media/routes/content-repository.ts";
 import { profileQueryEndpoints } from "#federation/users/routes/query.ts";
 import { userDeviceEndpoints } from "#federation/users/routes/user-devices.ts";
 import { userKeyEndpoints } from "#federation/users/routes/user-keys.ts";
@@ -119,6 +120,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...eventEndpoints,
   ...eventAuthEndpoints,
   ...backfillEndpoints,
+  ...contentRepositoryEndpoints,
   ...profileQueryEndpoints,
   ...userDeviceEndpoints,
   ...userKeyEndpoints,

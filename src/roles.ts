@@ -22,6 +22,7 @@ import { typingStream } from "#src/ephemeral/typing-stream.ts";
 import type { Job } from "#src/jobs/job.ts";
 import { removeExpiredUploads } from "#src/media/job-remove-expired-uploads.ts";
 import { sweepBlobs } from "#src/media/job-sweep-blobs.ts";
+import { forgetRemoteMedia } from "#src/media/remote/job-forget-copies.ts";
 import { pushRulesStream } from "#src/push-rules/push-rules-stream.ts";
 import { forgetReadHighlights } from "#src/push/job-forget-read-highlights.ts";
 import { eventsStream } from "#src/rooms/events-stream.ts";
@@ -49,6 +50,7 @@ export const JOBS: readonly Job[] = [
   forgetTyping,
   removeExpiredUploads,
   sweepBlobs,
+  forgetRemoteMedia,
   expireUiaSessions,
   expireOneTimeTokens,
   forgetExpiredTokens,

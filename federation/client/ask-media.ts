@@ -33,6 +33,10 @@ export function mediaQuestions(hs: Homeserver): MediaQuestions {
         operation: "getContent",
         method: "GET",
         uri: withQuery(uri, { timeout_ms: timeoutMs }),
+        oldUri: withQuery(path`/_matrix/media/v3/download/${server}/${mediaId}`, {
+          allow_remote: false,
+          timeout_ms: timeoutMs,
+        }),
         waitMs: timeoutMs,
       });
     },
@@ -44,19 +48,38 @@ export function mediaQuestions(hs: Homeserver): MediaQuestions {
         operation: "getContentThumbnail",
         method: "GET",
         uri: withQuery(uri, { ...query, timeout_ms: timeoutMs }),
+        oldUri: withQuery(path`/_matrix/media/v3/thumbnail/${server}/${mediaId}`, {
+          ...query,
+          allow_remote: false,
+          timeout_ms: timeoutMs,
+        }),
         waitMs: timeoutMs,
       });
     },
   };
 }
 
+type MediaRequest = Question & {
+  /** How long the other server may wait for the upload. */
+  readonly waitMs: number;
+  /** What to ask instead of a server that does not know of the other. */
+  readonly oldUri: string;
+};
+
+type MediaLimits = {
+  readonly timeoutMs: number;
+  readonly headersMs: number;
+  readonly mostBytes: number;
+  readonly signal?: AbortSignal;
+};
+
 async function askForMedia(
   hs: Homeserver,
   server: ServerName,
   options: AskOptions = {},
-  { waitMs, ...question }: Question & { readonly waitMs: number },
+  { waitMs, oldUri, ...question }: MediaRequest,
 ): Promise<RemoteAnswer<RemoteMedia>> {
-  const limits = {
+  const limits: MediaLimits = {
     timeoutMs: options.timeoutMs ?? WHOLE_MS,
     headersMs: hs.config.federation.requestTimeoutMs + waitMs,
     mostBytes: hs.config.media.maxUploadBytes,
@@ -67,8 +90,9 @@ async function askForMedia(
       streamRequest(hs, { ...request, ...limits }),
     );
     if (answer.status !== 200) {
-      const body = await collectBody(hs, answer.body, MOST_ERROR_BYTES);
-      return await refusalOf(hs, { ...answer, body });
+      const refusal = await readRefusal(hs, answer);
+      if (!isUnknownRoute(refusal)) return refusal;
+      return await askOldRoute(hs, server, { ...question, uri: oldUri, isUnsigned: true }, limits);
     }
     const boundary = boundaryOf(answer.headers.get("content-type"));
     if (boundary === undefined) {
@@ -88,6 +112,34 @@ async function askForMedia(
   } catch (cause) {
     return { ok: false, why: "unreachable", cause };
   }
+}
+
+async function readRefusal(hs: Homeserver, answer: OutboundStream): Promise<RemoteAnswer<never>> {
+  const body = await collectBody(hs, answer.body, MOST_ERROR_BYTES);
+  return await refusalOf(hs, { ...answer, body });
+}
+
+function isUnknownRoute(refusal: RemoteAnswer<never>): boolean {
+  return !refusal.ok && refusal.why === "refused" && refusal.errcode === "M_UNRECOGNIZED";
+}
+
+/**
+ * Asks as it was before servers asked each other: for the media itself, as anybody could.
+ *
+ * @throws OutboundError
+ * @spec client-server-api#get_matrixmediav3downloadservernamemediaid
+ */
+async function askOldRoute(
+  hs: Homeserver,
+  server: ServerName,
+  question: Question,
+  limits: MediaLimits,
+): Promise<RemoteAnswer<RemoteMedia>> {
+  const answer = await reach(hs, server, question, (request) =>
+    streamRequest(hs, { ...request, ...limits }),
+  );
+  if (answer.status !== 200) return await readRefusal(hs, answer);
+  return { ok: true, body: mediaOf(answer.headers, answer.body, { ...limits, answer }) };
 }
 
 /** @throws OutboundError also for an answer other than 200. */

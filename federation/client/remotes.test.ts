@@ -270,6 +270,28 @@ describe("media", () => {
     },
   );
 
+  test("comes by the old route from a server that knows no other, unsigned", async () => {
+    says = (response, request) => {
+      if (!request.url?.startsWith("/_matrix/media/v3/")) {
+        response.writeHead(404).end(JSON.stringify({ errcode: "M_UNRECOGNIZED" }));
+        return;
+      }
+      response.writeHead(200, { "content-type": "image/gif" }).end("old");
+    };
+    const answer = await hs1.hs.remotes.getContent(liar, { mediaId: "m", timeoutMs: 5 });
+    if (!answer.ok) throw new Error(answer.why);
+    expect(answer.body.contentType).toBe("image/gif");
+    expect((await buffer(answer.body.body)).toString()).toBe("old");
+    expect(asked).toMatchObject({
+      request: `GET /_matrix/media/v3/download/${E(liar)}/m?allow_remote=false&timeout_ms=5`,
+      authorization: undefined,
+    });
+    const size = { width: 3, height: 4, method: "scale" } as const;
+    expect((await hs1.hs.remotes.getContentThumbnail(liar, { mediaId: "m", ...size })).ok).toBe(
+      true,
+    );
+  });
+
   test("ends with an error if it is cut off", async () => {
     says = (response) => {
       response.writeHead(200, { ...multipart, "content-length": "1000" });

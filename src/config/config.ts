@@ -240,6 +240,18 @@ export const ConfigFile = z.strictObject({
         .min(1)
         .default(50_000_000)
         .describe("Largest picture that thumbnails are made of, in pixels."),
+      maxRemoteCopyBytes: z
+        .int()
+        .min(0)
+        .default(20 * 1024 * 1024 * 1024)
+        .describe(
+          "Room for copies of other servers' files, in bytes, for all together. Those that were wanted least lately give way.",
+        ),
+      remoteCopyLifetimeMs: duration
+        .default(90 * 24 * 60 * 60 * 1000)
+        .describe(
+          "How long a copy of another server's file is kept after somebody last wanted it, in milliseconds.",
+        ),
       unauthenticatedAccess: z
         .boolean()
         .default(false)

@@ -13,6 +13,11 @@ export type BlobWriter = {
   commit(): Promise<void>;
   /** Throws away what has been written. Does nothing after `commit`. */
   discard(): Promise<void>;
+  /**
+   * All of the blob, from its beginning, also while it is being written: as fast as the reader takes it.
+   * Ends with the commit, or with an error if the blob is discarded.
+   */
+  follow(): Promise<ReadableStream<Uint8Array>>;
 };
 
 /** A blob that is open. Whoever opens it reads it once, by either way, or closes it. */

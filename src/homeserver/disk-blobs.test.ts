@@ -44,6 +44,34 @@ describe("a blob", () => {
     );
   });
 
+  test("is read while it is written, by any number of readers at their own pace", async () => {
+    const parts = Array.from({ length: 9 }, (_, index) => Buffer.alloc(200_000, index));
+    const writer = await blobs.create();
+    const readers = [collected(await writer.follow())];
+    const slow = (await writer.follow()).getReader();
+    await writer.write(parts.slice(0, 1));
+    expect((await slow.read()).value?.length).toBe(200_000);
+    await writer.write(parts.slice(1, 4));
+    readers.push(collected(await writer.follow()));
+    await writer.write(parts.slice(4));
+    await writer.commit();
+    readers.push(collected(await writer.follow()));
+    for (const read of await Promise.all(readers)) {
+      expect(read.equals(Buffer.concat(parts))).toBe(true);
+    }
+    let left = 0;
+    for (let it = await slow.read(); !it.done; it = await slow.read()) left += it.value.length;
+    expect(left).toBe(1_600_000);
+  });
+
+  test("ends with an error for who reads it while it is written, if it is discarded", async () => {
+    const writer = await blobs.create();
+    await writer.write([Buffer.from("hello")]);
+    const reading = collected(await writer.follow()).catch((error: unknown) => String(error));
+    await writer.discard();
+    expect(await reading).toContain("discarded");
+  });
+
   test("may be empty", async () => {
     const key = await stored();
     const reader = await blobs.open(key);

@@ -1,5 +1,13 @@
 import { constants } from "node:fs";
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import {
+  type FileHandle,
+  mkdir,
+  open as openFile,
+  readdir,
+  rename,
+  rm,
+  stat,
+} from "node:fs/promises";
 import { dirname, join } from "node:path";
 import {
   type BlobKey,
@@ -56,11 +64,16 @@ async function createOnDisk(
   const key = newBlobKey();
   const draft = join(unfinished, key);
   const file = await openNew(draft);
+  const growth = new Growth();
   let open = true;
   return {
     key,
-    write: async (chunks) => await writeAll(file, chunks),
+    async write(chunks) {
+      await writeAll(file, chunks);
+      growth.add(chunks.reduce((sum, it) => sum + it.length, 0));
+    },
     async commit() {
+      growth.end("whole");
       await file.datasync();
       open = false;
       await file.close();
@@ -69,20 +82,87 @@ async function createOnDisk(
     },
     async discard() {
       if (!open) return;
+      growth.end("cut off");
       open = false;
       await file.close();
       await rm(draft, { force: true });
     },
+    // What is open can be read whatever becomes of its name.
+    follow: async () => followFile(await openEither(draft, pathOf(key)), growth),
   };
+}
+
+async function openEither(path: string, other: string): Promise<FileHandle> {
+  try {
+    return await openFile(path, "r");
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    return await openFile(other, "r");
+  }
+}
+
+/** How far a file has been written. */
+class Growth {
+  bytes = 0;
+  state: "growing" | "whole" | "cut off" = "growing";
+  #next = Promise.withResolvers<void>();
+
+  add(bytes: number): void {
+    this.bytes += bytes;
+    this.#tell();
+  }
+
+  /** The first end counts. */
+  end(state: "whole" | "cut off"): void {
+    if (this.state === "growing") this.state = state;
+    this.#tell();
+  }
+
+  /** Resolves when there is more than this, or when there will be no more. */
+  async beyond(bytes: number): Promise<void> {
+    while (this.bytes <= bytes && this.state === "growing") await this.#next.promise;
+  }
+
+  #tell(): void {
+    this.#next.resolve();
+    this.#next = Promise.withResolvers<void>();
+  }
+}
+
+function followFile(file: FileHandle, growth: Growth): ReadableStream<Uint8Array> {
+  let at = 0;
+  return new ReadableStream(
+    {
+      async pull(controller) {
+        try {
+          await growth.beyond(at);
+          if (growth.state === "cut off") throw new Error("a blob was discarded while it was read");
+          if (growth.bytes === at) {
+            await file.close();
+            controller.close();
+            return;
+          }
+          const bytes = await readExactly(file, at, Math.min(READ_BYTES, growth.bytes - at));
+          at += bytes.length;
+          controller.enqueue(bytes);
+        } catch (error) {
+          await file.close().catch(() => {});
+          throw error;
+        }
+      },
+      cancel: async () => await file.close(),
+    },
+    { highWaterMark: 0 },
+  );
 }
 
 async function openNew(path: string): Promise<FileHandle> {
   try {
-    return await open(path, "wx", 0o640);
+    return await openFile(path, "wx", 0o640);
   } catch (error) {
     if (!isMissing(error)) throw error;
     await mkdir(dirname(path), { recursive: true });
-    return await open(path, "wx", 0o640);
+    return await openFile(path, "wx", 0o640);
   }
 }
 
@@ -113,7 +193,7 @@ async function renameDurably(from: string, to: string): Promise<void> {
 async function syncDirectory(path: string): Promise<void> {
   // Windows opens no directories and needs none of this.
   if (process.platform === "win32") return;
-  const directory = await open(path, constants.O_RDONLY);
+  const directory = await openFile(path, constants.O_RDONLY);
   try {
     await directory.sync();
   } finally {
@@ -124,7 +204,7 @@ async function syncDirectory(path: string): Promise<void> {
 async function openOnDisk(path: string): Promise<BlobReader | undefined> {
   let file: FileHandle;
   try {
-    file = await open(path, "r");
+    file = await openFile(path, "r");
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;

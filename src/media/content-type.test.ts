@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { contentDisposition, essenceOf, readContentType } from "./content-type.ts";
+import { contentDisposition, essenceOf, filenameIn, readContentType } from "./content-type.ts";
 
 describe("readContentType", () => {
   test.each(["image/png", "text/plain; charset=utf-8", 'text/plain;charset="utf-8"', "a/b+c;x=y"])(
@@ -40,6 +40,32 @@ describe("contentDisposition", () => {
       }),
     );
   });
+});
+
+describe("filenameIn", () => {
+  test("reads what contentDisposition has written", () => {
+    const name = fc.string({ unit: "binary", minLength: 1, maxLength: 50 });
+    fc.assert(
+      fc.property(
+        name.filter((it) => !it.includes("\0")),
+        (filename) => {
+          const read = filenameIn(contentDisposition("image/png", filename));
+          expect(read).toBe(filename.toWellFormed());
+        },
+      ),
+    );
+  });
+
+  test.each([
+    ["attachment; filename=plain.txt", "plain.txt"],
+    ['inline;filename="a \\"b\\" c"; x=y', 'a "b" c'],
+    ["inline; filename=\"old.txt\"; filename*=utf-8''new.txt", "new.txt"],
+    ["inline; filename*=utf-8''%E2%28", undefined],
+    ["inline; filename*=utf-8''%E2%28; filename=plain", "plain"],
+    ['inline; filename=""', undefined],
+    ["inline", undefined],
+    [undefined, undefined],
+  ])("of %j is %j", (header, expected) => expect(filenameIn(header)).toBe(expected));
 });
 
 test("essenceOf leaves the parameters out", () => {

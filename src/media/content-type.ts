@@ -67,3 +67,24 @@ export function contentDisposition(contentType: string, filename: string | undef
   );
   return `${disposition}; filename*=utf-8''${escaped}`;
 }
+
+/** The longest file name that another server may give. In characters. */
+const MOST_NAME_LENGTH = 255;
+
+/** The file name that a `Content-Disposition` has, if it can be read. */
+export function filenameIn(disposition: string | undefined): string | undefined {
+  const extended = /;\s*filename\*=utf-8'[^']*'([^\s;]+)/i.exec(disposition ?? "")?.[1];
+  const plain = /;\s*filename=(?:"((?:[^"\\]|\\.)*)"|([^\s;]+))/i.exec(disposition ?? "");
+  const name = unescaped(extended) ?? plain?.[1]?.replace(/\\(.)/g, "$1") ?? plain?.[2];
+  if (name === undefined || name === "" || name.includes("\0")) return undefined;
+  return name.toWellFormed().slice(0, MOST_NAME_LENGTH);
+}
+
+function unescaped(text: string | undefined): string | undefined {
+  try {
+    return text === undefined ? undefined : decodeURIComponent(text);
+  } catch {
+    // Not what it says it is: the plain form may be there too.
+    return undefined;
+  }
+}

@@ -2,7 +2,8 @@ import type { BlobKey } from "#src/homeserver/blob-store.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Mxc } from "./mxc.ts";
-import { findMediaRow } from "./queries-media.ts";
+import { findMediaRow, touchCopy } from "./queries-media.ts";
+import { type ComingMedia, fetchMedia } from "./remote/fetch-media.ts";
 import { waitForUpload } from "./wait-for-upload.ts";
 
 /** Media that is here, and what is known of it. */
@@ -16,30 +17,63 @@ export type Media = {
 };
 
 /** How long a client is willing to wait for an upload, and whether it is still there. */
-export type Patience = { readonly timeoutMs: number; readonly signal: AbortSignal };
+export type Patience = {
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+  /** Whether another server may be asked. */
+  readonly mayFetch: boolean;
+};
+
+/** When a copy was last wanted is known to the day. */
+const TOUCH_MS = 24 * 60 * 60 * 1000;
 
 /**
- * Finds the media that a URI stands for. Where its file has not been uploaded yet, waits for it.
+ * Finds the media that a URI stands for. Where its file has not been uploaded yet, waits for it; another
+ * server's is fetched, all of it.
  *
  * @throws MatrixError M_NOT_FOUND if there is none, or nobody has uploaded it in time;
- *   M_NOT_YET_UPLOADED if the client's patience ends first.
+ *   M_NOT_YET_UPLOADED if the client's patience ends first; M_TOO_LARGE (502) of another server's.
  */
 export async function findMedia(hs: Homeserver, mxc: Mxc, patience: Patience): Promise<Media> {
-  const found = await lookUp(hs, mxc);
+  const found = await findOrFetch(hs, mxc, patience);
   if ("blobKey" in found) return found;
+  await found.whole;
+  const kept = await lookUp(hs, mxc);
+  if (kept && "blobKey" in kept) return kept;
+  throw unknownMedia();
+}
+
+/** The same, but that another server's may still be on its way. */
+export async function findOrFetch(
+  hs: Homeserver,
+  mxc: Mxc,
+  patience: Patience,
+): Promise<Media | ComingMedia> {
+  const found = await lookUp(hs, mxc);
+  if (found && "blobKey" in found) return found;
+  if (mxc.origin !== hs.name && patience.mayFetch) {
+    return await fetchMedia(hs, mxc, patience.timeoutMs);
+  }
+  if (!found) throw unknownMedia();
   await waitForUpload(hs, found.pendingKey, patience);
   const now = await lookUp(hs, mxc);
+  if (!now) throw unknownMedia();
   if ("blobKey" in now) return now;
   throw new MatrixError("M_NOT_YET_UPLOADED", "The media has not been uploaded yet");
 }
 
-async function lookUp(hs: Homeserver, mxc: Mxc): Promise<Media | { readonly pendingKey: number }> {
+async function lookUp(
+  hs: Homeserver,
+  mxc: Mxc,
+): Promise<Media | { readonly pendingKey: number } | undefined> {
   const row = await findMediaRow(hs.sql, mxc);
-  if (!row) throw unknownMedia();
+  if (!row) return undefined;
   const { mediaKey, blobKey, contentType, sizeBytes, sha256, filename, expiresAtMs } = row;
   if (blobKey === null || contentType === null || sizeBytes === null || sha256 === null) {
-    if (expiresAtMs === null || expiresAtMs <= hs.now()) throw unknownMedia();
-    return { pendingKey: mediaKey };
+    return expiresAtMs === null || expiresAtMs <= hs.now() ? undefined : { pendingKey: mediaKey };
+  }
+  if (row.usedMs !== null && row.usedMs < hs.now() - TOUCH_MS) {
+    await touchCopy(hs.sql, mediaKey, hs.now());
   }
   return { mediaKey, blobKey, contentType, sizeBytes, sha256, filename: filename ?? undefined };
 }

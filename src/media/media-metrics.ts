@@ -1,10 +1,10 @@
 import { Counter, Histogram } from "prom-client";
 import { registry } from "#src/homeserver/metrics.ts";
 
-/** Bytes of files that clients have sent us, and that we have begun to send to clients. */
+/** Bytes of files that clients and other servers have sent us, and that we have begun to send to them. */
 export const mediaBytes = new Counter({
   name: "archipel_media_bytes_total",
-  help: "Bytes of files, by direction: up from clients, down to clients.",
+  help: "Bytes of files, by direction: up from clients, down to clients, in from other servers, out to them.",
   labelNames: ["direction"] as const,
   registers: [registry],
 });

@@ -14,6 +14,7 @@ export type MediaRow = {
   readonly sizeBytes: number | null;
   readonly sha256: Uint8Array | null;
   readonly filename: string | null;
+  readonly usedMs: UnixMs | null;
 };
 
 /** What an uploader says of the bytes. */
@@ -25,7 +26,8 @@ export type Description = {
 export async function findMediaRow(sql: Queryable, mxc: Mxc): Promise<MediaRow | undefined> {
   const [row] = await sql<MediaRow[]>`
     select media_key as "mediaKey", uploader_key as "uploaderKey", expires_at_ms as "expiresAtMs",
-      blob_key as "blobKey", content_type as "contentType", size_bytes as "sizeBytes", sha256, filename
+      blob_key as "blobKey", content_type as "contentType", size_bytes as "sizeBytes", sha256, filename,
+      used_ms as "usedMs"
     from media where media_id = ${mxc.mediaId} and origin = ${mxc.origin}`;
   return row;
 }
@@ -42,6 +44,51 @@ export async function insertMedia(
     values (${mxc.origin}, ${mxc.mediaId}, ${about.uploaderKey}, ${about.now},
       ${about.blobKey}, ${about.contentType}, ${about.sizeBytes}, ${about.sha256},
       ${about.filename ?? null})`;
+}
+
+/** Stores a copy of another server's media, unless another process was first. @returns whether it was stored. */
+export async function insertCopy(
+  sql: Queryable,
+  mxc: Mxc,
+  about: Description & ReceivedBlob & { now: UnixMs },
+): Promise<boolean> {
+  const stored = await sql`
+    insert into media (origin, media_id, created_at_ms, used_ms,
+      blob_key, content_type, size_bytes, sha256, filename)
+    values (${mxc.origin}, ${mxc.mediaId}, ${about.now}, ${about.now},
+      ${about.blobKey}, ${about.contentType}, ${about.sizeBytes}, ${about.sha256},
+      ${about.filename ?? null})
+    on conflict (media_id, origin) do nothing`;
+  return stored.count === 1;
+}
+
+/** Notes that somebody wants a copy of another server's media. */
+export async function touchCopy(sql: Queryable, mediaKey: number, now: UnixMs): Promise<void> {
+  await sql`update media set used_ms = ${now} where media_key = ${mediaKey}`;
+}
+
+/** How much room the copies of other servers' media take. In bytes. */
+export async function bytesOfCopies(sql: Queryable): Promise<number> {
+  const [row] = await sql<{ bytes: number }[]>`
+    select coalesce(sum(size_bytes), 0)::bigint as bytes from media where used_ms is not null`;
+  return row?.bytes ?? 0;
+}
+
+/** Deletes the copies that have been wanted the least lately. @returns their blobs, those of thumbnails too. */
+export async function deleteCopies(
+  sql: Queryable,
+  { before, limit }: { before: UnixMs; limit: number },
+): Promise<BlobKey[]> {
+  const rows = await sql<{ blobKey: BlobKey }[]>`
+    with old as (
+      select media_key, blob_key from media where used_ms < ${before} order by used_ms limit ${limit}
+    ), thumbnails as (
+      select media_thumbnails.blob_key from media_thumbnails join old using (media_key)
+    ), gone as (
+      delete from media using old where media.media_key = old.media_key
+    )
+    select blob_key as "blobKey" from old union select blob_key from thumbnails`;
+  return rows.map((it) => it.blobKey);
 }
 
 /**

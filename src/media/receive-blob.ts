@@ -33,9 +33,17 @@ export async function receiveBlob(
   limitBytes: number,
 ): Promise<ReceivedBlob> {
   if ((body.declaredBytes ?? 0) > limitBytes) throw tooLarge(limitBytes);
-  const writer = await blobs.create();
+  return await receiveInto(await blobs.create(), body.source, { limitBytes, direction: "up" });
+}
+
+/** The same for a blob that has been begun, and whose readers may follow it. */
+export async function receiveInto(
+  writer: BlobWriter,
+  source: Readable,
+  about: { readonly limitBytes: number; readonly direction: "up" | "in" },
+): Promise<ReceivedBlob> {
   try {
-    const received = await receive(writer, body.source, limitBytes);
+    const received = await receive(writer, source, about);
     await writer.commit();
     return received;
   } catch (error) {
@@ -47,7 +55,7 @@ export async function receiveBlob(
 async function receive(
   writer: BlobWriter,
   source: Readable,
-  limitBytes: number,
+  { limitBytes, direction }: { readonly limitBytes: number; readonly direction: "up" | "in" },
 ): Promise<ReceivedBlob> {
   const hash = createHash("sha256");
   let sizeBytes = 0;
@@ -87,7 +95,7 @@ async function receive(
   } finally {
     // The server of HTTP reads what is left of an upload that was refused.
     source.off("data", take);
-    mediaBytes.inc({ direction: "up" }, sizeBytes);
+    mediaBytes.inc({ direction }, sizeBytes);
   }
   return { blobKey: writer.key, sizeBytes, sha256: hash.digest() };
 }

@@ -83,6 +83,30 @@ export async function fileResponse(
   });
 }
 
+/** The response with a file that is still on its way here, as it comes: nobody knows how large it is. */
+export function comingFileResponse(
+  body: ReadableStream<Uint8Array>,
+  { contentType, disposition, isPublic }: Omit<ServedFile, "source" | "sizeBytes" | "version">,
+): Response {
+  const counted = body.pipeThrough(
+    new TransformStream<Uint8Array, Uint8Array>({
+      transform(chunk, controller) {
+        mediaBytes.inc({ direction: "down" }, chunk.length);
+        controller.enqueue(chunk);
+      },
+    }),
+  );
+  return new Response(counted, {
+    headers: {
+      ...CORS_HEADERS,
+      ...SAFETY_HEADERS,
+      "cache-control": `${isPublic ? "public" : "private"}, ${CACHED}`,
+      "content-disposition": disposition,
+      "content-type": contentType,
+    },
+  });
+}
+
 function wantedRange(request: Request, file: ServedFile, etag: string) {
   const condition = request.header("if-range");
   if (condition !== undefined && condition !== etag) return undefined;

@@ -1,4 +1,5 @@
 import { MatrixError } from "#src/kit/matrix-error.ts";
+import type { Patience } from "../find-media.ts";
 import type { ThumbnailSpec } from "../thumbnail-size.ts";
 
 /** How long we wait for an upload if the client does not say, and at most. In milliseconds. */
@@ -6,11 +7,16 @@ const USUAL_WAIT_MS = 20_000;
 const LONGEST_WAIT_MS = 60_000;
 
 /**
- * How long a client is willing to wait for an upload, in milliseconds.
+ * How long a client is willing to wait, and whether for other servers.
  *
  * @throws MatrixError M_INVALID_PARAM
  */
-export function readTimeout(query: URLSearchParams): number {
+export function readPatience(query: URLSearchParams, signal: AbortSignal): Patience {
+  const mayFetch = readBoolean(query, "allow_remote", "true");
+  return { timeoutMs: readTimeout(query), signal, mayFetch };
+}
+
+function readTimeout(query: URLSearchParams): number {
   const text = query.get("timeout_ms");
   if (text === null) return USUAL_WAIT_MS;
   return Math.min(integer("timeout_ms", text), LONGEST_WAIT_MS);
@@ -31,17 +37,13 @@ export function readThumbnail(query: URLSearchParams): ThumbnailSpec {
     width: length(query, "width"),
     height: length(query, "height"),
     method,
-    animated: readBoolean(query, "animated"),
+    animated: readBoolean(query, "animated", "false"),
   };
 }
 
-/**
- * A parameter that is `true` or `false`; false if it is left out.
- *
- * @throws MatrixError M_INVALID_PARAM
- */
-function readBoolean(query: URLSearchParams, name: string): boolean {
-  const text = query.get(name) ?? "false";
+/** @throws MatrixError M_INVALID_PARAM of a parameter that is neither `true` nor `false`. */
+function readBoolean(query: URLSearchParams, name: string, leftOut: "true" | "false"): boolean {
+  const text = query.get(name) ?? leftOut;
   if (text === "true" || text === "false") return text === "true";
   throw new MatrixError("M_INVALID_PARAM", `${name}: must be true or false`);
 }

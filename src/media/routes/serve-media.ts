@@ -1,11 +1,13 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Call } from "#src/http/endpoint.ts";
 import { contentDisposition } from "../content-type.ts";
-import { findMedia } from "../find-media.ts";
+import { findMedia, findOrFetch } from "../find-media.ts";
 import { findThumbnail } from "../find-thumbnail.ts";
 import { parseMxc } from "../mxc.ts";
-import { fileResponse } from "./file-response.ts";
-import { readThumbnail, readTimeout } from "./read-query.ts";
+import type { ComingMedia } from "../remote/fetch-media.ts";
+import { comingFileResponse, fileResponse } from "./file-response.ts";
+import { readPatience, readThumbnail } from "./read-query.ts";
 
 type MediaCall = Omit<Call<unknown, unknown>, "body" | "requester">;
 
@@ -16,15 +18,33 @@ export async function serveMedia(
   isPublic: boolean,
 ): Promise<Response> {
   const mxc = parseMxc(params["serverName"], params["mediaId"]);
-  const media = await findMedia(hs, mxc, { timeoutMs: readTimeout(query), signal });
+  const patience = readPatience(query, signal);
+  const found = await findOrFetch(hs, mxc, patience);
+  const name = params["fileName"] ?? found.filename;
+  const disposition = contentDisposition(found.contentType, name);
+  if (!("blobKey" in found) && !(await isSoonHere(found, request))) {
+    const { contentType } = found;
+    return comingFileResponse(await found.stream(), { contentType, disposition, isPublic });
+  }
+  const media = "blobKey" in found ? found : await findMedia(hs, mxc, patience);
   return await fileResponse(hs, request, {
     source: media,
     sizeBytes: media.sizeBytes,
     contentType: media.contentType,
-    disposition: contentDisposition(media.contentType, params["fileName"] ?? media.filename),
+    disposition,
     version: Buffer.from(media.sha256).toString("base64url"),
     isPublic,
   });
+}
+
+/** How long something that comes from elsewhere is waited for, so that it can be said how large it is. */
+const SOON_MS = 200;
+
+/** Whether media is here, or, if only part of it is wanted, waits until it is. */
+async function isSoonHere({ whole }: ComingMedia, request: MediaCall["request"]): Promise<boolean> {
+  const here = whole.then(() => true);
+  const isPart = request.method !== "GET" || request.header("range") !== undefined;
+  return await (isPart ? here : Promise.race([here, sleep(SOON_MS, false, { ref: false })]));
 }
 
 /** Answers the download of a thumbnail. */
@@ -35,7 +55,7 @@ export async function serveThumbnail(
 ): Promise<Response> {
   const mxc = parseMxc(params["serverName"], params["mediaId"]);
   const spec = readThumbnail(query);
-  const media = await findMedia(hs, mxc, { timeoutMs: readTimeout(query), signal });
+  const media = await findMedia(hs, mxc, readPatience(query, signal));
   const thumbnail = await findThumbnail(hs, media, spec);
   const type = thumbnail.contentType.replace("image/", "");
   // Its own name of the size rather than of the bytes, which nobody has hashed.
