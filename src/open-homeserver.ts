@@ -12,6 +12,7 @@ import { followInMemory } from "#src/rooms/follow-in-memory.ts";
 import { openPostgresBus } from "#src/streams/postgres-bus.ts";
 import { bePresent } from "#src/streams/presence.ts";
 import { tailOf } from "#src/streams/tail.ts";
+import { requireServerName } from "#src/users/require-server-name.ts";
 import { STREAMS } from "./roles.ts";
 
 /** How long work may take to end when the homeserver stops. */
@@ -39,6 +40,7 @@ export async function openHomeserver(
     url: databaseUrl,
     maxConnections: config.database.maxConnections,
   });
+  await requireServerName(database.sql, config.serverName);
   const bus = await openPostgresBus(databaseUrl, log);
   const stopping = new AbortController();
   const signingKey = await openSigningKey(database.sql, Date.now, { log });

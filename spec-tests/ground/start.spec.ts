@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
+import { registerUser } from "../test-user.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const START = join(ROOT, "deploy/conformance/start");
@@ -139,6 +140,17 @@ describe("a server started from nothing but a directory", { timeout: 60_000 }, (
     expect(second.url).toBe("");
     expect(second.said).toMatch(/one is in use by process \d+: stop that one first/);
     expect(await answers(first.url)).toBe(true);
+  });
+
+  test("does not serve users of one name under another", async () => {
+    const named = join(home, "named");
+    const first = await start(named);
+    await registerUser(first.url, "alice");
+    await end(first.child, "SIGTERM");
+    const second = await start(named, { SERVER_NAME: "hs2" });
+    expect(second.child.exitCode).toBe(1);
+    expect(second.said).toContain("The users in this database are of hs1");
+    expect((await start(named)).url).not.toBe("");
   });
 
   test("runs beside others, each for itself", async () => {
