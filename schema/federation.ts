@@ -1,4 +1,4 @@
-import { bigint, boolean, index, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
+import { bigint, boolean, index, integer, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
 import type { ServerName } from "#src/kit/identifiers.ts";
 import type { KeyId } from "#src/kit/signed-json.ts";
 
@@ -53,3 +53,26 @@ export const receivedTransactions = pgTable(
     index("received_transactions_by_age").on(table.answeredMs),
   ],
 );
+
+/**
+ * Other servers that are owed what happens here, and how far each has come. What they are owed is not
+ * stored: it is what is after `takenUpTo` in the streams and concerns them. A server without a row is owed
+ * nothing up to where the follower `federation` is, and nor is one whose row says that it has taken all.
+ *
+ * A row goes when its server has taken all and shares no room with us (`forget-destinations`). All times are of the database's clock.
+ */
+export const destinations = pgTable("destinations", {
+  serverName: text("server_name").$type<ServerName>().primaryKey(),
+  /** It has taken everything that it is owed up to this position. */
+  takenUpTo: number("taken_up_to").notNull(),
+  /** The position of the newest thing that it is owed, as far as the follower has come. */
+  owedUpTo: number("owed_up_to").notNull(),
+  /** The process that sends to it. Null if none does. */
+  holder: text("holder"),
+  /** Until when it is that process's, should it die. */
+  leasedUntilMs: number("leased_until_ms").notNull().default(0),
+  /** Failures in a row. The wait after each is made from this. */
+  failures: integer("failures").notNull().default(0),
+  /** When it is tried again, after a failure. */
+  retryAtMs: number("retry_at_ms").notNull().default(0),
+});

@@ -93,6 +93,11 @@ export const events = pgTable(
     /** The device that sent it and the transaction ID it chose, if the device is one of ours. */
     deviceKey: key("device_key"),
     txnId: text("txn_id"),
+    /**
+     * Whether we tell other servers of it; null if only its sender decides. Those of others that were
+     * brought to us alone, in a handshake, are told; those of ours that came back from others are not.
+     */
+    relayed: boolean("relayed"),
     json: text("json").notNull(),
   },
   (table) => [
@@ -164,6 +169,37 @@ export const memberships = pgTable(
     index("memberships_of_ours")
       .on(table.roomKey, table.position)
       .where(sql`local and membership = 'join'`),
+  ],
+);
+
+/**
+ * Which other servers are or were in which rooms: where they have users who are joined, by the room's
+ * current state. An event of ours is owed to those whose row has `since < event key <= until`.
+ *
+ * A row whose server is out again goes when that server has taken what it was owed (`forget-left-servers`);
+ * all go when a room is purged.
+ */
+export const roomServers = pgTable(
+  "room_servers",
+  {
+    roomKey: key("room_key").notNull(),
+    serverName: text("server_name").$type<ServerName>().notNull(),
+    /** The position at which the first of its users joined. */
+    since: key("since").notNull(),
+    /** The position at which the last of them ceased to be joined; null if one is. */
+    until: key("until"),
+    /** How many of its users are joined. */
+    joined: integer("joined").notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.roomKey, table.serverName, table.since] }),
+    uniqueIndex("room_servers_now")
+      .on(table.serverName, table.roomKey)
+      .where(sql`until is null`),
+    index("room_servers_came").on(table.since),
+    index("room_servers_went")
+      .on(table.until)
+      .where(sql`until is not null`),
   ],
 );
 

@@ -2,9 +2,13 @@ import type { Queryable } from "#src/homeserver/database.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import type { Change } from "#src/streams/stream.ts";
 import { eventsPlacedBetween } from "./queries-events.ts";
+import { roomsWithServersMoved } from "./queries-room-servers.ts";
 import { StoredEvent } from "./stored-event.ts";
 
-/** The name of the stream, in every `Change` of it. The detail of its changes is a `StoredEvent` or a `MemberMoved`. */
+/**
+ * The name of the stream, in every `Change` of it. The detail of its changes is a `StoredEvent`, a
+ * `MemberMoved` or a `ServersMoved`.
+ */
 export const EVENTS = "events";
 
 /**
@@ -20,6 +24,9 @@ export class MemberMoved {
     this.roomKey = roomKey;
   }
 }
+
+/** Says that other servers have come to a room, or gone from it. */
+export class ServersMoved {}
 
 /** An event that has got its place in its room; at its end, unless it is one of the past. */
 export function changeOf(event: StoredEvent, position = event.anchor ?? event.eventKey): Change {
@@ -40,18 +47,33 @@ export function memberChange({
   return { position, stream: EVENTS, userKey, roomKey, detail: new MemberMoved(userKey, roomKey) };
 }
 
+export function serversChange({
+  roomKey,
+  position,
+}: {
+  readonly roomKey: number;
+  readonly position: Position;
+}): Change {
+  return { position, stream: EVENTS, roomKey, detail: new ServersMoved() };
+}
+
 /** What became new in rooms in a range of positions, in whatever process. */
 export async function eventChangesBetween(
   sql: Queryable,
   after: Position,
   upTo: Position,
 ): Promise<readonly Change[]> {
-  const [rows, moved] = await Promise.all([
+  const [rows, moved, servers] = await Promise.all([
     eventsPlacedBetween(sql, after, upTo),
     sql<{ userKey: number; roomKey: number; eventKey: number; position: number }[]>`
       select user_key as "userKey", room_key as "roomKey", event_key as "eventKey", position
       from memberships
       where position > ${after} and position <= ${upTo} and event_key <> position and local`,
+    roomsWithServersMoved(sql, after, upTo),
   ]);
-  return [...rows.map((row) => changeOf(new StoredEvent(row), row.at)), ...moved.map(memberChange)];
+  return [
+    ...rows.map((row) => changeOf(new StoredEvent(row), row.at)),
+    ...moved.map(memberChange),
+    ...servers.map(serversChange),
+  ];
 }

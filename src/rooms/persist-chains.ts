@@ -16,7 +16,7 @@ import {
   upsertMemberships,
 } from "./queries-persist.ts";
 import type { NewEvent } from "./room-in-making.ts";
-import { userKeysOf } from "./user-keys.ts";
+import { otherServerOf, userKeysOf } from "./user-keys.ts";
 
 /**
  * Stores chains of events and moves their rooms' heads: the only statements that write to the graph.
@@ -91,7 +91,7 @@ async function membershipRows(
     ...link,
     membership,
     userKey: keys.get(user) ?? missingKey(),
-    local: serverNameOf(user) === hs.name,
+    server: otherServerOf(hs, user),
   }));
 }
 

@@ -1,5 +1,6 @@
 import type { Tx } from "#src/homeserver/database.ts";
-import type { EventId } from "#src/kit/identifiers.ts";
+import type { EventId, ServerName } from "#src/kit/identifiers.ts";
+import { moveRoomServers } from "./queries-room-servers.ts";
 import type { EventRow } from "./stored-event.ts";
 
 // What one group of events writes, a statement for each table. They are sent when they are made, and
@@ -82,18 +83,23 @@ export type MembershipRow = {
   readonly eventKey: number;
   /** When the current state came to say so: with the event itself if this is left out. */
   readonly position?: number;
-  readonly local: boolean;
+  /** The server of a user who is not of this one. */
+  readonly server: ServerName | undefined;
 };
 
-/** Records what the current state says of members. At most one row for a user and a room. */
+/**
+ * Records what the current state says of members, and which servers are in rooms by that. At most one
+ * row for a user and a room.
+ */
 export function upsertMemberships(lane: Tx, rows: readonly MembershipRow[]): void {
+  moveRoomServers(lane, rows);
   void lane`
     insert into memberships (user_key, room_key, membership, event_key, position, local)
     select user_key, room_key, membership, event_key, position, local = 1 from unnest(
       ${rows.map((it) => it.userKey)}::bigint[], ${rows.map((it) => it.roomKey)}::bigint[],
       ${rows.map((it) => it.membership)}::text[], ${rows.map((it) => it.eventKey)}::bigint[],
       ${rows.map((it) => it.position ?? it.eventKey)}::bigint[],
-      ${rows.map((it) => Number(it.local))}::int[])
+      ${rows.map((it) => Number(it.server === undefined))}::int[])
       as new (user_key, room_key, membership, event_key, position, local)
     on conflict (user_key, room_key) do update set membership = excluded.membership,
       event_key = excluded.event_key, position = excluded.position,

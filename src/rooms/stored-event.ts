@@ -40,6 +40,8 @@ export type EventRow = {
   readonly auth_keys: readonly number[] | null;
   readonly device_key: number | null;
   readonly txn_id: string | null;
+  /** Left out of a row that is being made, unless it is not null. */
+  readonly relayed?: boolean | null;
   readonly json: string;
 };
 
@@ -74,6 +76,8 @@ export class StoredEvent {
   readonly authKeys: readonly number[];
   readonly deviceKey: number | undefined;
   readonly txnId: string | undefined;
+  /** Whether we tell other servers of it; if nothing is said, its sender decides. */
+  readonly isRelayed: boolean | null | undefined;
   readonly json: string;
   #wire: WireEvent | undefined;
   #pdu: Pdu | undefined;
@@ -103,6 +107,7 @@ export class StoredEvent {
     this.authKeys = row.auth_keys ?? [];
     this.deviceKey = row.device_key ?? undefined;
     this.txnId = row.txn_id ?? undefined;
+    this.isRelayed = row.relayed;
     this.json = row.json;
   }
 

@@ -2,7 +2,7 @@ import type { LRUCache } from "lru-cache";
 import type { Queryable } from "#src/homeserver/database.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import { serverNameOf, type UserId } from "#src/kit/identifiers.ts";
+import { type ServerName, serverNameOf, type UserId } from "#src/kit/identifiers.ts";
 import { lru } from "#src/kit/lru.ts";
 
 type Cache = { readonly keys: LRUCache<UserId, number>; readonly ids: LRUCache<number, UserId> };
@@ -12,6 +12,12 @@ const cacheOf = held((): Cache => ({
   keys: lru(100_000),
   ids: lru(100_000),
 }));
+
+/** The server of a user, unless it is this one. */
+export function otherServerOf(hs: Homeserver, userId: UserId): ServerName | undefined {
+  const server = serverNameOf(userId);
+  return server === hs.name ? undefined : server;
+}
 
 /**
  * The users' keys inside, of those of whom any table has ever spoken.

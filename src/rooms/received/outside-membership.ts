@@ -1,6 +1,6 @@
 import type { Tx } from "#src/homeserver/database.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import { serverNameOf, type UserId } from "#src/kit/identifiers.ts";
+import type { UserId } from "#src/kit/identifiers.ts";
 import type { Outcome, Placed, Stream } from "#src/streams/stream.ts";
 import { write } from "#src/streams/write.ts";
 import { EVENTS, memberChange } from "../event-changes.ts";
@@ -10,7 +10,7 @@ import { eventsByIds } from "../queries-events.ts";
 import { insertEvents, upsertMemberships } from "../queries-persist.ts";
 import { forgetHead } from "../room-head.ts";
 import { type EventRow, EventStatus } from "../stored-event.ts";
-import { userKeysOf } from "../user-keys.ts";
+import { otherServerOf, userKeysOf } from "../user-keys.ts";
 import type { ReceivedEvent } from "./assess-events.ts";
 import { residentRooms, storeInvites, type ToldOfRoom, touchRooms } from "./queries-outside.ts";
 
@@ -124,7 +124,7 @@ function membershipOf(
     membership,
     eventKey: keys.get(received.event.event_id) ?? position,
     position: position + 1,
-    local: serverNameOf(received.event.state_key as UserId) === hs.name,
+    server: otherServerOf(hs, received.event.state_key as UserId),
   };
 }
 

@@ -18,12 +18,13 @@ import {
 import type { NewEvent } from "../room-in-making.ts";
 import { pairsOf } from "../state-slots.ts";
 import { type EventRow, EventStatus } from "../stored-event.ts";
-import { findUserKeys } from "../user-keys.ts";
+import { findUserKeys, otherServerOf } from "../user-keys.ts";
 import type { PlacedEvent, PlacedReceived } from "./place-received.ts";
 import {
   applyWaitingRedactions,
   forgetInvites,
   keepRedactions,
+  markRelayed,
   noteComing,
   noteMissing,
   placeOutliers,
@@ -58,6 +59,15 @@ export async function persistReceived(
     lastPosition: lastShown(it),
   };
   insertEvents(lane, rows, [head]);
+  for (const [relayed, its] of Map.groupBy(rows, (row) => relayedOf(hs, write, row))) {
+    if (relayed !== null) {
+      markRelayed(
+        lane,
+        its.map((row) => row.event_key),
+        relayed,
+      );
+    }
+  }
   if (outliers.length > 0) {
     placeOutliers(
       lane,
@@ -87,6 +97,15 @@ export async function persistReceived(
   }
   noteWhatClientsSee(hs, lane, it);
   return { members, redacted: await redact(lane, it, rows) };
+}
+
+/** Whether others hear of a received event from us: of what came back of our own users they have heard. */
+export function relayedOf(
+  hs: Homeserver,
+  { isRelayed }: PlacedReceived["write"],
+  { sender }: EventRow,
+): boolean | null {
+  return isRelayed ?? (otherServerOf(hs, sender) === undefined ? false : null);
 }
 
 function isShown({ row }: PlacedEvent): boolean {
@@ -165,7 +184,7 @@ async function memberRows(
 ): Promise<MembershipRow[]> {
   if (changes.length === 0) return [];
   const byKey = new Map(placed.map((it) => [it.row.event_key, it]));
-  const last = placed.findLast(isShown)?.position ?? 0;
+  const last = (placed.findLast(isShown) ?? placed.at(-1))?.position ?? 0;
   const pairs = await pairsOf(
     hs,
     changes.map((it) => it.slot),
@@ -199,7 +218,7 @@ async function memberRows(
       membership: typeof membership === "string" ? membership : "leave",
       eventKey,
       position: own && isShown(own) ? own.position : last,
-      local: serverNameOf(user) === hs.name,
+      server: otherServerOf(hs, user),
     };
   });
 }

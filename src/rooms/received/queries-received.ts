@@ -122,6 +122,12 @@ export function noteComing(lane: Tx, roomKey: number, depth: number): void {
   void lane`update rooms set came_depth = ${depth} where room_key = ${roomKey}`;
 }
 
+/** Notes of events whether other servers hear of them from us. */
+export function markRelayed(lane: Tx, eventKeys: readonly number[], isRelayed: boolean): void {
+  void lane`
+    update events set relayed = ${isRelayed} where event_key = any(${eventKeys}::bigint[])`;
+}
+
 /** Keeps redactions whose targets are not known until those come. */
 export function keepRedactions(lane: Tx, rows: readonly RedactionRow[]): void {
   void lane`

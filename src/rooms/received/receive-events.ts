@@ -36,6 +36,13 @@ export type Receiving = {
   readonly states?: GivenStates;
   /** A state of the room that these are probably like, if another than the current one. */
   readonly statesLike?: NodeKey;
+  /**
+   * Whether the other servers in the room hear of them from us: those that were brought to us alone, in a
+   * handshake. Everything else its sender's server sends to all.
+   *
+   * @spec server-server-api#joining-rooms
+   */
+  readonly isRelayed?: true;
 };
 
 /** How often a write that came too late is worked out anew before local senders have to wait for it. */
@@ -77,7 +84,7 @@ async function store(
   hs: Homeserver,
   room: Room,
   events: readonly ReceivedEvent[],
-  { as, states = new Map(), statesLike }: Receiving,
+  { as, states = new Map(), statesLike, isRelayed }: Receiving,
 ): Promise<{ written: Written | undefined; assessment: Assessment }> {
   for (let retries = 0; ; retries++) {
     const head = await headOf(hs, room);
@@ -90,6 +97,7 @@ async function store(
       as,
       assessed,
       settlement: await settlementOf(hs, room, { as, head, assessed }),
+      ...(isRelayed && { isRelayed }),
       ...(retries >= MOST_RETRIES && { settleInLane: true }),
     };
     const own = async () => (await write(hs, eventsStream, it)) as ReceivedWritten;

@@ -12,6 +12,8 @@ export type ReceivedAs = "live" | "history";
 export type ReceivedWrite = {
   readonly room: Room;
   readonly as: ReceivedAs;
+  /** Whether we tell the other servers in the room of them: they came to us alone, in a handshake. */
+  readonly isRelayed?: true;
   /** Each after those that it stands on. */
   readonly assessed: readonly Assessed[];
   /** What they make of the room, by a head that may have moved meanwhile. */

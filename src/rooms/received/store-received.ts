@@ -3,14 +3,14 @@ import type { Tx } from "#src/homeserver/database.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { registry } from "#src/homeserver/metrics.ts";
 import type { Outcome, Placed } from "#src/streams/stream.ts";
-import { changeOf, memberChange } from "../event-changes.ts";
+import { changeOf, memberChange, serversChange } from "../event-changes.ts";
 import { eventsOf, heedRedaction, rememberStored } from "../find-event.ts";
 import { knownHead, readHeads, rememberHead } from "../room-head.ts";
 import { rememberNodes } from "../state-map/stored-nodes.ts";
 import { pairKey, pairsOf } from "../state-slots.ts";
 import { EventStatus, StoredEvent } from "../stored-event.ts";
 import type { Assessed } from "./assess-events.ts";
-import { type PersistedReceived, persistReceived } from "./persist-received.ts";
+import { type PersistedReceived, persistReceived, relayedOf } from "./persist-received.ts";
 import { type PlacedReceived, placeReceived } from "./place-received.ts";
 import { placesOf, whatWaitsFor } from "./queries-received.ts";
 import type { ReceivedWrite, ReceivedWritten } from "./received-write.ts";
@@ -52,7 +52,11 @@ export async function storeReceived(
   const events = placed.placed.map(
     ({ row, settled }) =>
       new StoredEvent(
-        { ...row, redacted_by: persisted.redacted.get(row.event_id) ?? row.redacted_by },
+        {
+          ...row,
+          redacted_by: persisted.redacted.get(row.event_id) ?? row.redacted_by,
+          relayed: relayedOf(hs, write, row),
+        },
         settled.assessed.event,
       ),
   );
@@ -147,12 +151,20 @@ async function headAfter(
   };
 }
 
-/** Members whose standing has changed without a member event of theirs that is new in the room. */
+/**
+ * Local members whose standing has changed without a member event of theirs that is new in the room; and, if
+ * others' has changed, that servers may have come or gone.
+ */
 function membersMoved({ placed }: PlacedReceived, { members }: PersistedReceived) {
   const told = new Set(
     placed.filter(({ row }) => row.anchor !== null).map(({ row }) => row.event_key),
   );
-  return members.filter((it) => it.local && !told.has(it.eventKey)).map(memberChange);
+  const local = members.filter((it) => it.server === undefined && !told.has(it.eventKey));
+  const [other] = members.filter((it) => it.server !== undefined);
+  return [
+    ...local.map(memberChange),
+    ...(other ? [serversChange({ ...other, position: other.position ?? other.eventKey })] : []),
+  ];
 }
 
 /** Tells of changes of a room's current state that no new event explains: what is called a state reset. */

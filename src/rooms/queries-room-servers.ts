@@ -1,0 +1,92 @@
+import type { Queryable, Tx } from "#src/homeserver/database.ts";
+import type { Position } from "#src/homeserver/position.ts";
+import type { ServerName } from "#src/kit/identifiers.ts";
+
+/** What a member is about to become. */
+type Moving = {
+  readonly userKey: number;
+  readonly roomKey: number;
+  readonly membership: string;
+  readonly eventKey: number;
+  readonly position?: Position;
+  readonly server: ServerName | undefined;
+};
+
+/**
+ * Records which other servers come to rooms and go, by what their users are about to become: to be sent
+ * before that is stored. At most one row for a user and a room.
+ *
+ * A server that is not in the room is owed nothing of it but one thing: that the invitation or the knock of
+ * one of its users has come to nothing.
+ */
+export function moveRoomServers(lane: Tx, rows: readonly Moving[]): void {
+  const others = rows.flatMap((it) =>
+    it.server === undefined ? [] : [{ ...it, server: it.server }],
+  );
+  if (others.length === 0) return;
+  void lane`
+    with moved as (
+      select new.room_key, new.server_name,
+        sum((new.membership = 'join')::int - (old.membership is not distinct from 'join')::int)::int as more,
+        min(new.position) filter (where new.membership = 'join' and old.membership is distinct from 'join') as came,
+        max(new.position) filter (where new.membership <> 'join' and old.membership = 'join') as went,
+        max(new.position) filter (where new.membership in ('leave', 'ban') and old.membership in ('invite', 'knock')) as told
+      from unnest(${others.map((it) => it.userKey)}::bigint[], ${others.map((it) => it.roomKey)}::bigint[],
+        ${others.map((it) => it.membership)}::text[], ${others.map((it) => it.server)}::text[],
+        ${others.map((it) => it.position ?? it.eventKey)}::bigint[])
+        as new (user_key, room_key, membership, server_name, position)
+      left join memberships as old using (user_key, room_key)
+      group by new.room_key, new.server_name
+    ), counted as (
+      update room_servers set joined = joined + more, until = case when joined + more <= 0 then went end
+      from moved
+      where room_servers.room_key = moved.room_key and room_servers.server_name = moved.server_name
+        and until is null and more <> 0
+    )
+    insert into room_servers (room_key, server_name, since, until, joined)
+    select room_key, server_name, case when more > 0 then came else told - 1 end,
+      case when more > 0 then null else told end, greatest(more, 0)
+    from moved
+    where (more > 0 or told is not null) and not exists (
+      select from room_servers as known
+      where known.room_key = moved.room_key and known.server_name = moved.server_name and known.until is null)
+    on conflict do nothing`;
+}
+
+/** That a server is or was in a room. */
+export type RoomServer = {
+  readonly serverName: ServerName;
+  readonly since: Position;
+  /** Undefined if it is there now. */
+  readonly until: Position | undefined;
+};
+
+export async function serversOfRooms(
+  db: Queryable,
+  roomKeys: readonly number[],
+): Promise<Map<number, RoomServer[]>> {
+  const rows = await db<
+    { room_key: number; server_name: ServerName; since: Position; until: Position | null }[]
+  >`
+    select room_key, server_name, since, until from room_servers
+    where room_key = any(${roomKeys}::bigint[])`;
+  const found = new Map<number, RoomServer[]>(roomKeys.map((it) => [it, []]));
+  for (const { room_key, server_name, since, until } of rows) {
+    found.get(room_key)?.push({ serverName: server_name, since, until: until ?? undefined });
+  }
+  return found;
+}
+
+/** The rooms to which servers came, or from which they went, in a range of positions. */
+export async function roomsWithServersMoved(
+  db: Queryable,
+  after: Position,
+  upTo: Position,
+): Promise<{ roomKey: number; position: Position }[]> {
+  return await db<{ roomKey: number; position: Position }[]>`
+    select room_key as "roomKey", max(position) as position from (
+      select room_key, since as position from room_servers where since > ${after} and since <= ${upTo}
+      union all
+      select room_key, until from room_servers where until > ${after} and until <= ${upTo}
+    ) as moved group by room_key`;
+}
