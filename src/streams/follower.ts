@@ -15,6 +15,11 @@ export type Follower = {
   /** Where it begins when the program first has it: with all that ever happened, or with what happens next. */
   readonly begins: "at the beginning" | "now";
   /**
+   * How long it waits between two transactions, in milliseconds, if longer than most: one that nobody waits for
+   * handles a second's changes at a time.
+   */
+  readonly pauseMs?: number;
+  /**
    * Handles what came after one position, up to and including another, or as much of it as is good
    * for one transaction, and says how far it got.
    *

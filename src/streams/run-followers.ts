@@ -3,6 +3,7 @@ import { Counter, Gauge } from "prom-client";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { registry } from "#src/homeserver/metrics.ts";
 import type { Position } from "#src/homeserver/position.ts";
+import { type Bell, newBell } from "#src/kit/bell.ts";
 import type { Follower } from "./follower.ts";
 import { tailOf } from "./tail.ts";
 
@@ -77,7 +78,7 @@ async function follow(hs: Homeserver, follower: Follower, times: FollowerTimes):
       await pause(hs, Math.min(times.lastRetryMs, times.firstRetryMs * 2 ** (failures - 1)));
       continue;
     }
-    await pause(hs, times.pauseMs);
+    await pause(hs, follower.pauseMs ?? times.pauseMs);
     await bell.rung(times.lookMs);
     // Most often the process that has done it so far does it now, and is done before we look.
     if (!isOurs) await pause(hs, times.standbyMs);
@@ -120,40 +121,17 @@ async function act(hs: Homeserver, follower: Follower): Promise<Step> {
   });
 }
 
-/** Rings when something happened that a follower looks at; once for all that has happened since it was heard. */
-type Bell = {
-  ring(): void;
-  /** Resolves when it has rung, or after a time, or when the homeserver stops. */
-  rung(withinMs: number): Promise<void>;
-};
-
+/** What rings when something happened that a follower looks at. */
 function bellFor(hs: Homeserver, { streams }: Follower): Bell {
-  let hasRung = false;
-  let heard = () => {};
-  const ring = () => {
-    hasRung = true;
-    heard();
-  };
+  const bell = newBell();
   tailOf(hs).listen({
     changed(changes) {
-      if (!streams || changes.some((it) => streams.includes(it.stream))) ring();
+      if (!streams || changes.some((it) => streams.includes(it.stream))) bell.ring();
     },
-    missed: ring,
+    missed: bell.ring,
   });
-  hs.stopping.addEventListener("abort", ring, { once: true });
-  return {
-    ring,
-    async rung(withinMs) {
-      if (!hasRung) {
-        const { promise, resolve } = Promise.withResolvers<void>();
-        heard = resolve;
-        const timer = setTimeout(resolve, withinMs);
-        await promise;
-        clearTimeout(timer);
-      }
-      hasRung = false;
-    },
-  };
+  hs.stopping.addEventListener("abort", bell.ring, { once: true });
+  return bell;
 }
 
 async function pause(hs: Homeserver, ms: number): Promise<void> {
