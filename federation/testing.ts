@@ -8,11 +8,15 @@ import type { EventDraft } from "#src/events/build-event.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId, RoomId, UserId } from "#src/kit/identifiers.ts";
 import { type TestAuthority, testAuthority, testTlsServer } from "#src/outbound/testing.ts";
+import { FOLLOWERS } from "#src/roles.ts";
 import { ensureRoom } from "#src/rooms/received/ensure-room.ts";
 import { receiveEvents } from "#src/rooms/received/receive-events.ts";
 import { RemoteRoom } from "#src/rooms/received/testing.ts";
+import { runFollowers } from "#src/streams/run-followers.ts";
 import { LENIENT } from "#src/testing-http.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
+import type { OutboundTimes } from "./outbound/outbound-times.ts";
+import { runOutbound } from "./outbound/run-outbound.ts";
 
 /** Servers of one test that can reach each other over TLS, and nothing else. */
 export type TestFederation = {
@@ -30,6 +34,10 @@ export type OpenOptions = {
   readonly variables?: Readonly<Record<string, string>>;
   /** How many processes it has; the first one is reached by others. */
   readonly processes?: number;
+  /** How it sends, if not as always. */
+  readonly outboundTimes?: OutboundTimes;
+  /** Whether it sends nothing by itself. */
+  readonly isSilent?: boolean;
 };
 
 export type FederatedHomeserver = TestHomeservers & { readonly name: Homeserver["name"] };
@@ -113,18 +121,27 @@ export async function testFederation(): Promise<TestFederation> {
   return {
     authority,
     pretend: listen,
-    async open({ host = "hs1.test", variables = {}, processes = 1 } = {}) {
+    async open({
+      host = "hs1.test",
+      variables = {},
+      processes = 1,
+      outboundTimes,
+      isSilent = false,
+    } = {}) {
       // The name has the port, and the homeserver needs the name: so it listens first.
       let answer: RequestListener | undefined;
       const name = await listen(host, (request, response) => answer?.(request, response));
-      const servers = await testHomeservers(processes, {
+      const variablesOfAll = {
         ...LENIENT,
         ARCHIPEL_SERVER_NAME: name,
         ARCHIPEL_FEDERATION_HOSTS_FILE: hostsFile,
         ARCHIPEL_FEDERATION_CA_FILE: authority.caFile,
         ARCHIPEL_FEDERATION_ALLOWED_ADDRESS_RANGES: "127.0.0.0/8",
         ...variables,
-      });
+      };
+      const servers = await testHomeservers(processes, variablesOfAll, (hs) =>
+        isSilent ? [] : [runFollowers(hs, FOLLOWERS), runOutbound(hs, outboundTimes)],
+      );
       const serve = getRequestListener(appOf(servers.hs).fetch);
       answer = (request, response) => void serve(request, response);
       closes.push(async () => await servers.close());

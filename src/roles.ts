@@ -1,5 +1,6 @@
 import { forgetTransactions } from "#federation/inbound/job-forget-transactions.ts";
 import { forgetUnusedKeys } from "#federation/keys/job-forget-unused-keys.ts";
+import { followOwed } from "#federation/outbound/follow-streams.ts";
 import { accountDataStream } from "#src/account-data/account-data-stream.ts";
 import { finishDeactivations } from "#src/accounts/leave-rooms.ts";
 import { accountsStream } from "#src/auth/accounts-stream.ts";
@@ -27,6 +28,7 @@ import { pushRulesStream } from "#src/push-rules/push-rules-stream.ts";
 import { forgetReadHighlights } from "#src/push/job-forget-read-highlights.ts";
 import { eventsStream } from "#src/rooms/events-stream.ts";
 import { fillOwedHoles } from "#src/rooms/holes/job-fill-holes.ts";
+import type { Follower } from "#src/streams/follower.ts";
 import type { Stream } from "#src/streams/stream.ts";
 import { followUserDirectory } from "#src/users/follow-events.ts";
 import { tellRoomsOfProfiles } from "#src/users/tell-rooms.ts";
@@ -43,6 +45,9 @@ export const STREAMS: readonly Stream<never, unknown>[] = [
   encryptionStream,
   accountsStream,
 ];
+
+/** All that is done because the streams moved, a transaction at a time. */
+export const FOLLOWERS: readonly Follower[] = [followOwed];
 
 /** All work that comes round. */
 export const JOBS: readonly Job[] = [

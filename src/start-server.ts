@@ -4,6 +4,7 @@ import type { Server as HttpServer } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { createAdaptorServer } from "@hono/node-server";
 import type { Logger } from "pino";
+import { runOutbound } from "#federation/outbound/run-outbound.ts";
 import type { Config } from "#src/config/config.ts";
 import { awaitDatabase } from "#src/homeserver/await-database.ts";
 import { migrateDatabase } from "#src/homeserver/database.ts";
@@ -12,9 +13,10 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { type Address, inUrl, listenAt } from "#src/homeserver/listen-at.ts";
 import { measureProcess, serveMetrics } from "#src/homeserver/metrics.ts";
 import { runJobs } from "#src/jobs/run-jobs.ts";
+import { runFollowers } from "#src/streams/run-followers.ts";
 import { appOf } from "./app.ts";
 import { openHomeserver } from "./open-homeserver.ts";
-import { JOBS } from "./roles.ts";
+import { FOLLOWERS, JOBS } from "./roles.ts";
 
 /** A server that answers requests. */
 export type RunningServer = {
@@ -63,6 +65,8 @@ export async function startServer(config: Config, options: StartOptions): Promis
     beginToStop = () => opened.beginToStop();
     ends.push(async () => await opened.close());
     opened.until(runJobs(hs, JOBS));
+    opened.until(runFollowers(hs, FOLLOWERS));
+    opened.until(runOutbound(hs));
     if (config.metrics.enabled) {
       measureProcess();
       const metrics = await serveMetrics(config.metrics);

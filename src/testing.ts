@@ -19,10 +19,12 @@ export type TestHomeservers = {
  * Opens homeservers for a test, all on one database, each with its own connections and memory.
  *
  * @param variables the configuration, as in the environment.
+ * @param work what goes on in each of them until it stops.
  */
 export async function testHomeservers(
   count = 1,
   variables: Readonly<Record<string, string>> = {},
+  work: (hs: Homeserver) => readonly Promise<void>[] = () => [],
 ): Promise<TestHomeservers> {
   const database = await testDatabase();
   const config = loadConfig(
@@ -32,7 +34,9 @@ export async function testHomeservers(
   const opened: OpenHomeserver[] = [];
   for (let index = 0; index < count; index++) {
     const options = { databaseUrl: database.url, log: pino({ level: "silent" }) };
-    opened.push(await openHomeserver(config, options));
+    const one = await openHomeserver(config, options);
+    for (const it of work(one.hs)) one.until(it);
+    opened.push(one);
   }
   const all = opened.map((it) => it.hs);
   const [hs] = all;

@@ -12,6 +12,7 @@ import {
   type OutboundRequest,
   sendRequest,
 } from "#src/outbound/send-request.ts";
+import { heardFrom } from "./heard-from.ts";
 import { resolveServer } from "./resolve-server.ts";
 import { xMatrixHeader } from "./x-matrix.ts";
 
@@ -30,6 +31,9 @@ export type Question = {
 };
 
 const MOST_BYTES = 16 * 1024 * 1024;
+
+/** What a proxy before a server says of a server that is not there. */
+const FROM_BETWEEN: ReadonlySet<number> = new Set([502, 503, 504]);
 
 /**
  * Asks another homeserver something, with our signature.
@@ -58,6 +62,7 @@ async function askServer<T>(
   } catch (cause) {
     return { ok: false, why: "unreachable", cause };
   }
+  if (!FROM_BETWEEN.has(answer.status)) heardFrom(hs, server);
   if (answer.status !== 200) return await refusalOf(hs, answer);
   try {
     const parsed = expected.safeParse(await parseAnswer(answer.body));

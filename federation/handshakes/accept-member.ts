@@ -29,7 +29,8 @@ export async function acceptMember(
   if (sent.state_key !== sent.sender) throw invalidEvent("it is not about its sender");
   await requireKnown(hs, room, sent.prev_events);
   const pdu = await withAuthorisersSignature(hs, room, read);
-  const { receipts, dropped } = await receivePdus(hs, room, [pdu], { origin });
+  const how = { origin, isRelayed: true } as const;
+  const { receipts, dropped } = await receivePdus(hs, room, [pdu], how);
   const [fault] = dropped;
   if (fault) throw invalidEvent(fault.reason);
   const event = (await findEvents(hs, [member.eventId])).get(member.eventId);

@@ -26,6 +26,8 @@ export type ReceiveOptions = {
   readonly keys?: KeyLookup;
   /** Who is asked for what is missing, if not this server's own port. */
   readonly remotes?: Sources["remotes"];
+  /** Whether the other servers in the room hear of them from us: they were brought to us alone. */
+  readonly isRelayed?: true;
   /** Gives up asking for what is missing. */
   readonly until?: AbortSignal;
   /** Asks the room's policy server; returns why it does not want the event, if so. Check 7. */
@@ -49,6 +51,7 @@ export async function receivePdus(
     keys = hs.remotes.verifyKeys,
     remotes = hs.remotes,
     until,
+    isRelayed,
     askPolicyServer,
   }: ReceiveOptions,
 ): Promise<Received> {
@@ -71,7 +74,11 @@ export async function receivePdus(
 
   // 4. to 7. It is authorised by its auth events, by the state before it, by the room as it is, and by the
   // room's policy server.
-  const receipts = await receiveEvents(hs, room, asked, { as: "live", states });
+  const receipts = await receiveEvents(hs, room, asked, {
+    as: "live",
+    states,
+    ...(isRelayed && { isRelayed }),
+  });
   return { receipts, passed, dropped };
 }
 

@@ -4,6 +4,7 @@ import { laxCanonicalJson, NotCanonicalError } from "#src/kit/canonical-json.ts"
 import { verifyEd25519 } from "#src/kit/ed25519.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
+import { heardFrom } from "../client/heard-from.ts";
 import { parseServerNameParts } from "../client/parse-server-name.ts";
 import { parseXMatrix, signedTextOfRequest, type XMatrix } from "../client/x-matrix.ts";
 import type { PublishedKey } from "./key-document.ts";
@@ -39,6 +40,7 @@ export async function checkOrigin(hs: Homeserver, request: ReceivedRequest): Pro
   const origin = header.origin as ServerName;
   const key = await keyOf(hs, origin, header.key);
   if (!(await isSigned(request, header, { hs, key }))) throw unauthorised("Invalid signature");
+  heardFrom(hs, origin);
   return origin;
 }
 

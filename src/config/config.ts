@@ -267,10 +267,16 @@ export const ConfigFile = z.strictObject({
       requestTimeoutMs: duration
         .default(60_000)
         .describe("How long to wait for another server's answer, in milliseconds."),
-      maxRetryWaitMs: duration
-        .default(24 * 60 * 60 * 1000)
+      partners: z
+        .array(z.string().min(1))
+        .default([])
         .describe(
-          "Longest wait before a server that is down is tried again, in milliseconds. Without effect until this server sends events to others.",
+          "Names of servers that are waited for: one that is down is tried again at least twice a minute.",
+        ),
+      maxRetryWaitMs: duration
+        .default(60 * 60 * 1000)
+        .describe(
+          "Longest wait before a server that is down, and is no partner, is tried again, in milliseconds. One that is heard of is tried at once.",
         ),
       allowedAddressRanges: z
         .array(z.union([z.cidrv4(), z.cidrv6()]))
@@ -294,9 +300,7 @@ export const ConfigFile = z.strictObject({
         .describe("Servers that are asked for the keys of servers that cannot be reached."),
     })
     .prefault({})
-    .describe(
-      "Other servers. So far this one publishes its keys, gets and vouches for others'; rooms are not shared yet.",
-    ),
+    .describe("Other servers, and how they are reached."),
   appservices: z
     .strictObject({
       directory: z

@@ -40,7 +40,10 @@ export async function inviteOutsideUser(
   const wire = { ...own.wire, signatures: { ...own.event.signatures, [server]: signatures } };
   const event: Pdu = { ...own.event, signatures: wire.signatures };
   const { event_id } = event;
-  const receipts = await receiveEvents(hs, room, [{ event, json: wireText(wire, room.rules) }]);
+  const receipts = await receiveEvents(hs, room, [{ event, json: wireText(wire, room.rules) }], {
+    as: "live",
+    isRelayed: true,
+  });
   const receipt = receipts.get(event_id);
   if (receipt?.outcome === "accepted") return;
   throw new MatrixError("M_FORBIDDEN", "The room does not allow the invitation any more");

@@ -1,0 +1,145 @@
+import { randomBytes } from "node:crypto";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { Position, UnixMs } from "#src/homeserver/position.ts";
+import type { RemoteAnswer, Transaction } from "#src/homeserver/remotes.ts";
+import type { ServerName } from "#src/kit/identifiers.ts";
+import { OutboundError } from "#src/outbound/outbound-failure.ts";
+import { type Parcel, packTransaction } from "./pack-transaction.ts";
+import type { Leased } from "./queries-destinations.ts";
+
+/** A transaction that was made, and what it is of. */
+export type Attempt = { readonly parcel: Parcel; readonly transaction: Transaction };
+
+/** To whom a courier reports. */
+export type Office = {
+  /** Waits until it may go: only so many are under way at once. */
+  readonly turn: (work: () => Promise<void>) => Promise<void>;
+  /** The destination has taken something. */
+  readonly taken: (courier: Courier) => void;
+  /** The destination could not be reached, or did not take what it was given. */
+  readonly failed: (courier: Courier) => void;
+};
+
+/**
+ * Carries to one destination what it is owed, one transaction after the other, as long as this process
+ * has the destination.
+ */
+export class Courier {
+  readonly serverName: ServerName;
+  takenUpTo: Position;
+  failures: number;
+  idleSinceMs: UnixMs;
+  /**
+   * What was sent and perhaps has arrived: it goes again as it was, before anything else.
+   *
+   * @spec server-server-api#put_matrixfederationv1sendtxnid
+   */
+  attempt: Attempt | undefined;
+  readonly #hs: Homeserver;
+  readonly #office: Office;
+  readonly #stop = new AbortController();
+  #isWoken = false;
+  #run: Promise<void> | undefined;
+
+  constructor(hs: Homeserver, office: Office, leased: Leased, attempt: Attempt | undefined) {
+    this.#hs = hs;
+    this.#office = office;
+    this.serverName = leased.serverName;
+    this.takenUpTo = leased.takenUpTo;
+    this.failures = leased.failures;
+    this.idleSinceMs = hs.now();
+    // Another process may have sent it since.
+    if (attempt?.parcel.after === leased.takenUpTo) this.attempt = attempt;
+  }
+
+  get isIdle(): boolean {
+    return this.#run === undefined;
+  }
+
+  /** Says that there may be something to carry. */
+  wake(): void {
+    this.#isWoken = true;
+    if (!this.#run && !this.#stop.signal.aborted) {
+      this.#run = this.#carryAll().finally(() => {
+        this.#run = undefined;
+        this.idleSinceMs = this.#hs.now();
+        if (this.#isWoken) this.wake();
+      });
+    }
+  }
+
+  /** Stops, since the destination is not this process's any more. @returns when nothing is under way. */
+  async stop(): Promise<void> {
+    this.#isWoken = false;
+    this.#stop.abort();
+    await this.#run;
+  }
+
+  /** Never throws. */
+  async #carryAll(): Promise<void> {
+    let isMore = true;
+    try {
+      while (isMore && !this.#hs.stopping.aborted) {
+        await this.#office.turn(async () => {
+          isMore = await this.#carry();
+        });
+      }
+    } catch (error) {
+      if (this.#hs.stopping.aborted || this.#stop.signal.aborted) return;
+      this.#hs.log.error({ err: error, destination: this.serverName }, "cannot send to a server");
+      this.#fail();
+    }
+  }
+
+  /** Carries one transaction. @returns whether there is more. */
+  async #carry(): Promise<boolean> {
+    const signal = this.#stop.signal;
+    if (signal.aborted) return false;
+    this.#isWoken = false;
+    const attempt = this.attempt ?? (await this.#prepare());
+    if (!attempt || signal.aborted) return false;
+    const { parcel, transaction } = attempt;
+    const answer = await this.#hs.remotes.sendTransaction(this.serverName, transaction, { signal });
+    if (answer.ok) {
+      this.attempt = undefined;
+      this.failures = 0;
+      this.#take(parcel);
+      return parcel.isMore || this.#isWoken;
+    }
+    this.attempt = mayHaveArrived(answer) ? attempt : undefined;
+    if (!signal.aborted && !this.#hs.stopping.aborted) {
+      this.#hs.log.debug({ destination: this.serverName, ...answer }, "a server takes nothing now");
+      this.#fail();
+    }
+    return false;
+  }
+
+  async #prepare(): Promise<Attempt | undefined> {
+    const parcel = await packTransaction(this.#hs, this.serverName, this.takenUpTo);
+    if (parcel.pdus.length === 0) {
+      this.#take(parcel);
+      return undefined;
+    }
+    const { pdus } = parcel;
+    const now = this.#hs.now();
+    const txnId = `${now.toString(36)}-${randomBytes(6).toString("base64url")}`;
+    return { parcel, transaction: { txnId, origin_server_ts: now, pdus, edus: [] } };
+  }
+
+  #take({ upTo }: Parcel): void {
+    if (upTo === this.takenUpTo) return;
+    this.takenUpTo = upTo;
+    this.#office.taken(this);
+  }
+
+  #fail(): void {
+    this.failures++;
+    this.#isWoken = false;
+    this.#office.failed(this);
+  }
+}
+
+function mayHaveArrived(answer: RemoteAnswer<unknown> & { readonly ok: false }): boolean {
+  if (answer.why !== "unreachable") return true;
+  return !(answer.cause instanceof OutboundError && answer.cause.isBeforeSending);
+}

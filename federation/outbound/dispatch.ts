@@ -1,0 +1,239 @@
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Turns } from "#src/auth/turns.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { newBell } from "#src/kit/bell.ts";
+import type { ServerName } from "#src/kit/identifiers.ts";
+import { lru } from "#src/kit/lru.ts";
+import { retryWaitMs } from "./back-off.ts";
+import { type Attempt, Courier, type Office } from "./courier.ts";
+import { type OutboundTimes, USUAL_TIMES } from "./outbound-times.ts";
+import {
+  giveBack,
+  type Leased,
+  leaseNamed,
+  leaseOwed,
+  renewLeases,
+  type Returned,
+  saveTaken,
+  waitingDestinations,
+} from "./queries-destinations.ts";
+import { SetAside } from "./set-aside.ts";
+
+/** The wait after a query has failed. */
+const AGAIN_MS = 1_000;
+
+/** Transactions that are under way at once. */
+const MOST_AT_ONCE = 64;
+
+/** Destinations that are taken on in one go. */
+const MOST_LEASED = 200;
+
+/** Transactions that are remembered of destinations that do not answer. */
+const MOST_ATTEMPTS = 50;
+
+/**
+ * The destinations that this process sends to. One loop asks the database for all of them: takes on those
+ * that are woken or owed something, writes down how far they have come, and gives back those that are
+ * quiet or cannot be reached.
+ */
+export class Dispatch {
+  readonly #hs: Homeserver;
+  readonly #times: OutboundTimes;
+  readonly #holder = randomUUID();
+  readonly #bell = newBell();
+  readonly #turns = new Turns(MOST_AT_ONCE, Number.POSITIVE_INFINITY);
+  readonly #couriers = new Map<ServerName, Courier>();
+  /** Those that are to be taken on. */
+  #woken = new Set<ServerName>();
+  readonly #aside = new SetAside();
+  readonly #unsaved = new Set<Courier>();
+  #returned: Returned[] = [];
+  readonly #attempts = lru<ServerName, Attempt>(MOST_ATTEMPTS);
+  #saveAtMs = Number.POSITIVE_INFINITY;
+  #renewAtMs = 0;
+  #lookAtMs = 0;
+
+  constructor(hs: Homeserver, times: OutboundTimes = USUAL_TIMES) {
+    this.#hs = hs;
+    this.#times = times;
+  }
+
+  /** Says that servers may be owed something. */
+  wake(servers: Iterable<ServerName>): void {
+    for (const server of servers) {
+      const courier = this.#couriers.get(server);
+      if (courier) courier.wake();
+      else if (!this.#aside.has(server)) {
+        this.#woken.add(server);
+        this.#bell.ring();
+      }
+    }
+  }
+
+  /** Says that something may have been overlooked. */
+  wakeAll(): void {
+    this.wake(this.#couriers.keys());
+    this.#lookAtMs = 0;
+    this.#bell.ring();
+  }
+
+  /** Says that a server has been heard of. */
+  heard(server: ServerName): void {
+    if (this.#aside.heard(server)) this.#bell.ring();
+  }
+
+  /** Sends until the homeserver stops. @returns when nothing is under way, and all has been given back. */
+  async run(): Promise<void> {
+    const { stopping } = this.#hs;
+    stopping.addEventListener("abort", this.#bell.ring, { once: true });
+    while (!stopping.aborted) {
+      try {
+        await this.#round();
+      } catch (error) {
+        if (stopping.aborted) break;
+        this.#hs.log.warn({ err: error }, "cannot see what is to be sent to other servers");
+        this.#lookAtMs = 0;
+        await sleep(AGAIN_MS, undefined, { signal: stopping }).catch(() => {});
+      }
+      const { nextMs } = this.#aside;
+      const next = Math.min(this.#saveAtMs, this.#renewAtMs, this.#lookAtMs, nextMs);
+      await this.#bell.rung(Math.max(0, next - this.#hs.now()));
+    }
+    await this.#end();
+  }
+
+  async #round(): Promise<void> {
+    const { lookMs, renewMs } = this.#times;
+    await this.#giveBack();
+    await this.#takeOnWoken();
+    await this.#takeOnHeard();
+    if (this.#hs.now() >= this.#saveAtMs) await this.#save();
+    if (this.#hs.now() >= this.#renewAtMs) {
+      await this.#renew();
+      this.#renewAtMs = this.#hs.now() + renewMs;
+    }
+    if (this.#hs.now() >= this.#lookAtMs) {
+      this.#lookAtMs = this.#hs.now() + lookMs;
+      await this.#look();
+    }
+  }
+
+  async #takeOnWoken(): Promise<void> {
+    if (this.#woken.size === 0) return;
+    const names = [...this.#woken];
+    this.#woken = new Set();
+    this.#takeOn(await leaseNamed(this.#hs.sql, names, { ...this.#lease, heard: false }));
+    const until = this.#hs.now() + this.#times.lookMs;
+    for (const name of names) if (!this.#couriers.has(name)) this.#aside.isElsewhere(name, until);
+  }
+
+  async #takeOnHeard(): Promise<void> {
+    const names = this.#aside.takeHeard(this.#hs.now());
+    if (names.length === 0) return;
+    this.#takeOn(await leaseNamed(this.#hs.sql, names, { ...this.#lease, heard: true }));
+  }
+
+  /** Looks for what is owed and nobody sends: after a failure, a crash, or what was overlooked. */
+  async #look(): Promise<void> {
+    const leased = await leaseOwed(this.#hs.sql, { ...this.#lease, most: MOST_LEASED });
+    this.#takeOn(leased);
+    if (leased.length === MOST_LEASED) this.#lookAtMs = 0;
+    this.#aside.refresh(await waitingDestinations(this.#hs.sql), this.#hs.now());
+  }
+
+  get #lease() {
+    return { holder: this.#holder, leaseMs: this.#times.leaseMs };
+  }
+
+  #takeOn(leased: readonly Leased[]): void {
+    for (const it of leased) {
+      if (this.#returned.some((own) => own.serverName === it.serverName)) continue;
+      const own = this.#couriers.get(it.serverName);
+      if (own) {
+        own.wake();
+        continue;
+      }
+      const attempt = this.#attempts.get(it.serverName);
+      this.#attempts.delete(it.serverName);
+      const courier = new Courier(this.#hs, this.#office, it, attempt);
+      this.#aside.takenOn(it.serverName);
+      this.#couriers.set(it.serverName, courier);
+      courier.wake();
+    }
+  }
+
+  readonly #office: Office = {
+    turn: async (work) => void (await this.#turns.take(work)),
+    taken: (courier) => {
+      if (this.#unsaved.size === 0) {
+        this.#saveAtMs = this.#hs.now() + this.#times.saveMs;
+        this.#bell.ring();
+      }
+      this.#unsaved.add(courier);
+    },
+    failed: (courier) => {
+      const { serverName, failures, attempt } = courier;
+      const waitMs = retryWaitMs(this.#hs, serverName, { failures, chance: Math.random() });
+      const now = this.#hs.now();
+      this.#aside.failed(serverName, now + Math.min(waitMs, this.#times.calmMs));
+      this.#lookAtMs = Math.min(this.#lookAtMs, now + waitMs + 20);
+      if (attempt) this.#attempts.set(serverName, attempt);
+      this.#return(courier, waitMs);
+      this.#bell.ring();
+    },
+  };
+
+  #return(courier: Courier, waitMs: number): void {
+    const { serverName, takenUpTo, failures } = courier;
+    this.#couriers.delete(serverName);
+    this.#unsaved.delete(courier);
+    this.#returned.push({ serverName, takenUpTo, failures, waitMs });
+  }
+
+  async #giveBack(): Promise<void> {
+    if (this.#returned.length === 0) return;
+    const returned = this.#returned;
+    this.#returned = [];
+    await giveBack(this.#hs.sql, returned, { holder: this.#holder });
+  }
+
+  async #save(): Promise<void> {
+    const couriers = [...this.#unsaved];
+    this.#unsaved.clear();
+    this.#saveAtMs = Number.POSITIVE_INFINITY;
+    if (couriers.length > 0) await saveTaken(this.#hs.sql, couriers, { holder: this.#holder });
+  }
+
+  /** Keeps the destinations that this process has, but for those that have been quiet for a while. */
+  async #renew(): Promise<void> {
+    const quietSince = this.#hs.now() - this.#times.idleMs;
+    for (const courier of this.#couriers.values()) {
+      if (courier.isIdle && courier.idleSinceMs < quietSince) this.#return(courier, 0);
+    }
+    await this.#giveBack();
+    const names = [...this.#couriers.keys()];
+    if (names.length === 0) return;
+    const kept = await renewLeases(this.#hs.sql, names, this.#lease);
+    for (const name of names) {
+      const courier = this.#couriers.get(name);
+      if (!courier || kept.has(name)) continue;
+      this.#hs.log.warn({ destination: name }, "another process has taken over a destination");
+      this.#couriers.delete(name);
+      this.#unsaved.delete(courier);
+      void courier.stop();
+    }
+  }
+
+  async #end(): Promise<void> {
+    const couriers = [...this.#couriers.values()];
+    await Promise.all(couriers.map(async (it) => await it.stop()));
+    for (const courier of couriers) this.#return(courier, 0);
+    try {
+      await this.#giveBack();
+    } catch (error) {
+      // The leases will end by themselves, and what was sent since is sent again.
+      this.#hs.log.warn({ err: error }, "cannot write down what other servers have taken");
+    }
+  }
+}

@@ -1,0 +1,210 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { UserId } from "#src/kit/identifiers.ts";
+import { FOLLOWERS } from "#src/roles.ts";
+import { runFollowers } from "#src/streams/run-followers.ts";
+import { type FederatedHomeserver, testFederation } from "../testing.ts";
+import { runOutbound } from "./run-outbound.ts";
+import { memberOf, QUICK, type Recorder, recorder, sharedRoom } from "./testing.ts";
+
+const federation = await testFederation();
+let hs1: FederatedHomeserver;
+let one: Recorder;
+let two: Recorder;
+
+beforeAll(async () => {
+  hs1 = await federation.open({
+    processes: 2,
+    outboundTimes: QUICK,
+    variables: { ARCHIPEL_FEDERATION_MAX_RETRY_WAIT_MS: "300" },
+  });
+  one = await recorder(federation, "liar.test");
+  two = await recorder(federation, "notary.test");
+});
+afterAll(async () => await federation.close());
+
+const WAIT = { timeout: 20_000, interval: 20 };
+const numbered = (prefix: string, count: number) =>
+  Array.from({ length: count }, (_, index) => `${prefix} ${index}`);
+const taking = (by: Recorder, prefix: string) =>
+  by.bodies().filter((it) => typeof it === "string" && it.startsWith(prefix));
+
+describe("what our users send", () => {
+  test("goes to every server in the room, once and in order, from whichever process", async () => {
+    const shared = await sharedRoom(hs1.hs, [one.name, two.name]);
+    const alone = await sharedRoom(hs1.hs, [two.name]);
+    const bodies = numbered("both", 30);
+    for (const [index, body] of bodies.entries()) await shared.say(body, hs1.all[index % 2]);
+    await alone.say("apart");
+    for (const it of [one, two]) {
+      await expect.poll(() => taking(it, "both"), WAIT).toEqual(bodies);
+    }
+    await expect.poll(() => taking(two, "apart"), WAIT).toEqual(["apart"]);
+    expect(taking(one, "apart")).toEqual([]);
+    // What others had sent before, and our own join, went over the server that we joined by.
+    const types = new Set(one.taken.flatMap((it) => it.body.pdus.map((pdu) => pdu["type"])));
+    expect(types).toEqual(new Set(["m.room.message"]));
+  });
+
+  test("comes whole and in order after an outage, however long it was, of all rooms", async () => {
+    const rooms = [
+      await sharedRoom(hs1.hs, [one.name]),
+      await sharedRoom(hs1.hs, [one.name, two.name]),
+      await sharedRoom(hs1.hs, [one.name]),
+    ];
+    one.mode = "down";
+    const bodies = numbered("missed", 130);
+    for (const [index, body] of bodies.entries()) await rooms[index % 3]?.say(body);
+    await expect.poll(() => taking(two, "missed").length, WAIT).toBe(43);
+    expect(taking(one, "missed")).toEqual([]);
+    one.mode = "up";
+    await expect.poll(() => taking(one, "missed"), WAIT).toEqual(bodies);
+    expect(Math.max(...one.taken.map((it) => it.body.pdus.length))).toBe(50);
+  });
+
+  test("is sent again as it was, with its ID, if nobody knows whether it arrived", async () => {
+    const shared = await sharedRoom(hs1.hs, [one.name]);
+    one.mode = "mute";
+    const first = one.transactions.length;
+    await shared.say("perhaps 0");
+    await expect.poll(() => one.transactions.length, WAIT).toBeGreaterThan(first);
+    await shared.say("perhaps 1");
+    one.mode = "up";
+    await expect.poll(() => taking(one, "perhaps"), WAIT).toEqual(["perhaps 0", "perhaps 1"]);
+    const [lost, ...later] = one.transactions.slice(first);
+    const again = later.filter((it) => it.txnId === lost?.txnId);
+    expect(again.length).toBeGreaterThan(0);
+    for (const it of again) expect(it.body).toEqual(lost?.body);
+    const ids = one.taken.map((it) => it.txnId);
+    expect(new Set(ids).size).toBe(ids.length);
+  });
+
+  test("is sent at once to a server that was given up for long when it is heard of, in any process", async () => {
+    const shared = await sharedRoom(hs1.hs, [one.name]);
+    one.mode = "failing";
+    await shared.say("heard 0");
+    const putOff = async () =>
+      (
+        await hs1.hs.sql`
+          update destinations set retry_at_ms = retry_at_ms + 3600000, failures = 12
+          where server_name = ${one.name} and failures > 0 and holder is null`
+      ).count;
+    await expect.poll(putOff, WAIT).toBe(1);
+    one.mode = "up";
+    // Each process has seen by now that it is to wait.
+    await new Promise((resolve) => setTimeout(resolve, 3 * QUICK.lookMs));
+    expect(taking(one, "heard")).toEqual([]);
+    const answer = await hs1.all[1]?.remotes.getVersion(one.name, {});
+    expect(answer?.ok).toBe(true);
+    await expect.poll(() => taking(one, "heard"), WAIT).toEqual(["heard 0"]);
+    const failures = async () =>
+      (await hs1.hs.sql`select failures from destinations where server_name = ${one.name}`)[0];
+    await expect.poll(failures, WAIT).toEqual({ failures: 0 });
+  });
+});
+
+describe("membership at the time of an event decides", () => {
+  test("who is kicked, banned or gone hears of it, and of nothing after", async () => {
+    for (const membership of ["leave", "ban"]) {
+      const shared = await sharedRoom(hs1.hs, [two.name, one.name]);
+      const [, other = "@a:b"] = shared.members;
+      one.mode = "down";
+      await shared.say(`${membership} before`);
+      await shared.setMember(other, membership);
+      await shared.say(`${membership} after`);
+      await expect.poll(() => taking(two, membership).length, WAIT).toBe(2);
+      one.mode = "up";
+      await expect.poll(() => taking(one, membership), WAIT).toEqual([`${membership} before`]);
+      const told = () =>
+        one.taken
+          .flatMap((it) => it.body.pdus)
+          .filter((it) => it["room_id"] === shared.room.roomId && it["state_key"] === other)
+          .map((it) => it.content["membership"]);
+      await expect.poll(told, WAIT).toEqual([membership]);
+      await shared.say("and nothing after");
+      await expect.poll(() => taking(two, "and nothing after").length, WAIT).toBeGreaterThan(0);
+      expect(taking(one, membership)).toEqual([`${membership} before`]);
+    }
+  });
+
+  test("who comes is owed what is sent after, and who comes again both stays", async () => {
+    const shared = await sharedRoom(hs1.hs, [two.name]);
+    const user: UserId = `@late:${one.name}`;
+    await shared.say("stay 0");
+    await shared.receive(user, memberOf(user));
+    one.mode = "down";
+    await shared.say("stay 1");
+    await shared.receive(user, memberOf(user, "leave"));
+    await shared.say("stay 2");
+    await shared.receive(user, memberOf(user));
+    await shared.say("stay 3");
+    await expect.poll(() => taking(two, "stay").length, WAIT).toBe(4);
+    one.mode = "up";
+    await expect.poll(() => taking(one, "stay"), WAIT).toEqual(["stay 1", "stay 3"]);
+  });
+
+  test("an invitation that is taken back is told to the server of the invited", async () => {
+    const shared = await sharedRoom(hs1.hs, [two.name]);
+    const user: UserId = `@invited:${one.name}`;
+    await shared.setMember(user, "invite");
+    await shared.say("uninvited");
+    await shared.setMember(user, "leave");
+    await shared.say("uninvited");
+    const told = () =>
+      one.taken
+        .flatMap((it) => it.body.pdus)
+        .filter((it) => it["room_id"] === shared.room.roomId)
+        .map((it) => [it["type"], it["state_key"], it.content["membership"]]);
+    await expect.poll(told, WAIT).toEqual([["m.room.member", user, "leave"]]);
+  });
+});
+
+describe("what others send", () => {
+  test("is not sent on, but for what was brought to us alone", async () => {
+    const shared = await sharedRoom(hs1.hs, [two.name, one.name]);
+    const [creator = "@a:b"] = shared.members;
+    const newcomer: UserId = `@newcomer:${two.name}`;
+    const before = one.taken.length;
+    const beforeTwo = two.taken.length;
+    await shared.receive(creator, { type: "m.room.message", content: { body: "of others" } });
+    await shared.receive(newcomer, memberOf(newcomer), { isRelayed: true });
+    await shared.say("not of others");
+    const sent = (by: Recorder, after: number) =>
+      by.taken
+        .slice(after)
+        .flatMap((it) => it.body.pdus)
+        .map((it) => it["state_key"] ?? it.content["body"]);
+    await expect.poll(() => sent(one, before), WAIT).toEqual([newcomer, "not of others"]);
+    await expect.poll(() => sent(two, beforeTwo), WAIT).toEqual(["not of others"]);
+  });
+});
+
+describe("processes", () => {
+  test("take over from one that has died, when its lease ends", async () => {
+    const { hs } = await federation.open({ host: "hs2.test", isSilent: true });
+    const shared = await sharedRoom(hs, [one.name]);
+    await hs.sql`
+      insert into destinations (server_name, taken_up_to, owed_up_to, holder, leased_until_ms)
+      values (${one.name}, 0, 0, 'dead', (extract(epoch from clock_timestamp()) * 1000)::bigint + 1500)`;
+    const bodies = numbered("handed over", 4);
+    for (const body of bodies) await shared.say(body);
+    const begun = performance.now();
+    void runFollowers(hs, FOLLOWERS);
+    void runOutbound(hs, QUICK);
+    await expect.poll(() => taking(one, "handed"), WAIT).toEqual(bodies);
+    expect(performance.now() - begun).toBeGreaterThan(1_000);
+  });
+
+  test("send after a start what was sent to rooms before a crash, and nothing that was taken", async () => {
+    const hs3 = await federation.open({ host: "hs3.test", isSilent: true });
+    const shared = await sharedRoom(hs3.hs, [one.name]);
+    const bodies = numbered("before the crash", 70);
+    for (const body of bodies) await shared.say(body);
+    expect(taking(one, "before the crash")).toEqual([]);
+    void runFollowers(hs3.hs, FOLLOWERS);
+    void runOutbound(hs3.hs, QUICK);
+    await expect.poll(() => taking(one, "before the crash"), WAIT).toEqual(bodies);
+    const owed = async () =>
+      (await hs3.hs.sql`select from destinations where owed_up_to > taken_up_to`).length;
+    await expect.poll(owed, WAIT).toBe(0);
+  });
+});

@@ -1,0 +1,159 @@
+import type { Queryable, Sql } from "#src/homeserver/database.ts";
+import type { Position } from "#src/homeserver/position.ts";
+import type { ServerName } from "#src/kit/identifiers.ts";
+import { FOLLOWER } from "./follower-name.ts";
+
+// Statements that lock several rows lock them by their names, so that none waits for another that waits for it.
+
+/** A destination that is this process's now. */
+export type Leased = {
+  readonly serverName: ServerName;
+  /** Everything that it is owed up to here it has taken. */
+  readonly takenUpTo: Position;
+  readonly failures: number;
+};
+
+export type Lease = { readonly holder: string; readonly leaseMs: number };
+
+type LeasedRow = {
+  server_name: ServerName;
+  taken_up_to: Position;
+  owed_up_to: Position;
+  failures: number;
+  followed_up_to: Position;
+};
+
+/** What is not marked as owed up to where the follower is has been taken, or was never owed. */
+function leasedOf(row: LeasedRow): Leased {
+  const { server_name, taken_up_to, owed_up_to, failures, followed_up_to } = row;
+  const takenUpTo = taken_up_to >= owed_up_to ? Math.max(taken_up_to, followed_up_to) : taken_up_to;
+  return { serverName: server_name, takenUpTo, failures };
+}
+
+/**
+ * Leases those of some destinations that no living process has. Those that are to be tried again later are
+ * left alone, unless they have just been heard of.
+ */
+export async function leaseNamed(
+  sql: Sql,
+  names: readonly ServerName[],
+  { holder, leaseMs, heard }: Lease & { readonly heard: boolean },
+): Promise<Leased[]> {
+  const rows = await sql<LeasedRow[]>`
+    with clock as (select (extract(epoch from clock_timestamp()) * 1000)::bigint as now),
+    followed as (
+      select coalesce(max(position), 0) as position from stream_followers where name = ${FOLLOWER}
+    )
+    insert into destinations as known (server_name, taken_up_to, owed_up_to, holder, leased_until_ms)
+    select server_name, followed.position, followed.position, ${holder}, clock.now + ${leaseMs}::bigint
+    from unnest(${names.toSorted()}::text[]) as wanted (server_name), clock, followed
+    on conflict (server_name) do update
+    set holder = excluded.holder, leased_until_ms = excluded.leased_until_ms
+    where known.leased_until_ms <= excluded.leased_until_ms - ${leaseMs}::bigint
+      and (${heard} or known.retry_at_ms <= excluded.leased_until_ms - ${leaseMs}::bigint)
+    returning server_name, taken_up_to, owed_up_to, failures,
+      (select position from followed) as followed_up_to`;
+  return rows.map(leasedOf);
+}
+
+/**
+ * Leases destinations that are owed something, may be tried now, and that no living process has; or that the holder
+ * has itself, and may have overlooked.
+ */
+export async function leaseOwed(
+  sql: Sql,
+  { holder, leaseMs, most }: Lease & { readonly most: number },
+): Promise<Leased[]> {
+  const rows = await sql<LeasedRow[]>`
+    with clock as (select (extract(epoch from clock_timestamp()) * 1000)::bigint as now),
+    followed as (
+      select coalesce(max(position), 0) as position from stream_followers where name = ${FOLLOWER}
+    ),
+    owed as (
+      select server_name from destinations
+      where owed_up_to > taken_up_to and retry_at_ms <= (select now from clock)
+        and (leased_until_ms <= (select now from clock) or holder = ${holder})
+      order by server_name limit ${most} for update skip locked
+    )
+    update destinations set holder = ${holder}, leased_until_ms = clock.now + ${leaseMs}::bigint
+    from owed, clock, followed where destinations.server_name = owed.server_name
+    returning destinations.server_name, taken_up_to, owed_up_to, failures,
+      followed.position as followed_up_to`;
+  return rows.map(leasedOf);
+}
+
+/** The destinations that have failed and are to be tried again later. */
+export async function waitingDestinations(sql: Queryable): Promise<ServerName[]> {
+  const rows = await sql<{ server_name: ServerName }[]>`
+    select server_name from destinations
+    where retry_at_ms > (extract(epoch from clock_timestamp()) * 1000)::bigint`;
+  return rows.map((it) => it.server_name);
+}
+
+/** Makes leases last longer. @returns those that were still the holder's. */
+export async function renewLeases(
+  sql: Sql,
+  names: readonly ServerName[],
+  { holder, leaseMs }: Lease,
+): Promise<Set<ServerName>> {
+  const rows = await sql<{ server_name: ServerName }[]>`
+    with own as (
+      select server_name from destinations
+      where server_name = any(${names}::text[]) and holder = ${holder}
+      order by server_name for update
+    )
+    update destinations
+    set leased_until_ms = (extract(epoch from clock_timestamp()) * 1000)::bigint + ${leaseMs}::bigint
+    from own where destinations.server_name = own.server_name
+    returning destinations.server_name`;
+  return new Set(rows.map((it) => it.server_name));
+}
+
+export type Taken = { readonly serverName: ServerName; readonly takenUpTo: Position };
+
+/** Records how far destinations have come: of those that the holder has. */
+export async function saveTaken(
+  sql: Sql,
+  its: readonly Taken[],
+  { holder }: Pick<Lease, "holder">,
+): Promise<void> {
+  await sql`
+    with own as (
+      select server_name, position from destinations
+      join unnest(${its.map((it) => it.serverName)}::text[], ${its.map((it) => it.takenUpTo)}::bigint[])
+        as new (server_name, position) using (server_name)
+      where holder = ${holder}
+      order by server_name for update of destinations
+    )
+    update destinations
+    set taken_up_to = greatest(taken_up_to, own.position), failures = 0, retry_at_ms = 0
+    from own where destinations.server_name = own.server_name`;
+}
+
+export type Returned = Taken & {
+  readonly failures: number;
+  /** How long it is to be left alone. */
+  readonly waitMs: number;
+};
+
+/** Gives destinations back, for whoever comes next; of those that the holder has. */
+export async function giveBack(
+  sql: Sql,
+  its: readonly Returned[],
+  { holder }: Pick<Lease, "holder">,
+): Promise<void> {
+  await sql`
+    with own as (
+      select server_name, new.position, new.failures, new.wait_ms from destinations
+      join unnest(${its.map((it) => it.serverName)}::text[], ${its.map((it) => it.takenUpTo)}::bigint[],
+        ${its.map((it) => it.failures)}::int[], ${its.map((it) => it.waitMs)}::bigint[])
+        as new (server_name, position, failures, wait_ms) using (server_name)
+      where holder = ${holder}
+      order by server_name for update of destinations
+    )
+    update destinations
+    set holder = null, leased_until_ms = 0, taken_up_to = greatest(taken_up_to, own.position),
+      failures = own.failures, retry_at_ms = case when own.wait_ms = 0 then 0
+        else (extract(epoch from clock_timestamp()) * 1000)::bigint + own.wait_ms end
+    from own where destinations.server_name = own.server_name`;
+}

@@ -1,0 +1,140 @@
+/** Servers that write down what they are sent, and rooms that we share with them. For tests alone. */
+
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { EventId, ServerName, UserId } from "#src/kit/identifiers.ts";
+import type { Requester } from "#src/kit/requester.ts";
+import type { Room } from "#src/rooms/find-room.ts";
+import { ensureRoom } from "#src/rooms/received/ensure-room.ts";
+import { receiveEvents } from "#src/rooms/received/receive-events.ts";
+import { storeJoinedState } from "#src/rooms/received/store-joined-state.ts";
+import { RemoteRoom } from "#src/rooms/received/testing.ts";
+import { sendEvent } from "#src/rooms/send-event.ts";
+import { testUser } from "#src/testing.ts";
+import type { TestFederation } from "../testing.ts";
+import type { OutboundTimes } from "./outbound-times.ts";
+
+/** Little time for everything. */
+export const QUICK: OutboundTimes = {
+  leaseMs: 2_000,
+  renewMs: 300,
+  saveMs: 50,
+  lookMs: 200,
+  idleMs: 60_000,
+  calmMs: 50,
+};
+
+export type SentTransaction = {
+  readonly txnId: string;
+  readonly body: {
+    readonly pdus: readonly (Record<string, unknown> & { content: Record<string, unknown> })[];
+    readonly edus: readonly { edu_type: string; content: Record<string, unknown> }[];
+  };
+};
+
+/** A server of the test's own. */
+export type Recorder = {
+  readonly name: ServerName;
+  /** What it was sent, also what it has not answered. */
+  readonly transactions: SentTransaction[];
+  /** How it answers now: as it should, not at all, that it cannot, or only after it has closed the connection. */
+  mode: "up" | "down" | "failing" | "mute";
+  /** What the events say that it has taken, in order. */
+  readonly bodies: () => unknown[];
+  readonly taken: SentTransaction[];
+};
+
+export async function recorder(federation: TestFederation, host: string): Promise<Recorder> {
+  const transactions: SentTransaction[] = [];
+  const taken: SentTransaction[] = [];
+  const own = { mode: "up" as Recorder["mode"] };
+  const name = await federation.pretend(host, (request, response) => {
+    const chunks: Buffer[] = [];
+    request.on("data", (chunk: Buffer) => chunks.push(chunk));
+    request.on("end", () => {
+      if (own.mode === "down") {
+        request.socket.destroy();
+        return;
+      }
+      const [, txnId] = /\/send\/([^/]+)$/.exec(request.url ?? "") ?? [];
+      if (txnId !== undefined) {
+        const body = JSON.parse(Buffer.concat(chunks).toString()) as SentTransaction["body"];
+        transactions.push({ txnId, body });
+        if (own.mode === "up") taken.push({ txnId, body });
+      }
+      if (own.mode === "mute") request.socket.destroy();
+      else if (own.mode === "failing") response.writeHead(500).end("{}");
+      else response.writeHead(200, { "content-type": "application/json" }).end('{"pdus":{}}');
+    });
+  });
+  return {
+    name: name as ServerName,
+    transactions,
+    taken,
+    get mode() {
+      return own.mode;
+    },
+    set mode(mode) {
+      own.mode = mode;
+    },
+    bodies: () => taken.flatMap((it) => it.body.pdus.map(({ content }) => content["body"])),
+  };
+}
+
+export type SharedRoom = {
+  readonly room: Room;
+  readonly remote: RemoteRoom;
+  readonly local: Requester;
+  /** The creator's, and one of each other server. */
+  readonly members: readonly UserId[];
+  /** Has somebody of another server send something after what is there. */
+  receive(sender: UserId, draft: Parameters<RemoteRoom["add"]>[1], how?: object): Promise<EventId>;
+  say(body: string, by?: Homeserver): Promise<EventId>;
+  /** Changes what another user is, by our user. */
+  setMember(userId: UserId, membership: string): Promise<EventId>;
+};
+
+let rooms = 0;
+
+/** A room that users of other servers are in, and a user of ours who joins last. */
+export async function sharedRoom(
+  hs: Homeserver,
+  servers: readonly ServerName[],
+): Promise<SharedRoom> {
+  const remote = new RemoteRoom("12", `outbound${rooms++}`);
+  const local = await testUser(hs, "local");
+  const members = servers.map((it): UserId => `@member:${it}`);
+  const [creator = "@a:b", ...others] = members;
+  let last = remote.begin(creator, { [local.userId]: 100 });
+  for (const user of [...others, local.userId]) last = remote.add(user, memberOf(user), [last]);
+  const room = await ensureRoom(hs, remote.roomId ?? "!", remote.rules);
+  const before = [...(remote.events.get(last)?.before.values() ?? [])];
+  await storeJoinedState(hs, {
+    room,
+    stateEvents: before.map((id) => remote.received(id)),
+    authChain: [...remote.events.keys()].slice(0, 4).map((id) => remote.received(id)),
+    joinEvent: remote.received(last),
+  });
+  return {
+    room,
+    remote,
+    local,
+    members,
+    async receive(sender, draft, how = {}) {
+      last = remote.add(sender, draft, [last]);
+      await receiveEvents(hs, room, [remote.received(last)], { as: "live", ...how });
+      return last;
+    },
+    say: async (body, by = hs) =>
+      await sendEvent(by, {
+        sender: local,
+        room,
+        draft: { type: "m.room.message", content: { body } },
+      }),
+    setMember: async (userId, membership) =>
+      await sendEvent(hs, { sender: local, room, draft: memberOf(userId, membership) }),
+  };
+}
+
+export function memberOf(user: UserId, membership = "join") {
+  return { type: "m.room.member", state_key: user, content: { membership } };
+}
