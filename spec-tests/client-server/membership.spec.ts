@@ -241,9 +241,10 @@ describe("forgetRoom", () => {
     await act(bob, "leave");
     const messages = `/v3/rooms/${roomId}/messages?dir=b`;
     expect((await bob.call("GET", messages)).status).toBe(200);
+    const filter = JSON.stringify({ room: { include_leave: true } });
+    expect((await bob.sync({ filter })).rooms?.leave?.[roomId]).toBeDefined();
     expect(await act(bob, "forget")).toMatchObject({ status: 200, body: {} });
     expect(await bob.call("GET", messages)).toMatchObject(forbidden);
-    const filter = JSON.stringify({ room: { include_leave: true } });
     expect((await bob.sync({ filter })).rooms?.leave?.[roomId]).toBeUndefined();
   });
 });

@@ -63,6 +63,19 @@ export async function roomsOfUser(
     where user_key = ${userKey} and membership = any(${memberships}::text[]) and not forgotten`;
 }
 
+/**
+ * The rooms that a user has forgotten. No stream tells of that, so where it matters it is asked for, and not
+ * taken from what was read before.
+ */
+export async function forgottenRooms(
+  hs: Homeserver,
+  userKey: number,
+): Promise<ReadonlySet<number>> {
+  const rows = await hs.sql<{ roomKey: number }[]>`
+    select room_key as "roomKey" from memberships where user_key = ${userKey} and forgotten`;
+  return new Set(rows.map((it) => it.roomKey));
+}
+
 export type RoomMember = {
   readonly userKey: number;
   readonly userId: UserId;

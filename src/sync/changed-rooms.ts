@@ -2,7 +2,7 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import { EVENTS } from "#src/rooms/event-changes.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
-import type { Standing } from "#src/rooms/memberships.ts";
+import { forgottenRooms, type Standing } from "#src/rooms/memberships.ts";
 import { StoredEvent } from "#src/rooms/stored-event.ts";
 import type { Change } from "#src/streams/stream.ts";
 import type { SyncRequest } from "./sync-request.ts";
@@ -41,7 +41,8 @@ export async function changedRooms(
 ): Promise<ChangedRooms> {
   const { since } = request;
   const events = changes && eventsByRoom(changes);
-  const moved = since === undefined || events ? undefined : await movedSince(hs, rooms, since);
+  const moved = events ?? (since === undefined ? undefined : await movedSince(hs, rooms, since));
+  const isPassedOver = await passedOver(hs, request);
   const result: { [K in keyof ChangedRooms]: ChangedRoom[] } = {
     joined: [],
     left: [],
@@ -50,7 +51,8 @@ export async function changedRooms(
   };
   for (const [roomKey, standing] of rooms) {
     const section = SECTION_OF[standing.membership];
-    const hasMoved = events?.has(roomKey) ?? moved?.has(roomKey) ?? true;
+    if (section === "left" && isPassedOver(roomKey)) continue;
+    const hasMoved = moved?.has(roomKey) ?? true;
     const room =
       section === "joined"
         ? await joinedRoom(hs, request, { roomKey, standing, hasMoved, events })
@@ -63,16 +65,15 @@ export async function changedRooms(
 /** A room that the user is not in, if they have not heard of that. */
 async function otherRoom(
   hs: Homeserver,
-  { since, filter }: SyncRequest,
+  { since }: SyncRequest,
   { roomKey, standing }: { roomKey: number; standing: Standing },
 ): Promise<ChangedRoom | undefined> {
-  if (!isNews(standing, since)) return undefined;
+  if (since !== undefined && standing.position <= since) return undefined;
   // What is told of these is read, and not taken from memory, where others' events are too.
   const room = { roomKey, standing, events: undefined };
   if (SECTION_OF[standing.membership] !== "left") {
     return { ...room, isNew: since === undefined, isOutside: false };
   }
-  if (since === undefined && filter.room?.include_leave !== true) return undefined;
   return { ...room, ...(await leavingOf(hs, standing, since)) };
 }
 
@@ -84,9 +85,15 @@ const SECTION_OF = {
   ban: "left",
 } as const;
 
-/** Whether the client has not heard of what the user is in a room; at first, of what they want to know of. */
-function isNews({ position, forgotten }: Standing, since: Position | undefined): boolean {
-  return since === undefined ? !forgotten : position > since;
+/** Which of the rooms that the user has left are none that a client begins with. */
+async function passedOver(
+  hs: Homeserver,
+  { requester, since, filter }: SyncRequest,
+): Promise<(roomKey: number) => boolean> {
+  if (since !== undefined) return () => false;
+  if (filter.room?.include_leave !== true) return () => true;
+  const forgotten = await forgottenRooms(hs, requester.userKey);
+  return (roomKey) => forgotten.has(roomKey);
 }
 
 /** A room that the user is in, if there is anything to tell of it. */
