@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import type { Server as HttpServer } from "node:http";
+import { createServer, type RequestListener, type Server as HttpServer } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import { createAdaptorServer } from "@hono/node-server";
+import { getRequestListener } from "@hono/node-server";
 import type { Logger } from "pino";
 import { runOutbound } from "#federation/outbound/run-outbound.ts";
 import type { Config } from "#src/config/config.ts";
@@ -12,6 +12,7 @@ import { startEmbeddedPostgres } from "#src/homeserver/embedded-postgres.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { type Address, inUrl, listenAt } from "#src/homeserver/listen-at.ts";
 import { measureProcess, serveMetrics } from "#src/homeserver/metrics.ts";
+import { malformedResponse, refuseMalformed } from "#src/http/malformed-request.ts";
 import { runJobs } from "#src/jobs/run-jobs.ts";
 import { runFollowers } from "#src/streams/run-followers.ts";
 import { appOf } from "./app.ts";
@@ -73,16 +74,17 @@ export async function startServer(config: Config, options: StartOptions): Promis
       ends.push(async () => await metrics.close());
     }
     const app = appOf(hs);
-    const server = createAdaptorServer({ fetch: app.fetch }) as HttpServer;
+    // Those who check our health speak HTTP/1.0, and name no host.
+    const answering = { errorHandler: malformedResponse, hostname: "localhost" };
+    const listener = getRequestListener(app.fetch, answering);
+    const answer: RequestListener = (incoming, outgoing) => void listener(incoming, outgoing);
+    const server = createServer(answer);
     const { port, close } = await listen(server, config.listener, "listener");
     ends.push(close);
     if (config.tlsListener) {
       const { certFile, keyFile } = config.tlsListener;
-      const tls = createAdaptorServer({
-        fetch: app.fetch,
-        createServer: createTlsServer,
-        serverOptions: { cert: readFileSync(certFile), key: readFileSync(keyFile) },
-      }) as HttpServer;
+      const pem = { cert: readFileSync(certFile), key: readFileSync(keyFile) };
+      const tls = createTlsServer(pem, answer);
       ends.push((await listen(tls, config.tlsListener, "tlsListener")).close);
     }
     signal.throwIfAborted();
@@ -117,6 +119,7 @@ async function listen(
   server.keepAliveTimeout = 75_000;
   // Large files over slow lines take their time; headers do not.
   server.requestTimeout = LONGEST_REQUEST_MS;
+  server.on("clientError", refuseMalformed);
   const port = await listenAt(server, address, section);
   const close = async () => {
     const closed = once(server, "close");

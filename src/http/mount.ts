@@ -12,6 +12,7 @@ import { type Answer, type Call, type Endpoint, JSON_HEADERS } from "./endpoint.
 import { errorResponse, preflightResponse } from "./error-response.ts";
 import { checkRate } from "./rate-limit.ts";
 import { readJsonBody } from "./read-body.ts";
+import { requestPath } from "./request-path.ts";
 import { type OriginCheck, readServerRequest } from "./server-request.ts";
 
 /**
@@ -46,7 +47,7 @@ export function mount(
   checkOrigin: OriginCheck = refuseServers,
 ): Hono<Env> {
   const doorkeepers = { lookup, checkOrigin };
-  const app = new Hono<Env>();
+  const app = new Hono<Env>({ getPath: requestPath });
   const methods = new Map<string, Set<string>>();
   for (const it of endpoints) {
     for (const path of pathsOf(it)) {
