@@ -315,5 +315,14 @@ test("after too many wrong passwords an account's are not checked for a while", 
   await expect(guess()).rejects.toMatchObject(refused);
   // Others are not meant.
   expect(await checkPassword(strict.hs, "@another:test", "guess")).toBeUndefined();
+
+  // Nor do many guesses at once have more of them.
+  await registered(askStrict, "besieged");
+  const besieged = async (password: string) =>
+    await checkPassword(strict.hs, "@besieged:test", password);
+  for (let tries = 0; tries < 3; tries++) expect(await besieged("secret")).toBeDefined();
+  const guesses = Array.from({ length: 120 }, async () => await besieged("guess"));
+  const outcomes = await Promise.allSettled(guesses);
+  expect(outcomes.filter((it) => it.status === "fulfilled")).toHaveLength(100);
   await strict.close();
 });

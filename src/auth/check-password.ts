@@ -1,6 +1,6 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { UserId } from "#src/kit/identifiers.ts";
-import { countFailure, requireFewFailures } from "./failed-attempts.ts";
+import { checkWithinLimit } from "./failed-attempts.ts";
 import { type Account, findAccount } from "./find-account.ts";
 import { matchesHash } from "./password-hash.ts";
 
@@ -17,9 +17,8 @@ export async function checkPassword(
   userId: UserId | undefined,
   password: string,
 ): Promise<Account | undefined> {
-  if (userId) requireFewFailures(hs, userId);
   const account = userId && (await findAccount(hs, userId));
-  if (await matchesHash(hs, password, account?.passwordHash)) return account;
-  if (userId) countFailure(hs, userId);
-  return undefined;
+  const check = async () => await matchesHash(hs, password, account?.passwordHash);
+  const isRight = userId ? await checkWithinLimit(hs, userId, check) : await check();
+  return isRight ? account : undefined;
 }

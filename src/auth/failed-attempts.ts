@@ -10,24 +10,36 @@ type Allowance = { left: number; atMs: number };
 const allowancesOf = held(() => lru<UserId, Allowance>(100_000));
 
 /**
- * Refuses to check another password of an account for which too many were wrong, from wherever they
- * came. The limit is that of log-ins; only failures count.
+ * Checks a password of an account, unless too many were wrong, from wherever they came. The limit is
+ * that of log-ins; only failures count. One that is being checked counts as a failure until it is known
+ * to be none: else whoever guesses many at once would have as many guesses.
  *
- * @throws MatrixError M_LIMIT_EXCEEDED with when to come again.
+ * @throws MatrixError M_LIMIT_EXCEEDED with when to come again; and what `check` throws.
  */
-export function requireFewFailures(hs: Homeserver, userId: UserId): void {
+export async function checkWithinLimit(
+  hs: Homeserver,
+  userId: UserId,
+  check: () => Promise<boolean>,
+): Promise<boolean> {
   const { enabled, login } = hs.config.rateLimits;
   const left = allowanceOf(hs, userId);
-  if (!enabled || left >= 1) return;
-  throw new MatrixError("M_LIMIT_EXCEEDED", "Too many wrong passwords", {
-    fields: { retry_after_ms: Math.ceil(((1 - left) / login.perSecond) * 1000) },
-  });
+  if (enabled && left < 1) {
+    throw new MatrixError("M_LIMIT_EXCEEDED", "Too many wrong passwords", {
+      fields: { retry_after_ms: Math.ceil(((1 - left) / login.perSecond) * 1000) },
+    });
+  }
+  allow(hs, userId, -1);
+  let isWrong = false;
+  try {
+    isWrong = !(await check());
+  } finally {
+    if (!isWrong) allow(hs, userId, 1);
+  }
+  return !isWrong;
 }
 
-/** Counts a wrong password. */
-export function countFailure(hs: Homeserver, userId: UserId): void {
-  const left = allowanceOf(hs, userId) - 1;
-  allowancesOf(hs).set(userId, { left, atMs: hs.now() });
+function allow(hs: Homeserver, userId: UserId, more: number): void {
+  allowancesOf(hs).set(userId, { left: allowanceOf(hs, userId) + more, atMs: hs.now() });
 }
 
 function allowanceOf(hs: Homeserver, userId: UserId): number {
