@@ -58,7 +58,7 @@ export const ConfigFile = z.strictObject({
         .boolean()
         .default(false)
         .describe(
-          "Whether `X-Forwarded-For` says who calls. True only behind a proxy that sets it.",
+          "Whether the last address of `X-Forwarded-For` says who calls. True only behind a proxy that sets or extends it.",
         ),
     })
     .prefault({}),

@@ -172,11 +172,14 @@ function bearerToken(c: Context<Env>): string | undefined {
   return header === undefined ? undefined : /^Bearer +(\S+)$/i.exec(header)?.[1];
 }
 
-/** The address that a request comes from: behind a proxy that we were told to trust, the one it names. */
+/**
+ * The address that a request comes from: behind a proxy that we were told to trust, the one it names. That
+ * is the last: those before it are what the client says itself, where the proxy adds to them.
+ */
 function addressOf(hs: Homeserver, c: Context<Env>): string {
   const own = c.env?.incoming?.socket.remoteAddress ?? "";
   if (!hs.config.listener.trustForwardedFor) return own;
-  return headerOf(c, "x-forwarded-for")?.split(",")[0]?.trim() || own;
+  return headerOf(c, "x-forwarded-for")?.split(",").at(-1)?.trim() || own;
 }
 
 /** A header as Node has read it: the one of the web's `Request` is made of all headers anew. */

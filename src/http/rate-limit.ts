@@ -1,3 +1,4 @@
+import { isIPv6 } from "node:net";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { lru } from "#src/kit/lru.ts";
@@ -23,7 +24,7 @@ export function checkRate(hs: Homeserver, rate: RateClass, who: string): void {
   const { perSecond, burst } = limits[rate];
 
   const buckets = bucketsOf(hs);
-  const key = `${rate} ${who}`;
+  const key = `${rate} ${networkOf(who)}`;
   const now = hs.now();
   const bucket = buckets.get(key) ?? { tokens: burst, atMs: now };
   const tokens = Math.min(burst, bucket.tokens + ((now - bucket.atMs) / 1000) * perSecond);
@@ -34,4 +35,18 @@ export function checkRate(hs: Homeserver, rate: RateClass, who: string): void {
     });
   }
   buckets.set(key, { tokens: tokens - 1, atMs: now });
+}
+
+/**
+ * Whom an address stands for: of IPv6 the network, since whoever has one address has all 2⁶⁴ of it. Other
+ * texts stand for themselves.
+ */
+function networkOf(who: string): string {
+  if (!isIPv6(who)) return who;
+  const ipv4 = /^::ffff:(\d+(?:\.\d+){3})$/i.exec(who)?.[1];
+  if (ipv4 !== undefined) return ipv4;
+  const sides = who.toLowerCase().split("::");
+  const [left = [], right = []] = sides.map((side) => (side === "" ? [] : side.split(":")));
+  const zeros = Array.from({ length: 8 - left.length - right.length }, () => "0");
+  return `${[...left, ...zeros, ...right].slice(0, 4).join(":")}::/64`;
 }
