@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { signTemplate } from "#src/membership/outside/sign-template.ts";
 import { openStage, type Stage, stateIds, user, type User, VERSIONS } from "./testing.ts";
 
 let stage: Stage;
@@ -83,5 +84,41 @@ describe("a room of another server", () => {
     expect((await onTwo("POST", `join/x?via=%00`, { token: bob.token, body: {} })).status).toBe(
       400,
     );
+  });
+});
+
+describe("a server that joins", () => {
+  test("may leave the members for later", async () => {
+    const dave = await user(onOne, "dave");
+    for (const name of ["Named", undefined]) {
+      const { roomId } = await roomOf({ name, room_alias_name: undefined });
+      await onOne("POST", `join/${E(roomId)}`, { token: dave.token, body: {} });
+      const question = { roomId, userId: bob.userId, versions: VERSIONS };
+      const template = await two.hs.remotes.makeJoin(one.name, question);
+      if (!template.ok) throw new Error(template.why);
+      const draft = {
+        type: "m.room.member",
+        state_key: bob.userId,
+        content: { membership: "join" },
+      };
+      const join = { roomId, sender: bob.userId, draft };
+      const { event, wire } = signTemplate(two.hs, one.name, template.body, join);
+      const sent = { roomId, eventId: event.event_id, event: wire, omitMembers: true };
+      const answer = await two.hs.remotes.sendJoinV2(one.name, sent);
+      if (!answer.ok) throw new Error(answer.why);
+      const { state, auth_chain, members_omitted, servers_in_room } = answer.body;
+      expect({ members_omitted, servers_in_room }).toEqual({
+        members_omitted: true,
+        servers_in_room: [one.name],
+      });
+      const members = state.filter((it) => it["type"] === "m.room.member");
+      // Who has no name is known by those who are there; who has one, by nobody.
+      const heroes = name === undefined ? [alice.userId, dave.userId] : [];
+      expect(members.map((it) => it["state_key"])).toEqual(heroes);
+      const all = [...state, ...auth_chain].map((it) => JSON.stringify(it));
+      expect(new Set(all).size).toBe(all.length);
+      const authorised = auth_chain.some((it) => it["state_key"] === alice.userId);
+      expect(authorised).toBe(name !== undefined);
+    }
   });
 });

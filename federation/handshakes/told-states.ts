@@ -1,29 +1,70 @@
 import { STRIPPED_STATE_TYPES } from "#src/events/stripped-state.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { type ServerName, serverNameOf } from "#src/kit/identifiers.ts";
 import { authChainOf } from "#src/rooms/auth-chain.ts";
-import { allStateAt, statesAt } from "#src/rooms/current-state.ts";
+import { allStateAt, statesAt, stateWithoutMembers } from "#src/rooms/current-state.ts";
+import { eventsOf } from "#src/rooms/find-event.ts";
 import type { Room } from "#src/rooms/find-room.ts";
+import { serversInRoom } from "#src/rooms/residents.ts";
 import { servedText } from "#src/rooms/served-text.ts";
 import type { StatePair } from "#src/rooms/state-slots.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
+import { namedRooms } from "#src/sync/named-rooms.ts";
+import { roomSummaries } from "#src/sync/room-summaries.ts";
 
 /**
  * What the server of a user who has joined a room is told of it, as JSON: the state before the join, and all
  * that authorises that.
  *
  * @param join the join as it is part of the room.
+ * @param omitMembers whether the other server asks for the members later: then it is told which servers are in
+ *   the room, and of members only what names a room that has no name.
  * @spec server-server-api#put_matrixfederationv2send_joinroomideventid
  */
 export async function joinedStateText(
   hs: Homeserver,
   room: Room,
   join: StoredEvent,
+  { omitMembers }: { omitMembers: boolean },
 ): Promise<string> {
-  const state = await allStateAt(hs, join.stateBefore ?? 0);
+  const root = join.stateBefore ?? 0;
+  const state = omitMembers
+    ? [...(await stateWithoutMembers(hs, root)), ...(await heroesOf(hs, room, join))]
+    : await allStateAt(hs, root);
   const chain = await authChainOf(hs, [...state, join]);
+  const told = new Set(omitMembers ? state : []);
   const texts = (events: readonly StoredEvent[]) =>
     events.map((it) => servedText(it, room.rules)).join(",");
-  return `{"auth_chain":[${texts(chain)}],"event":${join.json},"members_omitted":false,"origin":${JSON.stringify(hs.name)},"state":[${texts(state)}]}`;
+  const members = [
+    `"auth_chain":[${texts(chain.filter((it) => !told.has(it)))}]`,
+    `"event":${join.json}`,
+    `"members_omitted":${omitMembers}`,
+    `"origin":${JSON.stringify(hs.name)}`,
+    ...(omitMembers ? [`"servers_in_room":${JSON.stringify(await othersIn(hs, room, join))}`] : []),
+    `"state":[${texts(state)}]`,
+  ];
+  return `{${members.join(",")}}`;
+}
+
+/** The members by whom clients name the room, if it has no name. */
+async function heroesOf(
+  hs: Homeserver,
+  { roomKey }: Room,
+  join: StoredEvent,
+): Promise<readonly StoredEvent[]> {
+  const named = await namedRooms(hs, [roomKey]);
+  const summed = await roomSummaries(hs, join.senderKey, [roomKey], named);
+  const heroes = await eventsOf(hs, summed.get(roomKey)?.heroEvents ?? []);
+  return [...heroes.values()];
+}
+
+/** The servers in the room, but for that of the user who has joined, which knows. */
+async function othersIn(
+  hs: Homeserver,
+  { roomKey }: Room,
+  { sender }: StoredEvent,
+): Promise<ServerName[]> {
+  return (await serversInRoom(hs.sql, roomKey)).filter((it) => it !== serverNameOf(sender));
 }
 
 /**

@@ -2,7 +2,9 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { eventsOf } from "./find-event.ts";
 import { lookUpSlots } from "./state-map/look-up-slots.ts";
 import { eventKeysOfStates } from "./state-map/read-entries.ts";
-import { findSlots, pairKey, type StatePair } from "./state-slots.ts";
+import { forEachEntry } from "./state-map/state-map.ts";
+import { withNodes } from "./state-map/stored-nodes.ts";
+import { findSlots, pairKey, pairsOf, type StatePair } from "./state-slots.ts";
 import type { StoredEvent } from "./stored-event.ts";
 
 /** The root of a room's current state. Asks the database: another process may just have changed it. */
@@ -67,4 +69,23 @@ export async function allStatesAt(
     ([root, its]) => [root, its.flatMap((key) => events.get(key) ?? [])] as const,
   );
   return new Map(states);
+}
+
+/** All events of a state but those of its members: of a large room, a few of many. */
+export async function stateWithoutMembers(hs: Homeserver, root: number): Promise<StoredEvent[]> {
+  const entries = await withNodes(hs, hs.sql, (source) => {
+    const found: (readonly [slot: number, eventKey: number])[] = [];
+    forEachEntry(root, source, (slot, eventKey) => found.push([slot, eventKey]));
+    return found;
+  });
+  const pairs = await pairsOf(
+    hs,
+    entries.map(([slot]) => slot),
+  );
+  const others = entries.filter(([slot]) => pairs.get(slot)?.[0] !== "m.room.member");
+  const events = await eventsOf(
+    hs,
+    others.map(([, eventKey]) => eventKey),
+  );
+  return [...events.values()];
 }

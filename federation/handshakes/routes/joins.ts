@@ -30,10 +30,11 @@ export const joinHandshakeEndpoints: readonly Endpoint[] = [
     method: "PUT",
     path: [`${V2}/send_join/:roomId/:eventId`, `${V1}/send_join/:roomId/:eventId`],
     body: JsonObject,
-    async handle(hs, { requester, params, body, request }) {
+    async handle(hs, { requester, params, query, body, request }) {
       const member = sentMember(params, { membership: "join", pdu: body });
       const { room, event } = await acceptMember(hs, requester, member);
-      return answerOf(request.path, await joinedStateText(hs, room, event));
+      const omitMembers = query.get("omit_members") === "true";
+      return answerOf(request.path, await joinedStateText(hs, room, event, { omitMembers }));
     },
   }),
 ];
