@@ -82,6 +82,13 @@ describe("whom a room without a name is named after", () => {
     expect(next.members).toContain(dave.user_id);
   });
 
+  test("is nobody where there is nobody else", async () => {
+    const { access_token: token } = await registered(ask, "alone");
+    const { body } = await ask("POST", "createRoom", { token, body: {} });
+    const { rooms } = (await ask("GET", "sync", { token })).body;
+    expect(rooms.join[body.room_id].summary["m.heroes"]).toEqual([]);
+  });
+
   test("stays out where the room has a name", async () => {
     const { roomId, token, alice } = await roomOfThree("named", { name: "Harbour" });
     const { heroes, members } = await sync(token, roomId);

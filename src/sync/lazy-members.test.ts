@@ -71,3 +71,26 @@ test("who was outside is told what they have become, after the timeline as well"
   expect(memberships(timeline.events)).toEqual(["ban"]);
   expect(memberships(after.events)).toEqual(["ban"]);
 });
+
+test.each([false, true])(
+  "a change of a member who says nothing is told after the timeline, redundant members or not: %s",
+  async (include_redundant_members) => {
+    const [one, two] = [`erin-${include_redundant_members}`, `frank-${include_redundant_members}`];
+    const erin = await registered(ask, one);
+    const frank = await registered(ask, two);
+    const roomId = await roomOfTwo(erin, frank);
+    const state = { lazy_load_members: true, include_redundant_members };
+    const filter = encodeURIComponent(JSON.stringify({ room: { state } }));
+    const token = erin.access_token;
+    const query = `filter=${filter}&use_state_after=true`;
+    const { body: before } = await ask("GET", `sync?${query}`, { token });
+    await ask("POST", `rooms/${roomId}/kick`, { token, body: { user_id: frank.user_id } });
+    const { body } = await ask("GET", `sync?${query}&since=${before.next_batch}`, { token });
+    expect(body.rooms.join[roomId].state_after.events).toContainEqual(
+      expect.objectContaining({
+        state_key: frank.user_id,
+        content: { membership: "leave" },
+      }),
+    );
+  },
+);

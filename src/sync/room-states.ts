@@ -157,11 +157,13 @@ async function wantedState(
       ? all.filter((it) => it.type === "m.room.member" && senders.has(it.stateKey ?? ""))
       : await membersIn(hs, to, senders);
   const members = theirs.filter((it) => !inTimeline.has(it.eventKey));
-  if (stateFilter.include_redundant_members === true) return [...others, ...members];
   const anew = room.isNew || fullState;
   // With state_after, changes of members must be told whoever was given them.
   const changed = stateAfter ? wanted.filter((it) => it.type === "m.room.member" && !anew) : [];
-  const further = membersNotYetGiven(hs, requester.deviceKey, members, { anew, since, upTo });
+  const further =
+    stateFilter.include_redundant_members === true
+      ? members
+      : membersNotYetGiven(hs, requester.deviceKey, members, { anew, since, upTo });
   return [...others, ...new Set([...changed, ...further])];
 }
 

@@ -42,7 +42,7 @@ export async function roomSummaries(
   return new Map(
     roomKeys.map((roomKey) => {
       const count = counts.get(roomKey);
-      const own = heroes.get(roomKey);
+      const own = named.has(roomKey) ? undefined : (heroes.get(roomKey) ?? []);
       const summary = {
         ...(own && { "m.heroes": own.map((it) => it.userId) }),
         "m.joined_member_count": count?.joined ?? 0,

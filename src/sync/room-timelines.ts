@@ -65,11 +65,11 @@ function timelineOf(
     (it) => it.status === EventStatus.accepted && it.anchor !== undefined,
   );
   if (shown.length > limit) return undefined;
-  const [first] = shown;
+  const asked = shown.filter(wanted);
   return {
-    events: shown.filter(wanted),
+    events: asked,
     limited: false,
-    start: startOf(first, upTo),
+    start: startOf(asked[0], upTo),
   };
 }
 
@@ -115,18 +115,33 @@ async function readTimelines(
       (it) => events.get(it.event_key) ?? [],
     );
     const looked = newestFirst.slice(0, count - 1);
-    const visible = guarded.has(room) ? looked.filter((it) => seen.has(it)) : looked;
+    const all = guarded.has(room) ? looked.filter((it) => seen.has(it)) : looked;
+    const visible = room.isOutside ? all : unbroken(looked, all);
     const asked = visible.filter(wanted);
-    const hasMore = newestFirst.length > looked.length || asked.length > limit;
+    const hasMore =
+      newestFirst.length > looked.length || all.length > visible.length || asked.length > limit;
     const shown = asked.slice(0, limit).reverse();
-    const first = shown[0] ?? (hasMore ? undefined : looked.at(-1));
     timelines.set(room.roomKey, {
       events: shown,
-      limited: hasMore || (room.isNew && since !== undefined),
-      start: startOf(first, endOf(room, upTo)),
+      // Whoever was outside has missed nothing that they might read.
+      limited: !room.isOutside && (hasMore || (room.isNew && since !== undefined)),
+      start: startOf(shown[0], endOf(room, upTo)),
     });
   }
   return timelines;
+}
+
+/**
+ * The newest of what the user may see, up to the first event among it that they may not: that may have changed the
+ * state, and only before a timeline can they be told of it. What is older can be read as older messages.
+ */
+function unbroken(
+  looked: readonly StoredEvent[],
+  visible: readonly StoredEvent[],
+): readonly StoredEvent[] {
+  const begin = looked.findIndex((it) => it === visible[0]);
+  const end = visible.findIndex((it, index) => it !== looked[begin + index]);
+  return end === -1 ? visible : visible.slice(0, end);
 }
 
 /** Just before a timeline's first event; at its end, if it has none. */
