@@ -31,7 +31,9 @@ export const accountDataSection: SyncSection = {
     );
     byRoom.delete(NO_ROOM);
     const rooms = [...byRoom].flatMap(([roomKey, its]): [number, SyncRoomPart][] =>
-      question.rooms.has(roomKey) ? [[roomKey, { accountData: its.map(eventOf) }]] : [],
+      question.rooms.has(roomKey) || question.leftRooms?.has(roomKey)
+        ? [[roomKey, { accountData: its.map(eventOf) }]]
+        : [],
     );
     return {
       ...(global.length > 0 && { global: { account_data: { events: global } } }),

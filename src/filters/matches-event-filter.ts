@@ -57,6 +57,11 @@ export function matchesRoomEventFilter(
   );
 }
 
+/** Whether a filter asks what relates to events. */
+export function asksRelating(filter: RoomEventFilter | undefined): boolean {
+  return (filter?.related_by_senders ?? filter?.related_by_rel_types) !== undefined;
+}
+
 function containsUrl(event: Filterable): boolean {
   const content = contentOf(event);
   return (

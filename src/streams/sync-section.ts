@@ -20,6 +20,8 @@ export type SyncQuestion = {
   readonly rooms: ReadonlyMap<number, RoomId>;
   /** Those of them about which the client knows nothing yet, whatever the range says. */
   readonly newRooms: ReadonlySet<number>;
+  /** The rooms that the answer tells of and that the user has left. */
+  readonly leftRooms?: ReadonlySet<number>;
   /**
    * All changes in the range that are of this section's streams and concern the user, if the process
    * still has them in memory: then nothing else has happened. Undefined if the database must be asked.
@@ -45,7 +47,7 @@ export type SyncSection = {
 export type SyncPart = {
   /** Goes into the response as it is, under these names, such as `account_data` or `to_device`. */
   readonly global?: Readonly<Record<string, unknown>>;
-  /** Goes into each joined room's part of the response, by the room's key. */
+  /** Goes into each room's part of the response, by the room's key. */
   readonly rooms?: ReadonlyMap<number, SyncRoomPart>;
   /**
    * Up to where a long queue has been told, if not up to the end of the range. It goes into the token,

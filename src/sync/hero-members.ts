@@ -1,4 +1,3 @@
-import { matchesRoomEventFilter } from "#src/filters/matches-event-filter.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
@@ -8,12 +7,14 @@ import { membersNotYetGiven } from "./lazy-members.ts";
 import type { SummedRoom } from "./room-summaries.ts";
 import type { Timeline } from "./room-timelines.ts";
 import type { SyncRequest } from "./sync-request.ts";
+import { type RoomIds, wantedEvents } from "./wanted-events.ts";
 
 type Told = {
   readonly timelines: ReadonlyMap<number, Timeline>;
   readonly states: ReadonlyMap<number, readonly StoredEvent[]>;
   readonly summed: ReadonlyMap<number, SummedRoom>;
   readonly upTo: Position;
+  readonly roomIds: RoomIds;
 };
 
 /**
@@ -49,15 +50,14 @@ function untold(
   hs: Homeserver,
   { filter, since, fullState, requester, stateAfter }: SyncRequest,
   { roomKey, isNew }: ChangedRoom,
-  { timelines, states, heroes, upTo }: Told & { readonly heroes: readonly StoredEvent[] },
+  { timelines, states, heroes, upTo, roomIds }: Told & { readonly heroes: readonly StoredEvent[] },
 ): readonly StoredEvent[] {
   const stateFilter = filter.room?.state;
   // The state after a timeline is told in full, and not only what the timeline leaves out.
   const shown = stateAfter ? [] : (timelines.get(roomKey)?.events ?? []);
   const told = new Set([...(states.get(roomKey) ?? []), ...shown].map((it) => it.eventKey));
-  const wanted = heroes.filter(
-    (it) => !told.has(it.eventKey) && matchesRoomEventFilter(stateFilter, it),
-  );
+  const isWanted = wantedEvents(stateFilter, roomIds);
+  const wanted = heroes.filter((it) => !told.has(it.eventKey) && isWanted(it));
   if (stateFilter?.include_redundant_members === true) return wanted;
   const anew = isNew || fullState;
   return membersNotYetGiven(hs, requester.deviceKey, wanted, { anew, since, upTo });

@@ -12,12 +12,14 @@ import { strippedStates } from "./invited-rooms.ts";
 import { namedRooms } from "./named-rooms.ts";
 import { readSections, type Sections } from "./read-sections.ts";
 import { roomStates } from "./room-states.ts";
-import { roomSummaries, type SummedRoom } from "./room-summaries.ts";
+import { isSummed, roomSummaries, type SummedRoom } from "./room-summaries.ts";
 import { roomTimelines, type Timeline } from "./room-timelines.ts";
 import { SECTIONS } from "./sections.ts";
 import type { SyncRequest } from "./sync-request.ts";
+import { withoutUntold } from "./told-rooms.ts";
 import { trueTimelines } from "./true-timelines.ts";
 import { roomIdsOf, type UserRooms, userRoomsAt } from "./user-rooms.ts";
+import { wantedSections } from "./wanted-sections.ts";
 
 /** All that a client is told at once. */
 export type SyncAnswer = {
@@ -53,7 +55,7 @@ export async function readSync(hs: Homeserver, request: SyncRequest): Promise<Sy
   const told = [...rooms.joined, ...rooms.left];
 
   const [read, sections, stripped] = await Promise.all([
-    roomTimelines(hs, request, told, { upTo, ignored }),
+    roomTimelines(hs, request, told, { upTo, ignored, roomIds }),
     readSections(
       hs,
       SECTIONS,
@@ -61,6 +63,7 @@ export async function readSync(hs: Homeserver, request: SyncRequest): Promise<Sy
         requester,
         filter,
         rooms: joinedIds(wanted, roomIds),
+        leftRooms: new Set(rooms.left.map((it) => it.roomKey)),
         newRooms: new Set(rooms.joined.filter((it) => it.isNew).map((it) => it.roomKey)),
         changes,
         resumeAfter: request.resumeAfter,
@@ -72,14 +75,23 @@ export async function readSync(hs: Homeserver, request: SyncRequest): Promise<Sy
   const timelines = request.stateAfter
     ? read
     : await trueTimelines(hs, told, { timelines: read, upTo });
-  const changed = await roomStates(hs, request, told, { timelines, upTo });
+  const changed = await roomStates(hs, request, told, { timelines, upTo, roomIds });
   const summaries = await summariesOf(hs, request, rooms.joined, { timelines, states: changed });
   const states = await withHeroes(hs, request, rooms.joined, {
     timelines,
     states: changed,
     summed: summaries,
     upTo,
+    roomIds,
   });
+  const answer = {
+    request,
+    rooms,
+    timelines,
+    states,
+    summaries,
+    sections: wantedSections(sections, filter, roomIds),
+  };
   const events = [...timelines.values()].flatMap((it) => it.events);
   const all = [...events, ...[...states.values()].flat()];
   const texts = await renderEvents(hs, all, requester, {
@@ -88,15 +100,11 @@ export async function readSync(hs: Homeserver, request: SyncRequest): Promise<Sy
     standings: userRooms,
   });
   return {
+    ...answer,
+    ...withoutUntold(answer),
     upTo,
-    request,
     roomIds,
-    rooms,
-    timelines,
-    states,
-    summaries,
     stripped,
-    sections,
     texts: new Map(all.map((it, index) => [it, texts[index] ?? ""])),
   };
 }
@@ -171,12 +179,11 @@ async function summariesOf(
   },
 ): Promise<Map<number, SummedRoom>> {
   const changed = rooms.filter(({ roomKey, isNew }) => {
-    const events = [...(timelines.get(roomKey)?.events ?? []), ...(states.get(roomKey) ?? [])];
-    return isNew || timelines.get(roomKey)?.limited || events.some((it) => SUMMED.has(it.type));
+    const timeline = timelines.get(roomKey);
+    if (isNew || timeline?.limited || timeline?.changesSummary) return true;
+    return states.get(roomKey)?.some(isSummed);
   });
   if (changed.length === 0) return new Map();
   const roomKeys = changed.map((it) => it.roomKey);
   return await roomSummaries(hs, requester.userKey, roomKeys, await namedRooms(hs, roomKeys));
 }
-
-const SUMMED = new Set(["m.room.member", "m.room.name", "m.room.canonical_alias"]);

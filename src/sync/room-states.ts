@@ -1,4 +1,8 @@
-import { isNarrow, matchesRoomEventFilter } from "#src/filters/matches-event-filter.ts";
+import {
+  isNarrow,
+  matchesRoomEventFilter,
+  matchesRooms,
+} from "#src/filters/matches-event-filter.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import { allStatesAt, statesAt } from "#src/rooms/current-state.ts";
@@ -14,6 +18,7 @@ import { membersNotYetGiven } from "./lazy-members.ts";
 import type { Timeline } from "./room-timelines.ts";
 import type { SyncRequest } from "./sync-request.ts";
 import { isForked } from "./true-timelines.ts";
+import type { RoomIds } from "./wanted-events.ts";
 
 /** A room, its timeline, and between which states the client is to be led. */
 type Asked = {
@@ -36,12 +41,17 @@ export async function roomStates(
   hs: Homeserver,
   request: SyncRequest,
   rooms: readonly ChangedRoom[],
-  { timelines, upTo }: { timelines: ReadonlyMap<number, Timeline>; upTo: Position },
+  {
+    timelines,
+    upTo,
+    roomIds,
+  }: { timelines: ReadonlyMap<number, Timeline>; upTo: Position; roomIds: RoomIds },
 ): Promise<Map<number, StoredEvent[]>> {
   const asked: Asked[] = [];
   for (const room of rooms) {
     const timeline = timelines.get(room.roomKey);
-    if (timeline && !room.isOutside) {
+    const isWanted = matchesRooms(request.filter.room?.state, roomIds.get(room.roomKey) ?? "");
+    if (timeline && isWanted && !room.isOutside) {
       asked.push(await statesOf(hs, request, { room, timeline, upTo }));
     }
   }

@@ -1,5 +1,6 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { memberCounts } from "#src/rooms/memberships.ts";
+import type { StoredEvent } from "#src/rooms/stored-event.ts";
 import { userIdsOf } from "#src/rooms/user-keys.ts";
 
 export type RoomSummary = {
@@ -14,6 +15,13 @@ export type SummedRoom = {
   /** Keys of the events that made the heroes what they are in the room. */
   readonly heroEvents: readonly number[];
 };
+
+const SUMMED = new Set(["m.room.member", "m.room.name", "m.room.canonical_alias"]);
+
+/** Whether an event may change a room's summary. */
+export function isSummed({ type }: Pick<StoredEvent, "type">): boolean {
+  return SUMMED.has(type);
+}
 
 /** How many members stand for a room that has no name. */
 const MOST_HEROES = 5;

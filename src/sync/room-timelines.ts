@@ -1,13 +1,16 @@
 import type { RoomEventFilter } from "#src/filters/filter.ts";
-import { isNarrow, matchesRoomEventFilter } from "#src/filters/matches-event-filter.ts";
+import { asksRelating, isNarrow } from "#src/filters/matches-event-filter.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
 import { EventStatus, type StoredEvent } from "#src/rooms/stored-event.ts";
+import { relatingEvents } from "#src/timeline/relating-events.ts";
 import { type Place, placeBefore } from "#src/timeline/token.ts";
 import { visibleInRooms } from "#src/timeline/visible-events.ts";
 import type { ChangedRoom } from "./changed-rooms.ts";
+import { isSummed } from "./room-summaries.ts";
 import type { SyncRequest } from "./sync-request.ts";
+import { type RoomIds, type Wanted, wantedEvents } from "./wanted-events.ts";
 
 /** The newest events of a room that a client is told of. */
 export type Timeline = {
@@ -17,6 +20,8 @@ export type Timeline = {
   readonly limited: boolean;
   /** Where reading backwards goes on. */
   readonly start: Place;
+  /** Whether anything of it, told or not, may have changed the room's summary. */
+  readonly changesSummary: boolean;
 };
 
 /** How many events a client gets of a room, if it does not say. */
@@ -31,18 +36,21 @@ export async function roomTimelines(
   hs: Homeserver,
   request: SyncRequest,
   rooms: readonly ChangedRoom[],
-  { upTo, ignored }: { upTo: Position; ignored: ReadonlySet<string> },
+  { upTo, ignored, roomIds }: { upTo: Position; ignored: ReadonlySet<string>; roomIds: RoomIds },
 ): Promise<Map<number, Timeline>> {
   const filter = request.filter.room?.timeline;
   const limit = Math.min(filter?.limit ?? STANDARD, MOST);
-  const wanted = (event: StoredEvent) =>
-    !(event.stateKey === undefined && ignored.has(event.sender)) &&
-    matchesRoomEventFilter(filter, event);
+  const matches = wantedEvents(filter, roomIds);
+  const wanted: Wanted = (event, relating) =>
+    !(event.stateKey === undefined && ignored.has(event.sender)) && matches(event, relating);
+  // What relates to events has to be read.
+  const mayBeInMemory = !asksRelating(filter);
 
   const timelines = new Map<number, Timeline>();
   const toRead: ChangedRoom[] = [];
   for (const room of rooms) {
-    const inMemory = room.events && timelineOf(room.events, { limit, wanted, upTo });
+    const inMemory =
+      mayBeInMemory && room.events && timelineOf(room.events, { limit, wanted, upTo });
     // Of what is more than the client wants, the database knows best where it ends.
     if (inMemory) timelines.set(room.roomKey, inMemory);
     else toRead.push(room);
@@ -55,21 +63,18 @@ export async function roomTimelines(
 /** All of a room's news, if they are in memory and no more than the client wants. */
 function timelineOf(
   events: readonly StoredEvent[],
-  {
-    limit,
-    wanted,
-    upTo,
-  }: { limit: number; wanted: (event: StoredEvent) => boolean; upTo: Position },
+  { limit, wanted, upTo }: { limit: number; wanted: Wanted; upTo: Position },
 ): Timeline | undefined {
   const shown = events.filter(
     (it) => it.status === EventStatus.accepted && it.anchor !== undefined,
   );
   if (shown.length > limit) return undefined;
-  const asked = shown.filter(wanted);
+  const asked = shown.filter((it) => wanted(it));
   return {
     events: asked,
     limited: false,
     start: startOf(asked[0], upTo),
+    changesSummary: shown.some(isSummed),
   };
 }
 
@@ -85,7 +90,7 @@ async function readTimelines(
   }: {
     upTo: Position;
     limit: number;
-    wanted: (event: StoredEvent) => boolean;
+    wanted: Wanted;
     filter: RoomEventFilter | undefined;
   },
 ): Promise<Map<number, Timeline>> {
@@ -108,27 +113,36 @@ async function readTimelines(
   const byRoom = Map.groupBy(rows, (it) => it.room_key);
   // Whoever has been joined all the while may see all.
   const guarded = new Set(rooms.filter((it) => it.isNew || it.standing.membership !== "join"));
-  const seen = await visibleOf(hs, requester, [...guarded], events);
+  const [seen, relating] = await Promise.all([
+    visibleOf(hs, requester, [...guarded], events),
+    relatingEvents(hs, filter, events.values()),
+  ]);
   const timelines = new Map<number, Timeline>();
   for (const room of rooms) {
     const newestFirst = (byRoom.get(room.roomKey) ?? []).flatMap(
       (it) => events.get(it.event_key) ?? [],
     );
     const looked = newestFirst.slice(0, count - 1);
-    const all = guarded.has(room) ? looked.filter((it) => seen.has(it)) : looked;
-    const visible = room.isOutside ? all : unbroken(looked, all);
-    const asked = visible.filter(wanted);
-    const hasMore =
-      newestFirst.length > looked.length || all.length > visible.length || asked.length > limit;
+    const visible = guarded.has(room) ? looked.filter((it) => seen.has(it)) : looked;
+    const told = room.isOutside ? visible : unbroken(looked, visible);
+    const asked = told.filter((it) => wanted(it, relating.get(it.eventId)));
+    const isCut = newestFirst.length > looked.length || visible.length > told.length;
+    const isMore = isCut || asked.length > limit || hasMissed(room, since);
     const shown = asked.slice(0, limit).reverse();
     timelines.set(room.roomKey, {
       events: shown,
       // Whoever was outside has missed nothing that they might read.
-      limited: !room.isOutside && (hasMore || (room.isNew && since !== undefined)),
+      limited: isMore && !room.isOutside,
       start: startOf(shown[0], endOf(room, upTo)),
+      changesSummary: told.some(isSummed),
     });
   }
   return timelines;
+}
+
+/** Whether a client has missed something of a room whatever its timeline holds: if the user came (back) to it. */
+function hasMissed({ isNew }: ChangedRoom, since: Position | undefined): boolean {
+  return isNew && since !== undefined;
 }
 
 /**

@@ -1,7 +1,5 @@
-import { matchesRoomEventFilter } from "#src/filters/matches-event-filter.ts";
 import { eventFieldSelector } from "#src/filters/select-event-fields.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
-import type { SyncRoomPart } from "#src/streams/sync-section.ts";
 import { syncTokenOf, tokenOf } from "#src/timeline/token.ts";
 import type { ChangedRoom } from "./changed-rooms.ts";
 import type { SyncAnswer } from "./read-sync.ts";
@@ -27,9 +25,10 @@ function roomsText(answer: SyncAnswer): string {
   const { rooms, sections } = answer;
   const joined = new Map(rooms.joined.map((it) => [it.roomKey, it]));
   const keys = new Set([...joined.keys(), ...sections.rooms.keys()]);
+  for (const { roomKey } of rooms.left) keys.delete(roomKey);
   const groups = [
     ["join", [...keys].map((it) => joinedText(answer, it, joined.get(it)))],
-    ["leave", rooms.left.map((it) => roomText(answer, it.roomKey, eventParts(answer, it)))],
+    ["leave", rooms.left.map((it) => leftText(answer, it))],
     ["invite", strippedTexts(answer, rooms.invited, "invite_state")],
     ["knock", strippedTexts(answer, rooms.knocked, "knock_state")],
   ] as const;
@@ -47,9 +46,13 @@ function joinedText(answer: SyncAnswer, roomKey: number, room: ChangedRoom | und
   const parts = room ? eventParts(answer, room) : [];
   const summary = answer.summaries.get(roomKey)?.summary;
   if (summary) parts.push(`"summary":${JSON.stringify(summary)}`);
-  const section = answer.sections.rooms.get(roomKey);
-  if (section) parts.push(...sectionParts(answer, section));
+  parts.push(...sectionParts(answer, roomKey));
   return roomText(answer, roomKey, parts);
+}
+
+function leftText(answer: SyncAnswer, room: ChangedRoom): string {
+  const { roomKey } = room;
+  return roomText(answer, roomKey, [...eventParts(answer, room), ...sectionParts(answer, roomKey)]);
 }
 
 /** The timeline, and the state before or after it. */
@@ -74,16 +77,14 @@ function textsOf({ texts, request }: SyncAnswer, events: readonly StoredEvent[])
   return its.map((it) => JSON.stringify(select(JSON.parse(it) as object))).join(",");
 }
 
-function sectionParts({ request }: SyncAnswer, part: SyncRoomPart): string[] {
-  const { ephemeral, account_data } = request.filter.room ?? {};
-  const wanted = (events: readonly object[] | undefined, filter: typeof ephemeral) =>
-    (events ?? []).filter((it) => matchesRoomEventFilter(filter, it as { type: string }));
-  const own = wanted(part.ephemeral, ephemeral);
-  const data = wanted(part.accountData, account_data);
+function sectionParts({ sections }: SyncAnswer, roomKey: number): string[] {
+  const { ephemeral = [], accountData = [], other = {} } = sections.rooms.get(roomKey) ?? {};
   return [
-    ...(own.length > 0 ? [`"ephemeral":${JSON.stringify({ events: own })}`] : []),
-    ...(data.length > 0 ? [`"account_data":${JSON.stringify({ events: data })}`] : []),
-    ...Object.entries(part.other ?? {}).map(
+    ...(ephemeral.length > 0 ? [`"ephemeral":${JSON.stringify({ events: ephemeral })}`] : []),
+    ...(accountData.length > 0
+      ? [`"account_data":${JSON.stringify({ events: accountData })}`]
+      : []),
+    ...Object.entries(other).map(
       ([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`,
     ),
   ];

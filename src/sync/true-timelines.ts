@@ -51,6 +51,7 @@ async function trueTimeline(hs: Homeserver, timeline: Timeline, root: number): P
   if (wrong.length === 0) return timeline;
   const [, end] = wrong.reduce((one, other) => (one[1].index > other[1].index ? one : other));
   return {
+    ...timeline,
     events: timeline.events.slice(end.index + 1),
     limited: true,
     start: { anchor: end.event.anchor ?? 0, offset: end.event.anchorOffset },

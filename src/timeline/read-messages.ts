@@ -1,10 +1,6 @@
 import { ignoredUsersOf } from "#src/account-data/ignored-users.ts";
 import type { RoomEventFilter } from "#src/filters/filter.ts";
-import {
-  matchesRoomEventFilter,
-  matchesRooms,
-  type Relating,
-} from "#src/filters/matches-event-filter.ts";
+import { matchesRoomEventFilter, matchesRooms } from "#src/filters/matches-event-filter.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
@@ -133,12 +129,6 @@ async function wantedOf(
   ]);
   const visible = seen.filter((it) => it.stateKey !== undefined || !ignored.has(it.sender));
   if (!filter) return visible;
-  const asksRelating = filter.related_by_senders ?? filter.related_by_rel_types;
-  const relating: ReadonlyMap<string, Relating> = asksRelating
-    ? await relatingEvents(
-        hs,
-        visible.map((it) => it.eventId),
-      )
-    : new Map();
+  const relating = await relatingEvents(hs, filter, visible);
   return visible.filter((it) => matchesRoomEventFilter(filter, it, relating.get(it.eventId)));
 }

@@ -1,12 +1,17 @@
-import type { Relating } from "#src/filters/matches-event-filter.ts";
+import type { RoomEventFilter } from "#src/filters/filter.ts";
+import { asksRelating, type Relating } from "#src/filters/matches-event-filter.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId } from "#src/kit/identifiers.ts";
+import type { StoredEvent } from "#src/rooms/stored-event.ts";
 
-/** Who relates to each of some events, and how. */
+/** Who relates to each of some events, and how, if a filter asks for that. */
 export async function relatingEvents(
   hs: Homeserver,
-  eventIds: readonly EventId[],
-): Promise<Map<EventId, Relating>> {
+  filter: RoomEventFilter | undefined,
+  events: Iterable<StoredEvent>,
+): Promise<ReadonlyMap<EventId, Relating>> {
+  if (!asksRelating(filter)) return new Map();
+  const eventIds = Array.from(events, (it) => it.eventId);
   const rows = await hs.sql<{ relates_to: EventId; sender: string; rel_type: string }[]>`
     select distinct relates_to, user_id as sender, rel_type
     from relations join users on users.user_key = relations.sender_key

@@ -41,12 +41,14 @@ async function answerWithin(
   { waitMs, signal }: { waitMs: number; signal: AbortSignal },
 ): Promise<SyncAnswer> {
   const until = hs.now() + waitMs;
-  for (;;) {
-    const answer = await readSync(hs, request);
+  for (let asked = request; ;) {
+    const answer = await readSync(hs, asked);
     const left = until - hs.now();
     const waits = request.since !== undefined && !request.fullState && isEmpty(answer);
     if (!waits || left <= 0 || signal.aborted || hs.stopping.aborted) return answer;
     await waitForNews(hs, request.requester, { after: answer.upTo, waitMs: left, signal });
+    // Up to there nothing has happened that the client wants to hear of.
+    asked = { ...asked, since: answer.upTo, resumeAfter: undefined };
   }
 }
 
