@@ -1,6 +1,5 @@
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import type { RequestListener } from "node:http";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { getRequestListener } from "@hono/node-server";
 import { appOf } from "#src/app.ts";
@@ -13,6 +12,7 @@ import { ensureRoom } from "#src/rooms/received/ensure-room.ts";
 import { receiveEvents } from "#src/rooms/received/receive-events.ts";
 import { RemoteRoom } from "#src/rooms/received/testing.ts";
 import { runFollowers } from "#src/streams/run-followers.ts";
+import { testDirectory } from "#src/testing-directory.ts";
 import { LENIENT } from "#src/testing-http.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
 import type { OutboundTimes } from "./outbound/outbound-times.ts";
@@ -108,7 +108,7 @@ export type SharedRoom = {
  */
 export async function testFederation(): Promise<TestFederation> {
   const authority = testAuthority();
-  const hostsFile = join(mkdtempSync(join(tmpdir(), "archipel-hosts-")), "hosts");
+  const hostsFile = join(testDirectory(), "hosts");
   writeFileSync(hostsFile, "127.0.0.1 hs1.test hs2.test hs3.test liar.test notary.test\n");
   const closes: (() => Promise<void>)[] = [];
 

@@ -26,9 +26,11 @@ export async function setup(): Promise<() => Promise<void>> {
     await admin`create database ${admin(name)} template ${admin(template)}`;
     return onDatabase(server, name);
   };
+  const files = runDirectory();
   const homeservers = await shareHomeservers(runDirectory(), copyTemplate);
   const tearDown = async () => {
     await homeservers.stop();
+    rmSync(files, { recursive: true, force: true });
     for (const name of own === undefined ? copies : []) {
       await admin`drop database if exists ${admin(name)} with (force)`;
     }
@@ -44,6 +46,7 @@ export async function setup(): Promise<() => Promise<void>> {
     await tearDown();
     throw error;
   }
+  process.env["ARCHIPEL_TEST_DIRECTORY"] = files;
   process.env["ARCHIPEL_TEST_SERVER"] = server;
   process.env["ARCHIPEL_TEST_TEMPLATE"] = template;
   process.env[SHARED_HOMESERVERS] = homeservers.url;

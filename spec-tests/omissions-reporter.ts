@@ -8,12 +8,16 @@ const Omission = z.object({ suite: z.string(), gets: z.string(), part: z.boolean
 
 /** Says at the end of a run which suites `lacks` of `needs.ts` left out, and what gets them. */
 export function omissionsReporter(): Reporter {
-  const directory = mkdtempSync(join(tmpdir(), "archipel-omissions-"));
-  const notes = join(directory, "notes");
-  writeFileSync(notes, "");
-  // The processes that run tests inherit it.
-  process.env["ARCHIPEL_TEST_OMISSIONS"] = notes;
+  let directory: string;
+  let notes: string;
   return {
+    onInit() {
+      directory = mkdtempSync(join(tmpdir(), "archipel-omissions-"));
+      notes = join(directory, "notes");
+      writeFileSync(notes, "");
+      // The processes that run tests inherit it.
+      process.env["ARCHIPEL_TEST_OMISSIONS"] = notes;
+    },
     onTestRunEnd() {
       const lines = readFileSync(notes, "utf8").split("\n").filter(Boolean);
       const omissions = lines.map((line) => Omission.parse(JSON.parse(line)));

@@ -1,10 +1,10 @@
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import type { RequestListener } from "node:http";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { testDirectory } from "#src/testing-directory.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
 import type { Destination } from "./destination.ts";
 import { OutboundError, type OutboundFault } from "./outbound-failure.ts";
@@ -12,7 +12,7 @@ import { type OutboundRequest, sendRequest, streamRequest } from "./send-request
 import { testAuthority, testTlsServer, type TestTlsServer } from "./testing.ts";
 
 const authority = testAuthority();
-const hostsFile = join(mkdtempSync(join(tmpdir(), "archipel-hosts-")), "hosts");
+const hostsFile = join(testDirectory(), "hosts");
 let servers: TestHomeservers;
 /** May connect to loopback. */
 let hs: Homeserver;

@@ -1,11 +1,11 @@
 import { generateKeyPairSync, type KeyObject, randomBytes, sign } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import type { RequestListener } from "node:http";
 import { createServer, type Server } from "node:https";
 import { isIPv4 } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { testDirectory } from "#src/testing-directory.ts";
 
 /** A certificate and its key, in PEM. */
 export type Certificate = { readonly cert: string; readonly key: string };
@@ -17,14 +17,14 @@ export type TestAuthority = {
   issue(...hosts: readonly string[]): Certificate;
 };
 
-/** Founds an authority for a test, in a directory that is left to the system to clear. */
+/** Founds an authority for a test. */
 export function testAuthority(): TestAuthority {
   const { publicKey, privateKey } = newKey();
   const name = `Test authority ${randomBytes(4).toString("hex")}`;
   const issuer = { name, privateKey };
   const usage = extension("551d0f", der(0x03, Buffer.from([1, 6])));
   const cert = certificate(issuer, { name, publicKey, extensions: [isAuthority(true), usage] });
-  const caFile = join(mkdtempSync(join(tmpdir(), "archipel-ca-")), "ca.pem");
+  const caFile = join(testDirectory(), "ca.pem");
   writeFileSync(caFile, cert);
   return {
     caFile,
