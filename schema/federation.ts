@@ -1,5 +1,5 @@
 import { bigint, boolean, index, integer, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
-import type { ServerName } from "#src/kit/identifiers.ts";
+import type { EventId, ServerName } from "#src/kit/identifiers.ts";
 import type { KeyId } from "#src/kit/signed-json.ts";
 
 const number = (name: string) => bigint(name, { mode: "number" });
@@ -30,6 +30,31 @@ export const serverKeys = pgTable(
   (table) => [
     primaryKey({ columns: [table.serverName, table.keyId] }),
     index("server_keys_used").on(table.usedMs),
+  ],
+);
+
+/**
+ * Events in transactions of other servers that could be neither stored nor refused: what authorises them
+ * could not be had, or we failed. They are tried again.
+ *
+ * A row goes when its event has been dealt with, when we are in the room no more, or after a month.
+ */
+export const unsettledPdus = pgTable(
+  "unsettled_pdus",
+  {
+    eventId: text("event_id").$type<EventId>().primaryKey(),
+    roomKey: number("room_key").notNull(),
+    /** The server that has sent it. */
+    origin: text("origin").$type<ServerName>().notNull(),
+    json: text("json").notNull(),
+    receivedMs: number("received_ms").notNull(),
+    /** When it is tried again, and how often it has been. */
+    dueMs: number("due_ms").notNull(),
+    failures: integer("failures").notNull().default(0),
+  },
+  (table) => [
+    index("unsettled_pdus_due").on(table.dueMs),
+    index("unsettled_pdus_of_room").on(table.roomKey, table.origin),
   ],
 );
 

@@ -1,4 +1,5 @@
 import { forgetTransactions } from "#federation/inbound/job-forget-transactions.ts";
+import { settlePdus } from "#federation/inbound/job-settle-pdus.ts";
 import { forgetUnusedKeys } from "#federation/keys/job-forget-unused-keys.ts";
 import { followOwed } from "#federation/outbound/follow-streams.ts";
 import { accountDataStream } from "#src/account-data/account-data-stream.ts";
@@ -68,4 +69,5 @@ export const JOBS: readonly Job[] = [
   forgetUnusedKeys,
   forgetTransactions,
   fillOwedHoles,
+  settlePdus,
 ];

@@ -14,7 +14,7 @@ export type Received = {
   /** By event ID; also of events that were fetched since these need them. */
   readonly receipts: ReadonlyMap<EventId, Receipt>;
   /** Those of the given ones that passed the checks 1 to 3. */
-  readonly passed: readonly EventId[];
+  readonly passed: readonly ReceivedEvent[];
   /** Those that failed the checks 1 or 2: as if they had never come. */
   readonly dropped: readonly Extract<CheckedPdu, { ok: false }>[];
 };
@@ -22,6 +22,8 @@ export type Received = {
 export type ReceiveOptions = {
   /** The server that sent them, which need not be their senders'. */
   readonly origin: ServerName;
+  /** Others that may be asked for what is missing, beside that one and those of the senders. */
+  readonly others?: readonly ServerName[];
   /** How keys are found, if not as always. */
   readonly keys?: KeyLookup;
   /** Who is asked for what is missing, if not this server's own port. */
@@ -48,6 +50,7 @@ export async function receivePdus(
   pdus: readonly unknown[],
   {
     origin,
+    others = [],
     keys = hs.remotes.verifyKeys,
     remotes = hs.remotes,
     until,
@@ -61,13 +64,12 @@ export async function receivePdus(
   const own = checked
     .flatMap((it) => (it.ok ? [it.received] : []))
     .filter((it) => it.event.room_id === room.roomId);
-  const passed = own.map((it) => it.event.event_id);
-  if (own.length === 0) return { receipts: new Map(), passed, dropped };
+  if (own.length === 0) return { receipts: new Map(), passed: own, dropped };
 
   // What they stand on is settled by the events themselves, so all of it is learnt before the room's turn
   // is taken: nothing waits for another server while others wait.
   const senders = own.map((it) => serverNameOf(it.event.sender));
-  const servers = [...new Set([origin, ...senders])].filter((it) => it !== hs.name);
+  const servers = [...new Set([origin, ...senders, ...others])].filter((it) => it !== hs.name);
   const sources = { servers, remotes, keys, ...(until && { until }) };
   const { events, states } = await fetchMissingEvents(hs, room, own, sources);
   const asked = askPolicyServer ? await withPolicy(events, askPolicyServer) : events;
@@ -79,7 +81,7 @@ export async function receivePdus(
     states,
     ...(isRelayed && { isRelayed }),
   });
-  return { receipts, passed, dropped };
+  return { receipts, passed: own, dropped };
 }
 
 async function withPolicy(

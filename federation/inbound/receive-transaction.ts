@@ -1,15 +1,14 @@
-import { Counter } from "prom-client";
+import { setTimeout as sleep } from "node:timers/promises";
 import { parsePdu } from "#src/events/parse-pdu.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import { registry } from "#src/homeserver/metrics.ts";
 import type { EventId, RoomId, ServerName } from "#src/kit/identifiers.ts";
 import { JsonObject } from "#src/kit/json-object.ts";
-import type { Receipt } from "#src/rooms/received/receive-events.ts";
+import { entryUnderWay } from "#src/membership/enter-room.ts";
 import { receiveEdus } from "../edus/receive-edus.ts";
 import { type Door, doorsFor } from "./doors.ts";
 import { answerBefore, rememberAnswer } from "./queries-transactions.ts";
+import { type PduAnswer, type PduAnswers, receiveInRoom } from "./receive-in-room.ts";
 import { receiveOutside } from "./receive-outside.ts";
-import { receivePdus } from "./receive-pdu.ts";
 import { inServersTurn } from "./transaction-turns.ts";
 
 /** What a server sends us of its own accord. */
@@ -20,12 +19,8 @@ export type ReceivedTransaction = {
   readonly edus: readonly unknown[];
 };
 
-const received = new Counter({
-  name: "archipel_received_pdus_total",
-  help: "Events in transactions of other servers, by what became of them.",
-  labelNames: ["outcome"] as const,
-  registers: [registry],
-});
+/** For how long it waits while one of ours enters a room of which it tells us already. */
+const MOST_ENTERING_MS = 30_000;
 
 /** For how long the other server waits while we ask for what its events stand on. */
 const MOST_ASKING_MS = 15_000;
@@ -54,17 +49,13 @@ export async function receiveTransaction(
   });
 }
 
-/** What is said of an event: nothing, or why it was not taken in. */
-type PduAnswer = { readonly error?: string };
-type Answers = readonly (readonly [eventId: string, PduAnswer])[];
-
 async function receiveFrom(
   hs: Homeserver,
   origin: ServerName,
   pdus: readonly unknown[],
 ): Promise<Record<string, PduAnswer>> {
   const byRoom = Map.groupBy(pdus, roomIdOf);
-  const doors = await doorsFor(
+  const doors = await doorsOf(
     hs,
     origin,
     [...byRoom.keys()].filter((it) => it !== undefined),
@@ -75,10 +66,26 @@ async function receiveFrom(
       const door = roomId === undefined ? undefined : doors.get(roomId);
       if (!door?.isOurs) return await outsideAnswers(hs, door, its);
       if (door.isDenied) return refusals(its, door, "Your server is denied in this room");
-      return await receiveInRoom(hs, door, its, { origin, until });
+      return await receiveInRoom(hs, door.room, its, { origin, until });
     }),
   );
   return Object.fromEntries(answers.flat());
+}
+
+/** The doors of rooms; of those that are being entered, once that is over. */
+async function doorsOf(
+  hs: Homeserver,
+  origin: ServerName,
+  roomIds: readonly RoomId[],
+): Promise<ReadonlyMap<RoomId, Door>> {
+  const doors = await doorsFor(hs, origin, roomIds);
+  const entries = roomIds.flatMap((id) =>
+    doors.get(id)?.isOurs === true ? [] : (entryUnderWay(hs, id) ?? []),
+  );
+  if (entries.length === 0) return doors;
+  const timeout = sleep(MOST_ENTERING_MS, undefined, { ref: false });
+  await Promise.race([Promise.allSettled(entries), timeout]);
+  return await doorsFor(hs, origin, roomIds);
 }
 
 /** Of a room that this server is not in, next to nothing is taken. */
@@ -86,7 +93,7 @@ async function outsideAnswers(
   hs: Homeserver,
   door: Door | undefined,
   pdus: readonly unknown[],
-): Promise<Answers> {
+): Promise<PduAnswers> {
   const taken = door && (await receiveOutside(hs, door.room, pdus));
   const answers = refusals(pdus, door, "This server is not in the room");
   return answers.map(([id, answer]) => [id, taken?.has(id as EventId) ? {} : answer] as const);
@@ -98,8 +105,7 @@ function roomIdOf(pdu: unknown): RoomId | undefined {
 }
 
 /** Says the same of all of some events, as far as it can be told what they are called. */
-function refusals(pdus: readonly unknown[], door: Door | undefined, error: string): Answers {
-  received.inc({ outcome: "refused" }, pdus.length);
+function refusals(pdus: readonly unknown[], door: Door | undefined, error: string): PduAnswers {
   return pdus.flatMap((it) => {
     const id = eventIdOf(it, door);
     return id === undefined ? [] : [[id, { error }] as const];
@@ -113,37 +119,4 @@ function eventIdOf(pdu: unknown, door: Door | undefined): string | undefined {
   }
   const parsed = parsePdu(pdu, door.room.rules);
   return parsed.ok ? parsed.event.event_id : undefined;
-}
-
-async function receiveInRoom(
-  hs: Homeserver,
-  { room }: Door,
-  pdus: readonly unknown[],
-  from: { readonly origin: ServerName; readonly until: AbortSignal },
-): Promise<Answers> {
-  const { receipts, passed, dropped } = await receivePdus(hs, room, pdus, from);
-  const { origin } = from;
-  const answers: (readonly [string, PduAnswer])[] = [];
-  for (const eventId of passed) {
-    const receipt = receipts.get(eventId) ?? { outcome: "unverifiable" };
-    received.inc({ outcome: receipt.outcome });
-    if ("reason" in receipt || receipt.outcome === "unverifiable") {
-      hs.log.info(
-        { origin, roomId: room.roomId, eventId, ...receipt },
-        "an event was not taken in",
-      );
-    }
-    answers.push([eventId, answerTo(receipt)]);
-  }
-  for (const { eventId, check, reason } of dropped) {
-    received.inc({ outcome: "dropped" });
-    hs.log.info({ origin, roomId: room.roomId, eventId, check, reason }, "an event was dropped");
-    if (eventId !== undefined) answers.push([eventId, { error: reason }]);
-  }
-  return answers;
-}
-
-/** What was rejected has been dealt with too: only what may be sent again is an error. */
-function answerTo({ outcome }: Receipt): PduAnswer {
-  return outcome === "unverifiable" ? { error: "Its auth events could not be had" } : {};
 }

@@ -60,6 +60,11 @@ async function mayBeLetInElsewhere(hs: Homeserver, room: Room, error: unknown): 
   return (await serversInRoom(hs.sql, room.roomKey)).some((it) => it !== hs.name);
 }
 
+/** What ends when nobody of this process is entering a room from outside any more; undefined if nobody is. */
+export function entryUnderWay(hs: Homeserver, roomId: RoomId): Promise<void> | undefined {
+  return joinsOf(hs).get(roomId);
+}
+
 const joinsOf = held(() => new Map<RoomId, Promise<void>>());
 
 async function oneByOne(hs: Homeserver, roomId: RoomId, join: () => Promise<void>): Promise<void> {

@@ -1,0 +1,79 @@
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { Job } from "#src/jobs/job.ts";
+import type { EventId, ServerName } from "#src/kit/identifiers.ts";
+import { parseWireJson } from "#src/kit/wire-json.ts";
+import { type Room, roomsByKeys } from "#src/rooms/find-room.ts";
+import { isResident, serversInRoom } from "#src/rooms/residents.ts";
+import {
+  claimUnsettled,
+  forgetUnsettled,
+  roomsWithUnsettled,
+  type Unsettled,
+} from "./queries-unsettled.ts";
+import { receivePdus } from "./receive-pdu.ts";
+
+const ROOMS_AT_A_TIME = 5;
+const EVENTS_AT_A_TIME = 50;
+
+/** What nobody could say anything of for so long does not exist. */
+const KEPT_MS = 30 * 24 * 60 * 60 * 1000;
+
+/** Tries again to take in what could be neither stored nor refused when it came. */
+export const settlePdus: Job = {
+  name: "settle-received-pdus",
+  everyMs: 10_000,
+  async run(hs, signal) {
+    const keys = await roomsWithUnsettled(hs, ROOMS_AT_A_TIME);
+    if (keys.length === 0) return "done";
+    const rooms = [...(await roomsByKeys(hs, keys)).values()];
+    await Promise.all(rooms.map(async (room) => await settleRoom(hs, room, signal)));
+    return "more";
+  },
+};
+
+async function settleRoom(hs: Homeserver, room: Room, until: AbortSignal): Promise<void> {
+  const unsettled = await claimUnsettled(hs, room.roomKey, EVENTS_AT_A_TIME);
+  if (!(await isResident(hs.sql, room.roomKey))) {
+    await forgetUnsettled(
+      hs,
+      unsettled.map((it) => it.eventId),
+    );
+    return;
+  }
+  const others = await serversInRoom(hs.sql, room.roomKey);
+  for (const [origin, its] of Map.groupBy(unsettled, (it) => it.origin)) {
+    try {
+      await settle(hs, room, its, { origin, others, until });
+    } catch (error) {
+      if (until.aborted) return;
+      hs.log.error({ err: error, origin, roomId: room.roomId }, "events still make us fail");
+    }
+  }
+}
+
+async function settle(
+  hs: Homeserver,
+  room: Room,
+  its: readonly Unsettled[],
+  from: {
+    readonly origin: ServerName;
+    readonly others: readonly ServerName[];
+    readonly until: AbortSignal;
+  },
+): Promise<void> {
+  const pdus = its.map((it) => parseWireJson(it.json));
+  const { receipts, passed, dropped } = await receivePdus(hs, room, pdus, from);
+  const left = new Set<EventId>(
+    passed
+      .map((it) => it.event.event_id)
+      .filter((id) => (receipts.get(id)?.outcome ?? "unverifiable") === "unverifiable"),
+  );
+  // A key that cannot be had now may be another time.
+  for (const { check, eventId } of dropped) if (check === 2 && eventId) left.add(eventId);
+  const tooOld = its.filter((it) => left.has(it.eventId) && it.receivedMs < hs.now() - KEPT_MS);
+  for (const { eventId, origin } of tooOld) {
+    hs.log.warn({ origin, roomId: room.roomId, eventId }, "gave up an event that nobody can judge");
+  }
+  const done = its.map((it) => it.eventId).filter((id) => !left.has(id));
+  await forgetUnsettled(hs, [...done, ...tooOld.map((it) => it.eventId)]);
+}
