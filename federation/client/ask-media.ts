@@ -119,8 +119,13 @@ async function readRefusal(hs: Homeserver, answer: OutboundStream): Promise<Remo
   return await refusalOf(hs, { ...answer, body });
 }
 
+const PAGES: ReadonlySet<number> = new Set([400, 404, 405]);
+
 function isUnknownRoute(refusal: RemoteAnswer<never>): boolean {
-  return !refusal.ok && refusal.why === "refused" && refusal.errcode === "M_UNRECOGNIZED";
+  if (refusal.ok || refusal.why !== "refused") return false;
+  // Servers from before there was a word for it say it with a page of their own.
+  const isPage = PAGES.has(refusal.status) && refusal.body["errcode"] === undefined;
+  return isPage || refusal.errcode === "M_UNRECOGNIZED";
 }
 
 /**

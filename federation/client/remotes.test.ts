@@ -270,10 +270,15 @@ describe("media", () => {
     },
   );
 
-  test("comes by the old route from a server that knows no other, unsigned", async () => {
+  test.each([
+    [404, JSON.stringify({ errcode: "M_UNRECOGNIZED" })],
+    [405, JSON.stringify({ errcode: "M_UNRECOGNIZED" })],
+    [404, "404 page not found"],
+    [400, "nothing of that kind here"],
+  ])("comes by the old route, unsigned, from a server that answers %i %s", async (status, page) => {
     says = (response, request) => {
       if (!request.url?.startsWith("/_matrix/media/v3/")) {
-        response.writeHead(404).end(JSON.stringify({ errcode: "M_UNRECOGNIZED" }));
+        response.writeHead(status).end(page);
         return;
       }
       response.writeHead(200, { "content-type": "image/gif" }).end("old");
