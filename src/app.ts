@@ -60,6 +60,7 @@ import { pushRulesEndpoints } from "#src/push-rules/routes/pushrules.ts";
 import { roomSendEndpoints } from "#src/rooms/routes/room-send.ts";
 import { syncEndpoints } from "#src/sync/routes/sync.ts";
 import { messagePaginationEndpoints } from "#src/timeline/routes/message-pagination.ts";
+import { eventByTimestampEndpoints } from "#src/timeline/routes/room-event-by-timestamp.ts";
 import { roomsEndpoints } from "#src/timeline/routes/rooms.ts";
 import { profileEndpoints } from "#src/users/routes/profile.ts";
 import { userDirectoryEndpoints } from "#src/users/routes/users.ts";
@@ -104,6 +105,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...roomSendEndpoints,
   ...syncEndpoints,
   ...messagePaginationEndpoints,
+  ...eventByTimestampEndpoints,
   ...roomsEndpoints,
   ...contentRepoEndpoints,
   ...authedContentRepoEndpoints,

@@ -2,8 +2,9 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { RoomId, ServerName } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { findRoom, findRooms, type Room } from "#src/rooms/find-room.ts";
+import { isServerIn } from "#src/rooms/room-servers.ts";
 import { statesDenying } from "#src/rooms/server-acls.ts";
-import { isServerIn, readDoors } from "./queries-doors.ts";
+import { readDoors } from "./queries-doors.ts";
 
 /** How a server stands before a room. */
 export type Door = {

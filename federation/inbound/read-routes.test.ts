@@ -126,6 +126,39 @@ describe("a server in a room", () => {
     expect(room.roomId).toBe(remote.roomId);
   });
 
+  test("gets the event that was sent closest to a moment", async () => {
+    const { ids, roomId, remote } = await roomWith();
+    const at = (index: number) =>
+      remote.graph.events.get(ids[index] as EventId)?.origin_server_ts ?? 0;
+    const ask = async (ts: number, dir: string) =>
+      await peer.ask(hs, "GET", `${V1}/timestamp_to_event/${roomId}?ts=${ts}&dir=${dir}`);
+    for (const dir of ["f", "b"]) {
+      expect((await ask(at(4), dir)).body).toEqual({ event_id: ids[4], origin_server_ts: at(4) });
+    }
+    expect((await ask(at(8) + 99, "b")).body.event_id).toBe(ids[8]);
+    expect((await ask(0, "f")).body.event_id).toBe(ids[0]);
+    for (const [ts, dir] of [
+      [at(8) + 99, "f"],
+      [0, "b"],
+    ] as const) {
+      expect(await ask(ts, dir)).toMatchObject({ status: 404, body: { errcode: "M_NOT_FOUND" } });
+    }
+    for (const query of ["ts=1", "dir=f"]) {
+      const uri = `${V1}/timestamp_to_event/${roomId}?${query}`;
+      expect(await peer.ask(hs, "GET", uri)).toMatchObject({
+        status: 400,
+        body: { errcode: "M_MISSING_PARAM" },
+      });
+    }
+    for (const query of ["ts=x&dir=f", "ts=1&dir=x"]) {
+      const uri = `${V1}/timestamp_to_event/${roomId}?${query}`;
+      expect(await peer.ask(hs, "GET", uri)).toMatchObject({
+        status: 400,
+        body: { errcode: "M_INVALID_PARAM" },
+      });
+    }
+  });
+
   test("gets of what was redacted only what is left of it", async () => {
     const { ids, remote, wire } = await roomWith();
     const target = ids[8] as EventId;

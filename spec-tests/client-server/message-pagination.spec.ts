@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { homeserver, refusal } from "./client.ts";
 
@@ -166,5 +167,42 @@ describe("getEventContext", () => {
     const bad = await bob.call("GET", `${room}/context/${eventId}?limit=x`);
     expect(bad).toMatchObject(refusal(400, "M_INVALID_PARAM"));
     expect(await mallory.call("GET", `${room}/context/${eventId}`)).toMatchObject(forbidden);
+  });
+});
+
+/** @spec client-server-api#get_matrixclientv1roomsroomidtimestamp_to_event */
+describe("getEventByTimestamp", () => {
+  test("answers with the event that was sent closest to a moment, either way", async () => {
+    const own = await alice.createRoom();
+    const ids: string[] = [];
+    for (let index = 0; index < 4; index++) {
+      ids.push(await alice.sendText(own, `t${index}`));
+      // Each in a millisecond of its own.
+      await sleep(5);
+    }
+    const at = async (id = "") =>
+      (await alice.call("GET", `/v3/rooms/${own}/event/${id}`)).body.origin_server_ts as number;
+    const find = async (ts: number, dir: string) =>
+      await alice.call("GET", `/v1/rooms/${own}/timestamp_to_event?ts=${ts}&dir=${dir}`);
+    const ts = await at(ids[1]);
+    const found = { status: 200, body: { event_id: ids[1], origin_server_ts: ts } };
+    expect(await find(ts, "b")).toMatchObject(found);
+    expect(await find(ts, "f")).toMatchObject(found);
+    expect((await find(ts + 1, "f")).body.event_id).toBe(ids[2]);
+    expect((await find(ts - 1, "b")).body.event_id).toBe(ids[0]);
+    const notFound = refusal(404, "M_NOT_FOUND");
+    expect(await find(0, "b")).toMatchObject(notFound);
+    expect(await find((await at(ids[3])) + 60_000, "f")).toMatchObject(notFound);
+  });
+
+  test("refuses a moment that is none, and who is not in the room", async () => {
+    const uri = `/v1/rooms/${encodeURIComponent(roomId)}/timestamp_to_event`;
+    for (const query of ["", "?dir=f", "?ts=5"]) {
+      expect((await bob.call("GET", uri + query)).body.errcode).toBe("M_MISSING_PARAM");
+    }
+    for (const query of ["?ts=x&dir=f", "?ts=5&dir=x"]) {
+      expect(await bob.call("GET", uri + query)).toMatchObject(refusal(400, "M_INVALID_PARAM"));
+    }
+    expect(await mallory.call("GET", `${uri}?ts=5&dir=f`)).toMatchObject(forbidden);
   });
 });

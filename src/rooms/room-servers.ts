@@ -56,6 +56,16 @@ export async function serversOwed(
   return owed;
 }
 
+/** Whether a server is in a room now. */
+export async function isServerIn(
+  hs: Homeserver,
+  roomKey: number,
+  server: ServerName,
+): Promise<boolean> {
+  const servers = (await serversOf(hs, [roomKey])).get(roomKey) ?? [];
+  return servers.some((it) => it.serverName === server && it.until === undefined);
+}
+
 /** Those that are or were in rooms, by the rooms' keys: from memory, and of all other rooms in one query. */
 async function serversOf(
   hs: Homeserver,

@@ -36,6 +36,23 @@ export async function eventKeysForwards(
     order by anchor, anchor_offset limit ${limit}`;
 }
 
+/** When an event was sent, and its place in its room's order. */
+export type TimedPlace = { readonly anchor: number; readonly offset: number; readonly ts: number };
+
+/** The first event of a room that stands at a place in its order or after it. */
+export async function firstFrom(
+  db: Queryable,
+  roomKey: number,
+  { anchor, offset }: Pick<TimedPlace, "anchor" | "offset">,
+): Promise<TimedPlace | undefined> {
+  const [row] = await db<TimedPlace[]>`
+    select anchor, anchor_offset as offset, origin_server_ts as ts from events
+    where room_key = ${roomKey} and status = 0
+      and (anchor, anchor_offset) >= (${anchor}::bigint, ${offset}::int)
+    order by anchor, anchor_offset limit 1`;
+  return row;
+}
+
 /** The users of a server of whom a room's state speaks. */
 export async function usersOfServerIn(
   db: Queryable,

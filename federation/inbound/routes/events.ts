@@ -4,6 +4,10 @@ import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Room } from "#src/rooms/find-room.ts";
 import { servedText } from "#src/rooms/served-text.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
+import { findByTimestamp } from "#src/timeline/find-by-timestamp.ts";
+import { momentIn } from "#src/timeline/moment.ts";
+import { visibleToServer } from "#src/timeline/visible-to-server.ts";
+import { requireServerIn } from "../doors.ts";
 import { pdusForServer } from "../pdus-for-server.ts";
 import { type Asked, readEventFor, readStateBefore } from "../read-state.ts";
 import { transactionText } from "./transaction-text.ts";
@@ -42,6 +46,24 @@ export const eventEndpoints: readonly Endpoint[] = [
         auth_chain_ids: authChain.map((it) => it.eventId),
         pdu_ids: state.map((it) => it.eventId),
       };
+    },
+  }),
+  /** @spec server-server-api#get_matrixfederationv1timestamp_to_eventroomid */
+  serverEndpoint({
+    operation: "getEventByTimestamp",
+    method: "GET",
+    path: "/_matrix/federation/v1/timestamp_to_event/:roomId",
+    async handle(hs, { requester: server, params, query }) {
+      const moment = momentIn(query);
+      const room = await requireServerIn(hs, server, parseRoomId(params["roomId"] ?? ""));
+      const event = await findByTimestamp(
+        hs,
+        room,
+        moment,
+        async (events) => await visibleToServer(hs, room, events, server),
+      );
+      if (!event) throw new MatrixError("M_NOT_FOUND", "No event was found in that direction");
+      return { event_id: event.eventId, origin_server_ts: event.originServerTs };
     },
   }),
 ];

@@ -12,10 +12,12 @@ import { testFederation } from "#federation/testing.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId } from "#src/kit/identifiers.ts";
 import { testUser } from "#src/testing.ts";
+import { fetchAround, findByTimestamp } from "#src/timeline/find-by-timestamp.ts";
 import { readMessages } from "#src/timeline/read-messages.ts";
 import type { Place } from "#src/timeline/token.ts";
 import { viewOfRoom } from "#src/timeline/view-of-room.ts";
-import { EventStatus } from "../stored-event.ts";
+import { visibleEvents } from "#src/timeline/visible-events.ts";
+import { EventStatus, type StoredEvent } from "../stored-event.ts";
 import { fillOwedHoles } from "./job-fill-holes.ts";
 
 const federation = await testFederation();
@@ -226,5 +228,32 @@ describe("who reads backwards", () => {
     });
     expect(await pages(shared, 50)).toEqual([joined]);
     expect(await shown(other)).toEqual([other.joined]);
+  });
+});
+
+describe("who asks for a moment", () => {
+  test("of before we came gets what was sent then, and can read on from there", async () => {
+    const shared = await sharedRoom(hs, peer, {
+      state: Array.from({ length: 250 }, (_, index) => message(`past ${index}`)),
+    });
+    const { remote, room } = shared;
+    peer.answer(answersFrom(remote));
+    const reader = await testUser(hs, "local");
+    const { standing } = await viewOfRoom(hs, reader, room.roomId);
+    const visible = async (events: readonly StoredEvent[]) =>
+      await visibleEvents(hs, reader, events, standing);
+    const ids = [...remote.events.keys()];
+    const find = async (index: number, direction: "f" | "b") => {
+      const { origin_server_ts: ts = 0 } = remote.graph.events.get(ids[index] as EventId) ?? {};
+      await fetchAround(hs, room, ts);
+      return (await findByTimestamp(hs, room, { ts, direction }, visible))?.eventId;
+    };
+    expect(await find(200, "b")).toBe(ids[200]);
+    // No more was fetched than was needed.
+    expect((await shown(shared)).length).toBe(101);
+    for (const index of [250, 200, 120, 40, 3, 0]) {
+      expect(await find(index, "f")).toBe(ids[index]);
+      expect(await find(index, "b")).toBe(ids[index]);
+    }
   });
 });

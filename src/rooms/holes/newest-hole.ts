@@ -25,3 +25,14 @@ export async function newestHole(
 
 /** The most that a bigint holds: after every event. */
 const END = "9223372036854775807";
+
+/** Whether an event that has a place stands just after a hole. */
+export async function isAfterHole(
+  db: Queryable,
+  roomKey: number,
+  eventKey: number,
+): Promise<boolean> {
+  const rows = await db`
+    select from missing_events where room_key = ${roomKey} and event_key = ${eventKey} limit 1`;
+  return rows.length > 0;
+}
