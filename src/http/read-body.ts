@@ -40,7 +40,7 @@ export async function readBody(
   const bytes = incoming
     ? await readBytes(incoming, mostBytes)
     : Buffer.from(await request.arrayBuffer());
-  if (bytes.length > MOST_BYTES) throw tooLarge(MOST_BYTES);
+  if (bytes.length > mostBytes) throw tooLarge(mostBytes);
   if (!isUtf8(bytes)) throw new MatrixError("M_NOT_JSON", "The body is not UTF-8");
   return bytes;
 }

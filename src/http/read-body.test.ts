@@ -1,0 +1,40 @@
+import { Readable } from "node:stream";
+import { Hono } from "hono";
+import { describe, expect, test } from "vitest";
+import { readBody } from "./read-body.ts";
+
+const MEGABYTE = 1024 * 1024;
+
+/** Reads a body as a route does: as Node has it, or as the web has it. */
+async function read(bytes: Buffer, mostBytes: number, isNodes: boolean): Promise<number> {
+  let size = 0;
+  const app = new Hono();
+  app.onError((error) => {
+    throw error;
+  });
+  app.post("/", async (c) => {
+    const incoming = isNodes
+      ? Readable.from([bytes.subarray(0, 10), bytes.subarray(10)])
+      : undefined;
+    size = (await readBody(c.req, incoming, mostBytes)).length;
+    return c.body(null);
+  });
+  await app.request("/", { method: "POST", body: new Uint8Array(bytes) });
+  return size;
+}
+
+describe.each([true, false])("a body, as Node has it: %s", (isNodes) => {
+  test("may be as large as its route allows, and no larger", async () => {
+    const bytes = Buffer.alloc(10 * MEGABYTE, " ");
+    expect(await read(bytes, 16 * MEGABYTE, isNodes)).toBe(bytes.length);
+    await expect(read(bytes, 9 * MEGABYTE, isNodes)).rejects.toMatchObject({
+      errcode: "M_TOO_LARGE",
+      status: 413,
+    });
+  });
+
+  test("is UTF-8", async () => {
+    const broken = Buffer.concat([Buffer.from("0123456789"), Buffer.from([0xff])]);
+    await expect(read(broken, MEGABYTE, isNodes)).rejects.toMatchObject({ errcode: "M_NOT_JSON" });
+  });
+});
