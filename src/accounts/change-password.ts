@@ -1,4 +1,5 @@
 import { changeAccount } from "#src/auth/accounts-stream.ts";
+import { endOneTimeTokensOf } from "#src/auth/one-time-tokens.ts";
 import { hashPassword } from "#src/auth/password-hash.ts";
 import type { DeviceOwner } from "#src/devices/create-device.ts";
 import { deleteDevices } from "#src/devices/delete-devices.ts";
@@ -19,6 +20,9 @@ export async function changePassword(
 ): Promise<void> {
   const passwordHash = await hashPassword(hs, password);
   await changeAccount(hs, owner.userKey, { passwordHash });
-  if (devices.logOut) await deleteDevices(hs, owner, "all", devices.except);
+  if (devices.logOut) {
+    await deleteDevices(hs, owner, "all", devices.except);
+    await endOneTimeTokensOf(hs, "login", owner.userKey);
+  }
   hs.log.info({ userId: owner.userId }, "changed a password");
 }

@@ -5,6 +5,7 @@ import { type Identification, identifiedUser } from "#src/auth/identify-user.ts"
 import { issueTokens, type IssuedTokens } from "#src/auth/issue-tokens.ts";
 import { takeOneTimeToken } from "#src/auth/one-time-tokens.ts";
 import { createDevice, type DeviceOwner } from "#src/devices/create-device.ts";
+import { deleteDevices } from "#src/devices/delete-devices.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { ServerName, UserId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
@@ -27,21 +28,30 @@ export type LoggedIn = IssuedTokens & {
   readonly home_server: ServerName;
 };
 
-/** Makes a device of a user, or goes on with one, and gives it tokens. */
+/**
+ * Makes a device of a user, or goes on with one, and gives it tokens.
+ *
+ * @param owner with the hash of the password that was given, if one was.
+ * @throws MatrixError M_FORBIDDEN, M_USER_DEACTIVATED, M_USER_LOCKED if that would not let them in any more.
+ */
 export async function logIn(
   hs: Homeserver,
-  owner: DeviceOwner,
-  { deviceId, displayName, refreshable }: LoginDevice,
+  owner: DeviceOwner & Pick<Partial<Account>, "passwordHash">,
+  wanted: LoginDevice,
 ): Promise<LoggedIn> {
-  const device = await createDevice(hs, owner, { deviceId, displayName });
-  const { deviceKey } = device;
-  const tokens = await issueTokens(hs, { deviceKey, userKey: owner.userKey }, { refreshable });
-  return {
-    user_id: owner.userId,
-    device_id: device.deviceId,
-    home_server: hs.name,
-    ...tokens,
-  };
+  const { userKey, userId, passwordHash } = owner;
+  const { deviceKey, deviceId, isNew } = await createDevice(hs, owner, wanted);
+  const tokens = await issueTokens(hs, { deviceKey, userKey, passwordHash }, wanted);
+  if (tokens) return { user_id: userId, device_id: deviceId, home_server: hs.name, ...tokens };
+
+  // The device, or what let its user in, has gone at the same moment.
+  if (isNew) await deleteDevices(hs, owner, [deviceId]);
+  const account = await findAccount(hs, userId);
+  if (!account || (passwordHash !== undefined && account.passwordHash !== passwordHash)) {
+    throw wrongPassword();
+  }
+  requireUsable(account);
+  return await logIn(hs, owner, { ...wanted, deviceId });
 }
 
 /**
@@ -56,7 +66,7 @@ export async function accountByPassword(
   password: string,
 ): Promise<Account> {
   const account = await checkPassword(hs, identifiedUser(hs, named), password);
-  if (!account) throw new MatrixError("M_FORBIDDEN", "Wrong user name or password");
+  if (!account) throw wrongPassword();
   return requireUsable(account);
 }
 
@@ -73,6 +83,10 @@ export async function accountByLoginToken(hs: Homeserver, token: string): Promis
   const account = userId && (await findAccount(hs, userId));
   if (!account) throw new MatrixError("M_FORBIDDEN", "Unknown log-in token, or used already");
   return requireUsable(account);
+}
+
+function wrongPassword(): MatrixError {
+  return new MatrixError("M_FORBIDDEN", "Wrong user name or password");
 }
 
 function requireUsable(account: Account): Account {

@@ -6,6 +6,7 @@ import {
   insertFirstPair,
   insertNextPair,
   lockByRefreshHash,
+  lockDevice,
   type NewPair,
 } from "./queries-tokens.ts";
 import { newToken, tokenHash } from "./secret-tokens.ts";
@@ -17,20 +18,34 @@ export type IssuedTokens = {
   readonly expires_in_ms?: number;
 };
 
+/** A device that logs in. */
+export type DeviceToAdmit = {
+  readonly deviceKey: number;
+  readonly userKey: number;
+  /** The hash of the password that was given for it, if one was. */
+  readonly passwordHash?: string | undefined;
+};
+
 /**
  * Gives a device that logs in its tokens. Those it had before end.
  *
  * @param refreshable whether the client can use a refresh token.
+ * @returns undefined if, meanwhile, the device has been deleted, or the account has ended or been given
+ *   another password.
  * @spec client-server-api#relationship-between-access-tokens-and-devices
  */
 export async function issueTokens(
   hs: Homeserver,
-  device: { readonly deviceKey: number; readonly userKey: number },
+  { deviceKey, userKey, passwordHash }: DeviceToAdmit,
   { refreshable }: { readonly refreshable: boolean },
-): Promise<IssuedTokens> {
+): Promise<IssuedTokens | undefined> {
   const { tokens, pair } = makePair(hs, refreshable);
-  const ended = await insertFirstPair(hs.sql, device.deviceKey, pair);
-  if (ended > 0) await changeAccount(hs, device.userKey, {});
+  const ended = await hs.sql.begin(async (tx) => {
+    if (!(await lockDevice(tx, { deviceKey, passwordHash }))) return undefined;
+    return await insertFirstPair(tx, deviceKey, pair);
+  });
+  if (ended === undefined) return undefined;
+  if (ended > 0) await changeAccount(hs, userKey, {});
   return tokens;
 }
 

@@ -1,4 +1,4 @@
-import type { Queryable } from "#src/homeserver/database.ts";
+import type { Queryable, Tx } from "#src/homeserver/database.ts";
 import type { UnixMs } from "#src/homeserver/position.ts";
 import type { UserId } from "#src/kit/identifiers.ts";
 
@@ -9,6 +9,27 @@ export type NewPair = {
   readonly accessExpiresAtMs: UnixMs | null;
   readonly refreshExpiresAtMs: UnixMs | null;
 };
+
+/**
+ * Locks a device, so that it stays until the transaction ends and is given no tokens by another.
+ *
+ * @param passwordHash what the account's password must be, if that let its user in.
+ * @returns false if there is no such device, or its account has ended or has another password.
+ */
+export async function lockDevice(
+  tx: Tx,
+  {
+    deviceKey,
+    passwordHash,
+  }: { readonly deviceKey: number; readonly passwordHash: string | undefined },
+): Promise<boolean> {
+  const rows = await tx`
+    select 1 from devices join accounts using (user_key)
+    where device_key = ${deviceKey} and deactivated_at_ms is null
+      and password_hash is not distinct from coalesce(${passwordHash ?? null}, password_hash)
+    for no key update of devices`;
+  return rows.length > 0;
+}
 
 /** Gives a device its first pair of tokens. Those it had before end; says how many these were. */
 export async function insertFirstPair(

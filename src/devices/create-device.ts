@@ -21,17 +21,17 @@ export async function createDevice(
     readonly deviceId?: string | undefined;
     readonly displayName?: string | undefined;
   } = {},
-): Promise<{ deviceKey: number; deviceId: string }> {
+): Promise<{ deviceKey: number; deviceId: string; isNew: boolean }> {
   const deviceId = wanted.deviceId ?? randomDeviceId();
   requireDeviceId(deviceId);
-  const { deviceKey } = await write(hs, devicesStream, {
+  const { deviceKey, count } = await write(hs, devicesStream, {
     kind: "create",
     userKey: owner.userKey,
     deviceId,
     displayName: wanted.displayName && shortened(wanted.displayName),
   });
   if (deviceKey === undefined) throw new Error("a device was given no key");
-  return { deviceKey, deviceId };
+  return { deviceKey, deviceId, isNew: count > 0 };
 }
 
 const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";

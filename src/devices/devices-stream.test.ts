@@ -14,7 +14,7 @@ test("a device that is made again goes on with its key and name", async () => {
   const user = await testUser(one, "again");
   const first = await createDevice(one, user, { deviceId: "PHONE", displayName: "Phone" });
   const second = await createDevice(two, user, { deviceId: "PHONE", displayName: "Other" });
-  expect(second).toEqual(first);
+  expect(second).toEqual({ ...first, isNew: false });
   const [row] =
     await one.sql`select display_name from devices where device_key = ${first.deviceKey}`;
   expect(row?.["display_name"]).toBe("Phone");
