@@ -10,6 +10,7 @@ import { RemoteRoom } from "#src/rooms/received/testing.ts";
 import { tailOf } from "#src/streams/tail.ts";
 import { testHomeservers, type TestHomeservers, testUser } from "#src/testing.ts";
 import { readSync } from "./read-sync.ts";
+import { sinceOf } from "./since.ts";
 import { syncText } from "./sync-text.ts";
 
 let servers: TestHomeservers;
@@ -42,7 +43,7 @@ async function sync(on: Homeserver, since?: string): Promise<Answer> {
   const answer = await readSync(on, {
     requester: local,
     filter: {},
-    since: since === undefined ? undefined : Number(since.slice(1)),
+    ...(since === undefined ? { since } : await sinceOf(on, since)),
     fullState: false,
     stateAfter: undefined,
   });

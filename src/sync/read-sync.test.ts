@@ -11,6 +11,7 @@ import { tailOf } from "#src/streams/tail.ts";
 import { testHomeservers, type TestHomeservers, testUser } from "#src/testing.ts";
 import { waitForNews } from "./news.ts";
 import { readSync } from "./read-sync.ts";
+import { sinceOf } from "./since.ts";
 import type { SyncRequest } from "./sync-request.ts";
 import { syncText } from "./sync-text.ts";
 
@@ -51,7 +52,7 @@ async function sync(user: Requester, since?: string, its: Partial<SyncRequest> =
   const answer = await readSync(on, {
     requester: user,
     filter: {},
-    since: since === undefined ? undefined : Number(since.slice(1)),
+    ...(since === undefined ? { since } : await sinceOf(on, since)),
     fullState: false,
     stateAfter: undefined,
     ...its,

@@ -45,7 +45,6 @@ export type SyncAnswer = {
  */
 export async function readSync(hs: Homeserver, request: SyncRequest): Promise<SyncAnswer> {
   const { requester, since, filter } = request;
-  if (since !== undefined && since > tailOf(hs).position) await tailOf(hs).catchUp();
   const { rooms: userRooms, upTo } = await userRoomsAt(hs, requester);
   const roomIds = await roomIdsOf(hs, userRooms);
   const wanted = wantedRooms(request, userRooms, roomIds);

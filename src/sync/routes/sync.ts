@@ -5,10 +5,10 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { type Endpoint, jsonText, userEndpoint } from "#src/http/endpoint.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
-import { cutOf, placeOf } from "#src/timeline/token.ts";
 import { alwaysTold } from "../always-told.ts";
 import { waitForNews } from "../news.ts";
 import { isEmpty, readSync, type SyncAnswer } from "../read-sync.ts";
+import { sinceOf } from "../since.ts";
 import type { SyncRequest } from "../sync-request.ts";
 import { syncText } from "../sync-text.ts";
 
@@ -62,8 +62,7 @@ async function requestOf(
   return {
     requester,
     filter: filter ? await filterFromParameter(hs, requester.userKey, filter) : NO_FILTER,
-    since: since ? placeOf(since).anchor : undefined,
-    resumeAfter: since ? cutOf(since) : undefined,
+    ...(since ? await sinceOf(hs, since) : { since: undefined }),
     fullState: booleanOf(query, "full_state"),
     stateAfter: booleanOf(query, "org.matrix.msc4222.use_state_after")
       ? "org.matrix.msc4222.state_after"
