@@ -37,6 +37,17 @@ describe("setRoomStateWithKey", () => {
     expect(other.body.event_id).not.toBe(first.body.event_id);
   });
 
+  test("forbids to say again what one may not say any more", async () => {
+    const levels = `/v3/rooms/${roomId}/state/m.room.power_levels/`;
+    const content = (await alice.call("GET", levels)).body;
+    const users = { ...content.users, [bob.userId]: 50 };
+    await alice.call("PUT", levels, { ...content, users });
+    const topic = { topic: "Bob's" };
+    expect((await set(bob, "m.room.topic", topic)).status).toBe(200);
+    await alice.call("PUT", levels, content);
+    expect(await set(bob, "m.room.topic", topic)).toMatchObject(forbidden);
+  });
+
   test("forbids what is above one's power, or is another's", async () => {
     expect(await set(bob, "m.room.name", { name: "Mine" })).toMatchObject(forbidden);
     expect(await set(mallory, "m.room.name", { name: "Mine" })).toMatchObject(forbidden);

@@ -39,8 +39,11 @@ export async function sendEvent(hs: Homeserver, sending: Sending): Promise<Event
     ...writeOf(sending),
     build(making) {
       sending.check?.(making);
+      const before = making.added.length;
       same = sameState(making, sending);
-      if (same === undefined) making.add(sending.draft, sending.sender);
+      making.add(sending.draft, sending.sender);
+      // Only those who might say it are told that it is said already.
+      if (same !== undefined) making.takeBackTo(before);
     },
   });
   const eventId = written.events[0]?.eventId ?? same;
