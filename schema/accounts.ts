@@ -207,3 +207,18 @@ export const remoteProfiles = pgTable("remote_profiles", {
  * Rows go when a room becomes less open.
  */
 export const openRooms = pgTable("open_rooms", { roomKey: number("room_key").primaryKey() });
+
+/**
+ * Tokens by which third parties learn from this server who a user is. Only hashes are stored.
+ *
+ * Rows go when they expire.
+ */
+export const openIdTokens = pgTable(
+  "openid_tokens",
+  {
+    hash: bytea("hash").primaryKey(),
+    userKey: number("user_key").notNull(),
+    expiresAtMs: number("expires_at_ms").notNull(),
+  },
+  (table) => [index("openid_tokens_by_expiry").on(table.expiresAtMs)],
+);

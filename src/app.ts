@@ -1,5 +1,7 @@
 import type { HttpBindings } from "@hono/node-server";
 import type { Hono } from "hono";
+import { publicRoomsForServersEndpoints } from "#federation/directory/routes/public-rooms.ts";
+import { hierarchyForServersEndpoints } from "#federation/directory/routes/space-hierarchy.ts";
 import { inviteHandshakeEndpoints } from "#federation/handshakes/routes/invites.ts";
 import { joinHandshakeEndpoints } from "#federation/handshakes/routes/joins.ts";
 import { knockHandshakeEndpoints } from "#federation/handshakes/routes/knocks.ts";
@@ -15,6 +17,7 @@ import { keyQueryEndpoints } from "#federation/keys/routes/keys-query.ts";
 import { serverKeyEndpoints } from "#federation/keys/routes/keys-server.ts";
 import { versionEndpoints as serverVersionEndpoints } from "#federation/keys/routes/version.ts";
 import { contentRepositoryEndpoints } from "#federation/media/routes/content-repository.ts";
+import { userInfoEndpoints } from "#federation/users/routes/openid.ts";
 import { profileQueryEndpoints } from "#federation/users/routes/query.ts";
 import { userDeviceEndpoints } from "#federation/users/routes/user-devices.ts";
 import { userKeyEndpoints } from "#federation/users/routes/user-keys.ts";
@@ -25,6 +28,7 @@ import { moderationEndpoints } from "#src/accounts/routes/admin.ts";
 import { loginTokenEndpoints } from "#src/accounts/routes/login-token.ts";
 import { loginEndpoints } from "#src/accounts/routes/login.ts";
 import { logoutEndpoints } from "#src/accounts/routes/logout.ts";
+import { openIdEndpoints } from "#src/accounts/routes/openid.ts";
 import { passwordEndpoints } from "#src/accounts/routes/password-management.ts";
 import { refreshEndpoints } from "#src/accounts/routes/refresh.ts";
 import { registrationTokenEndpoints } from "#src/accounts/routes/registration-tokens.ts";
@@ -37,6 +41,7 @@ import { lookupToken } from "#src/auth/lookup-token.ts";
 import { deviceManagementEndpoints } from "#src/devices/routes/device-management.ts";
 import { toDeviceEndpoints } from "#src/devices/routes/to-device.ts";
 import { directoryEndpoints } from "#src/directory/routes/directory.ts";
+import { publicRoomsEndpoints } from "#src/directory/routes/list-public-rooms.ts";
 import { capabilitiesEndpoints } from "#src/discovery/routes/capabilities.ts";
 import { healthEndpoints } from "#src/discovery/routes/health.ts";
 import { versionsEndpoints } from "#src/discovery/routes/versions.ts";
@@ -58,6 +63,7 @@ import { joiningEndpoints } from "#src/membership/routes/joining.ts";
 import { leavingEndpoints } from "#src/membership/routes/leaving.ts";
 import { pushRulesEndpoints } from "#src/push-rules/routes/pushrules.ts";
 import { roomSendEndpoints } from "#src/rooms/routes/room-send.ts";
+import { spaceHierarchyEndpoints } from "#src/spaces/routes/space-hierarchy.ts";
 import { syncEndpoints } from "#src/sync/routes/sync.ts";
 import { messagePaginationEndpoints } from "#src/timeline/routes/message-pagination.ts";
 import { eventByTimestampEndpoints } from "#src/timeline/routes/room-event-by-timestamp.ts";
@@ -81,6 +87,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...logoutEndpoints,
   ...whoamiEndpoints,
   ...passwordEndpoints,
+  ...openIdEndpoints,
   ...deactivationEndpoints,
   ...moderationEndpoints,
   ...registrationTokenAdminEndpoints,
@@ -99,6 +106,8 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...readMarkerEndpoints,
   ...typingEndpoints,
   ...directoryEndpoints,
+  ...publicRoomsEndpoints,
+  ...spaceHierarchyEndpoints,
   ...createRoomEndpoints,
   ...joiningEndpoints,
   ...leavingEndpoints,
@@ -123,6 +132,9 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...eventAuthEndpoints,
   ...backfillEndpoints,
   ...contentRepositoryEndpoints,
+  ...publicRoomsForServersEndpoints,
+  ...hierarchyForServersEndpoints,
+  ...userInfoEndpoints,
   ...profileQueryEndpoints,
   ...userDeviceEndpoints,
   ...userKeyEndpoints,

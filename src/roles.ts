@@ -7,6 +7,7 @@ import { finishDeactivations } from "#src/accounts/leave-rooms.ts";
 import { accountsStream } from "#src/auth/accounts-stream.ts";
 import {
   expireOneTimeTokens,
+  expireOpenIdTokens,
   expireUiaSessions,
   forgetExpiredTokens,
 } from "#src/auth/job-forget-expired.ts";
@@ -59,6 +60,7 @@ export const JOBS: readonly Job[] = [
   forgetRemoteMedia,
   expireUiaSessions,
   expireOneTimeTokens,
+  expireOpenIdTokens,
   forgetExpiredTokens,
   expireToDeviceTransactions,
   expireReceivedMessages,

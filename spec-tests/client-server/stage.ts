@@ -145,6 +145,14 @@ export function wholeBodies({ user, roomId, parameters }: Stage): ReadonlyMap<st
       postReceipt: { thread_id: "main" },
       setTyping: { typing: true, timeout: 1000 },
       setRoomAlias: { room_id: roomId },
+      setRoomVisibilityOnDirectory: { visibility: "public" },
+      queryPublicRooms: {
+        limit: 1,
+        since: "f1_1",
+        filter: { generic_search_term: "x", room_types: [null, "m.space"] },
+        include_all_networks: false,
+        third_party_instance_id: "",
+      },
       createRoom: {
         visibility: "private",
         room_alias_name: `${localpart}-3`,

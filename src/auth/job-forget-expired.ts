@@ -30,6 +30,18 @@ export const expireOneTimeTokens: Job = {
   },
 };
 
+/** Deletes tokens by which third parties learnt who a user is. */
+export const expireOpenIdTokens: Job = {
+  name: "expire-openid-tokens",
+  everyMs: 60 * 60_000,
+  async run(hs) {
+    const { count } = await hs.sql`
+      delete from openid_tokens where hash in (
+        select hash from openid_tokens where expires_at_ms < ${hs.now()} limit ${BATCH})`;
+    return count < BATCH ? "done" : "more";
+  },
+};
+
 /** Deletes access tokens that expired long ago and cannot be refreshed. */
 export const forgetExpiredTokens: Job = {
   name: "forget-expired-tokens",

@@ -10,6 +10,7 @@ const PREFIXES = {
   login: "arl_",
   setup: "ars_",
   nonce: "arn_",
+  openid: "aro_",
 } as const;
 
 export type TokenPurpose = keyof typeof PREFIXES;

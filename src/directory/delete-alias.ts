@@ -1,4 +1,3 @@
-import { readPowerLevels } from "#src/events/power-levels.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { CanonicalObject } from "#src/kit/canonical-json.ts";
 import type { RoomAlias, RoomId } from "#src/kit/identifiers.ts";
@@ -8,6 +7,7 @@ import { stateEvent } from "#src/rooms/current-state.ts";
 import { findRoom } from "#src/rooms/find-room.ts";
 import { sendEvent } from "#src/rooms/send-event.ts";
 import { shownContent } from "#src/rooms/shown-content.ts";
+import { mayNameRoom } from "./may-name-room.ts";
 import { roomOfAlias } from "./room-aliases.ts";
 
 /**
@@ -57,20 +57,4 @@ async function takeFromRoom(
     // The alias is gone all the same; whoever may name the room will mend its name.
     if (!(error instanceof MatrixError)) throw error;
   }
-}
-
-async function mayNameRoom(
-  hs: Homeserver,
-  { userId }: Requester,
-  roomId: RoomId,
-): Promise<boolean> {
-  const room = await findRoom(hs, roomId);
-  if (!room) return false;
-  const [create, powerLevels] = await Promise.all([
-    stateEvent(hs, room.roomKey, "m.room.create", ""),
-    stateEvent(hs, room.roomKey, "m.room.power_levels", ""),
-  ]);
-  if (!create) return false;
-  const levels = readPowerLevels(powerLevels?.pdu(room.rules), create.pdu(room.rules), room.rules);
-  return levels.powerOf(userId) >= levels.levelFor("m.room.canonical_alias", true);
 }

@@ -1,4 +1,4 @@
-import type { Tx } from "#src/homeserver/database.ts";
+import type { Queryable, Tx } from "#src/homeserver/database.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { RoomAlias, RoomId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
@@ -37,7 +37,7 @@ export async function claimAlias(
 }
 
 /** Lists a room in the directory. */
-export async function publishRoom(tx: Tx, roomKey: number, userKey: number): Promise<void> {
+export async function publishRoom(tx: Queryable, roomKey: number, userKey: number): Promise<void> {
   await tx`
     insert into published_rooms (room_key, publisher_key) values (${roomKey}, ${userKey})
     on conflict do nothing`;

@@ -31,24 +31,29 @@ export async function statesAt(
   root: number,
   pairs: readonly StatePair[],
 ): Promise<Map<string, StoredEvent>> {
+  return (await someOfStatesAt(hs, [root], pairs)).get(root) ?? new Map();
+}
+
+/** The same of several states, by their roots: with as few queries as of one. */
+export async function someOfStatesAt(
+  hs: Homeserver,
+  roots: Iterable<number>,
+  pairs: readonly StatePair[],
+): Promise<Map<number, Map<string, StoredEvent>>> {
   const slots = await findSlots(hs, pairs);
-  const known = pairs.flatMap((pair) => {
-    const slot = slots.get(pairKey(...pair));
-    return slot === undefined ? [] : [{ pair, slot, root }];
-  });
+  const found = new Map<number, Map<string, StoredEvent>>();
+  for (const root of roots) found.set(root, new Map());
+  const known = [...found.keys()].flatMap((root) =>
+    [...slots].map(([pair, slot]) => ({ pair, slot, root })),
+  );
   const eventKeys = await lookUpSlots(hs, hs.sql, known);
-  const keys = known.flatMap(({ pair }, index) => {
-    const eventKey = eventKeys[index];
-    return eventKey === undefined ? [] : [[pairKey(...pair), eventKey] as const];
-  });
   const events = await eventsOf(
     hs,
-    keys.map(([, eventKey]) => eventKey),
+    eventKeys.filter((it) => it !== undefined),
   );
-  const found = new Map<string, StoredEvent>();
-  for (const [pair, eventKey] of keys) {
-    const event = events.get(eventKey);
-    if (event) found.set(pair, event);
+  for (const [index, { root, pair }] of known.entries()) {
+    const event = events.get(eventKeys[index] ?? -1);
+    if (event) found.get(root)?.set(pair, event);
   }
   return found;
 }

@@ -1,0 +1,23 @@
+import type { Queryable } from "#src/homeserver/database.ts";
+import type { RoomId } from "#src/kit/identifiers.ts";
+
+type Row = { room_key: number; room_id: RoomId; version: string; state_root: number };
+
+/** The rooms that the directory lists and that somebody of this server is in: of others we know no more how they are. */
+export async function publishedRooms(sql: Queryable): Promise<Row[]> {
+  return await sql<Row[]>`
+    select room_key, room_id, version, state_root
+    from published_rooms join rooms using (room_key)
+    where exists (
+      select from memberships
+      where memberships.room_key = rooms.room_key and membership = 'join' and local)`;
+}
+
+export async function isPublished(sql: Queryable, roomKey: number): Promise<boolean> {
+  const rows = await sql`select from published_rooms where room_key = ${roomKey}`;
+  return rows.length > 0;
+}
+
+export async function unpublish(sql: Queryable, roomKey: number): Promise<void> {
+  await sql`delete from published_rooms where room_key = ${roomKey}`;
+}

@@ -1,0 +1,51 @@
+import { z } from "zod";
+import { MatrixError } from "#src/kit/matrix-error.ts";
+import type { PublicRoomsQuestion } from "../public-rooms.ts";
+
+const limit = z.int().min(0).nullish();
+
+/** The body by which users and servers ask for some of the rooms of a directory. */
+export const PublicRoomsFilter = z.object({
+  limit,
+  since: z.string().nullish(),
+  filter: z
+    .object({
+      generic_search_term: z.string().max(1_000).nullish(),
+      room_types: z.array(z.string().nullable()).max(1_000).nullish(),
+    })
+    .nullish(),
+  include_all_networks: z.boolean().nullish(),
+  third_party_instance_id: z.string().nullish(),
+});
+
+/** What a body asks for; undefined if it is rooms of another network. */
+export function questionOf(
+  body: z.infer<typeof PublicRoomsFilter>,
+): PublicRoomsQuestion | undefined {
+  if (body.third_party_instance_id != null && body.third_party_instance_id !== "") return undefined;
+  return {
+    limit: body.limit ?? undefined,
+    since: body.since ?? undefined,
+    searchTerm: body.filter?.generic_search_term ?? undefined,
+    roomTypes: body.filter?.room_types ?? undefined,
+  };
+}
+
+/**
+ * What a query asks for; undefined if it is rooms of another network.
+ *
+ * @throws MatrixError M_INVALID_PARAM
+ */
+export function questionIn(query: URLSearchParams): PublicRoomsQuestion | undefined {
+  if (query.get("third_party_instance_id")) return undefined;
+  const size = query.get("limit");
+  if (size !== null && !/^\d{1,9}$/.test(size)) {
+    throw new MatrixError("M_INVALID_PARAM", "limit must be a whole number");
+  }
+  return {
+    limit: size === null ? undefined : Number(size),
+    since: query.get("since") ?? undefined,
+    searchTerm: undefined,
+    roomTypes: undefined,
+  };
+}

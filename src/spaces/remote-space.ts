@@ -1,0 +1,124 @@
+import { LRUCache } from "lru-cache";
+import { z } from "zod";
+import type { RoomSummary } from "#src/directory/room-summary.ts";
+import { held } from "#src/homeserver/held.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { parseRoomId, type RoomId, type ServerName } from "#src/kit/identifiers.ts";
+import { parseServerName } from "#src/kit/server-name.ts";
+import { inOrder, readChildren } from "./space-child.ts";
+import type { TreeRoom } from "./spaces-here.ts";
+
+/** What other servers tell of a room, and of those in it if it is a space. */
+export type RemoteSpace = {
+  readonly room: TreeRoom;
+  readonly children: ReadonlyMap<RoomId, TreeRoom>;
+  /** Those of the children that nobody of this server could come into. */
+  readonly closed: ReadonlySet<string>;
+};
+
+/** How long an answer is believed, and how long it is known that there is none. */
+const BELIEVED_MS = 5 * 60_000;
+const UNKNOWN_MS = 30_000;
+
+/** How long a client waits for a server, and of how many a room is asked for. */
+const TIMEOUT_MS = 10_000;
+const MOST_SERVERS = 3;
+
+const answersOf = held(
+  () =>
+    new LRUCache<RoomId, Promise<RemoteSpace | undefined>>({
+      maxSize: 2_000,
+      sizeCalculation: () => 1,
+      ttl: BELIEVED_MS,
+    }),
+);
+
+/**
+ * What other servers tell of a room that this one is not in: asked for now, or a little while ago.
+ *
+ * @param via the servers that may know, the likeliest first.
+ * @spec server-server-api#get_matrixfederationv1hierarchyroomid
+ */
+export async function remoteSpace(
+  hs: Homeserver,
+  roomId: RoomId,
+  via: readonly ServerName[],
+): Promise<RemoteSpace | undefined> {
+  const answers = answersOf(hs);
+  const known = answers.get(roomId);
+  if (known) return await known;
+  const asked = ask(hs, roomId, via);
+  answers.set(roomId, asked);
+  const answer = await asked;
+  if (answer === undefined) answers.set(roomId, asked, { ttl: UNKNOWN_MS });
+  return answer;
+}
+
+async function ask(
+  hs: Homeserver,
+  roomId: RoomId,
+  via: readonly ServerName[],
+): Promise<RemoteSpace | undefined> {
+  const servers = [...new Set(via)].filter((it) => it !== hs.name && isServerName(it));
+  for (const server of servers.slice(0, MOST_SERVERS)) {
+    const options = { timeoutMs: TIMEOUT_MS };
+    const answer = await hs.remotes.getSpaceHierarchy(server, { roomId }, options);
+    if (!answer.ok) continue;
+    const room = readRoom(answer.body.room);
+    if (room?.summary.room_id !== roomId) continue;
+    const children = answer.body.children.flatMap((it) => readRoom(it) ?? []);
+    return {
+      room,
+      children: new Map(children.map((it) => [it.summary.room_id, it])),
+      closed: new Set(answer.body.inaccessible_children),
+    };
+  }
+  return undefined;
+}
+
+const text = z.string().optional().catch(undefined);
+
+const ARoom = z.object({
+  room_id: z.string(),
+  num_joined_members: z.int().nonnegative(),
+  world_readable: z.boolean(),
+  guest_can_join: z.boolean(),
+  join_rule: text,
+  name: text,
+  topic: text,
+  avatar_url: text,
+  canonical_alias: text,
+  room_type: text,
+  room_version: text,
+  encryption: text,
+  allowed_room_ids: z.array(z.string()).max(1_000).optional().catch(undefined),
+  children_state: z.unknown().optional(),
+});
+
+function readRoom(value: unknown): TreeRoom | undefined {
+  const read = ARoom.safeParse(value).data;
+  if (!read || !isRoomId(read.room_id)) return undefined;
+  const { children_state, ...said } = read;
+  const summary = Object.fromEntries(
+    Object.entries(said).filter(([, it]) => it !== undefined),
+  ) as unknown as RoomSummary;
+  return { summary, children: inOrder(readChildren(children_state)) };
+}
+
+function isRoomId(text: string): text is RoomId {
+  return passes(() => parseRoomId(text));
+}
+
+function isServerName(name: string): boolean {
+  return passes(() => parseServerName(name));
+}
+
+function passes(parse: () => unknown): boolean {
+  try {
+    parse();
+    return true;
+  } catch {
+    // Another server's mistake, which nobody here need hear of.
+    return false;
+  }
+}
