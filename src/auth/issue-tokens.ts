@@ -1,6 +1,7 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { changeAccount } from "./accounts-stream.ts";
+import { requireUnmoderated } from "./moderated-accounts.ts";
 import {
   endReplacedPair,
   insertFirstPair,
@@ -53,23 +54,28 @@ export async function issueTokens(
  * Gives a device its next tokens. The old ones stay valid until a new one is used, so that a client
  * that never got the answer can ask again.
  *
- * @throws MatrixError M_UNKNOWN_TOKEN if the refresh token is none, was used, or has expired.
+ * @throws MatrixError M_UNKNOWN_TOKEN if the refresh token is none, was used, or has expired;
+ *   M_USER_LOCKED.
  * @spec client-server-api#refreshing-access-tokens
  */
 export async function refreshTokens(hs: Homeserver, refreshToken: string): Promise<IssuedTokens> {
   const { tokens, pair } = makePair(hs, true);
-  return await hs.sql.begin(async (tx) => {
+  const endedOf = await hs.sql.begin(async (tx) => {
     const old = await lockByRefreshHash(tx, tokenHash(refreshToken));
     if (!old) throw new MatrixError("M_UNKNOWN_TOKEN", "Unknown refresh token");
+    requireUnmoderated({ isLocked: old.isLocked, isSuspended: false }, "refresh");
     if (old.refreshExpiresAtMs !== null && old.refreshExpiresAtMs <= hs.now()) {
       const fields = { soft_logout: true };
       throw new MatrixError("M_UNKNOWN_TOKEN", "The refresh token has expired", { fields });
     }
     const { tokenKey, replaces } = old;
-    if (replaces !== null) await endReplacedPair(tx, { tokenKey, replaces });
+    const ended =
+      replaces !== null && (await endReplacedPair(tx, { tokenKey, replaces }, hs.now()));
     await insertNextPair(tx, old, pair);
-    return tokens;
+    return ended ? old.userKey : undefined;
   });
+  if (endedOf !== undefined) await changeAccount(hs, endedOf, {});
+  return tokens;
 }
 
 function makePair(hs: Homeserver, refreshable: boolean): { tokens: IssuedTokens; pair: NewPair } {

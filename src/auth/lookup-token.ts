@@ -2,6 +2,7 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { OperationId } from "#src/kit/operation-ids.ts";
 import type { Requester } from "#src/kit/requester.ts";
+import { changeAccount } from "./accounts-stream.ts";
 import { noteSeen } from "./last-seen.ts";
 import { requireUnmoderated } from "./moderated-accounts.ts";
 import { endReplacedPair, findByAccessHash, type StoredPair } from "./queries-tokens.ts";
@@ -41,8 +42,8 @@ async function admitUnknown(hs: Homeserver, token: string, use: TokenUse): Promi
     cache.set(token, known, epoch);
   } else {
     // The first use of a new pair: the client has got it, and needs the old one no longer.
-    await endReplacedPair(hs.sql, { tokenKey, replaces });
-    cache.forgetUser(pair.userKey);
+    const ended = await endReplacedPair(hs.sql, { tokenKey, replaces }, hs.now());
+    if (ended) await changeAccount(hs, pair.userKey, {});
   }
   return requester;
 }

@@ -86,26 +86,38 @@ export async function lockByRefreshHash(
   sql: Queryable,
   hash: Uint8Array,
 ): Promise<
-  | Pick<StoredPair, "tokenKey" | "replaces" | "refreshExpiresAtMs" | "deviceKey" | "userKey">
+  | Pick<
+      StoredPair,
+      "tokenKey" | "replaces" | "refreshExpiresAtMs" | "deviceKey" | "userKey" | "isLocked"
+    >
   | undefined
 > {
   const [row] = await sql<StoredPair[]>`
     select token_key as "tokenKey", replaces, refresh_expires_at_ms as "refreshExpiresAtMs",
-      access_tokens.device_key as "deviceKey", user_key as "userKey"
+      access_tokens.device_key as "deviceKey", user_key as "userKey", is_locked as "isLocked"
     from access_tokens join devices using (device_key) join accounts using (user_key)
     where refresh_hash = ${hash} and deactivated_at_ms is null
     for update of access_tokens`;
   return row;
 }
 
-/** Notes that a pair is in use: the one that it was given for ends. */
+/**
+ * Notes that a pair is in use: the one that it was given for ends.
+ *
+ * @param now to see what was still valid.
+ * @returns whether an access token has ended that was valid, so that other processes may hold it for that.
+ */
 export async function endReplacedPair(
   sql: Queryable,
   { tokenKey, replaces }: { readonly tokenKey: number; readonly replaces: number },
-): Promise<void> {
-  await sql`
-    with used as (update access_tokens set replaces = null where token_key = ${tokenKey})
-    delete from access_tokens where token_key = ${replaces}`;
+  now: UnixMs,
+): Promise<boolean> {
+  const ended = await sql`
+    with used as (update access_tokens set replaces = null where token_key = ${tokenKey}), ended as (
+      delete from access_tokens where token_key = ${replaces} returning access_expires_at_ms
+    )
+    select 1 from ended where coalesce(access_expires_at_ms > ${now}, true)`;
+  return ended.length > 0;
 }
 
 /** Gives a device the pair that will take the place of another, in place of any that was given for it before. */

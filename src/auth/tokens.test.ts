@@ -113,6 +113,34 @@ test("the old pair is valid until the new one is used, by whichever of its token
   expect((await whoami(here, fourth.access_token)).status).toBe(200);
 });
 
+test("the old access token ends everywhere when the new pair is used", async () => {
+  const refresh = async (refresh_token: string) =>
+    (await here("POST", "refresh", { body: { refresh_token } })).body;
+  const first = await registered(here, "everywhere", { refresh_token: true });
+  expect((await whoami(there, first.access_token)).status).toBe(200);
+  const second = await refresh(first.refresh_token);
+  expect((await whoami(here, second.access_token)).status).toBe(200);
+  await eventually(async () => await whoami(there, first.access_token), 401);
+
+  expect((await whoami(there, second.access_token)).status).toBe(200);
+  const third = await refresh(second.refresh_token);
+  await refresh(third.refresh_token);
+  await eventually(async () => await whoami(there, second.access_token), 401);
+});
+
+test("a locked account gets no new tokens", async () => {
+  const { refresh_token, user_id } = await registered(here, "stuck", { refresh_token: true });
+  const account = await findAccount(hs, user_id);
+  await changeAccount(hs, account?.userKey ?? 0, { isLocked: true });
+  const refused = await here("POST", "refresh", { body: { refresh_token } });
+  expect(refused).toMatchObject({
+    status: 401,
+    body: { errcode: "M_USER_LOCKED", soft_logout: true },
+  });
+  await changeAccount(hs, account?.userKey ?? 0, { isLocked: false });
+  expect((await here("POST", "refresh", { body: { refresh_token } })).status).toBe(200);
+});
+
 test("who has merely expired is told so, and forgotten later", async () => {
   const { access_token } = await registered(here, "expired");
   await hs.sql`
