@@ -4,6 +4,7 @@ import { findAccountData } from "#src/account-data/account-data.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId, RoomId } from "#src/kit/identifiers.ts";
 import type { Requester } from "#src/kit/requester.ts";
+import { leaveRoom } from "#src/membership/change-members.ts";
 import { createRoom } from "#src/membership/create-room.ts";
 import { joinRoom } from "#src/membership/join-room.ts";
 import type { Room } from "#src/rooms/find-room.ts";
@@ -222,6 +223,19 @@ describe("typing", () => {
     await setTyping(hs, key(bob), 0);
     await setTyping(hs, key(bob), 0);
     expect(tailOf(hs).between(since, tailOf(hs).position)).toHaveLength(2);
+  });
+
+  test("ends when the user leaves the room, in whichever process", async () => {
+    const erin = await testUser(hs, "erin");
+    await joinRoom(one, erin, room.roomId);
+    await setTyping(one, key(erin), 60_000);
+    expect(await told(two, typingSection, alice, undefined)).toEqual(typing(erin.userId));
+    await leaveRoom(two, erin, { roomId: room.roomId });
+    for (const process of house.all) {
+      await expect
+        .poll(async () => await told(process, typingSection, alice, undefined), { timeout: 10_000 })
+        .toBeUndefined();
+    }
   });
 
   test("ends by itself when its time has run out", async () => {

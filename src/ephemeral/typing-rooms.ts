@@ -1,6 +1,9 @@
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position, UnixMs } from "#src/homeserver/position.ts";
+import type { UserId } from "#src/kit/identifiers.ts";
+import { StoredEvent } from "#src/rooms/stored-event.ts";
+import { findUserKeys } from "#src/rooms/user-keys.ts";
 import { tailOf } from "#src/streams/tail.ts";
 import { write } from "#src/streams/write.ts";
 import { typingSince } from "./queries-typing.ts";
@@ -38,9 +41,13 @@ class TypingRooms {
     tailOf(hs).listen({
       changed: (changes) => {
         for (const { stream, roomKey, detail, position } of changes) {
-          if (stream !== TYPING || roomKey === undefined) continue;
-          const { userKey, untilMs } = detail as TypingDetail;
-          this.#put(roomKey, userKey, { untilMs, position });
+          if (roomKey === undefined) continue;
+          if (stream === TYPING) {
+            const { userKey, untilMs } = detail as TypingDetail;
+            this.#put(roomKey, userKey, { untilMs, position });
+          } else if (detail instanceof StoredEvent && this.#rooms.has(roomKey)) {
+            if (isLeaving(detail)) void this.#stop(detail);
+          }
         }
       },
       missed: () => {
@@ -121,10 +128,27 @@ class TypingRooms {
     room.set(userKey, { ...typist, timer: this.#wait(roomKey, userKey, againMs) });
   }
 
+  /** Says that a user who has left a room has stopped typing there. Each process says so; it is told once. */
+  async #stop({ roomKey, stateKey }: StoredEvent): Promise<void> {
+    try {
+      const [userKey] = (await findUserKeys(this.#hs, [stateKey as UserId])).values();
+      if (userKey === undefined || !this.#rooms.get(roomKey)?.has(userKey)) return;
+      const now = this.#hs.now();
+      await write(this.#hs, typingStream, { roomKey, userKey, untilMs: 0, now, ifExpired: false });
+    } catch (error) {
+      // Their time will run out all the same.
+      if (!this.#hs.stopping.aborted) this.#hs.log.warn({ err: error }, "cannot end typing");
+    }
+  }
+
   #clear(): void {
     for (const room of this.#rooms.values()) for (const it of room.values()) clearTimeout(it.timer);
     this.#rooms.clear();
   }
+}
+
+function isLeaving({ type, stateKey, content }: StoredEvent): boolean {
+  return type === "m.room.member" && stateKey !== undefined && content["membership"] !== "join";
 }
 
 export const typingRoomsOf = held((hs) => new TypingRooms(hs));
