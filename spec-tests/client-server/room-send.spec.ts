@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { homeserver, refusal, type TestUser, timelineHas } from "./client.ts";
 
@@ -55,6 +56,25 @@ describe("sendMessage", () => {
       );
     },
   );
+
+  test("sends what says that it relates to something that nothing is called", async () => {
+    const long = randomBytes(6000).toString("base64url");
+    const relations = [
+      { rel_type: "m.thread", event_id: `$${long}` },
+      { rel_type: long, event_id: "$root" },
+      { rel_type: "m.thread", event_id: "$\0" },
+    ];
+    for (const [index, relation] of relations.entries()) {
+      const content = { "m.relates_to": relation };
+      expect((await send(alice, `8${index}`, content, "org.example")).status).toBe(200);
+    }
+  });
+
+  test("refuses a transaction ID that is longer than any need be", async () => {
+    const answer = await send(alice, randomBytes(2000).toString("base64url"), {}, "org.example");
+    expect(answer).toMatchObject(refusal(400, "M_INVALID_PARAM"));
+    expect(answer.body.error).toContain("transaction ID");
+  });
 
   test("forbids types above the power of the sender", async () => {
     const open = await alice.createRoom({ preset: "public_chat" });

@@ -1,5 +1,7 @@
 import type { CanonicalObject } from "#src/kit/canonical-json.ts";
 import type { EventId } from "#src/kit/identifiers.ts";
+import { fits, isEventId } from "./event-identifiers.ts";
+import { MAX_FIELD_BYTES } from "./size-limits.ts";
 
 /** The part of a room's timeline that is in no thread, where receipts and counts tell threads apart. */
 export const MAIN_TIMELINE = "main";
@@ -18,9 +20,7 @@ export function relationOf(content: CanonicalObject): Relation | undefined {
   const relation = content["m.relates_to"];
   if (typeof relation !== "object" || relation === null) return undefined;
   const { rel_type: relType, event_id: eventId } = relation as Record<string, unknown>;
-  if (typeof relType !== "string" || relType.includes("\0") || !isEventId(eventId)) {
-    return undefined;
-  }
+  if (!isName(relType) || !isEventId(eventId) || !isName(eventId)) return undefined;
   return { relType, eventId };
 }
 
@@ -30,7 +30,7 @@ export function threadRootOf(content: CanonicalObject): EventId | undefined {
   return relation?.relType === "m.thread" ? relation.eventId : undefined;
 }
 
-function isEventId(value: unknown): value is EventId {
-  // What names anything has no NUL, and the database can hold none.
-  return typeof value === "string" && value.startsWith("$") && !value.includes("\0");
+/** What names anything has no NUL, nor more bytes than other names: the database can hold no such thing. */
+function isName(value: unknown): value is string {
+  return typeof value === "string" && !value.includes("\0") && fits(value, MAX_FIELD_BYTES);
 }

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { type Endpoint, userEndpoint } from "#src/http/endpoint.ts";
+import { parseTransactionId } from "#src/kit/identifiers.ts";
 import { JsonObject } from "#src/kit/json-object.ts";
 import { sendToDevice } from "../send-to-device.ts";
 
@@ -14,7 +15,8 @@ export const toDeviceEndpoints: readonly Endpoint[] = [
     body: Messages,
     guests: true,
     async handle(hs, { requester, params, body }) {
-      const { eventType: type = "", txnId = "" } = params;
+      const { eventType: type = "" } = params;
+      const txnId = parseTransactionId(params["txnId"] ?? "");
       const transaction = { deviceKey: requester.deviceKey, txnId };
       await sendToDevice(hs, requester, { type, messages: body.messages, transaction });
       return {};

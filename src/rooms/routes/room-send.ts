@@ -1,6 +1,6 @@
 import { type Endpoint, userEndpoint } from "#src/http/endpoint.ts";
 import type { CanonicalObject } from "#src/kit/canonical-json.ts";
-import { parseEventId, parseRoomId } from "#src/kit/identifiers.ts";
+import { parseEventId, parseRoomId, parseTransactionId } from "#src/kit/identifiers.ts";
 import { JsonObject } from "#src/kit/json-object.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { requireRoom } from "../memberships.ts";
@@ -21,7 +21,8 @@ export const roomSendEndpoints: readonly Endpoint[] = [
     async handle(hs, { requester, params, body: content }) {
       const room = await requireRoom(hs, parseRoomId(params["roomId"] ?? ""));
       const type = params["eventType"] ?? "";
-      const transaction = { deviceKey: requester.deviceKey, txnId: params["txnId"] ?? "" };
+      const txnId = parseTransactionId(params["txnId"] ?? "");
+      const transaction = { deviceKey: requester.deviceKey, txnId };
       if (type === "m.room.redaction" && typeof content["redacts"] === "string") {
         const { redacts, ...rest } = content;
         const target = parseEventId(redacts as string);
@@ -43,6 +44,7 @@ export const roomSendEndpoints: readonly Endpoint[] = [
     async handle(hs, { requester, params, body: content }) {
       const room = await requireRoom(hs, parseRoomId(params["roomId"] ?? ""));
       const target = parseEventId(params["eventId"] ?? "");
+      const txnId = parseTransactionId(params["txnId"] ?? "");
       const { reason } = content;
       if (reason !== undefined && typeof reason !== "string") {
         throw new MatrixError("M_BAD_JSON", "reason: must be a string");
@@ -54,7 +56,7 @@ export const roomSendEndpoints: readonly Endpoint[] = [
         content: reason === undefined ? {} : { reason },
         transaction: {
           deviceKey: requester.deviceKey,
-          txnId: redactionTransactionId(target, params["txnId"] ?? ""),
+          txnId: redactionTransactionId(target, txnId),
         },
       };
       return { event_id: await redactEvent(hs, redaction) };
