@@ -8,7 +8,7 @@ import { verifySignedJson } from "#src/kit/signed-json.ts";
 import { newAttempts } from "./attempts.ts";
 import { fetchKeys } from "./fetch-keys.ts";
 import { type KeyDocument, type PublishedKey, readKeyDocument } from "./key-document.ts";
-import { readKeys, storeDocuments } from "./queries-keys.ts";
+import { readKeys } from "./queries-keys.ts";
 
 const TIMEOUT_MS = 15_000;
 
@@ -130,7 +130,6 @@ async function notaryKeys(
   if (valid.length > 0 || ids.size === 0) return valid;
   const document = await fetchKeys(hs, notary);
   if (!document) return [];
-  await storeDocuments(hs, [document], "server");
   return document.keys.filter((it) => !it.isOld && it.validUntilTs >= now);
 }
 

@@ -4,6 +4,7 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
 import { newAttempts } from "./attempts.ts";
 import { type KeyDocument, readKeyDocument } from "./key-document.ts";
+import { storeDocuments } from "./queries-keys.ts";
 
 /** How many servers are asked at once; more wait. */
 const MOST_AT_ONCE = 100;
@@ -18,7 +19,8 @@ const memoryOf = held(() => ({
 }));
 
 /**
- * Asks a server for its keys: once at a time, and not again at once.
+ * Asks a server for its keys, and stores them: once at a time, and not again at once. Who needs the same keys
+ * meanwhile gets them from here until they can be read.
  *
  * @returns undefined if it has been asked lately, does not answer, or what it says is not its own word.
  * @spec server-server-api#get_matrixkeyv2server
@@ -33,7 +35,11 @@ export async function fetchKeys(
   if (!attempts.mayTry(server, hs.now())) return undefined;
 
   const asking = turns
-    .take(() => ask(hs, server))
+    .take(async () => {
+      const document = await ask(hs, server);
+      if (document) await storeDocuments(hs, [document], "server");
+      return document;
+    })
     .then((turn) => {
       const document = turn?.done;
       attempts.note(server, hs.now(), document !== undefined);

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openSigningKey, rotateSigningKey } from "#src/homeserver/signing-key.ts";
 import { unpaddedBase64 } from "#src/kit/base64.ts";
@@ -137,6 +138,30 @@ describe("another server's keys", () => {
     expect(all.every((it) => it.has(server.key.keyId))).toBe(true);
     await ask();
     expect((await ask(second)).has(server.key.keyId)).toBe(true);
+    expect(server.asked).toBe(1);
+  });
+
+  test("are waited for until they are stored, by whoever needs them meanwhile", async () => {
+    const server = await honest();
+    const { sql } = hs1.hs;
+    const look = async () =>
+      await verifyKeysOf(hs1.hs, server.name, [server.key.keyId], Date.now());
+    const storing = async () => {
+      const rows = await sql`
+        select 1 from pg_locks where relation = 'server_keys'::regclass and not granted`;
+      return rows.length;
+    };
+    const { first, second } = await sql.begin(async (tx) => {
+      await tx`lock table server_keys in share mode`;
+      const asking = look();
+      await expect.poll(storing).toBe(1);
+      const late = look();
+      // Time enough to find nothing, were it not to wait.
+      await Promise.race([late, delay(200)]);
+      return { first: asking, second: late };
+    });
+    const keys = await Promise.all([first, second]);
+    expect(keys.map((it) => it.has(server.key.keyId))).toEqual([true, true]);
     expect(server.asked).toBe(1);
   });
 

@@ -9,7 +9,7 @@ import { parseWireJson } from "#src/kit/wire-json.ts";
 import { parseServerNameParts } from "../client/parse-server-name.ts";
 import { fetchKeys } from "./fetch-keys.ts";
 import { ownKeyDocument } from "./own-keys.ts";
-import { readDocuments, type StoredDocument, storeDocuments } from "./queries-keys.ts";
+import { readDocuments, type StoredDocument } from "./queries-keys.ts";
 
 /** What somebody wants to know from us about a server. */
 export type NotaryQuestion = {
@@ -42,14 +42,7 @@ export async function notarise(
   let known = Map.groupBy(await readDocuments(hs, servers), (it) => it.serverName);
   const wanting = others.filter((it) => !isEnough(hs, it, known.get(it.server as ServerName)));
   if (wanting.length > 0) {
-    const fetched = await Promise.all(
-      wanting.map(async (it) => await fetchKeys(hs, it.server as ServerName)),
-    );
-    await storeDocuments(
-      hs,
-      fetched.filter((it) => it !== undefined),
-      "server",
-    );
+    await Promise.all(wanting.map(async (it) => await fetchKeys(hs, it.server as ServerName)));
     known = Map.groupBy(await readDocuments(hs, servers), (it) => it.serverName);
   }
   const texts = new Set(

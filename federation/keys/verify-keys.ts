@@ -81,7 +81,9 @@ export async function verifyKeysOfMany(
   }
   for (const { server, key } of await stored(hs, lacking(others))) add(server, key);
   const toFetch = lacking(others);
-  if (toFetch.length > 0 && (await refresh(hs, toFetch))) {
+  if (toFetch.length > 0) {
+    await refresh(hs, toFetch);
+    // Read whatever came of that: a key may also have been stored since it was looked for above.
     for (const { server, key } of await stored(hs, toFetch)) add(server, key);
   }
   return found;
@@ -91,15 +93,13 @@ function isKnownKind(keyId: string): boolean {
   return keyId.startsWith("ed25519:") && keyId.length <= 255 && !keyId.includes("\0");
 }
 
-/** @returns whether anything has been stored. */
-async function refresh(hs: Homeserver, questions: readonly KeyQuestion[]): Promise<boolean> {
+/** Asks servers for their keys, or notaries, and stores what they say. */
+async function refresh(hs: Homeserver, questions: readonly KeyQuestion[]): Promise<void> {
   const asked = await Promise.all(questions.map(async ({ server }) => await fetchKeys(hs, server)));
   const own = asked.filter((it) => it !== undefined);
-  await storeDocuments(hs, own, "server");
   const unanswered = questions.filter((it) => !isAnswered(it, own));
-  const vouched = unanswered.length > 0 ? await askNotaries(hs, unanswered) : [];
-  await storeDocuments(hs, vouched, "notary");
-  return own.length > 0 || vouched.length > 0;
+  if (unanswered.length === 0) return;
+  await storeDocuments(hs, await askNotaries(hs, unanswered), "notary");
 }
 
 /** What the database has, which is remembered. */
