@@ -8,6 +8,7 @@ import { inviteOutsideUser } from "#src/membership/outside/invite-outside-user.t
 import { draftOnHead } from "#src/rooms/draft-on-head.ts";
 import { findEvents } from "#src/rooms/find-event.ts";
 import { findRoom, type Room } from "#src/rooms/find-room.ts";
+import { signedByPolicy } from "#src/rooms/policy/write-signed.ts";
 import { receiveEvents } from "#src/rooms/received/receive-events.ts";
 import { isResident } from "#src/rooms/residents.ts";
 import { EventStatus } from "#src/rooms/stored-event.ts";
@@ -71,7 +72,7 @@ export async function takeBoundInvite(hs: Homeserver, invite: BoundInvite): Prom
 /** Whoever had invited the address need not be of this server: what counts is what the identity server has signed. */
 async function inviteInRoom(hs: Homeserver, room: Room, invite: BoundInvite): Promise<void> {
   const drafted = await draftOnHead(hs, room, { draft: draftOf(invite), sender: invite.sender });
-  const { event, json } = drafted.event;
+  const { event, json } = await signedByPolicy(hs, room, drafted.event);
   await receiveEvents(hs, room, [{ event, json }]);
   const stored = (await findEvents(hs, [event.event_id])).get(event.event_id);
   if (stored?.status === EventStatus.accepted) return;

@@ -270,18 +270,6 @@ describe("PDUs", () => {
     expect(stored?.status).toBe(EventStatus.softFailed);
   });
 
-  test("that the room's policy server does not want are soft-failed", async () => {
-    const { remote, room, last } = await begun();
-    const id = remote.add(BOB, say("spam"), [last]);
-    const { receipts } = await receivePdus(hs, room, [wireOf(remote, id)], {
-      origin,
-      keys,
-      remotes: serverOf(remote),
-      askPolicyServer: async () => "spam",
-    });
-    expect(receipts.get(id)).toEqual({ outcome: "soft-failed", check: 7, reason: "spam" });
-  });
-
   test("may hold what no database can, where they name nothing", async () => {
     const { remote, room, last } = await begun();
     const content = (relation: Record<string, string>) => ({

@@ -5,6 +5,7 @@ import { serverNameOf } from "#src/kit/identifiers.ts";
 import type { Room } from "#src/rooms/find-room.ts";
 import { fetchMissingEvents } from "#src/rooms/holes/fetch-missing-events.ts";
 import type { Sources } from "#src/rooms/holes/sources.ts";
+import { checkPolicy } from "#src/rooms/policy/check-policy.ts";
 import type { ReceivedEvent } from "#src/rooms/received/assess-events.ts";
 import { type CheckedPdu, checkPdus } from "#src/rooms/received/check-pdus.ts";
 import { type Receipt, receiveEvents } from "#src/rooms/received/receive-events.ts";
@@ -32,8 +33,6 @@ export type ReceiveOptions = {
   readonly isRelayed?: true;
   /** Gives up asking for what is missing. */
   readonly until?: AbortSignal;
-  /** Asks the room's policy server; returns why it does not want the event, if so. Check 7. */
-  readonly askPolicyServer?: (event: ReceivedEvent) => Promise<string | undefined>;
 };
 
 /**
@@ -55,7 +54,6 @@ export async function receivePdus(
     remotes = hs.remotes,
     until,
     isRelayed,
-    askPolicyServer,
   }: ReceiveOptions,
 ): Promise<Received> {
   // 1. to 3. It is valid and signed; where its hash is not right, it is redacted.
@@ -72,7 +70,7 @@ export async function receivePdus(
   const servers = [...new Set([origin, ...senders, ...others])].filter((it) => it !== hs.name);
   const sources = { servers, remotes, keys, ...(until && { until }) };
   const { events, states } = await fetchMissingEvents(hs, room, own, sources);
-  const asked = askPolicyServer ? await withPolicy(events, askPolicyServer) : events;
+  const asked = await checkPolicy(hs, room, events, until);
 
   // 4. to 7. It is authorised by its auth events, by the state before it, by the room as it is, and by the
   // room's policy server.
@@ -82,16 +80,4 @@ export async function receivePdus(
     ...(isRelayed && { isRelayed }),
   });
   return { receipts, passed: own, dropped };
-}
-
-async function withPolicy(
-  events: readonly ReceivedEvent[],
-  ask: (event: ReceivedEvent) => Promise<string | undefined>,
-): Promise<ReceivedEvent[]> {
-  return await Promise.all(
-    events.map(async (it) => {
-      const refusedByPolicy = await ask(it);
-      return { ...it, ...(refusedByPolicy !== undefined && { refusedByPolicy }) };
-    }),
-  );
 }

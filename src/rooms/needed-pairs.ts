@@ -1,10 +1,11 @@
 import type { RoomWrite } from "./room-write.ts";
 import type { StatePair } from "./state-slots.ts";
 
-/** What nearly every event is checked against. */
+/** What nearly every event is checked against, and who else has to be asked. */
 const ALWAYS: readonly StatePair[] = [
   ["m.room.create", ""],
   ["m.room.power_levels", ""],
+  ["m.room.policy", ""],
 ];
 
 /** The pairs whose current state events must be in memory before writes to a room are built. */

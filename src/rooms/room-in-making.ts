@@ -56,6 +56,11 @@ export class RoomInMaking {
     this.#roomId = head?.room.roomId ?? roomId;
   }
 
+  /** Whether this is a room as it was once before, and nothing has been added to it. */
+  standsOn(head: RoomHead): boolean {
+    return this.#head?.version === head.version && this.added.length === 0;
+  }
+
   /** The room's current state, with what was added. */
   lookup = (type: string, stateKey: string): Pdu | undefined => {
     const found = this.stateEvent(type, stateKey);
@@ -111,7 +116,7 @@ export class RoomInMaking {
     return this.#append({ ...built, sender });
   }
 
-  /** Adds events that were built on this same room before: those of a new room, on which nobody else can build. */
+  /** Adds events that were built on this same room before. */
   adopt(events: readonly NewEvent[]): void {
     for (const event of events) this.#append(event);
   }

@@ -3,9 +3,8 @@ import type { EventDraft } from "#src/events/build-event.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { canonicalJson } from "#src/kit/canonical-json.ts";
 import type { EventId } from "#src/kit/identifiers.ts";
-import { write } from "#src/streams/write.ts";
-import { eventsStream } from "./events-stream.ts";
 import type { Room } from "./find-room.ts";
+import { writeEvents } from "./policy/write-signed.ts";
 import { turnOfReceived } from "./received/room-turns.ts";
 import type { RoomInMaking, Sender } from "./room-in-making.ts";
 import type { RoomWrite, RoomWritten, Transaction } from "./room-write.ts";
@@ -55,7 +54,7 @@ export async function sendEvent(hs: Homeserver, sending: Sending): Promise<Event
 export async function writeToRoom(hs: Homeserver, it: RoomWrite): Promise<RoomWritten> {
   const turn = "roomKey" in it.room && turnOfReceived(hs, it.room.roomKey);
   if (turn) await turn;
-  return (await write(hs, eventsStream, it)) as RoomWritten;
+  return await writeEvents(hs, it);
 }
 
 function writeOf({ sender, room, draft, transaction }: Sending): Omit<RoomWrite, "build"> {

@@ -10,6 +10,7 @@ import { type ServerName, serverNameOf, type UserId } from "#src/kit/identifiers
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { draftOnHead } from "#src/rooms/draft-on-head.ts";
 import type { Room } from "#src/rooms/find-room.ts";
+import { signedByPolicy } from "#src/rooms/policy/write-signed.ts";
 import { receiveEvents } from "#src/rooms/received/receive-events.ts";
 import type { NewEvent, RoomInMaking } from "#src/rooms/room-in-making.ts";
 import type { StatePair } from "#src/rooms/state-slots.ts";
@@ -33,11 +34,18 @@ export async function inviteOutsideUser(
   const server = serverNameOf(draft.state_key as UserId);
   const told: StatePair[] = STRIPPED_STATE_TYPES.map((type) => [type, ""]);
   told.push(["m.room.member", sender]);
-  const { event: own, making } = await draftOnHead(hs, room, { draft, sender, needs: told });
+  const { event: drafted, making } = await draftOnHead(hs, room, { draft, sender, needs: told });
+  const own = await signedByPolicy(hs, room, drafted);
   const answer = await ask(hs, server, { room, own, roomState: wiresOf(making, told) });
   const signed = bodyOf(server, answer).event;
   const signatures = await signaturesOf(hs, server, { room, own, signed });
-  const wire = { ...own.wire, signatures: { ...own.event.signatures, [server]: signatures } };
+  const wire = {
+    ...own.wire,
+    signatures: {
+      ...own.event.signatures,
+      [server]: { ...own.event.signatures[server], ...signatures },
+    },
+  };
   const event: Pdu = { ...own.event, signatures: wire.signatures };
   const { event_id } = event;
   const receipts = await receiveEvents(hs, room, [{ event, json: wireText(wire, room.rules) }], {

@@ -1,6 +1,7 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { eventsOf } from "../find-event.ts";
 import type { Room } from "../find-room.ts";
+import { checkPolicy } from "../policy/check-policy.ts";
 import { receiveEvents } from "../received/receive-events.ts";
 import type { StoredEvent } from "../stored-event.ts";
 import { fetchHistory } from "./fetch-history.ts";
@@ -51,5 +52,6 @@ async function takeInWaiting(
   if (waiting.length === 0) return;
   const own = waiting.map((it) => ({ event: it.pdu(room.rules), json: it.json }));
   const fetched = await fetchMissingEvents(hs, room, own, sources);
-  await receiveEvents(hs, room, fetched.events, { as: "live", states: fetched.states });
+  const checked = await checkPolicy(hs, room, fetched.events, sources.until);
+  await receiveEvents(hs, room, checked, { as: "live", states: fetched.states });
 }

@@ -4,6 +4,7 @@ import { write } from "#src/streams/write.ts";
 import { eventsStream } from "../events-stream.ts";
 import { eventsOf } from "../find-event.ts";
 import type { Room } from "../find-room.ts";
+import { checkPolicyAgain } from "../policy/check-policy.ts";
 import { forgetHead, type RoomHead } from "../room-head.ts";
 import type { NodeKey } from "../state-map/node.ts";
 import type { StoredEvent } from "../stored-event.ts";
@@ -70,7 +71,9 @@ export async function receiveEvents(
     while (next.length > 0) {
       const { written, assessment } = await store(hs, room, next, how);
       for (const [id, receipt] of receiptsOf(assessment, written)) receipts.set(id, receipt);
-      next = written ? await whatWaitedFor(hs, room, written) : [];
+      next = written
+        ? await checkPolicyAgain(hs, room, await whatWaitedFor(hs, room, written))
+        : [];
       // What waited came as news.
       how = { as: "live" };
     }
