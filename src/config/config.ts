@@ -239,7 +239,9 @@ export const ConfigFile = z.strictObject({
         .int()
         .min(1)
         .default(50_000_000)
-        .describe("Largest picture that thumbnails are made of, in pixels."),
+        .describe(
+          "Largest picture that thumbnails are made of, in pixels; of AVIF a quarter of that.",
+        ),
       maxRemoteCopyBytes: z
         .int()
         .min(0)

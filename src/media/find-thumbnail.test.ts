@@ -119,6 +119,14 @@ describe("a thumbnail", () => {
     }
   });
 
+  test("of a small picture in a large file has only the picture of it", async () => {
+    const small = await picture(50, 40).png().toBuffer();
+    const parts = await upload(Buffer.concat([small, Buffer.alloc(200_000)]), "image/png");
+    const got = await thumbnail(parts, "width=96&height=96&method=crop");
+    expect(got).toMatchObject({ status: 200, size: "50x40" });
+    expect(got.bytes.length).toBeLessThan(10_000);
+  });
+
   test("of a type that not every client knows is one that all do", async () => {
     const parts = await upload(await picture(60, 50).avif().toBuffer(), "image/avif");
     expect(await thumbnail(parts, "width=96&height=96&method=crop")).toMatchObject({
@@ -160,6 +168,16 @@ describe("no thumbnail", () => {
     const bomb = await picture(2000, 1200).png({ compressionLevel: 9 }).toBuffer();
     const parts = await upload(bomb, "image/png");
     expect(await refused(parts)).toEqual({ status: 413, errcode: "M_TOO_LARGE" });
+  });
+
+  test("is made of a picture that is hard on its decoder", async () => {
+    for (const bytes of [
+      await picture(1, 66_000).png().toBuffer(),
+      await picture(900, 600).avif({ effort: 0 }).toBuffer(),
+    ]) {
+      const parts = await upload(bytes, "image/png");
+      expect(await refused(parts)).toEqual({ status: 413, errcode: "M_TOO_LARGE" });
+    }
   });
 
   test("is made of what is no picture, whatever it says it is", async () => {

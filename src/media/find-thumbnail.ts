@@ -92,10 +92,10 @@ async function measured(hs: Homeserver, media: Media, spec: ThumbnailSpec): Prom
   const begun = performance.now();
   let outcome: Thumbnail["outcome"] | "refused" = "refused";
   try {
-    const thumbnail = await blobsOf(hs).withFile(
-      media.blobKey,
-      async (path) => await makeThumbnail(path, spec, hs.config.media.maxThumbnailPixels),
-    );
+    const thumbnail = await blobsOf(hs).withFile(media.blobKey, async (path) => {
+      const file = { path, sizeBytes: media.sizeBytes };
+      return await makeThumbnail(file, spec, hs.config.media.maxThumbnailPixels);
+    });
     outcome = thumbnail.outcome;
     return thumbnail;
   } finally {

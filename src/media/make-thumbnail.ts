@@ -12,6 +12,15 @@ const MOST_FRAMES = 300;
 
 const MOST_SECONDS = 20;
 
+/** No file format in use has longer sides, and a picture of one column takes as long as one of many. */
+const LONGEST_SIDE = 65_535;
+
+/** Of how many pixels a decoder may have one, that has the whole picture in memory several times. */
+const WHOLE_IN_MEMORY: ReadonlyMap<string, number> = new Map([["heif", 4]]);
+
+/** What a picture's file may have besides its pixels, in bytes. */
+const OVERHEAD_BYTES = 64 * 1024;
+
 /** What a picture's file says of its type, for those that may be sent as a thumbnail as they are. */
 const CONTENT_TYPES = new Map([
   ["jpeg", "image/jpeg"],
@@ -29,27 +38,28 @@ export type Thumbnail =
  * Makes a thumbnail of a picture. Decoding happens on threads of libvips, in bounded memory: the
  * picture's size is looked at before any of it is decoded.
  *
- * @param path a file that somebody has uploaded. What type it has is seen from its content.
+ * @param file what somebody has uploaded. What type it has is seen from its content.
  * @param wanted what `roundUp` says.
  * @throws MatrixError M_UNKNOWN (400) if it is no picture of a type that we decode, or a broken one;
  *   M_TOO_LARGE if it has more pixels than the limit.
  */
 export async function makeThumbnail(
-  path: string,
+  { path, sizeBytes }: { readonly path: string; readonly sizeBytes: number },
   wanted: ThumbnailSpec,
   mostPixels: number,
 ): Promise<Thumbnail> {
   const sharp = await loadSharp();
   const about = await sharp(path, { limitInputPixels: false }).metadata().catch(unreadable);
   const picture = about.autoOrient;
-  if (picture.width * picture.height > mostPixels) {
+  if (isTooLarge(about, mostPixels)) {
     throw new MatrixError("M_TOO_LARGE", "Content is too large to thumbnail");
   }
 
   const size = thumbnailSize(picture, wanted, wanted.method);
   if (size === undefined) {
     const contentType = CONTENT_TYPES.get(about.format);
-    const fits = wanted.animated || !(await moves(path, about));
+    const fits =
+      sizeBytes <= mostBytesOf(about) && (wanted.animated || !(await moves(path, about)));
     if (contentType !== undefined && fits) return { outcome: "original", contentType };
   }
 
@@ -61,6 +71,22 @@ export async function makeThumbnail(
   const type = animated ? "webp" : about.hasAlpha ? "png" : "jpeg";
   const bytes = await encode(source, type).catch(unreadable);
   return { outcome: "made", bytes, contentType: `image/${type}` };
+}
+
+function isTooLarge(
+  { autoOrient: { width, height }, format }: Metadata,
+  mostPixels: number,
+): boolean {
+  const pixels = width * height * (WHOLE_IN_MEMORY.get(format) ?? 1);
+  return pixels > mostPixels || Math.max(width, height) > LONGEST_SIDE;
+}
+
+/**
+ * What a picture takes without any compression, and some more. A file that is larger brings something
+ * else, which nobody who asks for a thumbnail wants to be sent.
+ */
+function mostBytesOf({ autoOrient: { width, height }, pages = 1 }: Metadata): number {
+  return 4 * width * height * Math.min(pages, MOST_FRAMES) + OVERHEAD_BYTES;
 }
 
 async function moves(path: string, about: Metadata): Promise<boolean> {
