@@ -58,6 +58,29 @@ export const deviceLists = pgTable(
 );
 
 /**
+ * What other servers are told of changes of our users' devices and keys, one after the other.
+ *
+ * Rows go when no server can be owed them any more (`forget-destinations`), but for each user's last, which the next
+ * one follows.
+ */
+export const deviceListUpdates = pgTable(
+  "device_list_updates",
+  {
+    position: key("position").notNull(),
+    part: integer("part").notNull(),
+    userKey: key("user_key").notNull(),
+    /** The device whose keys have changed, or which is gone; null if it is the user's own keys that have. */
+    deviceId: text("device_id"),
+    /** The number of the update of a device that came before; see `device-updates.ts`. Null for the first. */
+    prevId: key("prev_id"),
+  },
+  (table) => [
+    primaryKey({ columns: [table.position, table.part] }),
+    index("device_list_updates_of_user").on(table.userKey, table.position, table.part),
+  ],
+);
+
+/**
  * Messages that wait for a device.
  *
  * Rows go when the device says that it has got them, by the token of its next sync; or with the device.
@@ -106,7 +129,7 @@ export const toDeviceTransactions = pgTable(
 /**
  * Messages for the devices of users of other servers.
  *
- * A row goes when the other server has taken it.
+ * A row goes when the other server has taken it, or has been away for so long that it is given up (`forget-destinations`).
  */
 export const remoteToDevice = pgTable(
   "remote_to_device",
@@ -126,7 +149,10 @@ export const remoteToDevice = pgTable(
       .notNull()
       .default(sql`gen_random_uuid()`),
   },
-  (table) => [primaryKey({ columns: [table.serverName, table.position, table.part] })],
+  (table) => [
+    primaryKey({ columns: [table.serverName, table.position, table.part] }),
+    index("remote_to_device_by_position").on(table.position),
+  ],
 );
 
 /**

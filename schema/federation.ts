@@ -100,4 +100,6 @@ export const destinations = pgTable("destinations", {
   failures: integer("failures").notNull().default(0),
   /** When it is tried again, after a failure. */
   retryAtMs: number("retry_at_ms").notNull().default(0),
+  /** Since when it has not answered. Null if it has. */
+  failingSinceMs: number("failing_since_ms"),
 });

@@ -176,7 +176,7 @@ export const memberships = pgTable(
  * Which other servers are or were in which rooms: where they have users who are joined, by the room's
  * current state. An event of ours is owed to those whose row has `since < event key <= until`.
  *
- * A row whose server is out again goes when that server has taken what it was owed (`forget-left-servers`);
+ * A row whose server is out again goes when that server has taken what it was owed (`forget-destinations`);
  * all go when a room is purged.
  */
 export const roomServers = pgTable(

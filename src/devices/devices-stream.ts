@@ -1,9 +1,11 @@
 import type { Change, Outcome, Placed, Stream } from "#src/streams/stream.ts";
 import { announceDeviceLists, type DeviceListChange } from "./device-lists.ts";
+import { type DeviceUpdate, recordDeviceUpdates } from "./device-updates.ts";
 import {
   type DeletedDevice,
   deleteDeviceRows,
   type Deletion,
+  type GoneDevice,
   insertDevices,
   type MadeDevice,
   renameDevices,
@@ -66,6 +68,7 @@ export const devicesStream: Stream<DeviceWrite, DeviceWritten> = {
       const one = placed[index];
       return one && it.count > 0 ? [{ userKey: one.write.userKey, position: one.position }] : [];
     });
+    recordDeviceUpdates(lane, results.flatMap(updatesOf));
     const announced = Map.groupBy(await announceDeviceLists(lane, changed), (it) => it.position);
     return results.map(({ gone, ...result }, index): Outcome<DeviceWritten> => {
       const lists = announced.get(placed[index]?.position ?? 0) ?? [];
@@ -74,7 +77,7 @@ export const devicesStream: Stream<DeviceWrite, DeviceWritten> = {
   },
 
   async changesBetween(sql, after, upTo) {
-    const rows = await sql<DeletedDevice[]>`
+    const rows = await sql<GoneDevice[]>`
       select position, user_key as "userKey", device_key as "deviceKey" from device_deletions
       where position > ${after} and position <= ${upTo}`;
     return rows.map(changeOf);
@@ -101,7 +104,16 @@ function deletionsOf({ write, position }: Placed<DeviceWrite>): Deletion[] {
   return ids.map((deviceId) => ({ ...common, deviceId }));
 }
 
-function changeOf({ position, userKey, deviceKey }: DeletedDevice): Change {
+/** Others know of those devices that had published keys. */
+function updatesOf({ gone }: Stored): DeviceUpdate[] {
+  const known = gone.filter((it) => it.hadKeys);
+  const [first] = known;
+  if (!first) return [];
+  const { userKey, position } = first;
+  return [{ userKey, position, gone: known.map((it) => it.deviceId) }];
+}
+
+function changeOf({ position, userKey, deviceKey }: GoneDevice): Change {
   const detail: DeviceDetail = { deleted: true };
   return { position, stream: DEVICES, userKey, deviceKey, detail };
 }

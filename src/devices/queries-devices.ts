@@ -66,7 +66,13 @@ export type Deletion = {
   readonly except: string | null;
 };
 
-export type DeletedDevice = { position: Position; userKey: number; deviceKey: number };
+export type GoneDevice = { position: Position; userKey: number; deviceKey: number };
+
+export type DeletedDevice = GoneDevice & {
+  readonly deviceId: string;
+  /** Whether it had published keys, so that others know of it. */
+  readonly hadKeys: boolean;
+};
 
 /** How long, in positions, a deletion is remembered: twice as long as any process may be behind. */
 const REMEMBERED_POSITIONS = 100_000;
@@ -88,11 +94,14 @@ export async function deleteDeviceRows(
         where devices.user_key = deletion.user_key
           and (deletion.device_id is null or devices.device_id = deletion.device_id)
           and devices.device_id is distinct from deletion.kept_id
-        returning deletion.position, devices.user_key, devices.device_key
+        returning deletion.position, devices.user_key, devices.device_key, devices.device_id
       ), remembered as (
-        insert into device_deletions (position, user_key, device_key) select * from gone
+        insert into device_deletions (position, user_key, device_key)
+        select position, user_key, device_key from gone
       )
-      select position, user_key as "userKey", device_key as "deviceKey" from gone`,
+      select position, user_key as "userKey", gone.device_key as "deviceKey", device_id as "deviceId",
+        device_keys.device_key is not null as "hadKeys"
+      from gone left join device_keys using (device_key)`,
     lane`delete from device_deletions where position < ${first.position - REMEMBERED_POSITIONS}`,
   ]);
   return deleted;

@@ -131,6 +131,61 @@ export async function deliveriesBetween(
     where position > ${after} and position <= ${upTo}`;
 }
 
+export type ServerDelivery = { readonly position: Position; readonly serverName: ServerName };
+
+export async function remoteDeliveriesBetween(
+  sql: Queryable,
+  after: Position,
+  upTo: Position,
+): Promise<ServerDelivery[]> {
+  return await sql<ServerDelivery[]>`
+    select distinct position, server_name as "serverName" from remote_to_device
+    where position > ${after} and position <= ${upTo}`;
+}
+
+/** A message that waits for another server to take it. */
+export type WaitingMessage = {
+  readonly serverName: ServerName;
+  readonly position: Position;
+  readonly part: number;
+  readonly sender: UserId;
+  readonly userId: UserId;
+  readonly deviceId: string;
+  readonly type: string;
+  readonly content: string;
+  readonly messageId: string;
+};
+
+/** The oldest messages that wait for servers, of each server a number. */
+export async function waitingForServers(
+  sql: Queryable,
+  servers: readonly ServerName[],
+  limit: number,
+): Promise<readonly WaitingMessage[]> {
+  return await sql<WaitingMessage[]>`
+    select waiting.server_name as "serverName", position, part, users.user_id as sender,
+      waiting.user_id as "userId", device_id as "deviceId", type, content, message_id as "messageId"
+    from unnest(${servers}::text[]) as server (server_name)
+    cross join lateral (
+      select * from remote_to_device where remote_to_device.server_name = server.server_name
+      order by position, part limit ${limit}) as waiting
+    join users on users.user_key = sender_key
+    order by waiting.server_name, position, part`;
+}
+
+/** Deletes messages that a server has taken. */
+export async function deleteTaken(
+  sql: Queryable,
+  serverName: ServerName,
+  taken: readonly { readonly position: Position; readonly part: number }[],
+): Promise<void> {
+  await sql`
+    delete from remote_to_device using unnest(${taken.map((it) => it.position)}::bigint[],
+      ${taken.map((it) => it.part)}::int[]) as taken (position, part)
+    where server_name = ${serverName} and remote_to_device.position = taken.position
+      and remote_to_device.part = taken.part`;
+}
+
 export type QueuedMessage = {
   readonly position: Position;
   readonly sender: UserId;

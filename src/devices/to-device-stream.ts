@@ -10,13 +10,27 @@ import {
   type LocalMessage,
   messagesReceived,
   type ReceivedKey,
+  remoteDeliveriesBetween,
   type RemoteMessage,
+  type ServerDelivery,
   type TransactionKey,
   transactionsDone,
 } from "./queries-to-device.ts";
 
-/** The name, in every `Change`, of the stream of messages to devices. Each has user and device. */
+/**
+ * The name, in every `Change`, of the stream of messages to devices. Each has user and device, or, if the messages
+ * are for another server, a `RemoteDelivery` as its detail.
+ */
 export const TO_DEVICE = "to-device";
+
+/** Says that there are messages for another server. */
+export class RemoteDelivery {
+  readonly serverName: ServerName;
+
+  constructor(serverName: ServerName) {
+    this.serverName = serverName;
+  }
+}
 
 /** Messages of one sender and type, each for a device or, with `*`, for all devices of a user. */
 export type ToDeviceWrite = {
@@ -60,21 +74,28 @@ export const toDeviceStream: Stream<ToDeviceWrite, void> = {
       return !isRepeated;
     });
     const writes = fresh.map((it) => it.write);
+    const remote = fresh.flatMap(remoteMessages);
     const [, , deliveries] = await Promise.all([
       insertTransactions(lane, writes.flatMap(transactionOf), hs.now()),
       insertReceived(lane, writes.flatMap(receivedOf), hs.now()),
       enqueue(lane, fresh.flatMap(localMessages)),
-      enqueueRemote(lane, fresh.flatMap(remoteMessages)),
+      enqueueRemote(lane, remote),
     ]);
+    const sent = Map.groupBy(remoteDeliveries(remote), (it) => it.position);
     const told = Map.groupBy(deliveries, (it) => it.position);
     return placed.map(({ position }): Outcome<void> => {
       const changes = (told.get(position) ?? []).map(changeOf);
-      return { ok: true, result: undefined, changes };
+      const others = (sent.get(position) ?? []).map(remoteChange);
+      return { ok: true, result: undefined, changes: [...changes, ...others] };
     });
   },
 
   async changesBetween(sql, after, upTo) {
-    return (await deliveriesBetween(sql, after, upTo)).map(changeOf);
+    const [own, remote] = await Promise.all([
+      deliveriesBetween(sql, after, upTo),
+      remoteDeliveriesBetween(sql, after, upTo),
+    ]);
+    return [...own.map(changeOf), ...remote.map(remoteChange)];
   },
 };
 
@@ -106,4 +127,19 @@ function keyOf({ deviceKey, type, txnId }: TransactionKey): string {
 
 function changeOf({ position, userKey, deviceKey }: Delivery): Change {
   return { position, stream: TO_DEVICE, userKey, deviceKey };
+}
+
+/** Of each write, the servers that it has messages for. */
+function remoteDeliveries(messages: readonly RemoteMessage[]): ServerDelivery[] {
+  const distinct = new Map(
+    messages.map(({ position, serverName }) => [
+      `${position} ${serverName}`,
+      { position, serverName },
+    ]),
+  );
+  return [...distinct.values()];
+}
+
+function remoteChange({ position, serverName }: ServerDelivery): Change {
+  return { position, stream: TO_DEVICE, detail: new RemoteDelivery(serverName) };
 }

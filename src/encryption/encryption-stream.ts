@@ -3,6 +3,7 @@ import {
   type DeviceListChange,
   deviceListChanges,
 } from "#src/devices/device-lists.ts";
+import { type DeviceUpdate, recordDeviceUpdates } from "#src/devices/device-updates.ts";
 import type { Outcome, Placed, Stream } from "#src/streams/stream.ts";
 import { supplyChangesBetween } from "./key-supply.ts";
 import { usersSignedBetween } from "./queries-cross-signing.ts";
@@ -67,6 +68,14 @@ export const encryptionStream: Stream<EncryptionWrite, EncryptionWritten> = {
         ? [{ userKey: it.listOf, position }]
         : [];
     });
+    recordDeviceUpdates(
+      lane,
+      placed.flatMap(({ position }): DeviceUpdate[] => {
+        const it = stored.get(position);
+        if (!it || !("result" in it) || it.listOf === undefined || !it.updated) return [];
+        return [{ ...it.updated, userKey: it.listOf, position }];
+      }),
+    );
     const told = Map.groupBy(await announceDeviceLists(lane, changedLists), (it) => it.position);
     return placed.map(({ position }): Outcome<EncryptionWritten> => {
       const it = stored.get(position);

@@ -1,5 +1,4 @@
 import type { Queryable } from "#src/homeserver/database.ts";
-import type { Position } from "#src/homeserver/position.ts";
 import type { UserId } from "#src/kit/identifiers.ts";
 
 export type KeyedDevice = {
@@ -34,16 +33,11 @@ export async function remoteDevices(
     from remote_devices where user_key = any(${userKeys}::bigint[])`;
 }
 
-/** When a list of devices of a user of this server last changed, if ever; undefined if there is no such user. */
-export async function listVersion(
-  sql: Queryable,
-  userId: UserId,
-): Promise<{ position: Position | null } | undefined> {
-  const [row] = await sql<{ position: Position | null }[]>`
-    select device_lists.position
-    from users join accounts using (user_key) left join device_lists using (user_key)
-    where user_id = ${userId}`;
-  return row;
+/** The key of a user of this server; undefined if there is no such user. */
+export async function localUserKey(sql: Queryable, userId: UserId): Promise<number | undefined> {
+  const [row] = await sql<{ user_key: number }[]>`
+    select user_key from users join accounts using (user_key) where user_id = ${userId}`;
+  return row?.user_key;
 }
 
 export type KeySignatureRow = {

@@ -94,7 +94,13 @@ export async function storeCrossSigning(
       held.set(row.usage, row);
       added.set(`${userKey} ${row.usage}`, row);
     }
-    stored.set(position, { result: {}, changes: [], ...(fresh.length > 0 && { listOf: userKey }) });
+    // The key by which the user signs others' is for nobody else to see.
+    const ownKeys = fresh.some((it) => it.usage !== "user_signing");
+    stored.set(position, {
+      result: {},
+      changes: [],
+      ...(fresh.length > 0 && { listOf: userKey, updated: { ownKeys } }),
+    });
   }
   await Promise.all([
     deleteSignaturesBy(lane, silenced),

@@ -41,7 +41,13 @@ export async function storeSignatures(
     const isOwn = write.onDevices.length > 0 || others.length < write.onKeys.length;
     stored.set(position, {
       result: {},
-      ...(isOwn && { listOf: signerKey }),
+      ...(isOwn && {
+        listOf: signerKey,
+        updated: {
+          changed: [...new Set(write.onDevices.map((it) => it.deviceKey))],
+          ownKeys: others.length < write.onKeys.length,
+        },
+      }),
       changes: others.map(({ userKey }) => signedUserChange({ position, signerKey, userKey })),
     });
   }

@@ -124,7 +124,7 @@ function storeOne(
   }
   return {
     result: {},
-    ...(isNewList && { listOf: userKey }),
+    ...(isNewList && { listOf: userKey, updated: { changed: [deviceKey] } }),
     changes: supplied ? [supplyChange(supply)] : [],
   };
 }

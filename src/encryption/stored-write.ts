@@ -1,3 +1,4 @@
+import type { DeviceUpdate } from "#src/devices/device-updates.ts";
 import type { Change } from "#src/streams/stream.ts";
 
 /** How many one-time keys of an algorithm a device has. */
@@ -28,6 +29,8 @@ export type StoredWrite =
       readonly result: EncryptionWritten;
       /** Whose device list is another now, if somebody's. */
       readonly listOf?: number;
+      /** What other servers are told of that. */
+      readonly updated?: Pick<DeviceUpdate, "changed" | "ownKeys">;
       /** Changes besides that of the list. */
       readonly changes: readonly Change[];
     }
