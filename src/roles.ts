@@ -2,6 +2,7 @@ import { forgetTransactions } from "#federation/inbound/job-forget-transactions.
 import { settlePdus } from "#federation/inbound/job-settle-pdus.ts";
 import { forgetUnusedKeys } from "#federation/keys/job-forget-unused-keys.ts";
 import { followOwed } from "#federation/outbound/follow-streams.ts";
+import { forgetDestinations } from "#federation/outbound/job-forget-destinations.ts";
 import { accountDataStream } from "#src/account-data/account-data-stream.ts";
 import { finishDeactivations } from "#src/accounts/leave-rooms.ts";
 import { accountsStream } from "#src/auth/accounts-stream.ts";
@@ -69,6 +70,7 @@ export const JOBS: readonly Job[] = [
   tellRoomsOfProfiles,
   followUserDirectory,
   forgetUnusedKeys,
+  forgetDestinations,
   forgetTransactions,
   fillOwedHoles,
   settlePdus,

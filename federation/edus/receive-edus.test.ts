@@ -22,7 +22,8 @@ let since: string | undefined;
 
 beforeAll(async () => {
   hs1 = await federation.open({ processes: 2 });
-  hs2 = await federation.open({ host: "hs2.test" });
+  // What it says is said by hand.
+  hs2 = await federation.open({ host: "hs2.test", isSilent: true });
   [ask1, ask2] = [asking(hs1.all[1] ?? hs1.hs), asking(hs2.hs)];
   alice = await registered(ask1, "alice");
   bob = await registered(ask2, "bob");

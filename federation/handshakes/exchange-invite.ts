@@ -73,7 +73,7 @@ export async function takeBoundInvite(hs: Homeserver, invite: BoundInvite): Prom
 async function inviteInRoom(hs: Homeserver, room: Room, invite: BoundInvite): Promise<void> {
   const drafted = await draftOnHead(hs, room, { draft: draftOf(invite), sender: invite.sender });
   const { event, json } = await signedByPolicy(hs, room, drafted.event);
-  await receiveEvents(hs, room, [{ event, json }]);
+  await receiveEvents(hs, room, [{ event, json }], { as: "live", isRelayed: true });
   const stored = (await findEvents(hs, [event.event_id])).get(event.event_id);
   if (stored?.status === EventStatus.accepted) return;
   throw new MatrixError("M_FORBIDDEN", "The room does not allow the invitation");

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { forgetBundles } from "#src/devices/messages-for-servers.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position, UnixMs } from "#src/homeserver/position.ts";
 import type { RemoteAnswer, Transaction } from "#src/homeserver/remotes.ts";
@@ -6,6 +7,9 @@ import type { ServerName } from "#src/kit/identifiers.ts";
 import { OutboundError } from "#src/outbound/outbound-failure.ts";
 import { type Parcel, packTransaction } from "./pack-transaction.ts";
 import type { Leased } from "./queries-destinations.ts";
+
+/** EDUs of a transaction that nobody would miss. */
+const MOST_PASSING = 5;
 
 /** A transaction that was made, and what it is of. */
 export type Attempt = { readonly parcel: Parcel; readonly transaction: Transaction };
@@ -38,6 +42,7 @@ export class Courier {
   readonly #hs: Homeserver;
   readonly #office: Office;
   readonly #stop = new AbortController();
+  readonly #passing = new Map<string, string>();
   #isWoken = false;
   #run: Promise<void> | undefined;
 
@@ -68,6 +73,12 @@ export class Courier {
     }
   }
 
+  /** Takes along what is true now and will not be later, in place of what has the same key. */
+  tell(key: string, edu: string): void {
+    this.#passing.set(key, edu);
+    this.wake();
+  }
+
   /** Stops, since the destination is not this process's any more. @returns when nothing is under way. */
   async stop(): Promise<void> {
     this.#isWoken = false;
@@ -93,43 +104,56 @@ export class Courier {
 
   /** Carries one transaction. @returns whether there is more. */
   async #carry(): Promise<boolean> {
-    const signal = this.#stop.signal;
+    const { signal } = this.#stop;
     if (signal.aborted) return false;
     this.#isWoken = false;
     const attempt = this.attempt ?? (await this.#prepare());
-    if (!attempt || signal.aborted) return false;
-    const { parcel, transaction } = attempt;
-    const answer = await this.#hs.remotes.sendTransaction(this.serverName, transaction, { signal });
-    if (answer.ok) {
-      this.attempt = undefined;
-      this.failures = 0;
-      this.#take(parcel);
-      return parcel.isMore || this.#isWoken;
-    }
+    if (signal.aborted || !(await this.#deliver(attempt, signal))) return false;
+    const { parcel } = attempt;
+    this.attempt = undefined;
+    this.failures = 0;
+    if (parcel.bundles.length > 0) await forgetBundles(this.#hs, this.serverName, parcel.bundles);
+    const hasMoved = this.#take(parcel) || parcel.bundles.length > 0;
+    return (parcel.isMore && hasMoved) || this.#isWoken;
+  }
+
+  /** @returns whether the destination has it now. */
+  async #deliver(attempt: Attempt, signal: AbortSignal): Promise<boolean> {
+    const { serverName } = this;
+    const { pdus, edus } = attempt.transaction;
+    if (pdus.length + edus.length === 0) return true;
+    const { sendTransaction } = this.#hs.remotes;
+    const answer = await sendTransaction(serverName, attempt.transaction, { signal });
+    if (answer.ok) return true;
     this.attempt = mayHaveArrived(answer) ? attempt : undefined;
-    if (!signal.aborted && !this.#hs.stopping.aborted) {
-      this.#hs.log.debug({ destination: this.serverName, ...answer }, "a server takes nothing now");
-      this.#fail();
-    }
+    if (signal.aborted || this.#hs.stopping.aborted) return false;
+    this.#hs.log.debug({ destination: serverName, ...answer }, "a server takes nothing now");
+    this.#fail();
     return false;
   }
 
-  async #prepare(): Promise<Attempt | undefined> {
+  async #prepare(): Promise<Attempt> {
     const parcel = await packTransaction(this.#hs, this.serverName, this.takenUpTo);
-    if (parcel.pdus.length === 0) {
-      this.#take(parcel);
-      return undefined;
-    }
-    const { pdus } = parcel;
+    const passing = [...this.#passing.values()].slice(0, MOST_PASSING);
+    this.#passing.clear();
     const now = this.#hs.now();
-    const txnId = `${now.toString(36)}-${randomBytes(6).toString("base64url")}`;
-    return { parcel, transaction: { txnId, origin_server_ts: now, pdus, edus: [] } };
+    return {
+      parcel,
+      transaction: {
+        txnId: `${now.toString(36)}-${randomBytes(6).toString("base64url")}`,
+        origin_server_ts: now,
+        pdus: parcel.pdus,
+        edus: [...parcel.edus, ...passing],
+      },
+    };
   }
 
-  #take({ upTo }: Parcel): void {
-    if (upTo === this.takenUpTo) return;
+  /** @returns whether it has come further. */
+  #take({ upTo }: Parcel): boolean {
+    if (upTo === this.takenUpTo) return false;
     this.takenUpTo = upTo;
     this.#office.taken(this);
+    return true;
   }
 
   #fail(): void {

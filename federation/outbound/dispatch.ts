@@ -48,6 +48,8 @@ export class Dispatch {
   #woken = new Set<ServerName>();
   readonly #aside = new SetAside();
   readonly #unsaved = new Set<Courier>();
+  readonly #untold: { readonly server: ServerName; readonly key: string; readonly edu: string }[] =
+    [];
   #returned: Returned[] = [];
   readonly #attempts = lru<ServerName, Attempt>(MOST_ATTEMPTS);
   #saveAtMs = Number.POSITIVE_INFINITY;
@@ -69,6 +71,16 @@ export class Dispatch {
         this.#bell.ring();
       }
     }
+  }
+
+  /** Has servers told of something passing, in place of what has the same key: those that take what they are sent. */
+  tell(servers: Iterable<ServerName>, key: string, edu: string): void {
+    for (const server of servers) {
+      const courier = this.#couriers.get(server);
+      if (courier) courier.tell(key, edu);
+      else if (!this.#aside.has(server)) this.#untold.push({ server, key, edu });
+    }
+    this.wake(this.#untold.map((it) => it.server));
   }
 
   /** Says that something may have been overlooked. */
@@ -124,6 +136,9 @@ export class Dispatch {
     const names = [...this.#woken];
     this.#woken = new Set();
     this.#takeOn(await leaseNamed(this.#hs.sql, names, { ...this.#lease, heard: false }));
+    for (const { server, key, edu } of this.#untold.splice(0)) {
+      this.#couriers.get(server)?.tell(key, edu);
+    }
     const until = this.#hs.now() + this.#times.lookMs;
     for (const name of names) if (!this.#couriers.has(name)) this.#aside.isElsewhere(name, until);
   }

@@ -1,14 +1,26 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
+import type { Bundle } from "#src/devices/messages-for-servers.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
+import type { StoredEvent } from "#src/rooms/stored-event.ts";
 import { tailOf } from "#src/streams/tail.ts";
-import { owedEvents } from "./queries-owed.ts";
+import {
+  type EduSources,
+  packMessages,
+  packReceipts,
+  packUpdates,
+  readEduSources,
+} from "./pack-edus.ts";
+import { firstOwed, type Limits, type Owed } from "./queries-owed.ts";
 
 /** The most events of a transaction. @spec server-server-api#transactions */
 const MOST_PDUS = 50;
+
+/** One more than is sent, of what is sent one by one. */
+const LIMITS: Limits = { events: MOST_PDUS + 1, receipts: 501, updates: 101 };
 
 /** For how many destinations one query asks. */
 const MOST_AT_ONCE = 100;
@@ -20,6 +32,9 @@ export type Parcel = {
   readonly upTo: Position;
   /** The events' texts, in order. */
   readonly pdus: readonly string[];
+  readonly edus: readonly string[];
+  /** The messages to devices that are among the EDUs: to be deleted once they have been taken. */
+  readonly bundles: readonly Bundle[];
   /** Whether there is more after it already. */
   readonly isMore: boolean;
 };
@@ -60,24 +75,57 @@ async function answer(hs: Homeserver, questions: readonly Question[]): Promise<v
   try {
     // What the tail has heard of has been committed, so the query that is made now sees it.
     const upTo = tailOf(hs).position;
-    const rows = await owedEvents(hs.sql, questions, { upTo, limit: MOST_PDUS + 1 });
+    const rows = await firstOwed(hs.sql, questions, { upTo, limits: LIMITS });
+    const [events, sources] = await Promise.all([
+      eventsOf(
+        hs,
+        rows.flatMap((it) => (it.kind === "event" ? [it.position] : [])),
+      ),
+      readEduSources(hs, rows),
+    ]);
     const owed = Map.groupBy(rows, (it) => it.serverName);
-    const events = await eventsOf(
-      hs,
-      rows.map((it) => it.eventKey),
-    );
-    for (const { serverName, after, resolve } of questions) {
-      const keys = (owed.get(serverName) ?? []).map((it) => it.eventKey).toSorted((a, b) => a - b);
-      const isMore = keys.length > MOST_PDUS;
-      const sent = keys.slice(0, MOST_PDUS);
-      resolve({
-        after,
-        upTo: (isMore ? sent.at(-1) : undefined) ?? Math.max(after, upTo),
-        pdus: sent.flatMap((key) => events.get(key)?.json ?? []),
-        isMore,
-      });
+    for (const question of questions) {
+      const its = owed.get(question.serverName) ?? [];
+      question.resolve(parcelOf(question, its, { upTo, events, sources }));
     }
   } catch (error) {
     for (const { reject } of questions) reject(error);
   }
+}
+
+type Read = {
+  readonly upTo: Position;
+  readonly events: ReadonlyMap<number, StoredEvent>;
+  readonly sources: EduSources;
+};
+
+function parcelOf(
+  { serverName, after }: Question,
+  owed: readonly Owed[],
+  { upTo, events, sources }: Read,
+): Parcel {
+  const of = (kind: Owed["kind"]) => owed.filter((it) => it.kind === kind);
+  const end = Math.max(after, upTo);
+  // Each kind says how far it is whole; the piece ends where the first of them is cut short. EDUs that are sent
+  // before their place are sent again, which does no harm; messages to devices are not: they are deleted.
+  const messages = packMessages(serverName, sources, end);
+  const receipts = packReceipts(of("receipt"), sources, endOf(of("receipt"), LIMITS.receipts, end));
+  const updates = packUpdates(of("update"), sources, endOf(of("update"), LIMITS.updates, end));
+  const whole = [messages, receipts, updates].map((it) => it.upTo);
+  const reached = Math.max(after, Math.min(endOf(of("event"), LIMITS.events, end), ...whole));
+  const sent = of("event").filter((it) => it.position <= reached);
+  return {
+    after,
+    upTo: reached,
+    pdus: sent.flatMap((it) => events.get(it.position)?.json ?? []),
+    edus: [...messages.edus, ...updates.edus, ...receipts.edus],
+    bundles: messages.bundles,
+    isMore: reached < end || messages.isMore,
+  };
+}
+
+/** Up to where some things are all that there is, of which no more than a number were looked for. */
+function endOf(owed: readonly Owed[], limit: number, end: Position): Position {
+  const next = owed.length === limit ? owed.at(-1) : undefined;
+  return next ? next.position - 1 : end;
 }

@@ -126,7 +126,8 @@ export async function saveTaken(
       order by server_name for update of destinations
     )
     update destinations
-    set taken_up_to = greatest(taken_up_to, own.position), failures = 0, retry_at_ms = 0
+    set taken_up_to = greatest(taken_up_to, own.position), failures = 0, retry_at_ms = 0,
+      failing_since_ms = null
     from own where destinations.server_name = own.server_name`;
 }
 
@@ -143,7 +144,8 @@ export async function giveBack(
   { holder }: Pick<Lease, "holder">,
 ): Promise<void> {
   await sql`
-    with own as (
+    with clock as (select (extract(epoch from clock_timestamp()) * 1000)::bigint as now),
+    own as (
       select server_name, new.position, new.failures, new.wait_ms from destinations
       join unnest(${its.map((it) => it.serverName)}::text[], ${its.map((it) => it.takenUpTo)}::bigint[],
         ${its.map((it) => it.failures)}::int[], ${its.map((it) => it.waitMs)}::bigint[])
@@ -153,7 +155,8 @@ export async function giveBack(
     )
     update destinations
     set holder = null, leased_until_ms = 0, taken_up_to = greatest(taken_up_to, own.position),
-      failures = own.failures, retry_at_ms = case when own.wait_ms = 0 then 0
-        else (extract(epoch from clock_timestamp()) * 1000)::bigint + own.wait_ms end
-    from own where destinations.server_name = own.server_name`;
+      failures = own.failures,
+      retry_at_ms = case when own.wait_ms > 0 then clock.now + own.wait_ms else 0 end,
+      failing_since_ms = case when own.failures > 0 then coalesce(failing_since_ms, clock.now) end
+    from own, clock where destinations.server_name = own.server_name`;
 }

@@ -1,25 +1,36 @@
 import type { Queryable, Tx } from "#src/homeserver/database.ts";
 import type { Position } from "#src/homeserver/position.ts";
-import type { ServerName } from "#src/kit/identifiers.ts";
+import type { EventId, RoomId, ServerName, UserId } from "#src/kit/identifiers.ts";
 
-/** Marks destinations as owed what happened in a range of positions in rooms that they were in then. */
+/** Marks destinations as owed what happened in a range of positions that concerns them. */
 export async function markOwed(tx: Tx, after: Position, upTo: Position): Promise<void> {
   await tx`
     with own as (
-      select room_key, event_key as position, users.local,
-        substring(user_id from position(':' in user_id) + 1) as domain
+      select room_key, event_key as position,
+        case when not users.local then substring(user_id from position(':' in user_id) + 1) end as unless
       from events join users on users.user_key = events.sender_key
       where event_key > ${after} and event_key <= ${upTo} and anchor = event_key and status = 0
         and coalesce(relayed, users.local)
+      union all
+      select room_key, receipts.position, null from receipts join users using (user_key)
+      where receipts.position > ${after} and receipts.position <= ${upTo}
+        and type = 'm.read' and users.local
+      union all
+      select distinct room_key, device_list_updates.position, null
+      from device_list_updates join memberships using (user_key)
+      where device_list_updates.position > ${after} and device_list_updates.position <= ${upTo}
+        and membership = 'join'
     ), owed as (
-      select server_name, min(position) as first, max(position) as last
-      from own join room_servers using (room_key)
+      select server_name, position from own join room_servers using (room_key)
       where since < position and (until is null or until >= position)
-        and (local or server_name <> domain)
-      group by server_name
+        and server_name is distinct from unless
+      union all
+      select server_name, position from remote_to_device
+      where position > ${after} and position <= ${upTo}
     )
     insert into destinations as known (server_name, taken_up_to, owed_up_to)
-    select server_name, first - 1, last from owed order by server_name
+    select server_name, min(position) - 1, max(position) from owed
+    group by server_name order by server_name
     on conflict (server_name) do update set
       taken_up_to = case when known.taken_up_to < known.owed_up_to then known.taken_up_to
         else greatest(known.taken_up_to, excluded.taken_up_to) end,
@@ -27,20 +38,34 @@ export async function markOwed(tx: Tx, after: Position, upTo: Position): Promise
     where known.owed_up_to < excluded.owed_up_to`;
 }
 
-export type OwedEvent = { readonly serverName: ServerName; readonly eventKey: number };
+/** Something that a destination is owed. */
+export type Owed = {
+  readonly serverName: ServerName;
+  /** Of `message` there is at most one: it says that messages to devices wait. */
+  readonly kind: "event" | "receipt" | "update" | "message";
+  readonly position: Position;
+  readonly part: number;
+};
 
-/** The first events that destinations are owed, after what each has taken and up to a position, in order. */
-export async function owedEvents(
+/** How many of each kind are looked for. */
+export type Limits = {
+  readonly events: number;
+  readonly receipts: number;
+  readonly updates: number;
+};
+
+/** The first things of each kind that destinations are owed, after what each has taken and up to a position. */
+export async function firstOwed(
   db: Queryable,
   places: readonly { readonly serverName: ServerName; readonly after: Position }[],
-  { upTo, limit }: { readonly upTo: Position; readonly limit: number },
-): Promise<readonly OwedEvent[]> {
-  return await db<OwedEvent[]>`
-    select place.server_name as "serverName", owed.event_key as "eventKey"
+  { upTo, limits }: { readonly upTo: Position; readonly limits: Limits },
+): Promise<readonly Owed[]> {
+  return await db<Owed[]>`
+    select place.server_name as "serverName", owed.kind, owed.position, owed.part
     from unnest(${places.map((it) => it.serverName)}::text[], ${places.map((it) => it.after)}::bigint[])
       as place (server_name, after)
     cross join lateral (
-      select event_key
+      (select 'event' as kind, event_key as position, 0 as part
       from events join users on users.user_key = events.sender_key
       join room_servers on room_servers.room_key = events.room_key
         and room_servers.server_name = place.server_name
@@ -49,6 +74,70 @@ export async function owedEvents(
         and anchor = event_key and anchor > place.after and anchor <= ${upTo} and status = 0
         and coalesce(relayed, users.local)
         and (users.local or substring(user_id from position(':' in user_id) + 1) <> place.server_name)
-      order by event_key limit ${limit}
-    ) as owed`;
+      order by event_key limit ${limits.events})
+      union all
+      (select 'receipt', receipts.position, 0
+      from receipts join users using (user_key)
+      join room_servers on room_servers.room_key = receipts.room_key
+        and room_servers.server_name = place.server_name
+        and since < receipts.position and (until is null or until >= receipts.position)
+      where receipts.position > place.after and receipts.position <= ${upTo}
+        and receipts.type = 'm.read' and users.local
+      order by receipts.position limit ${limits.receipts})
+      union all
+      (select 'update', position, part from device_list_updates
+      where position > place.after and position <= ${upTo} and exists (
+        select from memberships join room_servers using (room_key)
+        where memberships.user_key = device_list_updates.user_key and membership = 'join'
+          and room_servers.server_name = place.server_name
+          and since < device_list_updates.position
+          and (until is null or until >= device_list_updates.position))
+      order by position, part limit ${limits.updates})
+      union all
+      (select 'message', position, part from remote_to_device
+      where remote_to_device.server_name = place.server_name order by position, part limit 1)
+    ) as owed
+    order by place.server_name, owed.kind, owed.position, owed.part`;
+}
+
+export type ReceiptRow = {
+  readonly position: Position;
+  readonly roomId: RoomId;
+  readonly userId: UserId;
+  readonly eventId: EventId;
+  readonly thread: string;
+  readonly ts: number;
+};
+
+/** Receipts by their positions: those that have not moved on since. */
+export async function receiptsAt(
+  db: Queryable,
+  positions: readonly Position[],
+): Promise<Map<Position, ReceiptRow>> {
+  const rows = await db<ReceiptRow[]>`
+    select position, room_id as "roomId", user_id as "userId", event_id as "eventId", thread, ts
+    from receipts join rooms using (room_key) join users using (user_key)
+      join events on events.event_key = receipts.event_key
+    where position = any(${positions}::bigint[])`;
+  return new Map(rows.map((it) => [it.position, it]));
+}
+
+export type UpdateRow = {
+  readonly position: Position;
+  readonly part: number;
+  readonly userId: UserId;
+  /** Null if it is the user's own keys that have changed. */
+  readonly deviceId: string | null;
+  readonly prevId: number | null;
+};
+
+/** Updates of device lists by their positions, in order. */
+export async function updatesAt(
+  db: Queryable,
+  positions: readonly Position[],
+): Promise<readonly UpdateRow[]> {
+  return await db<UpdateRow[]>`
+    select position, part, user_id as "userId", device_id as "deviceId", prev_id as "prevId"
+    from device_list_updates join users using (user_key)
+    where position = any(${positions}::bigint[]) order by position, part`;
 }

@@ -280,6 +280,11 @@ export const ConfigFile = z.strictObject({
         .describe(
           "Longest wait before a server that is down, and is no partner, is tried again, in milliseconds. One that is heard of is tried at once.",
         ),
+      giveUpAfterMs: duration
+        .default(60 * 24 * 60 * 60 * 1000)
+        .describe(
+          "How long a server, if it is no partner, may be away until what it is owed is let go of, in milliseconds.",
+        ),
       allowedAddressRanges: z
         .array(z.union([z.cidrv4(), z.cidrv6()]))
         .default([])
