@@ -3,6 +3,7 @@ import type { Account } from "#src/auth/find-account.ts";
 import { findAccount } from "#src/auth/find-account.ts";
 import { type Identification, identifiedUser } from "#src/auth/identify-user.ts";
 import { issueTokens, type IssuedTokens } from "#src/auth/issue-tokens.ts";
+import { userLocked } from "#src/auth/moderated-accounts.ts";
 import { takeOneTimeToken } from "#src/auth/one-time-tokens.ts";
 import { createDevice, type DeviceOwner } from "#src/devices/create-device.ts";
 import { deleteDevices } from "#src/devices/delete-devices.ts";
@@ -93,9 +94,6 @@ function requireUsable(account: Account): Account {
   if (account.deactivatedAtMs !== undefined) {
     throw new MatrixError("M_USER_DEACTIVATED", "This account has been deactivated");
   }
-  if (account.isLocked) {
-    const fields = { soft_logout: true };
-    throw new MatrixError("M_USER_LOCKED", "This account has been locked", { fields });
-  }
+  if (account.isLocked) throw userLocked();
   return account;
 }

@@ -1,7 +1,7 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { changeAccount } from "./accounts-stream.ts";
-import { requireUnmoderated } from "./moderated-accounts.ts";
+import { userLocked } from "./moderated-accounts.ts";
 import {
   endReplacedPair,
   insertFirstPair,
@@ -63,7 +63,7 @@ export async function refreshTokens(hs: Homeserver, refreshToken: string): Promi
   const endedOf = await hs.sql.begin(async (tx) => {
     const old = await lockByRefreshHash(tx, tokenHash(refreshToken));
     if (!old) throw new MatrixError("M_UNKNOWN_TOKEN", "Unknown refresh token");
-    requireUnmoderated({ isLocked: old.isLocked, isSuspended: false }, "refresh");
+    if (old.isLocked) throw userLocked();
     if (old.refreshExpiresAtMs !== null && old.refreshExpiresAtMs <= hs.now()) {
       const fields = { soft_logout: true };
       throw new MatrixError("M_UNKNOWN_TOKEN", "The refresh token has expired", { fields });

@@ -37,11 +37,14 @@ export function requireUnmoderated(
   account: { readonly isLocked: boolean; readonly isSuspended: boolean },
   operation: OperationId,
 ): void {
-  if (account.isLocked && !WHILE_LOCKED.has(operation)) {
-    const fields = { soft_logout: true };
-    throw new MatrixError("M_USER_LOCKED", "This account has been locked", { fields });
-  }
+  if (account.isLocked && !WHILE_LOCKED.has(operation)) throw userLocked();
   if (account.isSuspended && NOT_WHILE_SUSPENDED.has(operation)) {
     throw new MatrixError("M_USER_SUSPENDED", "This account has been suspended");
   }
+}
+
+/** @spec client-server-api#account-locking */
+export function userLocked(): MatrixError {
+  const fields = { soft_logout: true };
+  return new MatrixError("M_USER_LOCKED", "This account has been locked", { fields });
 }

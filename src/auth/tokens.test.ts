@@ -128,7 +128,7 @@ test("the old access token ends everywhere when the new pair is used", async () 
   await eventually(async () => await whoami(there, second.access_token), 401);
 });
 
-test("a locked account gets no new tokens", async () => {
+test("a locked account gets no new tokens, nor does its password do anything", async () => {
   const { refresh_token, user_id } = await registered(here, "stuck", { refresh_token: true });
   const account = await findAccount(hs, user_id);
   await changeAccount(hs, account?.userKey ?? 0, { isLocked: true });
@@ -137,6 +137,11 @@ test("a locked account gets no new tokens", async () => {
     status: 401,
     body: { errcode: "M_USER_LOCKED", soft_logout: true },
   });
+  const auth = { type: "m.login.password", user: "stuck", password: "secret" };
+  for (const path of ["account/deactivate", "account/password"]) {
+    const byPassword = await here("POST", path, { body: { auth, new_password: "other" } });
+    expect(byPassword).toMatchObject({ status: 401, body: { errcode: "M_USER_LOCKED" } });
+  }
   await changeAccount(hs, account?.userKey ?? 0, { isLocked: false });
   expect((await here("POST", "refresh", { body: { refresh_token } })).status).toBe(200);
 });

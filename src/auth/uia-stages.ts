@@ -3,6 +3,7 @@ import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { AuthData } from "./auth-data.ts";
 import { checkPassword } from "./check-password.ts";
 import { identifiedUser } from "./identify-user.ts";
+import { userLocked } from "./moderated-accounts.ts";
 import { isRegistrationToken } from "./registration-tokens.ts";
 
 /** The stages that can be asked for. */
@@ -23,7 +24,7 @@ export type StageSubject = { readonly userKey: number; readonly userId: `@${stri
  * Tries a stage.
  *
  * @returns what it proves, or why it does not.
- * @throws MatrixError M_FORBIDDEN if it proves to be another user than the one who asks.
+ * @throws MatrixError M_FORBIDDEN if it proves to be another user than the one who asks; M_USER_LOCKED.
  */
 export async function tryStage(
   hs: Homeserver,
@@ -57,6 +58,8 @@ async function tryPassword(
   }
   const account = await checkPassword(hs, userId, auth.password);
   if (!account) return new MatrixError("M_FORBIDDEN", "Wrong password", { status: 401 });
+  // Without an access token nobody has seen to that yet.
+  if (account.isLocked) throw userLocked();
   return { userKey: account.userKey };
 }
 
