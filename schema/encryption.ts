@@ -130,7 +130,7 @@ export const crossSigningKeys = pgTable(
 /**
  * Signatures on users' keys that were uploaded later than the keys.
  *
- * Rows go with the key that they are on.
+ * Rows go with the key that they are on, and with the account of the signer.
  */
 export const crossSigningSignatures = pgTable(
   "cross_signing_signatures",
@@ -202,7 +202,7 @@ export const keyBackupCounters = pgTable("key_backup_counters", {
 /**
  * Versions of users' key backups.
  *
- * A row goes when the user deletes the version.
+ * A row goes when the user deletes the version, and with the account.
  */
 export const keyBackups = pgTable(
   "key_backups",

@@ -173,6 +173,12 @@ test("a deactivated account is out of its rooms, and its name is never free agai
     await ask("POST", `join/${room_id}`, { token, body: {} });
     rooms.push(room_id);
   }
+  const backup = { algorithm: "m.test", auth_data: {} };
+  await ask("POST", "room_keys/version", { token, body: backup });
+  const key = { user_id: "@leaver:test", usage: ["master"], keys: { "ed25519:abc": "abc" } };
+  const published = { token, body: { master_key: key } };
+  expect((await ask("POST", "keys/device_signing/upload", published)).status).toBe(200);
+
   const wrong = passwordAuth("leaver", "wrong-one");
   expect((await ask("POST", "account/deactivate", { token, body: wrong })).status).toBe(401);
   const right = { ...passwordAuth("leaver"), erase: true };
@@ -184,6 +190,11 @@ test("a deactivated account is out of its rooms, and its name is never free agai
   expect((await login("leaver")).status).toBe(403);
   expect((await registered(ask, "leaver")).errcode).toBe("M_USER_IN_USE");
   expect((await ask("GET", "profile/@leaver:test")).body).toEqual({});
+  const query = { token: owner, body: { device_keys: { "@leaver:test": [] } } };
+  expect((await ask("POST", "keys/query", query)).body.master_keys).toEqual({});
+  const backups = await hs.sql`
+    select 1 from key_backups join users using (user_key) where user_id = '@leaver:test'`;
+  expect(backups).toEqual([]);
 
   await finishDeactivations.run(hs, new AbortController().signal);
   for (const roomId of rooms) {

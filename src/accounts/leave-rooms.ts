@@ -1,5 +1,6 @@
 import type { DeviceOwner } from "#src/devices/create-device.ts";
 import { deleteDevices } from "#src/devices/delete-devices.ts";
+import { forgetUserKeys } from "#src/encryption/forget-user-keys.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Job } from "#src/jobs/job.ts";
 import type { RoomId, UserId } from "#src/kit/identifiers.ts";
@@ -22,6 +23,7 @@ export const finishDeactivations: Job = {
       where leaving_after is not null limit 10`;
     for (const owner of owners) {
       if (signal.aborted) return "done";
+      await forgetUserKeys(hs, owner.userKey);
       await deleteDevices(hs, owner, "all");
       await clearProfile(hs, owner.userKey);
       await leaveRooms(hs, owner);

@@ -58,6 +58,13 @@ export async function deleteSignaturesBy(
   ]);
 }
 
+/** Deletes all keys of a user, the signatures on them, and those that they have made on others'. */
+export async function deleteCrossSigningOf(sql: Queryable, userKey: number): Promise<void> {
+  await sql`
+    with signatures as (delete from cross_signing_signatures where signer_key = ${userKey})
+    delete from cross_signing_keys where user_key = ${userKey}`;
+}
+
 export async function insertCrossSigningKeys(
   lane: Tx,
   rows: readonly CrossSigningRow[],

@@ -68,6 +68,10 @@ export async function deleteBackup(
   return count > 0;
 }
 
+export async function deleteBackups(sql: Queryable, userKey: number): Promise<void> {
+  await sql`delete from key_backups where user_key = ${userKey}`;
+}
+
 export type SessionRow = {
   readonly roomId: RoomId;
   readonly sessionId: string;
