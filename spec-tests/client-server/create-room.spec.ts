@@ -12,14 +12,15 @@ const contentOf = (state: any[], type: string, stateKey = "") =>
 /** @spec client-server-api#post_matrixclientv3createroom */
 describe("createRoom", () => {
   test.each([
-    ["private_chat", "invite", "shared", "can_join"],
-    ["trusted_private_chat", "invite", "shared", "can_join"],
-    ["public_chat", "public", "shared", undefined],
-  ])("sets up %s as its preset says", async (preset, joinRule, visibility, guests) => {
+    ["private_chat", "invite", "shared", "can_join", 0],
+    ["trusted_private_chat", "invite", "shared", "can_join", 0],
+    ["public_chat", "public", "shared", undefined, 50],
+  ])("sets up %s as its preset says", async (preset, joinRule, visibility, guests, inviting) => {
     const state = await stateOf(await alice.createRoom({ preset }));
     expect(contentOf(state, "m.room.join_rules").join_rule).toBe(joinRule);
     expect(contentOf(state, "m.room.history_visibility").history_visibility).toBe(visibility);
     expect(contentOf(state, "m.room.guest_access")?.guest_access).toBe(guests);
+    expect(contentOf(state, "m.room.power_levels").invite).toBe(inviting);
     expect(contentOf(state, "m.room.member", alice.userId).membership).toBe("join");
   });
 

@@ -9,17 +9,33 @@ type PresetState = {
   readonly joinRule: string;
   readonly historyVisibility: string;
   readonly guestAccess: string;
+  /**
+   * The power that inviting takes. The specification leaves it open; in a room that everybody finds, invitations
+   * of everybody by everybody are spam, and should it become restricted, who may invite decides who comes in.
+   */
+  readonly invite: number;
 };
 
 /** @spec client-server-api#post_matrixclientv3createroom */
 const PRESETS: Readonly<Record<Preset, PresetState>> = {
-  private_chat: { joinRule: "invite", historyVisibility: "shared", guestAccess: "can_join" },
+  private_chat: {
+    joinRule: "invite",
+    historyVisibility: "shared",
+    guestAccess: "can_join",
+    invite: 0,
+  },
   trusted_private_chat: {
     joinRule: "invite",
     historyVisibility: "shared",
     guestAccess: "can_join",
+    invite: 0,
   },
-  public_chat: { joinRule: "public", historyVisibility: "shared", guestAccess: "forbidden" },
+  public_chat: {
+    joinRule: "public",
+    historyVisibility: "shared",
+    guestAccess: "forbidden",
+    invite: 50,
+  },
 };
 
 /** What a creator says of a room, beyond its events: who, what preset, under which alias. */
@@ -75,7 +91,7 @@ function powerLevelsContent({ request, rules, creator, preset }: RoomPlan): Cano
     ban: 50,
     kick: 50,
     redact: 50,
-    invite: 0,
+    invite: PRESETS[preset].invite,
     historical: 100,
     ...request.power_level_content_override,
   };
