@@ -1,7 +1,9 @@
 import { Readable } from "node:stream";
 import { Hono } from "hono";
 import { describe, expect, test } from "vitest";
-import { readBody } from "./read-body.ts";
+import { z } from "zod";
+import type { MatrixError } from "#src/kit/matrix-error.ts";
+import { readBody, readJsonBody } from "./read-body.ts";
 
 const MEGABYTE = 1024 * 1024;
 
@@ -22,6 +24,28 @@ async function read(bytes: Buffer, mostBytes: number, isNodes: boolean): Promise
   await app.request("/", { method: "POST", body: new Uint8Array(bytes) });
   return size;
 }
+
+test("JSON that would take long to read is refused before it is", async () => {
+  const app = new Hono();
+  const errors: unknown[] = [];
+  app.onError((error, c) => {
+    errors.push(error);
+    return c.body(null);
+  });
+  app.post("/", async (c) => c.json(await readJsonBody(c.req, undefined, z.looseObject({}))));
+  const post = async (body: string) => await app.request("/", { method: "POST", body });
+
+  const names = Array.from({ length: 100_001 }, (_, index) => `"${index}":1`);
+  await post(`{${names.join(",")}}`);
+  await post(`{"a":[${"1,".repeat(200_000)}1]}`);
+  await post(`{"a":${"[".repeat(100)}${"]".repeat(100)}}`);
+  const errcodes = errors.map((it) => (it as MatrixError).errcode);
+  expect(errcodes).toEqual(["M_TOO_LARGE", "M_TOO_LARGE", "M_BAD_JSON"]);
+
+  const text = `{"a":"${',:[{\\"'.repeat(100_000)}"}`;
+  expect(await (await post(text)).text()).toBe(text);
+  expect(errors).toHaveLength(3);
+});
 
 describe.each([true, false])("a body, as Node has it: %s", (isNodes) => {
   test("may be as large as its route allows, and no larger", async () => {

@@ -4,12 +4,10 @@ import type { Context } from "hono";
 import type { z } from "zod";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { parseClientJson } from "#src/kit/wire-json.ts";
+import { requireModestJson } from "./require-modest-json.ts";
 
 /** The most bytes of a JSON body. Larger than any event, for uploads of keys and of many messages to devices. */
 const MOST_BYTES = 8 * 1024 * 1024;
-
-/** How deep a JSON body may be nested: more than any client needs, less than recursion can bear. */
-const MOST_DEPTH = 100;
 
 /**
  * Reads a JSON body and checks its form. Clients need not send a `Content-Type`, so the body is read
@@ -81,39 +79,17 @@ async function readBytes(incoming: Readable, mostBytes: number): Promise<Buffer>
 /**
  * Parses the JSON of a body.
  *
- * @throws MatrixError M_NOT_JSON, or M_BAD_JSON if it is nested too deep.
+ * @throws MatrixError M_NOT_JSON; M_BAD_JSON if it is nested too deep; M_TOO_LARGE if there is too much in it.
  */
 function parseJson(text: string): unknown {
   if (text.trim() === "") return {};
-  if (isNestedTooDeep(text)) {
-    throw new MatrixError("M_BAD_JSON", `The body is nested deeper than ${MOST_DEPTH} levels`);
-  }
+  requireModestJson(text);
   try {
     return parseClientJson(text);
   } catch (cause) {
     throw new MatrixError("M_NOT_JSON", "The body is not JSON", { cause });
   }
 }
-
-function isNestedTooDeep(text: string): boolean {
-  let depth = 0;
-  let inString = false;
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    if (inString) {
-      if (code === BACKSLASH) at++;
-      else if (code === QUOTE) inString = false;
-    } else if (code === QUOTE) inString = true;
-    else if (code === OPEN_BRACE || code === OPEN_BRACKET) {
-      if (++depth > MOST_DEPTH) return true;
-    } else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) depth--;
-  }
-  return false;
-}
-
-const [QUOTE, BACKSLASH, OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET] = [
-  34, 92, 123, 125, 91, 93,
-];
 
 function tooLarge(mostBytes: number): MatrixError {
   return new MatrixError("M_TOO_LARGE", `The body is larger than ${mostBytes} bytes`);
