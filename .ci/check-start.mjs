@@ -2,16 +2,7 @@
 // ordinary user, the first time and again, stopped and killed. Prints a line for each check and their sums.
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import {
-  chmodSync,
-  chownSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-} from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -63,10 +54,10 @@ class Place {
   }
 
   start() {
-    const home = join(dirname(this.directory), "home");
     const env = {
       ...process.env,
-      ...(this.user !== undefined && { HOME: home, npm_config_cache: join(home, "cache") }),
+      // Many users that run services have no home.
+      ...(this.user !== undefined && { HOME: "/nonexistent", npm_config_cache: undefined }),
       ARCHIPEL_LISTENER_PORT: String(this.port),
       ARCHIPEL_METRICS_PORT: String(this.metricsPort),
       CI: "",
@@ -103,6 +94,14 @@ class Place {
       await sleep(10);
     }
     throw new Error(`did not answer within ${withinMs} ms:\n${this.said}`);
+  }
+
+  /** Until it says something. */
+  async says(words, withinMs) {
+    for (let waitedMs = 0; !this.said.includes(words); waitedMs += 20) {
+      must(waitedMs < withinMs, `did not say "${words}" within ${withinMs} ms:\n${this.said}`);
+      await sleep(20);
+    }
   }
 
   async request(method, path, { body, token } = {}) {
@@ -247,8 +246,21 @@ async function stillThere(place, message) {
 
 async function checkStart(place) {
   await place.prepare();
-  place.start();
-  await check("npm start alone installs and starts", () => place.ready(240_000));
+  await check(
+    "npm start alone installs, and can be killed while it makes its database",
+    async () => {
+      place.start();
+      await place.says("making the database", 240_000);
+      await sleep(Math.random() * 1_000);
+      const below = place.descendants();
+      for (const pid of [place.child.pid, ...below]) if (isAlive(pid)) process.kill(pid, "SIGKILL");
+      await allGone(below, 10_000);
+    },
+  );
+  await check("the next npm start starts all the same", async () => {
+    place.start();
+    await place.ready(60_000);
+  });
   await sleep(300); // for what it says once it is ready
   const message = await useIt(place);
   await check("/health and /metrics answer", async () => {
@@ -257,6 +269,14 @@ async function checkStart(place) {
       (await fetch(`http://127.0.0.1:${place.metricsPort}/metrics`)).status === 200,
       "no /metrics",
     );
+  });
+  await check("a second npm start says which process has the data, and harms nothing", async () => {
+    const second = new Place(place.directory, place.user);
+    await second.prepare();
+    second.start();
+    must((await second.exited) === 1, `it ended with ${await second.exited}`);
+    must(/is in use by process \d+: stop that one first/.test(second.said), second.said);
+    await stillThere(place, message);
   });
   await check("Ctrl-C ends it cleanly", async () => {
     const below = place.descendants();
@@ -270,6 +290,21 @@ async function checkStart(place) {
     const ms = await place.ready(30_000);
     await stillThere(place, message);
     must(ms < 2_000, `it took ${Math.round(ms)} ms`);
+  });
+  await check("says what to do when its port is taken, and installs what has gone", async () => {
+    place.signal("SIGINT");
+    await place.exited;
+    rmSync(join(place.directory, "node_modules", "zod"), { recursive: true });
+    const other = createServer().listen(place.port, "127.0.0.1");
+    await once(other, "listening");
+    place.start();
+    must((await place.exited) === 1, `it ended with ${await place.exited}`);
+    must(place.said.includes("is in use by another program: stop that one, or set "), place.said);
+    other.close();
+    await once(other, "close");
+    place.start();
+    await place.ready(30_000);
+    await stillThere(place, message);
   });
   for (const victim of ["npm", "the server", "PostgreSQL", "everything"]) {
     await check(`kill -9 of ${victim} leaves nothing in the way of the next start`, async () => {
@@ -316,8 +351,6 @@ function clone(mode, user) {
   execFileSync("git", ["clone", "--quiet", "--no-hardlinks", REPOSITORY, directory]);
   chmodSync(above, mode);
   if (user !== undefined) {
-    mkdirSync(join(above, "home"));
-    chownSync(join(above, "home"), user.uid, user.gid);
     execFileSync("chown", ["-R", `${user.uid}:${user.gid}`, directory]);
   }
   return directory;
