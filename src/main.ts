@@ -22,7 +22,8 @@ const log = createLogger(config.log);
 
 /** What cannot be mended here is said and ended: whoever started us starts us again. */
 function fail(cause: unknown): never {
-  log.fatal({ err: cause }, "the server cannot go on");
+  const why = cause instanceof Error ? cause.message : String(cause);
+  log.fatal({ err: cause }, `the server cannot go on: ${why}`);
   process.exit(1);
 }
 process.on("uncaughtException", (error) => {

@@ -18,7 +18,7 @@ import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import pino from "pino";
-import { afterAll, afterEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, describe, expect, test, vi } from "vitest";
 import { connect } from "#src/homeserver/database.ts";
 import { namedUser, spawnAs } from "#src/homeserver/embedded-postgres-user.ts";
 import { startEmbeddedPostgres } from "#src/homeserver/embedded-postgres.ts";
@@ -224,13 +224,17 @@ describe.skipIf(process.platform !== "linux")("the built-in PostgreSQL", () => {
 
   test("finds a shorter place for its socket when the path is too long for one", async () => {
     const dataDir = join(home, "long".repeat(30));
-    const { url, process: holder } = await hold(dataDir);
-    const socketDir = new URL(url).searchParams.get("host") ?? "";
-    expect(socketDir.length).toBeLessThan(90);
-    expect(statSync(socketDir).mode & 0o777).toBe(0o700);
-    expect(await ask(url, "select 1 as answer")).toBe(1);
-    await end(holder, "SIGTERM");
-    expect(existsSync(socketDir)).toBe(false);
+    for (const temporary of [tmpdir(), dataDir]) {
+      vi.stubEnv("TMPDIR", temporary);
+      const { url, process: holder } = await hold(dataDir);
+      vi.unstubAllEnvs();
+      const socketDir = new URL(url).searchParams.get("host") ?? "";
+      expect(socketDir.length).toBeLessThan(90);
+      expect(statSync(socketDir).mode & 0o777).toBe(0o700);
+      expect(await ask(url, "select 1 as answer")).toBe(1);
+      await end(holder, "SIGTERM");
+      expect(existsSync(socketDir)).toBe(false);
+    }
   });
 
   describe.skipIf(!isRoot)("for root", () => {

@@ -85,7 +85,7 @@ async function openCluster(
   if (await endLeftovers(directory, name)) {
     log.warn("ended a PostgreSQL that an earlier process, killed, had left behind");
   }
-  if (before?.startsWith(join(tmpdir(), "archipel-"))) {
+  if (before?.startsWith(join(placeForSockets(), "archipel-"))) {
     rmSync(before, { recursive: true, force: true });
   }
   const cluster = {
@@ -105,12 +105,21 @@ async function openCluster(
 
 function makeSocketDir(dataDir: string): string {
   const directory = join(dataDir, "run");
-  if (join(directory, ".s.PGSQL.5432").length > MAX_SOCKET_PATH) {
-    return mkdtempSync(join(tmpdir(), "archipel-"));
+  if (isShortEnough(directory)) {
+    rmSync(directory, { recursive: true, force: true });
+    mkdirSync(directory, { mode: 0o700 });
+    return directory;
   }
-  rmSync(directory, { recursive: true, force: true });
-  mkdirSync(directory, { mode: 0o700 });
-  return directory;
+  return mkdtempSync(join(placeForSockets(), "archipel-"));
+}
+
+/** Where the sockets of data directories with long paths are: for temporary files, unless that is a long path, too. */
+function placeForSockets(): string {
+  return isShortEnough(join(tmpdir(), "archipel-123456")) ? tmpdir() : "/tmp";
+}
+
+function isShortEnough(socketDir: string): boolean {
+  return join(socketDir, ".s.PGSQL.5432").length <= MAX_SOCKET_PATH;
 }
 
 function checkVersion(directory: string): void {
