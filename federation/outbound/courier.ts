@@ -2,14 +2,18 @@ import { randomBytes } from "node:crypto";
 import { forgetBundles } from "#src/devices/messages-for-servers.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position, UnixMs } from "#src/homeserver/position.ts";
-import type { RemoteAnswer, Transaction } from "#src/homeserver/remotes.ts";
+import type { Transaction } from "#src/homeserver/remotes.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
 import { OutboundError } from "#src/outbound/outbound-failure.ts";
 import { type Parcel, packTransaction } from "./pack-transaction.ts";
 import type { Leased } from "./queries-destinations.ts";
+import { type Delivery, sendTransaction } from "./send-transaction.ts";
 
 /** EDUs of a transaction that nobody would miss. */
 const MOST_PASSING = 5;
+
+/** How many failures in a row it takes for the log to tell of it. */
+const TOLD_FAILURES = 5;
 
 /** A transaction that was made, and what it is of. */
 export type Attempt = { readonly parcel: Parcel; readonly transaction: Transaction };
@@ -32,6 +36,8 @@ export class Courier {
   readonly serverName: ServerName;
   takenUpTo: Position;
   failures: number;
+  /** How long the destination has asked us to wait, when it failed. */
+  askedToWaitMs = 0;
   idleSinceMs: UnixMs;
   /**
    * What was sent and perhaps has arrived: it goes again as it was, before anything else.
@@ -111,7 +117,7 @@ export class Courier {
     if (signal.aborted || !(await this.#deliver(attempt, signal))) return false;
     const { parcel } = attempt;
     this.attempt = undefined;
-    this.failures = 0;
+    this.#answers();
     if (parcel.bundles.length > 0) await forgetBundles(this.#hs, this.serverName, parcel.bundles);
     const hasMoved = this.#take(parcel) || parcel.bundles.length > 0;
     return (parcel.isMore && hasMoved) || this.#isWoken;
@@ -122,12 +128,13 @@ export class Courier {
     const { serverName } = this;
     const { pdus, edus } = attempt.transaction;
     if (pdus.length + edus.length === 0) return true;
-    const { sendTransaction } = this.#hs.remotes;
-    const answer = await sendTransaction(serverName, attempt.transaction, { signal });
+    const to = { server: serverName, signal };
+    const answer = await sendTransaction(this.#hs, attempt.transaction, to);
     if (answer.ok) return true;
     this.attempt = mayHaveArrived(answer) ? attempt : undefined;
     if (signal.aborted || this.#hs.stopping.aborted) return false;
     this.#hs.log.debug({ destination: serverName, ...answer }, "a server takes nothing now");
+    this.askedToWaitMs = (answer.why === "refused" && answer.retryAfterMs) || 0;
     this.#fail();
     return false;
   }
@@ -156,14 +163,27 @@ export class Courier {
     return true;
   }
 
+  #answers(): void {
+    if (this.failures >= TOLD_FAILURES) {
+      this.#hs.log.info({ destination: this.serverName }, "a server takes what it is sent again");
+    }
+    this.failures = 0;
+  }
+
   #fail(): void {
     this.failures++;
+    if (this.failures === TOLD_FAILURES) {
+      this.#hs.log.info(
+        { destination: this.serverName },
+        "a server takes nothing: it is tried now and then",
+      );
+    }
     this.#isWoken = false;
     this.#office.failed(this);
   }
 }
 
-function mayHaveArrived(answer: RemoteAnswer<unknown> & { readonly ok: false }): boolean {
+function mayHaveArrived(answer: Delivery & { readonly ok: false }): boolean {
   if (answer.why !== "unreachable") return true;
   return !(answer.cause instanceof OutboundError && answer.cause.isBeforeSending);
 }

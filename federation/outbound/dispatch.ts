@@ -16,8 +16,8 @@ import {
   renewLeases,
   type Returned,
   saveTaken,
-  waitingDestinations,
 } from "./queries-destinations.ts";
+import { readTroubles } from "./read-troubles.ts";
 import { SetAside } from "./set-aside.ts";
 
 /** The wait after a query has failed. */
@@ -30,7 +30,7 @@ const MOST_AT_ONCE = 64;
 const MOST_LEASED = 200;
 
 /** Transactions that are remembered of destinations that do not answer. */
-const MOST_ATTEMPTS = 50;
+const MOST_ATTEMPTS = 20;
 
 /**
  * The destinations that this process sends to. One loop asks the database for all of them: takes on those
@@ -154,7 +154,7 @@ export class Dispatch {
     const leased = await leaseOwed(this.#hs.sql, { ...this.#lease, most: MOST_LEASED });
     this.#takeOn(leased);
     if (leased.length === MOST_LEASED) this.#lookAtMs = 0;
-    this.#aside.refresh(await waitingDestinations(this.#hs.sql), this.#hs.now());
+    this.#aside.refresh(await readTroubles(this.#hs), this.#hs.now());
   }
 
   get #lease() {
@@ -166,7 +166,9 @@ export class Dispatch {
       if (this.#returned.some((own) => own.serverName === it.serverName)) continue;
       const own = this.#couriers.get(it.serverName);
       if (own) {
+        // It has overlooked something, or its place was not written down.
         own.wake();
+        this.#office.taken(own);
         continue;
       }
       const attempt = this.#attempts.get(it.serverName);
@@ -188,8 +190,8 @@ export class Dispatch {
       this.#unsaved.add(courier);
     },
     failed: (courier) => {
-      const { serverName, failures, attempt } = courier;
-      const waitMs = retryWaitMs(this.#hs, serverName, { failures, chance: Math.random() });
+      const { serverName, attempt } = courier;
+      const waitMs = retryWaitMs(this.#hs, courier, Math.random());
       const now = this.#hs.now();
       this.#aside.failed(serverName, now + Math.min(waitMs, this.#times.calmMs));
       this.#lookAtMs = Math.min(this.#lookAtMs, now + waitMs + 20);

@@ -102,6 +102,34 @@ describe("what our users send", () => {
   });
 });
 
+describe("what a server refuses", () => {
+  test("does not keep it from what else it is owed", async () => {
+    const shared = await sharedRoom(hs1.hs, [one.name]);
+    one.mode = "down";
+    const bodies = [...numbered("good", 3), "poison", ...numbered("better", 3)];
+    for (const body of bodies) await shared.say(body);
+    one.refuses = (text) => text.includes('"poison"');
+    one.mode = "up";
+    await expect.poll(() => taking(one, "better"), WAIT).toEqual(numbered("better", 3));
+    expect(taking(one, "good")).toEqual(numbered("good", 3));
+    expect(taking(one, "poison")).toEqual([]);
+    one.refuses = () => false;
+    await shared.say("good as ever");
+    await expect.poll(() => taking(one, "good as"), WAIT).toEqual(["good as ever"]);
+    expect(taking(one, "good").length).toBe(4);
+  });
+
+  test("is kept for it if it refuses everything", async () => {
+    const shared = await sharedRoom(hs1.hs, [one.name]);
+    one.refuses = () => true;
+    const before = one.transactions.length;
+    for (const body of numbered("refused", 3)) await shared.say(body);
+    await expect.poll(() => one.transactions.length, WAIT).toBeGreaterThan(before + 3);
+    one.refuses = () => false;
+    await expect.poll(() => taking(one, "refused"), WAIT).toEqual(numbered("refused", 3));
+  });
+});
+
 describe("membership at the time of an event decides", () => {
   test("who is kicked, banned or gone hears of it, and of nothing after", async () => {
     for (const membership of ["leave", "ban"]) {

@@ -82,12 +82,24 @@ export async function leaseOwed(
   return rows.map(leasedOf);
 }
 
-/** The destinations that have failed and are to be tried again later. */
-export async function waitingDestinations(sql: Queryable): Promise<ServerName[]> {
-  const rows = await sql<{ server_name: ServerName }[]>`
-    select server_name from destinations
-    where retry_at_ms > (extract(epoch from clock_timestamp()) * 1000)::bigint`;
-  return rows.map((it) => it.server_name);
+/** A destination that is behind, or does not answer. */
+export type Trouble = {
+  readonly serverName: ServerName;
+  /** How far it is behind, as far as is written down; 0 or less if it has taken everything. */
+  readonly behind: number;
+  /** For how long it has not answered. Null if it does. */
+  readonly failingMs: number | null;
+  /** Whether it is to be tried again later. */
+  readonly isWaiting: boolean;
+};
+
+export async function troubledDestinations(sql: Queryable): Promise<Trouble[]> {
+  return await sql<Trouble[]>`
+    with clock as (select (extract(epoch from clock_timestamp()) * 1000)::bigint as now)
+    select server_name as "serverName", owed_up_to - taken_up_to as behind,
+      clock.now - failing_since_ms as "failingMs", retry_at_ms > clock.now as "isWaiting"
+    from destinations, clock
+    where owed_up_to > taken_up_to or failing_since_ms is not null`;
 }
 
 /** Makes leases last longer. @returns those that were still the holder's. */

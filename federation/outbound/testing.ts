@@ -38,6 +38,8 @@ export type Recorder = {
   readonly transactions: SentTransaction[];
   /** How it answers now: as it should, not at all, that it cannot, or only after it has closed the connection. */
   mode: "up" | "down" | "failing" | "mute";
+  /** What it answers 400 to. */
+  refuses: (text: string) => boolean;
   /** What the events say that it has taken, in order. */
   readonly bodies: () => unknown[];
   readonly taken: SentTransaction[];
@@ -46,7 +48,7 @@ export type Recorder = {
 export async function recorder(federation: TestFederation, host: string): Promise<Recorder> {
   const transactions: SentTransaction[] = [];
   const taken: SentTransaction[] = [];
-  const own = { mode: "up" as Recorder["mode"] };
+  const own = { mode: "up" as Recorder["mode"], refuses: (_text: string) => false };
   const name = await federation.pretend(host, (request, response) => {
     const chunks: Buffer[] = [];
     request.on("data", (chunk: Buffer) => chunks.push(chunk));
@@ -56,10 +58,16 @@ export async function recorder(federation: TestFederation, host: string): Promis
         return;
       }
       const [, txnId] = /\/send\/([^/]+)$/.exec(request.url ?? "") ?? [];
+      const text = Buffer.concat(chunks).toString();
+      const isRefused = own.refuses(text);
       if (txnId !== undefined) {
-        const body = JSON.parse(Buffer.concat(chunks).toString()) as SentTransaction["body"];
+        const body = JSON.parse(text) as SentTransaction["body"];
         transactions.push({ txnId, body });
-        if (own.mode === "up") taken.push({ txnId, body });
+        if (own.mode === "up" && !isRefused) taken.push({ txnId, body });
+      }
+      if (isRefused) {
+        response.writeHead(400).end('{"errcode":"M_BAD_JSON"}');
+        return;
       }
       if (own.mode === "mute") request.socket.destroy();
       else if (own.mode === "failing") response.writeHead(500).end("{}");
@@ -75,6 +83,12 @@ export async function recorder(federation: TestFederation, host: string): Promis
     },
     set mode(mode) {
       own.mode = mode;
+    },
+    get refuses() {
+      return own.refuses;
+    },
+    set refuses(refuses) {
+      own.refuses = refuses;
     },
     bodies: () => taken.flatMap((it) => it.body.pdus.map(({ content }) => content["body"])),
   };
