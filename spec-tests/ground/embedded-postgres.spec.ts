@@ -253,6 +253,14 @@ describe.skipIf(process.platform !== "linux")("the built-in PostgreSQL", () => {
       }
     });
 
+    test("tells an ordinary user whose the data is", async () => {
+      chmodSync(home, 0o755);
+      const dataDir = join(home, "of-root");
+      mkdirSync(dataDir);
+      const { error } = await hold(dataDir, namedUser());
+      expect(error).toContain(`${dataDir} cannot be written to by user ${namedUser().uid}`);
+    });
+
     test("takes over from an ordinary user and gives back, and an ordinary user needs no root", async () => {
       chmodSync(home, 0o755);
       const dataDir = join(home, "ordinary");

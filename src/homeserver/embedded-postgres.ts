@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { accessSync, constants, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -52,8 +52,7 @@ export async function startEmbeddedPostgres(
 ): Promise<EmbeddedPostgres> {
   const binaries = findPostgresBinaries();
   const dataDir = resolve(options.dataDir);
-  // The user that runs PostgreSQL for root must pass through to the cluster, which is closed itself.
-  mkdirSync(dataDir, { recursive: true, mode: process.getuid?.() === 0 ? 0o711 : 0o700 });
+  makeDataDirectory(dataDir);
   const lock = await lockDataDirectory(dataDir);
   try {
     const cluster = await openCluster(dataDir, binaries, options);
@@ -70,6 +69,23 @@ export async function startEmbeddedPostgres(
   } catch (error) {
     lock.release();
     throw error;
+  }
+}
+
+/** @throws Error when we may not write to it. */
+function makeDataDirectory(dataDir: string): void {
+  const self = process.getuid?.();
+  try {
+    // The user that runs PostgreSQL for root must pass through to the cluster, which is closed itself.
+    mkdirSync(dataDir, { recursive: true, mode: self === 0 ? 0o711 : 0o700 });
+    accessSync(dataDir, constants.W_OK);
+  } catch (cause) {
+    const we = self === undefined ? "us" : `user ${self}`;
+    throw new Error(
+      `${dataDir} cannot be written to by ${we}: give it to ${we} with chown -R, or set dataDir ` +
+        "(ARCHIPEL_DATA_DIR) to another directory.",
+      { cause },
+    );
   }
 }
 
