@@ -22,20 +22,38 @@ export async function sendTransaction(
   const delivery = await send(hs, transaction, to);
   if (!isRefusedAsBad(delivery)) return delivery;
   const pieces = piecesOf(transaction);
-  let refused = 0;
-  for (const piece of pieces) {
-    const own = await send(hs, piece, to);
-    if (isRefusedAsBad(own)) refused++;
-    else if (!own.ok) return own;
-  }
+  const once = await sendPieces(hs, pieces, to);
+  if (!once.ok) return once;
   // A server that refuses everything is ill, and its refusals mean nothing.
-  if (refused === pieces.length) return delivery;
+  if (once.refused.length === pieces.length) return delivery;
+  // It may have been ill until just now.
+  const twice = await sendPieces(hs, once.refused, to);
+  if (!twice.ok) return twice;
+  const refused = twice.refused.length;
+  if (refused === 0) return { ok: true };
   passedOver.inc(refused);
   hs.log.error(
     { destination: to.server, txnId: transaction.txnId, count: refused },
     "a server refuses some of what it is owed: it is passed over",
   );
   return { ok: true };
+}
+
+type Refused = { readonly ok: true; readonly refused: readonly Transaction[] };
+
+/** Sends pieces one after the other. @returns those that were refused as bad, or why it was of no use to go on. */
+async function sendPieces(
+  hs: Homeserver,
+  pieces: readonly Transaction[],
+  to: To,
+): Promise<Refused | (Delivery & { readonly ok: false })> {
+  const refused: Transaction[] = [];
+  for (const piece of pieces) {
+    const delivery = await send(hs, piece, to);
+    if (isRefusedAsBad(delivery)) refused.push(piece);
+    else if (!delivery.ok) return delivery;
+  }
+  return { ok: true, refused };
 }
 
 async function send(
