@@ -38,6 +38,8 @@ export type OpenOptions = {
   readonly outboundTimes?: OutboundTimes;
   /** Whether it sends nothing by itself. */
   readonly isSilent?: boolean;
+  /** What a request of another server waits for before it is answered, by its path. */
+  readonly gate?: (uri: string) => Promise<void> | undefined;
 };
 
 export type FederatedHomeserver = TestHomeservers & { readonly name: Homeserver["name"] };
@@ -127,6 +129,7 @@ export async function testFederation(): Promise<TestFederation> {
       processes = 1,
       outboundTimes,
       isSilent = false,
+      gate,
     } = {}) {
       // The name has the port, and the homeserver needs the name: so it listens first.
       let answer: RequestListener | undefined;
@@ -143,7 +146,11 @@ export async function testFederation(): Promise<TestFederation> {
         isSilent ? [] : [runFollowers(hs, FOLLOWERS), runOutbound(hs, outboundTimes)],
       );
       const serve = getRequestListener(appOf(servers.hs).fetch);
-      answer = (request, response) => void serve(request, response);
+      answer = (request, response) =>
+        void (async () => {
+          await gate?.(request.url ?? "");
+          await serve(request, response);
+        })();
       closes.push(async () => await servers.close());
       return { ...servers, name: servers.hs.name };
     },

@@ -39,6 +39,11 @@ export const rooms = pgTable("rooms", {
   stateRoot: key("state_root").notNull().default(0),
   /** How many events have counted as unread so far. */
   ordinal: key("ordinal").notNull().default(0),
+  /**
+   * Whether the current state lacks members that are still to be fetched: then there is a row of
+   * `partial_rooms`.
+   */
+  isPartial: boolean("is_partial").notNull().default(false),
   /** The position of the newest event that is shown to clients. */
   lastPosition: key("last_position").notNull().default(0),
   /** The depth of the join by which this server came to the room; 0 if the room began here. */
@@ -98,6 +103,11 @@ export const events = pgTable(
      * brought to us alone, in a handshake, are told; those of ours that came back from others are not.
      */
     relayed: boolean("relayed"),
+    /**
+     * Whether it got its place while the room's state lacked members, so that its own states lack them too and it
+     * is to be judged again. Null if not.
+     */
+    onPartial: boolean("on_partial"),
     json: text("json").notNull(),
   },
   (table) => [
@@ -170,6 +180,27 @@ export const memberships = pgTable(
       .on(table.roomKey, table.position)
       .where(sql`local and membership = 'join'`),
   ],
+);
+
+/**
+ * Rooms that this server has come to by a join without being told all of their members: these are fetched.
+ *
+ * A row goes when the state is whole, or when nobody of this server is in the room any more.
+ */
+export const partialRooms = pgTable(
+  "partial_rooms",
+  {
+    roomKey: key("room_key").primaryKey(),
+    /** The join: the state before it is what is wanted. */
+    joinId: text("join_id").$type<EventId>().notNull(),
+    /** The servers that were in the room then, the one that let us in first. */
+    servers: text("servers").$type<ServerName>().array().notNull(),
+    /** How often nobody could give the state. */
+    failures: integer("failures").notNull().default(0),
+    /** When it is tried again. */
+    dueMs: key("due_ms").notNull(),
+  },
+  (table) => [index("partial_rooms_due").on(table.dueMs)],
 );
 
 /**

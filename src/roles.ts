@@ -31,6 +31,7 @@ import { pushRulesStream } from "#src/push-rules/push-rules-stream.ts";
 import { forgetReadHighlights } from "#src/push/job-forget-read-highlights.ts";
 import { eventsStream } from "#src/rooms/events-stream.ts";
 import { fillOwedHoles } from "#src/rooms/holes/job-fill-holes.ts";
+import { fetchMembers } from "#src/rooms/partial/job-fetch-members.ts";
 import type { Follower } from "#src/streams/follower.ts";
 import type { Stream } from "#src/streams/stream.ts";
 import { followUserDirectory } from "#src/users/follow-events.ts";
@@ -73,5 +74,6 @@ export const JOBS: readonly Job[] = [
   forgetDestinations,
   forgetTransactions,
   fillOwedHoles,
+  fetchMembers,
   settlePdus,
 ];

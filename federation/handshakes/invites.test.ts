@@ -44,7 +44,8 @@ describe("an invitation", () => {
       });
       const joined = await onTwo("POST", `rooms/${E(roomId)}/join`, { token: bob.token, body: {} });
       expect(joined.status).toBe(200);
-      expect(await stateIds(two, roomId)).toEqual(await stateIds(one, roomId));
+      const state = await stateIds(one, roomId);
+      await expect.poll(async () => await stateIds(two, roomId)).toEqual(state);
       expect(await invitesOf(onTwo, bob)).not.toHaveProperty(roomId);
     },
   );

@@ -23,7 +23,8 @@ describe("a room of another server", () => {
         body: { reason: "so" },
       });
       expect(joined).toMatchObject({ status: 200, body: { room_id: roomId } });
-      expect(await stateIds(two, roomId)).toEqual(await stateIds(one, roomId));
+      const state = await stateIds(one, roomId);
+      await expect.poll(async () => await stateIds(two, roomId)).toEqual(state);
       const path = `rooms/${E(roomId)}/state/m.room.member/${E(bob.userId)}`;
       for (const [ask, { token }] of [
         [onOne, alice],

@@ -50,7 +50,8 @@ describe("a knock", () => {
       expect((await onOne("POST", `rooms/${E(roomId)}/invite`, invite)).status).toBe(200);
       const joined = await onTwo("POST", `join/${E(roomId)}`, { token: bob.token, body: {} });
       expect(joined.status).toBe(200);
-      expect(await stateIds(two, roomId)).toEqual(await stateIds(one, roomId));
+      const state = await stateIds(one, roomId);
+      await expect.poll(async () => await stateIds(two, roomId)).toEqual(state);
     },
   );
 
@@ -92,7 +93,8 @@ describe("a restricted room of another server", () => {
       expect(await membershipOf(roomId, bob.userId)).toMatchObject({
         join_authorised_via_users_server: alice.userId,
       });
-      expect(await stateIds(two, roomId)).toEqual(await stateIds(one, roomId));
+      const state = await stateIds(one, roomId);
+      await expect.poll(async () => await stateIds(two, roomId)).toEqual(state);
     },
   );
 

@@ -64,7 +64,7 @@ async function othersIn(
   { roomKey }: Room,
   { sender }: StoredEvent,
 ): Promise<ServerName[]> {
-  return (await serversInRoom(hs.sql, roomKey)).filter((it) => it !== serverNameOf(sender));
+  return (await serversInRoom(hs, roomKey)).filter((it) => it !== serverNameOf(sender));
 }
 
 /**

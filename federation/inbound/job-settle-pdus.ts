@@ -40,7 +40,7 @@ async function settleRoom(hs: Homeserver, room: Room, until: AbortSignal): Promi
     );
     return;
   }
-  const others = await serversInRoom(hs.sql, room.roomKey);
+  const others = await serversInRoom(hs, room.roomKey);
   for (const [origin, its] of Map.groupBy(unsettled, (it) => it.origin)) {
     try {
       await settle(hs, room, its, { origin, others, until });

@@ -30,7 +30,8 @@ export async function resolveAlias(hs: Homeserver, alias: RoomAlias): Promise<Al
   if (server === hs.name) {
     const found = await roomOfAlias(hs, alias);
     if (!found) throw noSuchAlias();
-    return { roomId: found.roomId, servers: await ownServers(hs, found.roomKey) };
+    const servers = await serversInRoom(hs, found.roomKey);
+    return { roomId: found.roomId, servers: servers.slice(0, MOST_SERVERS) };
   }
   const question = { room_alias: alias };
   const answer = await hs.remotes.queryRoomDirectory(server, question, { timeoutMs: TIMEOUT_MS });
@@ -40,13 +41,6 @@ export async function resolveAlias(hs: Homeserver, alias: RoomAlias): Promise<Al
   }
   if (answer.why === "refused" && answer.status < 500) throw noSuchAlias();
   throw new MatrixError("M_UNKNOWN", "The server of this alias does not answer", { status: 502 });
-}
-
-/** The servers that are in a room, this one first: it has just been asked. */
-async function ownServers(hs: Homeserver, roomKey: number): Promise<readonly ServerName[]> {
-  const all = await serversInRoom(hs.sql, roomKey);
-  const others = all.filter((it) => it !== hs.name);
-  return [...(others.length < all.length ? [hs.name] : []), ...others].slice(0, MOST_SERVERS);
 }
 
 function noSuchAlias(): MatrixError {

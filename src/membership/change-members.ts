@@ -5,6 +5,7 @@ import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { findRoom, type Room } from "#src/rooms/find-room.ts";
 import { requireJoined, standingOf } from "#src/rooms/memberships.ts";
+import { membersKnown } from "#src/rooms/partial/partial-rooms.ts";
 import { isRoomHere } from "#src/rooms/residents.ts";
 import { userKeyOf } from "#src/rooms/user-keys.ts";
 import { memberDraft } from "./member-draft.ts";
@@ -33,6 +34,7 @@ export async function inviteUser(
   const room = await requireJoined(hs, requester, roomId);
   const draft = await memberDraft(hs, target, "invite", reasonOf(reason));
   if (serverNameOf(target) !== hs.name) {
+    await membersKnown(hs, room.roomKey);
     const standing = await standingOf(hs, await userKeyOf(hs, target), room.roomKey);
     if (standing?.membership === "invite") return;
     await inviteOutsideUser(hs, { room, sender: requester.userId, draft });

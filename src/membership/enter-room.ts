@@ -5,6 +5,7 @@ import type { RoomId, ServerName } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { findRoom, type Room } from "#src/rooms/find-room.ts";
+import { membersKnown } from "#src/rooms/partial/partial-rooms.ts";
 import { isRoomHere, serversInRoom } from "#src/rooms/residents.ts";
 import { joinRoom } from "./join-room.ts";
 import { memberDraft } from "./member-draft.ts";
@@ -44,6 +45,7 @@ export async function enterRoom(
   async function joinedHere(): Promise<boolean> {
     const room = await findRoom(hs, roomId);
     if (!room || !(await isRoomHere(hs.sql, room.roomKey))) return false;
+    await membersKnown(hs, room.roomKey);
     try {
       await joinRoom(hs, requester, roomId, further);
     } catch (error) {
@@ -57,7 +59,7 @@ export async function enterRoom(
 /** Whether another server may let a user into a restricted room whom nobody of this one can. */
 async function mayBeLetInElsewhere(hs: Homeserver, room: Room, error: unknown): Promise<boolean> {
   if (!(error instanceof MatrixError) || error.errcode !== "M_UNABLE_TO_GRANT_JOIN") return false;
-  return (await serversInRoom(hs.sql, room.roomKey)).some((it) => it !== hs.name);
+  return (await serversInRoom(hs, room.roomKey)).some((it) => it !== hs.name);
 }
 
 /** What ends when nobody of this process is entering a room from outside any more; undefined if nobody is. */

@@ -4,6 +4,7 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId, UserId } from "#src/kit/identifiers.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import type { Room } from "#src/rooms/find-room.ts";
+import { membersKnown } from "#src/rooms/partial/partial-rooms.ts";
 import type { RoomInMaking } from "#src/rooms/room-in-making.ts";
 import { writeToRoom } from "#src/rooms/send-event.ts";
 import type { StatePair } from "#src/rooms/state-slots.ts";
@@ -36,6 +37,8 @@ export async function setMembership(
 ): Promise<EventId | undefined> {
   const { room, sender, draft, needs = [] } = change;
   const target = draft.state_key as UserId;
+  // What others are in the room has to be known; what local users are themselves is.
+  if (target !== sender.userId) await membersKnown(hs, room.roomKey);
   const pair: StatePair = ["m.room.member", target];
   const written = await writeToRoom(hs, {
     room,

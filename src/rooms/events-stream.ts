@@ -200,7 +200,9 @@ function rememberChain(hs: Homeserver, placed: PlacedChain, committed: Committed
   const version = (chain.head?.version ?? 0) + 1;
   const { room } = chain;
   const { depth } = last;
-  rememberHead(hs, { room, version, extremities: [last], depth, stateRoot, ordinal, state });
+  const isPartial = chain.head?.isPartial ?? false;
+  const extremities = [last];
+  rememberHead(hs, { room, version, extremities, depth, stateRoot, ordinal, isPartial, state });
 }
 
 /** Brings a head's state in memory, and the events that were redacted, to what a chain has changed. */

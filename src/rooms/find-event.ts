@@ -20,7 +20,10 @@ type Cache = {
   readonly redactedLately: LRUCache<EventId, true>;
 };
 
-/** An event changes only by being redacted, of which every process hears; see `heedRedaction`. */
+/**
+ * An event changes only by being redacted, of which every process hears (see `heedRedaction`); and by its room's
+ * state becoming whole: until then it is not kept in memory.
+ */
 const cacheOf = held((): Cache => ({
   byKey: new LRUCache({
     maxSize: MOST_CHARACTERS,
@@ -44,6 +47,10 @@ export function rememberEvent(hs: Homeserver, row: EventRow): StoredEvent {
     if (known.anchor !== undefined || row.anchor === null) return known;
   }
   const event = new StoredEvent(row);
+  if (event.isOnPartial) {
+    byKey.delete(event.eventKey);
+    return event;
+  }
   // Such a row may be older than the redaction. Nobody would ever correct it.
   if (row.redacted_by === null && redactedLately.has(event.eventId)) return event;
   byKey.set(event.eventKey, event);
@@ -54,6 +61,10 @@ export function rememberEvent(hs: Homeserver, row: EventRow): StoredEvent {
 /** Puts an event into memory that has just been stored, unless it is there. */
 export function rememberStored(hs: Homeserver, event: StoredEvent): void {
   const { byKey, keys } = cacheOf(hs);
+  if (event.isOnPartial) {
+    byKey.delete(event.eventKey);
+    return;
+  }
   if (byKey.get(event.eventKey)?.anchor === event.anchor) return;
   byKey.set(event.eventKey, event);
   keys.set(event.eventId, event.eventKey);

@@ -10,6 +10,7 @@ import {
   insertEvents,
   insertNodes,
   insertRelations,
+  markOnPartial,
   type MembershipRow,
   type RedactionRow,
   type RelationRow,
@@ -43,6 +44,7 @@ export async function persistChains(
   // None is waited for: all are answered with the commit. A redaction may be of an event of this same
   // group, so the events come first.
   insertEvents(lane, rows, heads);
+  markOnPartial(lane, rows);
   if (nodes.length > 0) insertNodes(lane, nodes);
   if (memberships.length > 0) upsertMemberships(lane, memberships);
   if (relations.length > 0) insertRelations(lane, relations);

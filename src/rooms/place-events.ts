@@ -69,7 +69,7 @@ export async function placeChain(hs: Homeserver, lane: Tx, chain: Chain): Promis
 }
 
 function rowOf(
-  { room }: Chain,
+  { room, head }: Chain,
   { event: it, eventKey, transaction }: Chain["links"][number],
   at: {
     before: NodeKey;
@@ -103,6 +103,7 @@ function rowOf(
     redacted_by: null,
     device_key: transaction?.deviceKey ?? null,
     txn_id: transaction?.txnId ?? null,
+    ...(head?.isPartial && { on_partial: true }),
     json: it.json,
   };
 }

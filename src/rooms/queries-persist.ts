@@ -64,6 +64,13 @@ export function insertEvents(
     where rooms.room_key = moved.room_key`;
 }
 
+/** Notes of new events that their states lack members that are still to be fetched: of few, if any. */
+export function markOnPartial(lane: Tx, rows: readonly EventRow[]): void {
+  const keys = rows.filter((it) => it.on_partial).map((it) => it.event_key);
+  if (keys.length === 0) return;
+  void lane`update events set on_partial = true where event_key = any(${keys}::bigint[])`;
+}
+
 export function insertNodes(
   lane: Tx,
   nodes: readonly { readonly eventKey: number; readonly bytes: Uint8Array }[],

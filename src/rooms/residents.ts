@@ -1,14 +1,16 @@
 import type { Queryable } from "#src/homeserver/database.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
 
-/** The servers that somebody joined to a room is of, those of many first. */
-export async function serversInRoom(db: Queryable, roomKey: number): Promise<ServerName[]> {
-  const rows = await db<{ server: ServerName }[]>`
-    select substring(user_id from position(':' in user_id) + 1) as server
-    from memberships join users using (user_key)
-    where room_key = ${roomKey} and membership = 'join'
-    group by server order by count(*) desc, server`;
-  return rows.map((it) => it.server);
+/** The servers that somebody joined to a room is of: this one, if it is one of them, and then those of many first. */
+export async function serversInRoom(hs: Homeserver, roomKey: number): Promise<ServerName[]> {
+  const [others, isOurs] = await Promise.all([
+    hs.sql<{ server_name: ServerName }[]>`
+      select server_name from room_servers where room_key = ${roomKey} and until is null
+      order by joined desc, server_name`,
+    isResident(hs.sql, roomKey),
+  ]);
+  return [...(isOurs ? [hs.name] : []), ...others.map((it) => it.server_name)];
 }
 
 /** Whether somebody of this server is joined to a room: only then are we told what happens in it. */
@@ -25,12 +27,10 @@ export async function isResident(db: Queryable, roomKey: number): Promise<boolea
  */
 export async function isRoomHere(db: Queryable, roomKey: number): Promise<boolean> {
   const [row] = await db<{ here: boolean }[]>`
-    select case
-      when exists (select from memberships
-        where room_key = ${roomKey} and membership = 'join' and local) then true
-      when exists (select from memberships
-        where room_key = ${roomKey} and membership = 'join') then false
-      else state_root <> 0 end as here
+    select exists (select from memberships
+        where room_key = ${roomKey} and membership = 'join' and local)
+      or state_root <> 0 and not exists (select from room_servers
+        where room_key = ${roomKey} and until is null) as here
     from rooms where room_key = ${roomKey}`;
   return row?.here ?? false;
 }

@@ -19,6 +19,8 @@ export type RoomHead = {
   /** The current state: a node of the state map. */
   readonly stateRoot: number;
   readonly ordinal: number;
+  /** Whether the current state lacks members that are still to be fetched. */
+  readonly isPartial: boolean;
   /** The current state events that were asked for so far, by `pairKey`; null where there is none. */
   readonly state: Map<string, StoredEvent | null>;
 };
@@ -30,6 +32,7 @@ type HeadRow = {
   depth: number;
   state_root: number;
   ordinal: number;
+  is_partial: boolean;
 };
 
 const cacheOf = held(() => lru<number, RoomHead>(5_000));
@@ -54,7 +57,7 @@ export async function readHeads(
   rooms: readonly Room[],
 ): Promise<Map<number, RoomHead>> {
   const rows = await db<HeadRow[]>`
-    select room_key, head_version, extremities, depth, state_root, ordinal from rooms
+    select room_key, head_version, extremities, depth, state_root, ordinal, is_partial from rooms
     where room_key = any(${rooms.map((it) => it.roomKey)}::bigint[])`;
   const events = await eventsOf(
     hs,
@@ -72,6 +75,7 @@ export async function readHeads(
       depth: row.depth,
       stateRoot: row.state_root,
       ordinal: row.ordinal,
+      isPartial: row.is_partial,
       state: new Map(),
     };
     heads.set(row.room_key, head);

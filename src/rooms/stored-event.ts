@@ -42,6 +42,8 @@ export type EventRow = {
   readonly txn_id: string | null;
   /** Left out of a row that is being made, unless it is not null. */
   readonly relayed?: boolean | null;
+  /** As `relayed`: left out of a row that is being made, unless it is true. */
+  readonly on_partial?: boolean | null;
   readonly json: string;
 };
 
@@ -78,6 +80,8 @@ export class StoredEvent {
   readonly txnId: string | undefined;
   /** Whether we tell other servers of it; if nothing is said, its sender decides. */
   readonly isRelayed: boolean | null | undefined;
+  /** Whether its states lack members that are still to be fetched. */
+  readonly isOnPartial: boolean;
   readonly json: string;
   #wire: WireEvent | undefined;
   #pdu: Pdu | undefined;
@@ -108,6 +112,7 @@ export class StoredEvent {
     this.deviceKey = row.device_key ?? undefined;
     this.txnId = row.txn_id ?? undefined;
     this.isRelayed = row.relayed;
+    this.isOnPartial = row.on_partial === true;
     this.json = row.json;
   }
 

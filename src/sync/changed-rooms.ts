@@ -166,6 +166,9 @@ async function wasJoined(
   standing: Pick<Standing, "eventKey">,
   since: Position,
 ): Promise<boolean> {
+  const event = (await eventsOf(hs, [standing.eventKey])).get(standing.eventKey);
+  // It is not the event that is new, but what is known of the room: forks were resolved, or its members fetched.
+  if (event && (event.anchor ?? 0) <= since) return false;
   let key: number | undefined = standing.eventKey;
   while (key !== undefined) {
     const event: StoredEvent | undefined = (await eventsOf(hs, [key])).get(key);

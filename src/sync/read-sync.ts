@@ -3,6 +3,7 @@ import { matchesRooms } from "#src/filters/matches-event-filter.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
+import { partialRoomsOf } from "#src/rooms/partial/partial-rooms.ts";
 import { renderEvents } from "#src/rooms/render-events.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
 import { tailOf } from "#src/streams/tail.ts";
@@ -45,7 +46,8 @@ export type SyncAnswer = {
  */
 export async function readSync(hs: Homeserver, request: SyncRequest): Promise<SyncAnswer> {
   const { requester, since, filter } = request;
-  const { rooms: userRooms, upTo } = await userRoomsAt(hs, requester);
+  const { rooms: allRooms, upTo } = await userRoomsAt(hs, requester);
+  const userRooms = await roomsToTell(hs, request, allRooms);
   const roomIds = await roomIdsOf(hs, userRooms);
   const wanted = wantedRooms(request, userRooms, roomIds);
   const changes = since === undefined ? undefined : tailOf(hs).between(since, upTo);
@@ -106,6 +108,20 @@ export async function readSync(hs: Homeserver, request: SyncRequest): Promise<Sy
     stripped,
     texts: new Map(all.map((it, index) => [it, texts[index] ?? ""])),
   };
+}
+
+/**
+ * A client that wants to know all members is told of a room when they are known: whoever encrypts for those it
+ * knows of would leave out the others.
+ */
+async function roomsToTell(
+  hs: Homeserver,
+  { filter }: SyncRequest,
+  rooms: UserRooms,
+): Promise<UserRooms> {
+  const partial = await partialRoomsOf(hs);
+  if (partial.size === 0 || filter.room?.state?.lazy_load_members === true) return rooms;
+  return new Map([...rooms].filter(([key, it]) => it.membership !== "join" || !partial.has(key)));
 }
 
 /** Nobody is told that someone whom they ignore invites them. */

@@ -4,10 +4,14 @@ import type { EventTemplate, SendJoinAnswer } from "#src/homeserver/remotes.ts";
 import type { CanonicalObject } from "#src/kit/canonical-json.ts";
 import type { RoomId, ServerName } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
+import { isServerName } from "#src/kit/server-name.ts";
+import { findRoom } from "#src/rooms/find-room.ts";
+import { finishSoon } from "#src/rooms/partial/finish-partial-room.ts";
 import type { ReceivedEvent } from "#src/rooms/received/assess-events.ts";
 import { checkPdus } from "#src/rooms/received/check-pdus.ts";
 import { ensureRoom } from "#src/rooms/received/ensure-room.ts";
 import { type JoinedState, storeJoinedState } from "#src/rooms/received/store-joined-state.ts";
+import { isResident } from "#src/rooms/residents.ts";
 import { bodyOf, throughOneOf, unhelpful } from "./refusals.ts";
 import { type MemberEvent, signTemplate } from "./sign-template.ts";
 
@@ -40,22 +44,39 @@ async function joinThrough(hs: Homeserver, server: ServerName, join: MemberEvent
   const authorised = { ...draft, content: { ...draft.content, ...authoriserIn(template) } };
   const { event, rules, wire } = signTemplate(hs, server, template, { ...join, draft: authorised });
   const eventId = event.event_id;
-  const answer = bodyOf(
-    server,
-    await hs.remotes.sendJoinV2(server, { roomId, eventId, event: wire }),
-  );
+  // Where we are already, nothing is gained by less.
+  const known = await findRoom(hs, roomId);
+  const omitMembers = !known || !(await isResident(hs.sql, known.roomKey));
+  const sent = { roomId, eventId, event: wire, omitMembers };
+  const answer = bodyOf(server, await hs.remotes.sendJoinV2(server, sent));
   const setting = { roomId, rules, server };
   const [joinEvent] = await checked(hs, [answer.event ?? wire], setting);
   if (joinEvent?.event.event_id !== eventId) throw unhelpful(server, "answered with another join");
   const state = await stateOf(hs, answer, setting);
   const room = await ensureRoom(hs, roomId, rules);
   if (room.rules !== rules) throw unhelpful(server, "says that the room has another version");
-  const stored = await storeJoinedState(hs, { room, joinEvent, ...state });
+  const membersFrom = answer.members_omitted ? othersIn(hs, server, answer) : undefined;
+  const joined = { room, joinEvent, ...state, ...(membersFrom && { membersFrom }) };
+  const stored = await storeJoinedState(hs, joined);
   if (!stored.ok) {
     hs.log.warn({ roomId, server, eventId, reason: stored.reason }, "a join does not hold");
     throw new MatrixError("M_FORBIDDEN", "The state of the room does not allow the join");
   }
   hs.log.info({ roomId, server, events: state.stateEvents.length }, "joined a room of others");
+  if (membersFrom) finishSoon(hs, room);
+}
+
+/** The most servers that are believed to be in a room before we know its members. */
+const MOST_SERVERS = 5_000;
+
+/** Who may know the members that a server has left out: at first itself. */
+function othersIn(
+  hs: Homeserver,
+  server: ServerName,
+  { servers_in_room = [] }: SendJoinAnswer,
+): ServerName[] {
+  const others = servers_in_room.slice(0, MOST_SERVERS).filter(isServerName);
+  return [...new Set([server, ...others])].filter((it) => it !== hs.name);
 }
 
 /** Who lets the user in, where the room's rules want somebody to. @spec server-server-api#restricted-rooms */

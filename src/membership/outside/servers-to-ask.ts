@@ -28,7 +28,7 @@ export async function serversToAsk(
   const [standing, invites, last] = await Promise.all([
     standingOf(hs, userKey, roomKey),
     receivedInvites(hs, userKey, [roomKey]),
-    serversInRoom(hs.sql, roomKey),
+    serversInRoom(hs, roomKey),
   ]);
   const told = invites.get(roomKey);
   const inviter = standing && (await eventsOf(hs, [standing.eventKey])).get(standing.eventKey);

@@ -4,6 +4,7 @@ import type { Room } from "../find-room.ts";
 import type { ReceivedEvent } from "../received/assess-events.ts";
 import { extremitiesOf } from "../received/extremities-of.ts";
 import type { GivenStates } from "../received/given-states.ts";
+import { headOf } from "../received/head-of.ts";
 import { checkedOfRoom } from "./checked-of-room.ts";
 import { fetchAuthEvents } from "./fetch-auth-events.ts";
 import { fetchState } from "./fetch-state.ts";
@@ -40,6 +41,8 @@ export async function fetchMissingEvents(
   await fetchBetween(hs, room, all, sources);
   await fetchAuthEvents(hs, room, all, sources);
   const states = new Map<EventId, readonly EventId[]>();
+  // While the room's members are not all known, what has no end waits until they are.
+  if ((await headOf(hs, room)).isPartial) return { events: [...all.values()], states };
   const unled = await withUnknown(hs, room, { all, names: "prev_events" });
   for (const { event } of unled.slice(0, MOST_STATES)) {
     const state = await fetchState(hs, room, event.event_id, sources);

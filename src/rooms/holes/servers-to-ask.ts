@@ -17,7 +17,7 @@ export async function serversToAsk(
   followers: readonly StoredEvent[],
 ): Promise<ServerName[]> {
   const senders = followers.map((it) => serverNameOf(it.sender));
-  const residents = await serversInRoom(hs.sql, roomKey);
+  const residents = await serversInRoom(hs, roomKey);
   const servers = [...new Set([...senders, ...residents])].filter((it) => it !== hs.name);
   const tried = (Math.max(1, ...holes.map((it) => it.failures)) - 1) * MOST_SERVERS;
   const first = servers.length === 0 ? 0 : tried % servers.length;

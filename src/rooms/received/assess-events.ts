@@ -17,6 +17,7 @@ import { withEntry } from "./draft-maps.ts";
 import type { DraftedState, EntryRef } from "./drafted-state.ts";
 import { inOrder } from "./in-order.ts";
 import { type FoundState, lookUpState } from "./look-up-state.ts";
+import { withCitedMembers } from "./partial-lookup.ts";
 import { type KnownStates, stateBefore } from "./state-before.ts";
 
 /** An event that another server made, which has passed the checks 1 to 3. */
@@ -45,6 +46,8 @@ export type Assessed = PendingEvent & {
   readonly levels: PowerLevels | undefined;
   /** Those of its `prev_events` that are not known. */
   readonly missing: readonly EventId[];
+  /** Its auth events, while the room's members are not all known: see `withCitedMembers`. */
+  readonly cited?: readonly Pdu[];
 };
 
 /** What became of received events, as far as their own history decides. */
@@ -61,6 +64,10 @@ export type AssessOptions = {
   readonly states: KnownStates;
   /** Whether events are wanted only because others name them: they get no place in the room. */
   readonly asOutliers?: boolean;
+  /** Whether the states that are given lack members; if that is not said, they do if the room's own state does. */
+  readonly lacksMembers?: boolean;
+  /** Whether they have their places already, and are judged again. */
+  readonly again?: boolean;
 };
 
 /**
@@ -76,9 +83,11 @@ export async function assessEvents(
   const known = await namedEvents(hs, events);
   const isNew = ({ event }: ReceivedEvent) => {
     const stored = known.get(event.event_id);
+    if (options.again) return true;
     return !stored || (options.asOutliers ? !isJudged(stored) : isUnplaced(stored));
   };
-  const ordered = inOrder(events.filter(isNew));
+  // Those that have their places are in order, and what each has met depends on that.
+  const ordered = options.again ? events : inOrder(events.filter(isNew));
   const [slots, userKeys] = await Promise.all([slotsOfEvents(hs, ordered), usersOf(hs, ordered)]);
 
   const pending = new Map<EventId, Assessed>();
@@ -186,11 +195,13 @@ async function assess(
     ? { before: undefined, missing: [] }
     : await stateBefore(hs, reading, event, { known, states: options.states });
   const found = before && (await lookUpState(hs, reading, before, pairsFor(event, rules)));
-  const decision = judged(
-    received,
-    { authEvents, create: await createOf(hs, reading, found), before: found?.lookup, outlier },
-    rules,
-  );
+  const cited = citedFor(options, authEvents);
+  const standing = {
+    authEvents,
+    create: await createOf(hs, reading, found),
+    before: found && withCitedMembers(found.lookup, cited),
+  };
+  const decision = judged(received, { ...standing, outlier }, rules);
   const isRejected = decision.outcome === "rejected";
   const ref = outlier?.eventKey ?? event.event_id;
   return {
@@ -204,6 +215,23 @@ async function assess(
     isRejected,
     authRefs: slot === undefined ? [] : authEvents.map((it) => it.ref),
     states: before && { before, after: isRejected ? before : withState(before, slot, ref) },
+    ...whatItMeets(found, event, rules),
+    ...(cited && { cited }),
+  };
+}
+
+/** The auth events, if they have to stand for members that are not known. */
+function citedFor(
+  { lacksMembers, states }: AssessOptions,
+  authEvents: AuthEvents,
+): readonly Pdu[] | undefined {
+  const isNeeded = lacksMembers ?? states.head?.isPartial;
+  return isNeeded ? authEvents.map((it) => it.event) : undefined;
+}
+
+/** What an event finds in the state before it. */
+function whatItMeets(found: FoundState | undefined, event: Pdu, rules: Room["rules"]) {
+  return {
     replaces: found && replacedIn(found, event),
     levels: levelsIn(found?.lookup, rules),
   };

@@ -4,13 +4,22 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { type EventId, serverNameOf } from "#src/kit/identifiers.ts";
 import { eventsOf } from "../find-event.ts";
 import { noteUnread } from "../note-unread.ts";
+import {
+  beginPartial,
+  forgetPartial,
+  makeWhole,
+  type MemberKey,
+  restateEvents,
+} from "../partial/queries-partial.ts";
 import { relationOf } from "../persist-chains.ts";
 import { insertHighlights } from "../queries-highlights.ts";
 import {
   applyRedactions,
+  type HeadUpdate,
   insertEvents,
   insertNodes,
   insertRelations,
+  markOnPartial,
   type MembershipRow,
   type RedactionRow,
   upsertMemberships,
@@ -36,6 +45,8 @@ export type PersistedReceived = {
   readonly redacted: ReadonlyMap<EventId, number>;
   /** What the room's new state says of members, where that has changed. */
   readonly members: readonly MembershipRow[];
+  /** The local members who are to be told of the room anew, since all of it is known now. */
+  readonly toldAnew: readonly MemberKey[];
 };
 
 /** Stores received events, and moves their room's head. */
@@ -44,21 +55,16 @@ export async function persistReceived(
   lane: Tx,
   it: PlacedReceived,
 ): Promise<PersistedReceived> {
+  if (it.write.as === "again") return await persistAgain(hs, lane, it);
   const { write, settlement, placed } = it;
   const isNew = ({ settled }: PlacedEvent) => settled.assessed.outlier === undefined;
   const rows = placed.filter(isNew).map(({ row }) => row);
   const outliers = placed.filter((own) => !isNew(own));
   const members = await memberRows(hs, lane, it);
 
-  const head = {
-    roomKey: write.room.roomKey,
-    extremities: it.extremities,
-    depth: Math.max(0, ...settlement.extremities.map((own) => own.depth)),
-    stateRoot: it.stateRoot,
-    ordinal: settlement.ordinal,
-    lastPosition: lastShown(it),
-  };
+  const head = headUpdate(it);
   insertEvents(lane, rows, [head]);
+  markOnPartial(lane, rows);
   for (const [relayed, its] of Map.groupBy(rows, (row) => relayedOf(hs, write, row))) {
     if (relayed !== null) {
       markRelayed(
@@ -75,7 +81,12 @@ export async function persistReceived(
       outliers.map(({ row, position }) => (row.anchor === null ? null : position)),
     );
   }
+  markOnPartial(
+    lane,
+    outliers.map(({ row }) => row),
+  );
   if (it.nodes.length > 0) insertNodes(lane, it.nodes);
+  if (settlement.comesAnew) noteMembersFrom(hs, lane, it);
   if (members.length > 0) upsertMemberships(lane, members);
   const come = placed.filter(({ row }) => row.anchor !== null).map(({ row }) => row.event_id);
   noteMissing(lane, {
@@ -96,7 +107,57 @@ export async function persistReceived(
     noteComing(lane, write.room.roomKey, head.depth);
   }
   noteWhatClientsSee(hs, lane, it);
-  return { members, redacted: await redact(lane, it, rows) };
+  return { members, redacted: await redact(lane, it, rows), toldAnew: [] };
+}
+
+/** Stores what events have become that were judged again: their places and what they say are as before. */
+async function persistAgain(
+  hs: Homeserver,
+  lane: Tx,
+  it: PlacedReceived,
+): Promise<PersistedReceived> {
+  const { roomKey } = it.write.room;
+  const members = await memberRows(hs, lane, it);
+  insertEvents(lane, [], [headUpdate(it)]);
+  restateEvents(
+    lane,
+    it.placed.map(({ row }) => row),
+  );
+  if (it.nodes.length > 0) insertNodes(lane, it.nodes);
+  if (members.length > 0) upsertMemberships(lane, members);
+  const position = it.placed.at(-1)?.position ?? 0;
+  const toldAnew = await makeWhole(lane, roomKey, position);
+  return { members, redacted: new Map(), toldAnew };
+}
+
+function headUpdate(it: PlacedReceived): HeadUpdate {
+  const { write, settlement } = it;
+  return {
+    roomKey: write.room.roomKey,
+    extremities: it.extremities,
+    depth: Math.max(0, ...settlement.extremities.map((own) => own.depth)),
+    stateRoot: it.stateRoot,
+    ordinal: settlement.ordinal,
+    lastPosition: lastShown(it),
+  };
+}
+
+/** Records who can tell the members of a room that we come to, if we are not told all of them. */
+function noteMembersFrom(hs: Homeserver, lane: Tx, { write, placed }: PlacedReceived): void {
+  const { room, membersFrom } = write;
+  const [join] = placed;
+  if (!join) throw new Error("a room was come to without a join");
+  if (!membersFrom) {
+    forgetPartial(lane, room.roomKey, join.position);
+    return;
+  }
+  beginPartial(lane, {
+    roomKey: room.roomKey,
+    joinId: join.row.event_id,
+    servers: membersFrom,
+    position: join.position,
+    dueMs: hs.now(),
+  });
 }
 
 /** Whether others hear of a received event from us: of what came back of our own users they have heard. */

@@ -65,7 +65,8 @@ export async function placeReceived(
   const nodes: { eventKey: number; bytes: Uint8Array }[] = [];
   const newNodes: (readonly [NodeKey, Node])[] = [];
   const placed: PlacedEvent[] = [];
-  const history = write.as === "history" ? await historyPlaces(lane, settlement) : NOWHERE;
+  const places = await placesFor(lane, write, settlement);
+  const isOnPartial = write.as === "live" && isPartialAfter(write, settlement);
   for (const { settled, positions } of spans) {
     const packer = new NodePacker(positions, packed);
     for (const draft of statesOf(settled)) {
@@ -74,17 +75,41 @@ export async function placeReceived(
     nodes.push(...packer.rows());
     newNodes.push(...packer.packed);
     const [own = 0] = positions;
-    const place = history.get(settled.assessed.event.event_id) ?? {
-      anchor: own,
-      offset: 0,
-      ordinal: settled.ordinal,
-    };
-    const row = rowOf(settled, { room: write.room, place, roots, keyOf });
+    const newest = { anchor: own, offset: 0, ordinal: settled.ordinal };
+    const place = places.get(settled.assessed.event.event_id) ?? newest;
+    const row = rowOf(settled, { room: write.room, place, roots, keyOf, isOnPartial });
     placed.push({ settled, row, position: own });
   }
   const stateRoot = rootOf(settlement.current, maps, packed);
   const extremities = settlement.extremities.map(({ ref }) => keyOfRef(ref, keyOf));
   return { write, settlement, placed, nodes, newNodes, roots, stateRoot, changes, extremities };
+}
+
+/** Whether a room's members are not all known once a write is stored. */
+export function isPartialAfter(
+  { as, membersFrom }: ReceivedWrite,
+  { head, comesAnew }: Settlement,
+): boolean {
+  if (comesAnew) return membersFrom !== undefined;
+  return head.isPartial && as !== "again";
+}
+
+/** The places of events that do not go to the room's end. */
+async function placesFor(
+  lane: Tx,
+  { as }: ReceivedWrite,
+  settlement: Settlement,
+): Promise<ReadonlyMap<EventId, Place>> {
+  if (as === "live") return NOWHERE;
+  if (as === "history") return await historyPlaces(lane, settlement);
+  return new Map(settlement.events.map(placeAsBefore));
+}
+
+/** Where an event was that is judged again. */
+function placeAsBefore({ assessed: { event, outlier } }: SettledEvent): [EventId, Place] {
+  if (outlier?.anchor === undefined) throw new Error("an event without a place is judged again");
+  const { anchor, anchorOffset: offset, ordinal } = outlier;
+  return [event.event_id, { anchor, offset, ordinal }];
 }
 
 /** The positions of each event. */
@@ -119,6 +144,7 @@ type RowSetting = {
   readonly place: Place;
   readonly roots: ReadonlyMap<DraftedState, NodeKey>;
   readonly keyOf: (id: EventId) => number;
+  readonly isOnPartial: boolean;
 };
 
 function rowOf(settled: SettledEvent, at: RowSetting): EventRow {
@@ -141,6 +167,7 @@ function rowOf(settled: SettledEvent, at: RowSetting): EventRow {
     redacted_by: outlier?.redactedBy ?? null,
     device_key: null,
     txn_id: null,
+    ...(at.isOnPartial && assessed.states && { on_partial: true }),
     json: outlier?.json ?? assessed.received.json,
   };
 }

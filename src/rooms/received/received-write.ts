@@ -1,3 +1,4 @@
+import type { ServerName } from "#src/kit/identifiers.ts";
 import type { Room } from "../find-room.ts";
 import { NODES_PER_EVENT } from "../state-map/node.ts";
 import type { StoredEvent } from "../stored-event.ts";
@@ -5,8 +6,11 @@ import type { Assessed } from "./assess-events.ts";
 import { mostNodesOf } from "./drafted-state.ts";
 import type { SettledEvent, Settlement } from "./settle-events.ts";
 
-/** Where events go in the room's order: to its end, or before live events that are there already. */
-export type ReceivedAs = "live" | "history";
+/**
+ * Where events go in the room's order: to its end, or before live events that are there already. Those that
+ * are judged again, since all members are known now, stay where they are.
+ */
+export type ReceivedAs = "live" | "history" | "again";
 
 /** Events of other servers that are to be stored together, in one room. */
 export type ReceivedWrite = {
@@ -14,6 +18,8 @@ export type ReceivedWrite = {
   readonly as: ReceivedAs;
   /** Whether we tell the other servers in the room of them: they came to us alone, in a handshake. */
   readonly isRelayed?: true;
+  /** Of a join by which this server comes to a room: who can tell the members, which are not known yet. */
+  readonly membersFrom?: readonly ServerName[];
   /** Each after those that it stands on. */
   readonly assessed: readonly Assessed[];
   /** What they make of the room, by a head that may have moved meanwhile. */

@@ -19,6 +19,7 @@ import {
   storedState,
 } from "./drafted-state.ts";
 import { lookUpState } from "./look-up-state.ts";
+import { withCitedMembers } from "./partial-lookup.ts";
 import { type Waiting, whatWaitsFor } from "./queries-received.ts";
 import { resolveStates } from "./resolve-states.ts";
 
@@ -121,6 +122,27 @@ export function settleJoin(head: RoomHead, join: Assessed): Settlement {
   };
 }
 
+/**
+ * A room whose members were not all known until now: the join by which this server came to it, and all that has
+ * been added since, once more.
+ */
+export async function settleAgain(
+  hs: Homeserver,
+  reading: RoomReading,
+  head: RoomHead,
+  assessed: readonly Assessed[],
+): Promise<Settlement> {
+  const [join, ...others] = assessed;
+  if (!join) throw new Error("a room that we have come to has no join");
+  const { comesAnew: _, ...joined } = settleJoin(head, join);
+  let at: Settlement = joined;
+  const byId = new Map(assessed.map((it) => [it.event.event_id, it]));
+  for (const it of others) {
+    at = await withEvent(hs, reading, at, { it, byId, isFollowed: false });
+  }
+  return { ...at, ordinal: head.ordinal };
+}
+
 /** A room to which nothing has been added. */
 function unchanged(head: RoomHead): Settlement {
   return {
@@ -179,14 +201,14 @@ async function decideNow(
   hs: Homeserver,
   reading: RoomReading,
   { current }: Settlement,
-  { event, decision, states, received }: Assessed,
+  { event, decision, states, received, cited }: Assessed,
 ): Promise<Decision> {
   if (decision.outcome !== "accepted" || !states) return decision;
   if (!isSameDraft(states.before, current)) {
     const { rules } = reading.room;
     const pairs: StatePair[] = [["m.room.create", ""], ...authEventKeys(event, rules)];
     const { lookup } = await lookUpState(hs, reading, current, pairs);
-    const verdict = checkAuthRules(event, lookup, rules);
+    const verdict = checkAuthRules(event, withCitedMembers(lookup, cited), rules);
     if (!verdict.allowed) return { outcome: "soft-failed", check: 6, reason: verdict.reason };
   }
   const { refusedByPolicy } = received;

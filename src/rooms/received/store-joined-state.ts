@@ -1,4 +1,5 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { ServerName } from "#src/kit/identifiers.ts";
 import { write } from "#src/streams/write.ts";
 import { eventsStream } from "../events-stream.ts";
 import { findEvents } from "../find-event.ts";
@@ -23,6 +24,8 @@ export type JoinedState = {
   readonly authChain: readonly ReceivedEvent[];
   /** The join, as the other server has signed it if it had to. */
   readonly joinEvent: ReceivedEvent;
+  /** Who can tell the members, if the state comes without them. */
+  readonly membersFrom?: readonly ServerName[];
 };
 
 /** What became of a join. */
@@ -36,7 +39,8 @@ export type JoinStored =
  * what it was before the join, and the join. What this server knew of the room from earlier stays, as
  * its past. If it is in the room already, the join is one of the room's events like any other.
  *
- * The state is stored before, as outliers; if this ends in between, the room has not been entered.
+ * The state is stored before, as outliers; if this ends in between, the room has not been entered. If it has come
+ * without the members, those are fetched later (see `rooms/partial/`).
  *
  * @spec server-server-api#joining-rooms
  */
@@ -48,7 +52,7 @@ export async function storeJoinedState(hs: Homeserver, joined: JoinedState): Pro
 /** Enters a room. @returns undefined if this server is in it. */
 async function enter(
   hs: Homeserver,
-  { room, stateEvents, authChain, joinEvent }: JoinedState,
+  { room, stateEvents, authChain, joinEvent, membersFrom }: JoinedState,
 ): Promise<JoinStored | undefined> {
   await storeOutliers(hs, room, [...authChain, ...stateEvents]);
   const ids = stateEvents.map((it) => it.event.event_id);
@@ -59,13 +63,20 @@ async function enter(
     const given = await givenStates(hs, head, new Map([[joinEvent.event.event_id, ids]]));
     const { assessed, known } = await assessEvents(hs, room, [joinEvent], {
       states: { head, given },
+      lacksMembers: membersFrom !== undefined,
     });
     const already = known.get(joinEvent.event.event_id);
     if (already) return { ok: true, event: already };
     const [join] = assessed;
     if (!join) return { ok: false, reason: "its auth events are not known" };
     if (join.decision.outcome !== "accepted") return { ok: false, reason: join.decision.reason };
-    const it: ReceivedWrite = { room, as: "live", assessed, settlement: settleJoin(head, join) };
+    const it: ReceivedWrite = {
+      room,
+      as: "live",
+      assessed,
+      settlement: settleJoin(head, join),
+      ...(membersFrom && { membersFrom }),
+    };
     const written = (await write(hs, eventsStream, it)) as ReceivedWritten;
     if (!written.stale) return resultOf(written.events);
     forgetHead(hs, room.roomKey);

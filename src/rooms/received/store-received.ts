@@ -2,7 +2,7 @@ import { Counter } from "prom-client";
 import type { Tx } from "#src/homeserver/database.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { registry } from "#src/homeserver/metrics.ts";
-import type { Outcome, Placed } from "#src/streams/stream.ts";
+import type { Change, Outcome, Placed } from "#src/streams/stream.ts";
 import { changeOf, memberChange, serversChange } from "../event-changes.ts";
 import { eventsOf, heedRedaction, rememberStored } from "../find-event.ts";
 import { knownHead, readHeads, rememberHead } from "../room-head.ts";
@@ -11,7 +11,7 @@ import { pairKey, pairsOf } from "../state-slots.ts";
 import { EventStatus, StoredEvent } from "../stored-event.ts";
 import type { Assessed } from "./assess-events.ts";
 import { type PersistedReceived, persistReceived, relayedOf } from "./persist-received.ts";
-import { type PlacedReceived, placeReceived } from "./place-received.ts";
+import { isPartialAfter, type PlacedReceived, placeReceived } from "./place-received.ts";
 import { placesOf, whatWaitsFor } from "./queries-received.ts";
 import type { ReceivedWrite, ReceivedWritten } from "./received-write.ts";
 import { rememberRoot } from "./resolve-states.ts";
@@ -64,7 +64,8 @@ export async function storeReceived(
   audit(hs, placed);
   const told = placed.placed.flatMap(({ settled, position: at }, index) => {
     const event = events[index];
-    const isNews = write.as === "live" || settled.assessed.outlier !== undefined;
+    const wasOutlier = settled.assessed.outlier !== undefined;
+    const isNews = write.as === "live" || (write.as === "history" && wasOutlier);
     return event?.anchor !== undefined && isNews ? [changeOf(event, at)] : [];
   });
   return {
@@ -96,6 +97,8 @@ async function settlementFor(
   let head = knownHead(hs, room.roomKey);
   if (head?.version !== seen) head = (await readHeads(hs, lane, [room])).get(room.roomKey);
   if (!head) throw new Error("a room has a version and no head");
+  // Before and after all members are known, events are judged by other states.
+  if (head.isPartial !== settlement.head.isPartial) return undefined;
   const ids = assessed.map((it) => it.event.event_id);
   if (as === "history") return settleHistory(head, assessed, await whatWaitsFor(lane, ids));
   const pending = new Map(assessed.map((it) => [it.event.event_id, it]));
@@ -147,6 +150,7 @@ async function headAfter(
     depth: Math.max(0, ...settlement.extremities.map((it) => it.depth)),
     stateRoot,
     ordinal: settlement.ordinal,
+    isPartial: isPartialAfter(write, settlement),
     state,
   };
 }
@@ -155,7 +159,10 @@ async function headAfter(
  * Local members whose standing has changed without a member event of theirs that is new in the room; and, if
  * others' has changed, that servers may have come or gone.
  */
-function membersMoved({ placed }: PlacedReceived, { members }: PersistedReceived) {
+function membersMoved(
+  { placed }: PlacedReceived,
+  { members, toldAnew }: PersistedReceived,
+): Change[] {
   const told = new Set(
     placed.filter(({ row }) => row.anchor !== null).map(({ row }) => row.event_key),
   );
@@ -163,14 +170,15 @@ function membersMoved({ placed }: PlacedReceived, { members }: PersistedReceived
   const [other] = members.filter((it) => it.server !== undefined);
   return [
     ...local.map(memberChange),
+    ...toldAnew.map(memberChange),
     ...(other ? [serversChange({ ...other, position: other.position ?? other.eventKey })] : []),
   ];
 }
 
 /** Tells of changes of a room's current state that no new event explains: what is called a state reset. */
 function audit(hs: Homeserver, { write, settlement, placed, changes }: PlacedReceived): void {
-  // A room that we come to anew has the state that it had.
-  if (settlement.comesAnew || changes.length === 0) return;
+  // A room that we come to anew has the state that it had, also where we are told the rest of it later.
+  if (settlement.comesAnew || write.as === "again" || changes.length === 0) return;
   const own = new Set(
     placed.filter(({ row }) => row.status === EventStatus.accepted).map(({ row }) => row.event_key),
   );

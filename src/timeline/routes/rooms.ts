@@ -1,14 +1,16 @@
 import { requireAliasesOfRoom } from "#src/directory/require-aliases-of-room.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { type Endpoint, jsonText, userEndpoint } from "#src/http/endpoint.ts";
 import type { CanonicalObject } from "#src/kit/canonical-json.ts";
-import { parseRoomId, parseUserId } from "#src/kit/identifiers.ts";
+import { parseRoomId, parseUserId, type RoomId } from "#src/kit/identifiers.ts";
 import { JsonObject } from "#src/kit/json-object.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { setMemberState } from "#src/membership/set-member-state.ts";
 import { allStateAt, statesAt } from "#src/rooms/current-state.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
-import { roomsByKeys } from "#src/rooms/find-room.ts";
+import { findRoom, roomsByKeys } from "#src/rooms/find-room.ts";
 import { membersOfRoom, requireJoined, requireRoom, roomsOfUser } from "#src/rooms/memberships.ts";
+import { membersKnown } from "#src/rooms/partial/partial-rooms.ts";
 import { renderEvents } from "#src/rooms/render-events.ts";
 import { sendEvent } from "#src/rooms/send-event.ts";
 import { shownContent } from "#src/rooms/shown-content.ts";
@@ -53,8 +55,10 @@ export const roomsEndpoints: readonly Endpoint[] = [
     path: STATE_PATHS,
     guests: true,
     async handle(hs, { requester, params, query }) {
-      const view = await viewOfRoom(hs, requester, parseRoomId(params["roomId"] ?? ""));
       const pair = [params["eventType"] ?? "", params["stateKey"] ?? ""] as const;
+      const roomId = parseRoomId(params["roomId"] ?? "");
+      if (pair[0] === "m.room.member" && pair[1] !== requester.userId) await known(hs, roomId);
+      const view = await viewOfRoom(hs, requester, roomId);
       const event = (await statesAt(hs, view.root, [pair])).get(pairKey(...pair));
       if (!event) throw new MatrixError("M_NOT_FOUND", "The room has no such state");
       const [text = "{}"] = await renderEvents(hs, [event], requester, { roomId: true });
@@ -69,7 +73,9 @@ export const roomsEndpoints: readonly Endpoint[] = [
     path: "/_matrix/client/v3/rooms/:roomId/state",
     guests: true,
     async handle(hs, { requester, params }) {
-      const view = await viewOfRoom(hs, requester, parseRoomId(params["roomId"] ?? ""));
+      const roomId = parseRoomId(params["roomId"] ?? "");
+      await known(hs, roomId);
+      const view = await viewOfRoom(hs, requester, roomId);
       const texts = await renderEvents(hs, await allStateAt(hs, view.root), requester, {
         roomId: true,
       });
@@ -82,7 +88,9 @@ export const roomsEndpoints: readonly Endpoint[] = [
     path: "/_matrix/client/v3/rooms/:roomId/members",
     guests: true,
     async handle(hs, { requester, params, query }) {
-      const view = await viewOfRoom(hs, requester, parseRoomId(params["roomId"] ?? ""));
+      const roomId = parseRoomId(params["roomId"] ?? "");
+      await known(hs, roomId);
+      const view = await viewOfRoom(hs, requester, roomId);
       const at = query.get("at");
       const place = at === null ? undefined : placeOf(at);
       const isThen = place && (view.until === undefined || place.anchor < view.until);
@@ -101,6 +109,7 @@ export const roomsEndpoints: readonly Endpoint[] = [
     path: "/_matrix/client/v3/rooms/:roomId/joined_members",
     async handle(hs, { requester, params }) {
       const room = await requireJoined(hs, requester, parseRoomId(params["roomId"] ?? ""));
+      await membersKnown(hs, room.roomKey);
       const members = await membersOfRoom(hs, room.roomKey, ["join"]);
       const events = await eventsOf(
         hs,
@@ -132,6 +141,12 @@ export const roomsEndpoints: readonly Endpoint[] = [
     },
   }),
 ];
+
+/** Waits until all of a room's state is known, of which a client is to be told all. */
+async function known(hs: Homeserver, roomId: RoomId): Promise<void> {
+  const room = await findRoom(hs, roomId);
+  if (room) await membersKnown(hs, room.roomKey);
+}
 
 /**
  * Which memberships are asked for: both parameters together ask for what either asks for.

@@ -1,0 +1,150 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { RoomId } from "#src/kit/identifiers.ts";
+import { fetchMembers } from "#src/rooms/partial/job-fetch-members.ts";
+import { type Ask, asking } from "#src/testing-http.ts";
+import { type FederatedHomeserver, testFederation, type TestFederation } from "../testing.ts";
+import { stateIds, user, type User } from "./testing.ts";
+
+let federation: TestFederation;
+let one: FederatedHomeserver;
+let two: FederatedHomeserver;
+let onOne: Ask;
+let onTwo: Ask;
+let alice: User;
+let carol: User;
+let bob: User;
+
+/** What the first server waits for before it tells a room's state. */
+let gate: PromiseWithResolvers<void> | undefined;
+
+beforeAll(async () => {
+  federation = await testFederation();
+  one = await federation.open({
+    host: "hs1.test",
+    gate: (uri) => (uri.includes("/state") ? gate?.promise : undefined),
+  });
+  two = await federation.open({ host: "hs2.test", processes: 2 });
+  [onOne, onTwo] = [asking(one.hs), asking(two.hs)];
+  [alice, carol, bob] = [
+    await user(onOne, "alice"),
+    await user(onOne, "carol"),
+    await user(onTwo, "bob"),
+  ];
+});
+afterAll(async () => await federation.close());
+
+const E = encodeURIComponent;
+const LAZY = E(JSON.stringify({ room: { state: { lazy_load_members: true } } }));
+
+/** Has bob join a room in which alice and carol are, and of whose members he is not told yet. */
+async function joinPartially(): Promise<RoomId> {
+  gate = Promise.withResolvers();
+  const body = { preset: "public_chat", name: "Large" };
+  const made = await onOne("POST", "createRoom", { token: alice.token, body });
+  const roomId = made.body.room_id as RoomId;
+  await onOne("POST", `join/${E(roomId)}`, { token: carol.token, body: {} });
+  const path = `join/${E(roomId)}?via=${E(one.name)}`;
+  expect((await onTwo("POST", path, { token: bob.token, body: {} })).status).toBe(200);
+  return roomId;
+}
+
+async function say(ask: Ask, { token }: User, roomId: RoomId, text: string): Promise<string> {
+  const path = `rooms/${E(roomId)}/send/m.room.message/${text}`;
+  const sent = await ask("PUT", path, { token, body: { msgtype: "m.text", body: text } });
+  expect(sent.status).toBe(200);
+  return sent.body.event_id as string;
+}
+
+const sync = async (query = "", ask = onTwo) =>
+  (await ask("GET", `sync?${query}`, { token: bob.token })).body;
+
+type Room = {
+  state: { events: { type: string; state_key: string }[] };
+  timeline: { events: { event_id: string }[]; limited: boolean };
+  summary: { "m.joined_member_count": number };
+};
+
+const membersIn = ({ state, timeline }: Room) =>
+  [...state.events, ...(timeline.events as unknown as Room["state"]["events"])]
+    .filter((it) => it.type === "m.room.member")
+    .map((it) => it.state_key)
+    .toSorted();
+
+describe("a room of which the members are not known yet", () => {
+  test("is there for clients that need not know them, and for the others when they are", async () => {
+    const before = await sync();
+    const roomId = await joinPartially();
+    const lazy = await sync(`filter=${LAZY}`);
+    const room = lazy.rooms.join[roomId] as Room;
+    expect(room.state.events.map((it) => it.type)).toContain("m.room.name");
+    const eager = await sync(`since=${before.next_batch}`);
+    expect(eager.rooms?.join ?? {}).not.toHaveProperty([roomId]);
+
+    // Both sides speak, also whoever is not known here.
+    const ours = await say(onTwo, bob, roomId, "ours");
+    const theirs = await say(onOne, carol, roomId, "theirs");
+    await expect
+      .poll(async () => {
+        const answer = await sync(`filter=${LAZY}&since=${lazy.next_batch}`);
+        const { timeline } = (answer.rooms?.join?.[roomId] ?? { timeline: { events: [] } }) as Room;
+        return timeline.events.map((it) => it.event_id).toSorted();
+      })
+      .toEqual([ours, theirs].toSorted());
+    await expect
+      .poll(async () => (await onOne("GET", `rooms/${E(roomId)}/event/${ours}`, alice)).status)
+      .toBe(200);
+
+    const members = onTwo("GET", `rooms/${E(roomId)}/members`, { token: bob.token });
+    const joined = onTwo("GET", `rooms/${E(roomId)}/joined_members`, { token: bob.token });
+    const late = await sync(`since=${eager.next_batch}`);
+    expect(late.rooms?.join ?? {}).not.toHaveProperty([roomId]);
+    const waiting = sync(`since=${late.next_batch}&timeout=60000`);
+    gate?.resolve();
+
+    const all = [alice.userId, bob.userId, carol.userId].toSorted();
+    expect((await members).body.chunk).toHaveLength(3);
+    expect(Object.keys((await joined).body.joined).toSorted()).toEqual(all);
+    const whole = (await waiting).rooms.join[roomId] as Room;
+    expect(membersIn(whole)).toEqual(all);
+    expect(whole.summary["m.joined_member_count"]).toBe(3);
+    const state = await stateIds(one, roomId);
+    expect(await stateIds(two, roomId)).toEqual(state);
+    // The other process has heard of it as well.
+    const elsewhere = await sync(`since=${late.next_batch}`, asking(two.all[1] ?? two.hs));
+    expect(membersIn(elsewhere.rooms.join[roomId] as Room)).toEqual(all);
+  });
+
+  test("is completed by another process, if the first does not come to an end", async () => {
+    const roomId = await joinPartially();
+    const first = gate;
+    gate = undefined;
+    await expect
+      .poll(async () => {
+        // As if its lease had ended.
+        await two.hs.sql`update partial_rooms set due_ms = 0`;
+        await fetchMembers.run(two.all[1] ?? two.hs, new AbortController().signal);
+        return await two.hs.sql`select from partial_rooms`;
+      })
+      .toHaveLength(0);
+    expect(await stateIds(two, roomId)).toEqual(await stateIds(one, roomId));
+    first?.resolve();
+  });
+
+  test("can be left, and is then no longer of interest", async () => {
+    const roomId = await joinPartially();
+    const left = await onTwo("POST", `rooms/${E(roomId)}/leave`, { token: bob.token, body: {} });
+    expect(left.status).toBe(200);
+    await expect
+      .poll(async () => {
+        await two.hs.sql`update partial_rooms set due_ms = 0`;
+        await fetchMembers.run(two.hs, new AbortController().signal);
+        return await two.hs.sql`select from partial_rooms`;
+      })
+      .toHaveLength(0);
+    gate?.resolve();
+    const again = `join/${E(roomId)}?via=${E(one.name)}`;
+    expect((await onTwo("POST", again, { token: bob.token, body: {} })).status).toBe(200);
+    const state = await stateIds(one, roomId);
+    await expect.poll(async () => await stateIds(two, roomId)).toEqual(state);
+  });
+});

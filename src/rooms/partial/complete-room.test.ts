@@ -1,0 +1,177 @@
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { stateKeyOf } from "#src/events/pdu.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { EventId, ServerName } from "#src/kit/identifiers.ts";
+import { testHomeservers, type TestHomeservers, testUser } from "#src/testing.ts";
+import { allStateAt, currentStateRoot } from "../current-state.ts";
+import { findEvents } from "../find-event.ts";
+import type { Room } from "../find-room.ts";
+import { membersOfRoom } from "../memberships.ts";
+import { ensureRoom } from "../received/ensure-room.ts";
+import { storeJoinedState } from "../received/store-joined-state.ts";
+import { storeOutliers } from "../received/store-outliers.ts";
+import {
+  deliverBatch,
+  forkedRoom,
+  inBatches,
+  type RemoteRoom,
+  replay,
+  steps,
+} from "../received/testing.ts";
+import { sendEvent } from "../send-event.ts";
+import { EventStatus } from "../stored-event.ts";
+import { completeRoom } from "./complete-room.ts";
+
+let servers: TestHomeservers;
+let hs: Homeserver;
+let other: Homeserver;
+
+beforeAll(async () => {
+  servers = await testHomeservers(2);
+  [hs, other] = servers.all as [Homeserver, Homeserver];
+});
+afterAll(async () => await servers.close());
+
+const membersFrom = ["one.test" as ServerName, "two.test" as ServerName];
+
+/** Comes to a room by a join, without its members. @returns the state before it, with them. */
+async function enter(remote: RemoteRoom, basis: readonly EventId[]) {
+  const room = await ensureRoom(hs, remote.roomId ?? "!", remote.rules);
+  const joinId = basis.at(-1) ?? "$";
+  const state = [...(remote.events.get(joinId)?.before.values() ?? [])];
+  const isMember = (id: EventId) => remote.graph.events.get(id)?.type === "m.room.member";
+  const stored = await storeJoinedState(hs, {
+    room,
+    stateEvents: state.filter((id) => !isMember(id)).map((id) => remote.received(id)),
+    // What authorises the rest, and the join.
+    authChain: basis.slice(0, -1).map((id) => remote.received(id)),
+    joinEvent: remote.received(joinId),
+    membersFrom,
+  });
+  expect(stored).toMatchObject({ ok: true });
+  return { room, joinId, state };
+}
+
+async function stateIds(root: number) {
+  const events = await allStateAt(hs, root);
+  return new Map(events.map((it) => [stateKeyOf(it.type, it.stateKey ?? ""), it.eventId]));
+}
+
+async function expectTruth(
+  remote: RemoteRoom,
+  room: Room,
+  { basis, later }: { basis: readonly EventId[]; later: readonly EventId[] },
+): Promise<void> {
+  const rows = await hs.sql<{ event_id: EventId }[]>`
+    select event_id from events where room_key = ${room.roomKey} and anchor is not null
+    order by anchor, anchor_offset`;
+  const placed = rows.map((it) => it.event_id).filter((id) => later.includes(id));
+  expect(new Set(placed)).toEqual(new Set(later));
+  const expected = replay(remote, [...basis, ...placed]);
+  const events = await findEvents(hs, later);
+  for (const id of later) {
+    const event = events.get(id);
+    const model = remote.events.get(id);
+    const isRejected = remote.graph.rejected.has(id);
+    const passed = expected.softFailed.has(id) ? EventStatus.softFailed : EventStatus.accepted;
+    const status = isRejected ? EventStatus.rejected : passed;
+    expect({ id, status: event?.status }).toEqual({ id, status });
+    expect(await stateIds(event?.stateBefore ?? 0)).toEqual(model?.before);
+    expect(await stateIds(event?.stateAfter ?? 0)).toEqual(model?.after);
+  }
+  expect(await stateIds(await currentStateRoot(hs, room.roomKey))).toEqual(expected.current);
+  const members = await membersOfRoom(hs, room.roomKey, ["join"]);
+  const joined = [...expected.current.values()]
+    .map((id) => remote.graph.events.get(id))
+    .filter((it) => it?.type === "m.room.member" && it.content["membership"] === "join");
+  expect(new Set(members.map((it) => it.userId))).toEqual(
+    new Set(joined.map((it) => it?.state_key)),
+  );
+}
+
+describe("a room that was joined without its members", () => {
+  test.each(["2", "6", "11", "12"])(
+    "is what it should be when they are known, whatever has happened meanwhile: version %s",
+    async (version) => {
+      await fc.assert(
+        fc.asyncProperty(
+          steps,
+          fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 22, maxLength: 22 }),
+          fc.nat(22),
+          async (its, sizes, meanwhile) => {
+            const { room: remote, basis, later } = forkedRoom(version, its);
+            const { room, ...known } = await enter(remote, basis);
+            const shuffle = later.map((_, index) => index);
+            const batches = inBatches(later, { shuffle, sizes });
+            for (const [index, batch] of batches.entries()) {
+              if (index === meanwhile) {
+                await complete(remote, room, known);
+              }
+              await deliverBatch(index % 2 === 0 ? hs : other, room, remote, batch);
+            }
+            await complete(remote, room, known);
+            await expectTruth(remote, room, { basis, later });
+            expect(later).toHaveLength(its.length);
+          },
+        ),
+        { numRuns: 8, endOnFailure: true },
+      );
+    },
+    120_000,
+  );
+
+  async function complete(
+    remote: RemoteRoom,
+    room: Room,
+    { joinId, state }: { joinId: EventId; state: readonly EventId[] },
+  ) {
+    await storeOutliers(
+      hs,
+      room,
+      state.map((id) => remote.received(id)),
+    );
+    await completeRoom(hs, room, { joinId, state });
+  }
+
+  test("lets its local members speak, by whatever process, and owes what they say to all who are there", async () => {
+    const { room: remote, basis } = forkedRoom("12", []);
+    const { room, joinId, state } = await enter(remote, basis);
+    const local = await testUser(hs, "local");
+    const draft = { type: "m.room.topic", state_key: "", content: { topic: "x" } };
+    const say = (on: Homeserver, body: string) =>
+      sendEvent(on, {
+        sender: local,
+        room,
+        draft: { type: "m.room.message", content: { body } },
+      });
+    const first = await say(other, "one");
+    await expect(sendEvent(hs, { sender: local, room, draft })).rejects.toThrow(/may not send/);
+    const owed = await hs.sql`
+      select from room_servers join events on since < event_key and until is null
+      where events.event_id = ${first} and room_servers.room_key = ${room.roomKey}
+        and server_name = any(${membersFrom}::text[])`;
+    expect(owed).toHaveLength(2);
+
+    await complete(remote, room, { joinId, state });
+    const second = await say(other, "two");
+    const events = await findEvents(hs, [first, second]);
+    const whole = new Map(remote.events.get(joinId)?.after);
+    for (const id of [first, second]) {
+      expect(await stateIds(events.get(id)?.stateAfter ?? 0)).toEqual(whole);
+    }
+    const servers_ = await hs.sql<{ server_name: string; joined: number }[]>`
+      select server_name, joined from room_servers
+      where room_key = ${room.roomKey} and until is null order by server_name`;
+    expect(servers_.map((it) => [it.server_name, it.joined])).toEqual([
+      ["one.test", 1],
+      ["three.test", 1],
+      ["two.test", 1],
+    ]);
+    const left = await hs.sql`
+      select from partial_rooms where room_key = ${room.roomKey}
+      union all select from rooms where room_key = ${room.roomKey} and is_partial
+      union all select from events where room_key = ${room.roomKey} and on_partial`;
+    expect(left).toHaveLength(0);
+  });
+});

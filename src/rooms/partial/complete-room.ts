@@ -1,0 +1,83 @@
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { EventId } from "#src/kit/identifiers.ts";
+import { write } from "#src/streams/write.ts";
+import { statesAt } from "../current-state.ts";
+import { eventsStream } from "../events-stream.ts";
+import { eventsOf } from "../find-event.ts";
+import type { Room } from "../find-room.ts";
+import { assessEvents, type ReceivedEvent } from "../received/assess-events.ts";
+import { givenStates } from "../received/given-states.ts";
+import { headOf } from "../received/head-of.ts";
+import type { ReceivedWrite, ReceivedWritten } from "../received/received-write.ts";
+import { inTurn, keepingStill } from "../received/room-turns.ts";
+import { settleAgain } from "../received/settle-events.ts";
+import { forgetHead } from "../room-head.ts";
+import type { StatePair } from "../state-slots.ts";
+import { EventStatus, type StoredEvent } from "../stored-event.ts";
+import { keysSinceJoin } from "./queries-partial.ts";
+
+/**
+ * Makes a room's state whole: puts the members into the state before the join by which this server came to it, and
+ * judges all that has come since once more, by states that have them too. What the room's rules do not allow,
+ * now that all is known, is part of it no more.
+ *
+ * @param state the IDs of the events of the state before the join; all are stored.
+ */
+export async function completeRoom(
+  hs: Homeserver,
+  room: Room,
+  { joinId, state }: { joinId: EventId; state: readonly EventId[] },
+): Promise<void> {
+  await inTurn(hs, room.roomKey, async () => {
+    // Should local senders be quicker each time, they have to wait in the end.
+    for (let tries = 0; ; tries++) {
+      const attempt = async () => await tryOnce(hs, room, { joinId, state });
+      const done = tries < 2 ? await attempt() : await keepingStill(hs, room.roomKey, attempt);
+      if (done) return;
+      forgetHead(hs, room.roomKey);
+    }
+  });
+}
+
+/** @returns whether the room was still what it was when all had been worked out. */
+async function tryOnce(
+  hs: Homeserver,
+  room: Room,
+  { joinId, state }: { joinId: EventId; state: readonly EventId[] },
+): Promise<boolean> {
+  forgetHead(hs, room.roomKey);
+  const head = await headOf(hs, room);
+  if (!head.isPartial) return true;
+  const keys = await keysSinceJoin(hs.sql, room.roomKey, joinId);
+  const stored = await eventsOf(hs, keys);
+  const hasPolicy = (await statesAt(hs, head.stateRoot, [POLICY])).size > 0;
+  const events = keys
+    .flatMap((key) => stored.get(key) ?? [])
+    .map((it) => receivedOf(it, room, hasPolicy));
+  const given = await givenStates(hs, head, new Map([[joinId, state]]));
+  const { assessed } = await assessEvents(hs, room, events, {
+    states: { head: undefined, given },
+    again: true,
+  });
+  const pending = new Map(assessed.map((it) => [it.event.event_id, it]));
+  const reading = { room, db: hs.sql, pending };
+  const settlement = await settleAgain(hs, reading, head, assessed);
+  const it: ReceivedWrite = { room, as: "again", assessed, settlement };
+  const written = (await write(hs, eventsStream, it)) as ReceivedWritten;
+  return !written.stale;
+}
+
+const POLICY: StatePair = ["m.room.policy", ""];
+
+/**
+ * An event as it came. What was soft-failed may be part of the room after all; but not if that was perhaps its
+ * policy server's doing, which is not asked again.
+ */
+function receivedOf(it: StoredEvent, { rules }: Room, hasPolicy: boolean): ReceivedEvent {
+  const mayBeRefused = hasPolicy && it.status === EventStatus.softFailed;
+  return {
+    event: it.pdu(rules),
+    json: it.json,
+    ...(mayBeRefused && { refusedByPolicy: "soft-failed before" }),
+  };
+}

@@ -1,0 +1,74 @@
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { EventId, ServerName } from "#src/kit/identifiers.ts";
+import { findEvents } from "../find-event.ts";
+import type { Room } from "../find-room.ts";
+import { checkedOfRoom } from "../holes/checked-of-room.ts";
+import { storeOutliers } from "../received/store-outliers.ts";
+
+/** If more events of a state than this are unknown, all of it is asked for at once. */
+const MOST_SINGLE_EVENTS = 50;
+
+/** How many servers are asked in one go. */
+const MOST_SERVERS = 5;
+
+/**
+ * The state before an event as a server in the room has it, with all its members. Its events are stored. Of what
+ * cannot be verified of one server's answer another may know better; what none can, is no part of the state.
+ *
+ * @param until gives up.
+ * @returns the IDs of its events; undefined if nobody answers.
+ */
+export async function fetchWholeState(
+  hs: Homeserver,
+  room: Room,
+  {
+    eventId,
+    servers,
+    until,
+  }: { eventId: EventId; servers: readonly ServerName[]; until: AbortSignal },
+): Promise<readonly EventId[] | undefined> {
+  let best: readonly EventId[] | undefined;
+  for (const server of servers.slice(0, MOST_SERVERS)) {
+    if (until.aborted) return undefined;
+    const given = await stateFrom(hs, room, { eventId, server, until });
+    if (!given) continue;
+    const stored = await findEvents(hs, given);
+    const known = given.filter((id) => stored.has(id));
+    if (known.length > (best?.length ?? 0)) best = known;
+    if (known.length === given.length) return known;
+    const lacking = given.length - known.length;
+    hs.log.warn({ roomId: room.roomId, server, lacking }, "a state has events that cannot be had");
+  }
+  return best;
+}
+
+async function stateFrom(
+  hs: Homeserver,
+  room: Room,
+  { eventId, server, until }: { eventId: EventId; server: ServerName; until: AbortSignal },
+): Promise<readonly EventId[] | undefined> {
+  const question = { roomId: room.roomId, eventId };
+  const options = { signal: until };
+  const answer = await hs.remotes.getRoomStateIds(server, question, options);
+  if (!answer.ok) return undefined;
+  const { pdu_ids, auth_chain_ids } = answer.body;
+  const wanted = [...new Set([...auth_chain_ids, ...pdu_ids])];
+  const stored = await findEvents(hs, wanted);
+  const unknown = wanted.filter((id) => !stored.has(id));
+  const pdus = await (unknown.length > MOST_SINGLE_EVENTS ? whole() : single(unknown));
+  const checked = await checkedOfRoom(hs, room, pdus, { keys: hs.remotes.verifyKeys });
+  await storeOutliers(hs, room, checked);
+  return pdu_ids;
+
+  async function whole(): Promise<readonly unknown[]> {
+    const state = await hs.remotes.getRoomState(server, question, options);
+    return state.ok ? [...state.body.auth_chain, ...state.body.pdus] : [];
+  }
+
+  async function single(ids: readonly EventId[]): Promise<readonly unknown[]> {
+    const answers = await Promise.all(
+      ids.map(async (id) => await hs.remotes.getEvent(server, { eventId: id }, options)),
+    );
+    return answers.flatMap((it) => (it.ok ? it.body.pdus : []));
+  }
+}

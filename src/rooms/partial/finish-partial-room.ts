@@ -1,0 +1,103 @@
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { ServerName } from "#src/kit/identifiers.ts";
+import { type Room, roomsByKeys } from "../find-room.ts";
+import { isResident } from "../residents.ts";
+import { forgetHead } from "../room-head.ts";
+import { completeRoom } from "./complete-room.ts";
+import { fetchWholeState } from "./fetch-whole-state.ts";
+import {
+  abandonPartial,
+  claimPartial,
+  type PartialRow,
+  putOffPartial,
+  renewPartial,
+} from "./queries-partial.ts";
+
+/** How often whoever fetches a room's members says that it is still about it. */
+const RENEW_MS = 5_000;
+
+/** The wait after nobody could tell the members, at first and in the end. */
+const FIRST_RETRY_MS = 5_000;
+const LAST_RETRY_MS = 10 * 60_000;
+
+/** Begins to fetch the members of a room that this server has just come to. What is not done when the process ends, the job does. */
+export function finishSoon(hs: Homeserver, room: Room): void {
+  finishPartialRooms(hs, { until: hs.stopping, most: 1, roomKey: room.roomKey }).catch(
+    (error: unknown) => {
+      if (hs.stopping.aborted) return;
+      hs.log.warn({ err: error, roomId: room.roomId }, "cannot fetch a room's members now");
+    },
+  );
+}
+
+/**
+ * Fetches the members of rooms that we have come to without them, of those that are due.
+ *
+ * @param until gives up: what has not been done is due again later.
+ * @returns how many rooms were taken in hand.
+ */
+export async function finishPartialRooms(
+  hs: Homeserver,
+  { until, ...which }: { until: AbortSignal; most: number; roomKey?: number },
+): Promise<number> {
+  const rows = await claimPartial(hs.sql, { ...which, now: hs.now() });
+  const rooms = await roomsByKeys(
+    hs,
+    rows.map((it) => it.roomKey),
+  );
+  await Promise.all(
+    rows.map(async (row) => {
+      const room = rooms.get(row.roomKey);
+      if (room) await finish(hs, room, row, until);
+    }),
+  );
+  return rows.length;
+}
+
+async function finish(
+  hs: Homeserver,
+  room: Room,
+  row: PartialRow,
+  until: AbortSignal,
+): Promise<void> {
+  const { roomKey, joinId } = row;
+  if (!(await isResident(hs.sql, roomKey))) {
+    // Whoever comes to the room again comes to it anew.
+    await abandonPartial(hs.sql, roomKey);
+    forgetHead(hs, roomKey);
+    return;
+  }
+  const renewal = setInterval(() => {
+    // Should it fail, somebody else may begin to do the same, which does no harm.
+    renewPartial(hs.sql, roomKey, hs.now()).catch(() => {});
+  }, RENEW_MS);
+  try {
+    const servers = serversFor(row);
+    const state = await fetchWholeState(hs, room, { eventId: joinId, servers, until });
+    if (state) {
+      await completeRoom(hs, room, { joinId, state });
+      hs.log.info({ roomId: room.roomId, events: state.length }, "all members of a room are known");
+    } else await putOff(hs, room, row);
+  } catch (error) {
+    if (!until.aborted) await putOff(hs, room, row);
+    throw error;
+  } finally {
+    clearInterval(renewal);
+  }
+}
+
+/** The servers in the order in which they are asked: at first the one that let us in, later others. */
+function serversFor({ servers, failures }: PartialRow): ServerName[] {
+  const first = servers.length === 0 ? 0 : failures % servers.length;
+  return [...servers.slice(first), ...servers.slice(0, first)];
+}
+
+async function putOff(
+  hs: Homeserver,
+  room: Room,
+  { roomKey, failures }: PartialRow,
+): Promise<void> {
+  const waitMs = Math.min(FIRST_RETRY_MS * 2 ** Math.min(failures, 20), LAST_RETRY_MS);
+  hs.log.warn({ roomId: room.roomId, failures, waitMs }, "nobody tells the members of a room");
+  await putOffPartial(hs.sql, roomKey, hs.now() + waitMs);
+}

@@ -1,0 +1,66 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { held } from "#src/homeserver/held.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { MatrixError } from "#src/kit/matrix-error.ts";
+import { tailOf } from "#src/streams/tail.ts";
+import { EVENTS, MemberMoved } from "../event-changes.ts";
+import { StoredEvent } from "../stored-event.ts";
+import { partialRoomKeys } from "./queries-partial.ts";
+
+type Known = { rooms: Promise<ReadonlySet<number>> | undefined };
+
+/** The rooms whose members are not all known yet, by their keys; read again when that may have changed, in whatever process. */
+const knownOf = held((hs): Known => {
+  const known: Known = { rooms: undefined };
+  tailOf(hs).listen({
+    changed(changes) {
+      for (const { stream, detail } of changes) {
+        if (stream !== EVENTS) continue;
+        const mayBegin = detail instanceof StoredEvent && detail.isOnPartial;
+        if (mayBegin || detail instanceof MemberMoved) known.rooms = undefined;
+      }
+    },
+    missed() {
+      known.rooms = undefined;
+    },
+  });
+  return known;
+});
+
+/** The keys of those rooms that we have come to without knowing all of their members yet. */
+export async function partialRoomsOf(hs: Homeserver): Promise<ReadonlySet<number>> {
+  const known = knownOf(hs);
+  known.rooms ??= partialRoomKeys(hs.sql).then((keys) => new Set(keys));
+  try {
+    return await known.rooms;
+  } catch (error) {
+    known.rooms = undefined;
+    throw error;
+  }
+}
+
+/** How long a request waits for a room's members, and how often it looks. */
+const LONGEST_WAIT_MS = 60_000;
+const LOOK_MS = 100;
+
+/**
+ * Waits until all members of a room are known.
+ *
+ * @param signal whoever gives up waiting.
+ * @throws MatrixError M_UNKNOWN (504) if that takes too long.
+ */
+export async function membersKnown(
+  hs: Homeserver,
+  roomKey: number,
+  signal?: AbortSignal,
+): Promise<void> {
+  const until = performance.now() + LONGEST_WAIT_MS;
+  while ((await partialRoomsOf(hs)).has(roomKey)) {
+    if (performance.now() > until || hs.stopping.aborted || signal?.aborted) {
+      throw new MatrixError("M_UNKNOWN", "The members of this room are not known yet", {
+        status: 504,
+      });
+    }
+    await sleep(LOOK_MS, undefined, { ref: false });
+  }
+}
