@@ -1,6 +1,6 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 
-type DoorRow = {
+export type DoorRow = {
   readonly room_key: number;
   readonly state_root: number;
   readonly is_ours: boolean;

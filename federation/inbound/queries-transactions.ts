@@ -2,24 +2,26 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { UnixMs } from "#src/homeserver/position.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
 
-/** What was answered to a transaction; undefined if it was not, or long ago. */
-export async function answerBefore(
+/** What was answered to a transaction, if that is stored. */
+export async function readAnswer(
   hs: Homeserver,
-  origin: ServerName,
-  txnId: string,
+  { origin, txnId }: { readonly origin: ServerName; readonly txnId: string },
 ): Promise<string | undefined> {
   const [row] = await hs.sql<{ answer: string }[]>`
     select answer from received_transactions where origin = ${origin} and txn_id = ${txnId}`;
   return row?.answer;
 }
 
-export async function rememberAnswer(
+export async function storeAnswers(
   hs: Homeserver,
-  { origin, txnId, answer }: { origin: ServerName; txnId: string; answer: string },
+  its: readonly { readonly origin: ServerName; readonly txnId: string; readonly answer: string }[],
 ): Promise<void> {
   await hs.sql`
     insert into received_transactions (origin, txn_id, answer, answered_ms)
-    values (${origin}, ${txnId}, ${answer}, ${hs.now()}) on conflict do nothing`;
+    select origin, txn_id, answer, ${hs.now()} from unnest(
+      ${its.map((it) => it.origin)}::text[], ${its.map((it) => it.txnId)}::text[],
+      ${its.map((it) => it.answer)}::text[]) as new (origin, txn_id, answer)
+    on conflict do nothing`;
 }
 
 /** @returns how many were forgotten. */

@@ -73,6 +73,9 @@ describe("a transaction", () => {
     const unsigned = { ...wire(id), signatures: {} };
     const first = await peer.send(hs, [unsigned], "again");
     expect(first.body.pdus[id].error).toContain("not signed");
+    const stored = async () =>
+      await hs.sql`select from received_transactions where txn_id = 'again'`;
+    await vi.waitFor(async () => expect(await stored()).toHaveLength(1), { timeout: 20_000 });
     // Under the same ID even what could be taken in now is not looked at.
     for (const it of [hs, other]) {
       expect(await peer.send(it, [wire(id)], "again")).toEqual(first);
@@ -118,6 +121,12 @@ describe("a transaction", () => {
       status: 200,
       body: { pdus: {} },
     });
+    for (const id of ["x".repeat(600), "%00"]) {
+      expect(await peer.ask(hs, "PUT", uri + id, { pdus: [] })).toMatchObject({
+        status: 400,
+        body: { errcode: "M_INVALID_PARAM" },
+      });
+    }
     for (const body of [{ pdus: Array(51).fill({}) }, { edus: Array(101).fill({}) }, { pdus: 7 }]) {
       expect(await peer.ask(hs, "PUT", `${uri}many`, body)).toMatchObject({
         status: 400,

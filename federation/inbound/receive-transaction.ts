@@ -6,9 +6,9 @@ import { JsonObject } from "#src/kit/json-object.ts";
 import { entryUnderWay } from "#src/membership/enter-room.ts";
 import { receiveEdus } from "../edus/receive-edus.ts";
 import { type Door, doorsFor } from "./doors.ts";
-import { answerBefore, rememberAnswer } from "./queries-transactions.ts";
 import { type PduAnswer, type PduAnswers, receiveInRoom } from "./receive-in-room.ts";
 import { receiveOutside } from "./receive-outside.ts";
+import { answerBefore, rememberAnswer } from "./transaction-answers.ts";
 import { inServersTurn } from "./transaction-turns.ts";
 
 /** What a server sends us of its own accord. */
@@ -39,12 +39,13 @@ export async function receiveTransaction(
 ): Promise<string> {
   return await inServersTurn(hs, transaction, async () => {
     const { origin, txnId, pdus, edus } = transaction;
-    const before = await answerBefore(hs, origin, txnId);
+    const before = await answerBefore(hs, { origin, txnId });
     if (before !== undefined) return before;
     // First, since it is soon done: keys to read an event with are there when the event is.
     await receiveEdus(hs, origin, edus);
     const answer = JSON.stringify({ pdus: await receiveFrom(hs, origin, pdus) });
-    await rememberAnswer(hs, { origin, txnId, answer });
+    rememberAnswer(hs, { origin, txnId, answer });
+    hs.log.debug({ origin, txnId, pdus: pdus.length, edus: edus.length }, "took in a transaction");
     return answer;
   });
 }

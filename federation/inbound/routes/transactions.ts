@@ -1,9 +1,13 @@
 import { z } from "zod";
 import { type Endpoint, jsonText, serverEndpoint } from "#src/http/endpoint.ts";
+import { MatrixError } from "#src/kit/matrix-error.ts";
 import { receiveTransaction } from "../receive-transaction.ts";
 
 const MOST_PDUS = 50;
 const MOST_EDUS = 100;
+
+/** Longer than any that a server makes. */
+const LONGEST_ID = 512;
 
 /** A list of which some servers write null when it is empty. */
 const list = (most: number) =>
@@ -23,9 +27,12 @@ export const transactionEndpoints: readonly Endpoint[] = [
     method: "PUT",
     path: "/_matrix/federation/v1/send/:txnId",
     body: Transaction,
-    async handle(hs, { requester: origin, params, body }) {
+    async handle(hs, { requester: origin, params, body: { pdus, edus } }) {
       const { txnId = "" } = params;
-      return jsonText(await receiveTransaction(hs, { origin, txnId, ...body }));
+      if (txnId.length > LONGEST_ID || txnId.includes("\0")) {
+        throw new MatrixError("M_INVALID_PARAM", "Not a transaction ID");
+      }
+      return jsonText(await receiveTransaction(hs, { origin, txnId, pdus, edus }));
     },
   }),
 ];

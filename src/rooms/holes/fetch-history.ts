@@ -44,8 +44,15 @@ export async function fetchHistory(
       servers: [server, ...sources.servers.filter((it) => it !== server)],
     };
     const wanted = leadingTo(from, await withoutPlaced(hs, page));
-    if (await takeIn(hs, room, { holes, page: wanted }, only)) return true;
+    if (await takeIn(hs, room, { holes, page: wanted }, only)) {
+      hs.log.info(
+        { roomId: room.roomId, server, events: wanted.size },
+        "fetched what a room lacked",
+      );
+      return true;
+    }
   }
+  hs.log.info({ roomId: room.roomId, missing: from.length }, "nobody has what a room lacks");
   return false;
 }
 
