@@ -4,9 +4,9 @@ import { EVENTS } from "#src/rooms/event-changes.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
 import { forgottenRooms, type Standing } from "#src/rooms/memberships.ts";
 import { StoredEvent } from "#src/rooms/stored-event.ts";
+import type { UserRooms } from "#src/rooms/user-rooms.ts";
 import type { Change } from "#src/streams/stream.ts";
 import type { SyncRequest } from "./sync-request.ts";
-import type { UserRooms } from "./user-rooms.ts";
 
 /** A room of which there is something to tell. */
 export type ChangedRoom = {

@@ -5,9 +5,9 @@ import { registry } from "#src/homeserver/metrics.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import { EVENTS } from "#src/rooms/event-changes.ts";
 import { StoredEvent } from "#src/rooms/stored-event.ts";
+import { type UserRooms, userRoomsOf } from "#src/rooms/user-rooms.ts";
 import type { Change } from "#src/streams/stream.ts";
 import { tailOf } from "#src/streams/tail.ts";
-import { type UserRooms, userRoomsOf } from "./user-rooms.ts";
 
 const waitingGauge = new Gauge({
   name: "archipel_sync_waiting",

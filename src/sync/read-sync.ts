@@ -6,6 +6,7 @@ import { eventsOf } from "#src/rooms/find-event.ts";
 import { partialRoomsOf } from "#src/rooms/partial/partial-rooms.ts";
 import { renderEvents } from "#src/rooms/render-events.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
+import { roomIdsOf, type UserRooms, userRoomsAt } from "#src/rooms/user-rooms.ts";
 import { tailOf } from "#src/streams/tail.ts";
 import { type ChangedRoom, changedRooms, type ChangedRooms } from "./changed-rooms.ts";
 import { withHeroes } from "./hero-members.ts";
@@ -19,7 +20,6 @@ import { SECTIONS } from "./sections.ts";
 import type { SyncRequest } from "./sync-request.ts";
 import { withoutUntold } from "./told-rooms.ts";
 import { trueTimelines } from "./true-timelines.ts";
-import { roomIdsOf, type UserRooms, userRoomsAt } from "./user-rooms.ts";
 import { wantedSections } from "./wanted-sections.ts";
 
 /** All that a client is told at once. */

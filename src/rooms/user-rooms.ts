@@ -4,12 +4,12 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import type { RoomId } from "#src/kit/identifiers.ts";
 import { lru } from "#src/kit/lru.ts";
-import { EVENTS, MemberMoved } from "#src/rooms/event-changes.ts";
-import { roomsByKeys } from "#src/rooms/find-room.ts";
-import type { Standing } from "#src/rooms/memberships.ts";
-import { StoredEvent } from "#src/rooms/stored-event.ts";
 import type { Change } from "#src/streams/stream.ts";
 import { tailOf } from "#src/streams/tail.ts";
+import { EVENTS, MemberMoved } from "./event-changes.ts";
+import { roomsByKeys } from "./find-room.ts";
+import type { Standing } from "./memberships.ts";
+import { StoredEvent } from "./stored-event.ts";
 
 /** What a user is in every room that has ever spoken of them, by room key. */
 export type UserRooms = ReadonlyMap<number, Standing>;
