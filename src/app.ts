@@ -61,6 +61,7 @@ import { contentRepoEndpoints } from "#src/media/routes/content-repo.ts";
 import { createRoomEndpoints } from "#src/membership/routes/create-room.ts";
 import { joiningEndpoints } from "#src/membership/routes/joining.ts";
 import { leavingEndpoints } from "#src/membership/routes/leaving.ts";
+import { presenceEndpoints } from "#src/presence/routes/presence.ts";
 import { pushRulesEndpoints } from "#src/push-rules/routes/pushrules.ts";
 import { roomSendEndpoints } from "#src/rooms/routes/room-send.ts";
 import { spaceHierarchyEndpoints } from "#src/spaces/routes/space-hierarchy.ts";
@@ -105,6 +106,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...receiptEndpoints,
   ...readMarkerEndpoints,
   ...typingEndpoints,
+  ...presenceEndpoints,
   ...directoryEndpoints,
   ...publicRoomsEndpoints,
   ...spaceHierarchyEndpoints,

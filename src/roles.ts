@@ -27,6 +27,8 @@ import type { Job } from "#src/jobs/job.ts";
 import { removeExpiredUploads } from "#src/media/job-remove-expired-uploads.ts";
 import { sweepBlobs } from "#src/media/job-sweep-blobs.ts";
 import { forgetRemoteMedia } from "#src/media/remote/job-forget-copies.ts";
+import { endAbsentPresence, forgetPresence } from "#src/presence/job-end-presence.ts";
+import { presenceStream } from "#src/presence/presence-stream.ts";
 import { pushRulesStream } from "#src/push-rules/push-rules-stream.ts";
 import { forgetReadHighlights } from "#src/push/job-forget-read-highlights.ts";
 import { eventsStream } from "#src/rooms/events-stream.ts";
@@ -44,6 +46,7 @@ export const STREAMS: readonly Stream<never, unknown>[] = [
   pushRulesStream,
   receiptsStream,
   typingStream,
+  presenceStream,
   devicesStream,
   toDeviceStream,
   encryptionStream,
@@ -57,6 +60,8 @@ export const FOLLOWERS: readonly Follower[] = [followOwed];
 export const JOBS: readonly Job[] = [
   forgetReadHighlights,
   forgetTyping,
+  endAbsentPresence,
+  forgetPresence,
   removeExpiredUploads,
   sweepBlobs,
   forgetRemoteMedia,

@@ -48,6 +48,20 @@ export const ReceiptContent = mapOf(
   MOST_RECEIPTS,
 );
 
+/** One that is none does not take the others with it. */
+const UserPresence = z
+  .object({
+    user_id: AUserId,
+    presence: z.enum(["online", "unavailable", "offline"]),
+    status_msg: text(1_000).nullish().catch(undefined),
+    last_active_ago: z.int().nonnegative().optional().catch(undefined),
+  })
+  .nullable()
+  .catch(null);
+
+/** @spec server-server-api#presence */
+export const PresenceContent = z.object({ push: z.array(UserPresence).max(1_000) });
+
 /** @spec server-server-api#send-to-device-messaging */
 export const ToDeviceContent = z.object({
   sender: AUserId,

@@ -124,6 +124,39 @@ describe("receipts", () => {
   });
 });
 
+test("who is there is seen by those who share a room, and said by their own server", async () => {
+  const presence = (push: unknown[]) => ["m.presence", { push }] as [string, object];
+  const user_id = bob.user_id;
+  await say(
+    presence([
+      { user_id, presence: "unavailable" },
+      { user_id, presence: "online", status_msg: "hello", last_active_ago: 5_000 },
+      { user_id: alice.user_id, presence: "unavailable", status_msg: "not she" },
+      { user_id: `@stranger:${hs2.name}`, presence: "online" },
+      { user_id, presence: "asleep" },
+      null,
+    ]),
+    presence([]),
+    ["m.presence", {}],
+  );
+  const events: { sender: string; content: object }[] = [];
+  await expect
+    .poll(
+      async () => {
+        events.push(...((await sync()).presence?.events ?? []));
+        return events.filter((it) => it.sender === user_id);
+      },
+      { timeout: 20_000 },
+    )
+    .toMatchObject([{ content: { presence: "online", status_msg: "hello" } }]);
+  expect(JSON.stringify(events)).not.toContain("not she");
+  const status = await ask1("GET", `presence/${user_id}/status`, { token: alice.access_token });
+  expect(status.body).toMatchObject({ presence: "online", currently_active: true });
+  expect(status.body.last_active_ago).toBeGreaterThanOrEqual(5_000);
+  const known = await hs1.hs.sql`select from presence where not local`;
+  expect(known.count).toBe(1);
+});
+
 test("messages to devices come once, however often they are brought", async () => {
   const message = (message_id: string, sender = bob.user_id) =>
     [

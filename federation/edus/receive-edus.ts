@@ -6,12 +6,14 @@ import type { ServerName } from "#src/kit/identifiers.ts";
 import {
   DeviceListContent,
   Edu,
+  PresenceContent,
   ReceiptContent,
   SigningKeyContent,
   ToDeviceContent,
   TypingContent,
 } from "./edu-schemas.ts";
 import { receiveDeviceLists } from "./receive-device-lists.ts";
+import { receivePresenceEdus } from "./receive-presence-edus.ts";
 import { receiveReceipts } from "./receive-receipts.ts";
 import { receiveToDeviceMessages } from "./receive-to-device.ts";
 import { receiveTyping } from "./receive-typing.ts";
@@ -27,8 +29,8 @@ const received = new Counter({
 const MOST_EDUS = 100;
 
 /**
- * Takes in what a server tells beside events: who types, how far users have read, messages to devices,
- * changes of devices. What is of no known type, not well formed, or about users of other servers counts
+ * Takes in what a server tells beside events: who types, who is there, how far users have read, messages
+ * to devices, changes of devices. What is of no known type, not well formed, or about users of other servers counts
  * as not said.
  *
  * Returns when it is durable. All of it may be repeated.
@@ -55,6 +57,7 @@ export async function receiveEdus(
   await Promise.all([
     receiveTyping(hs, origin, contentsOf("m.typing", TypingContent)),
     receiveReceipts(hs, origin, contentsOf("m.receipt", ReceiptContent)),
+    receivePresenceEdus(hs, origin, contentsOf("m.presence", PresenceContent)),
     receiveToDeviceMessages(hs, origin, contentsOf("m.direct_to_device", ToDeviceContent)),
     receiveDeviceLists(hs, origin, {
       devices: contentsOf("m.device_list_update", DeviceListContent),

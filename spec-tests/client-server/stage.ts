@@ -143,6 +143,7 @@ export function wholeBodies({ user, roomId, parameters }: Stage): ReadonlyMap<st
       setPushRuleActions: { actions: ["notify"] },
       setReadMarker: { "m.fully_read": eventId, "m.read": eventId, "m.read.private": eventId },
       postReceipt: { thread_id: "main" },
+      setPresence: { presence: "online", status_msg: "here" },
       setTyping: { typing: true, timeout: 1000 },
       setRoomAlias: { room_id: roomId },
       setRoomVisibilityOnDirectory: { visibility: "public" },

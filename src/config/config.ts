@@ -210,8 +210,13 @@ export const ConfigFile = z.strictObject({
       enabled: z
         .boolean()
         .default(true)
+        .describe("Whether users see who is online, and those of other servers see it of ours."),
+      maxRoomMembers: z
+        .int()
+        .min(1)
+        .default(50)
         .describe(
-          "Whether users see who is online. Without effect until this server has presence.",
+          "Users see who is online of those with whom they share a room of at most so many members.",
         ),
     })
     .prefault({}),

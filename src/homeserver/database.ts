@@ -99,7 +99,7 @@ export async function migrateDatabase(url: string): Promise<void> {
       await sql`alter table ${sql(table)} set (fillfactor = 70)`;
     }
     // Of no worth after a crash, and written often. Nothing happens where it is so already.
-    await sql`alter table typing set unlogged`;
+    for (const table of OF_THE_MOMENT) await sql`alter table ${sql(table)} set unlogged`;
   } finally {
     await sql.end();
   }
@@ -119,6 +119,9 @@ async function applyMigrations(url: string): Promise<void> {
 }
 
 const MIGRATIONS = fileURLToPath(new URL("../../schema/migrations", import.meta.url));
+
+/** Tables that only say how things are at the moment. */
+const OF_THE_MOMENT = ["typing", "presence", "presence_syncs"];
 
 const MIGRATION_LOCK = 7_264_826;
 

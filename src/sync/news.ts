@@ -3,6 +3,7 @@ import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { registry } from "#src/homeserver/metrics.ts";
 import type { Position } from "#src/homeserver/position.ts";
+import { listenToPresence } from "#src/presence/presence-listeners.ts";
 import { EVENTS } from "#src/rooms/event-changes.ts";
 import { StoredEvent } from "#src/rooms/stored-event.ts";
 import { type UserRooms, userRoomsOf } from "#src/rooms/user-rooms.ts";
@@ -39,6 +40,11 @@ const registryOf = held((hs): Registry => {
     missed: () => {
       for (const listener of own.byUser.values()) wake(listener);
     },
+  });
+  listenToPresence(hs, (roomKeys) => {
+    for (const roomKey of roomKeys) {
+      for (const listener of own.byRoom.get(roomKey) ?? []) wake(listener);
+    }
   });
   const timer = setInterval(() => dropIdle(hs, own), IDLE_MS / 2);
   timer.unref();

@@ -2,6 +2,7 @@ import { accountDataSection } from "#src/account-data/sync-section.ts";
 import { toDeviceSection } from "#src/devices/sync-section.ts";
 import { deviceListsSection, keySupplySection } from "#src/encryption/sync-section.ts";
 import { receiptsSection, typingSection } from "#src/ephemeral/sync-section.ts";
+import { presenceSection } from "#src/presence/sync-section.ts";
 import { unreadSection } from "#src/push/sync-section.ts";
 import type { SyncSection } from "#src/streams/sync-section.ts";
 
@@ -13,6 +14,7 @@ export const SECTIONS: readonly SyncSection[] = [
   accountDataSection,
   receiptsSection,
   typingSection,
+  presenceSection,
   unreadSection,
   toDeviceSection,
   deviceListsSection,

@@ -5,6 +5,8 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { type Endpoint, jsonText, userEndpoint } from "#src/http/endpoint.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
+import { attend } from "#src/presence/attendance.ts";
+import type { PresenceState } from "#src/presence/presence.ts";
 import { alwaysTold } from "../always-told.ts";
 import { waitForNews } from "../news.ts";
 import { isEmpty, readSync, type SyncAnswer } from "../read-sync.ts";
@@ -28,8 +30,13 @@ export const syncEndpoints: readonly Endpoint[] = [
       const received = request.resumeAfter ?? request.since;
       if (received !== undefined) await acknowledgeToDevice(hs, requester.deviceKey, received);
       const waitMs = Math.min(timeoutOf(query.get("timeout")), MOST_WAIT_MS);
-      const answer = await answerWithin(hs, request, { waitMs, signal });
-      return jsonText(syncText(answer, await alwaysTold(hs, requester)));
+      const leave = attend(hs, requester, presenceOf(query));
+      try {
+        const answer = await answerWithin(hs, request, { waitMs, signal });
+        return jsonText(syncText(answer, await alwaysTold(hs, requester)));
+      } finally {
+        leave();
+      }
     },
   }),
 ];
@@ -70,6 +77,13 @@ async function requestOf(
         ? "state_after"
         : undefined,
   };
+}
+
+/** @throws MatrixError M_INVALID_PARAM */
+function presenceOf(query: URLSearchParams): PresenceState {
+  const value = query.get("set_presence") ?? "online";
+  if (value === "online" || value === "unavailable" || value === "offline") return value;
+  throw new MatrixError("M_INVALID_PARAM", "set_presence must be online, unavailable or offline");
 }
 
 /** @throws MatrixError M_INVALID_PARAM */
