@@ -94,3 +94,22 @@ test.each([false, true])(
     );
   },
 );
+
+test("a member who changed while one was away for a moment is told of after the timeline", async () => {
+  const grace = await registered(ask, "grace");
+  const heidi = await registered(ask, "heidi");
+  const roomId = await roomOfTwo(grace, heidi);
+  const token = grace.access_token;
+  const filter = {
+    room: { state: { lazy_load_members: true }, timeline: { types: ["m.room.topic"] } },
+  };
+  const query = `use_state_after=true&filter=${encodeURIComponent(JSON.stringify(filter))}`;
+  const { body: before } = await ask("GET", `sync?${query}`, { token });
+  await ask("POST", `rooms/${roomId}/leave`, { token });
+  await ask("POST", `rooms/${roomId}/leave`, { token: heidi.access_token });
+  await ask("POST", `rooms/${roomId}/join`, { token });
+  const { body } = await ask("GET", `sync?${query}&since=${before.next_batch}`, { token });
+  expect(body.rooms.join[roomId].state_after.events).toContainEqual(
+    expect.objectContaining({ state_key: heidi.user_id, content: { membership: "leave" } }),
+  );
+});

@@ -168,8 +168,12 @@ async function wantedState(
       : await membersIn(hs, to, senders);
   const members = theirs.filter((it) => !inTimeline.has(it.eventKey));
   const anew = room.isNew || fullState;
-  // With state_after, changes of members must be told whoever was given them.
-  const changed = stateAfter ? wanted.filter((it) => it.type === "m.room.member" && !anew) : [];
+  // With state_after, changes of members must be told whoever was given them: also to one who begins anew, and may
+  // know of members from before.
+  const isNews = (it: StoredEvent) => !anew || (it.anchor ?? 0) > (since ?? Infinity);
+  const changed = stateAfter
+    ? wanted.filter((it) => it.type === "m.room.member" && isNews(it))
+    : [];
   const further =
     stateFilter.include_redundant_members === true
       ? members
