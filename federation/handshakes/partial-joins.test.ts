@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { RoomId } from "#src/kit/identifiers.ts";
+import type { EventId, RoomId } from "#src/kit/identifiers.ts";
 import { fetchMembers } from "#src/rooms/partial/job-fetch-members.ts";
 import { type Ask, asking } from "#src/testing-http.ts";
 import { type FederatedHomeserver, testFederation, type TestFederation } from "../testing.ts";
@@ -128,6 +128,21 @@ describe("a room of which the members are not known yet", () => {
       .toHaveLength(0);
     expect(await stateIds(two, roomId)).toEqual(await stateIds(one, roomId));
     first?.resolve();
+  });
+
+  test("is not told to other servers as if it were whole", async () => {
+    const roomId = await joinPartially();
+    const eventId = (await say(onTwo, bob, roomId, "stated")) as EventId;
+    const ask = async () => await one.hs.remotes.getRoomStateIds(two.name, { roomId, eventId });
+    expect(await ask()).toMatchObject({ ok: false, status: 404, errcode: "M_NOT_FOUND" });
+    gate?.resolve();
+    const state = await stateIds(one, roomId);
+    await expect
+      .poll(async () => {
+        const answer = await ask();
+        return answer.ok ? answer.body.pdu_ids.toSorted() : [];
+      })
+      .toEqual(state.toSorted());
   });
 
   test("can be left, and is then no longer of interest", async () => {

@@ -5,6 +5,7 @@ import { authChainOf } from "#src/rooms/auth-chain.ts";
 import { allStateAt } from "#src/rooms/current-state.ts";
 import { findEvent, findEvents } from "#src/rooms/find-event.ts";
 import { type Room, roomsByKeys } from "#src/rooms/find-room.ts";
+import { partialRoomsOf } from "#src/rooms/partial/partial-rooms.ts";
 import { EventStatus, type StoredEvent } from "#src/rooms/stored-event.ts";
 import { requireServerIn } from "./doors.ts";
 
@@ -26,11 +27,13 @@ export type StateAndAuth = {
  * The state before an event, for another server.
  *
  * @throws MatrixError M_FORBIDDEN (see `requireServerIn`), M_NOT_FOUND if there is no such event in the
- *   room, or nothing is known of the state before it.
+ *   room, or the state before it is not known, or not all of it.
  */
 export async function readStateBefore(hs: Homeserver, asked: Asked): Promise<StateAndAuth> {
   const { room, event } = await requireEvent(hs, asked);
-  if (event.stateBefore === undefined) {
+  // Nobody may take a state that lacks members for the whole.
+  const isPartial = (await partialRoomsOf(hs)).has(room.roomKey);
+  if (isPartial || event.stateBefore === undefined) {
     throw new MatrixError("M_NOT_FOUND", "The state before this event is not known");
   }
   const state = await allStateAt(hs, event.stateBefore);
