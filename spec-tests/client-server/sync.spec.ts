@@ -51,6 +51,22 @@ describe("sync", () => {
     expect(told.map((it: any) => it.type)).toContain("org.example.gap");
   });
 
+  test("tells of a state what it took the place of, and whose that was", async () => {
+    const direct = await alice.createRoom({ invite: [bob.userId], is_direct: true });
+    await bob.call("POST", `/v3/join/${direct}`, {});
+    const { state, timeline } = (await bob.sync()).rooms.join[direct];
+    const events: any[] = [...state.events, ...timeline.events];
+    const joined = events.find(
+      (it) => it.state_key === bob.userId && it.content.is_direct !== true,
+    );
+    // By this a client knows whose direct messages it has accepted.
+    expect(joined.unsigned).toMatchObject({
+      prev_content: { membership: "invite", is_direct: true },
+      prev_sender: alice.userId,
+      replaces_state: expect.stringMatching(/^\$/),
+    });
+  });
+
   test("tells a device its own transaction IDs, and no other", async () => {
     const { next_batch: since } = await alice.sync();
     const content = { msgtype: "m.text", body: "mine" };

@@ -149,6 +149,8 @@ function unsignedOf(event: StoredEvent, around: Surroundings): string {
     ...(own && { transaction_id: clientTransactionId(event) }),
     ...(replaced && {
       replaces_state: replaced.eventId,
+      // Not the specification's, but clients know from it who has invited whoever has joined.
+      prev_sender: replaced.sender,
       prev_content: shownWire(replaced, rulesOf(replaced, around.rules))["content"],
     }),
     ...(redaction && {
