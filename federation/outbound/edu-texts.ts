@@ -6,6 +6,7 @@ import {
 } from "#src/kit/canonical-json.ts";
 import { groupToObject } from "#src/kit/group-to-object.ts";
 import type { RoomId, UserId } from "#src/kit/identifiers.ts";
+import type { PresenceContent } from "#src/presence/presence.ts";
 import { WHOLE_ROOM } from "#src/rooms/room-reads.ts";
 import type { ReceiptRow } from "./queries-owed.ts";
 
@@ -95,6 +96,13 @@ export function receiptEdu(rows: readonly ReceiptRow[]): string | undefined {
 /** @spec server-server-api#typing-notifications */
 export function typingEdu(roomId: RoomId, userId: UserId, typing: boolean): string | undefined {
   return edu("m.typing", { room_id: roomId, user_id: userId, typing });
+}
+
+/** Who is there of our users, of each once. @spec server-server-api#presence */
+export function presenceEdu(
+  push: readonly (PresenceContent & { readonly user_id: UserId })[],
+): string | undefined {
+  return edu("m.presence", { push });
 }
 
 /** Undefined if something in it has no Canonical JSON, so that it cannot be signed. */

@@ -8,6 +8,7 @@ import { uploadKeys } from "#src/encryption/upload-keys.ts";
 import { sendReceipt } from "#src/ephemeral/send-receipt.ts";
 import { setTyping } from "#src/ephemeral/set-typing.ts";
 import type { UserId } from "#src/kit/identifiers.ts";
+import { setPresence } from "#src/presence/set-presence.ts";
 import { write } from "#src/streams/write.ts";
 import { type FederatedHomeserver, testFederation } from "../testing.ts";
 import { QUICK, type Recorder, recorder, sharedRoom } from "./testing.ts";
@@ -211,5 +212,31 @@ describe("in rooms", () => {
     await setTyping(hs1.all[1] ?? hs1.hs, at, 0);
     await expect.poll(() => said(one), WAIT).toEqual([true, false]);
     expect(said(two)).toEqual([]);
+  });
+});
+
+describe("presence", () => {
+  test("is told to the servers in rooms with the user, and to who comes to one", async () => {
+    const shared = await sharedRoom(hs1.hs, [one.name]);
+    const { local, room } = shared;
+    const said = { state: "online", statusMsg: `here ${room.roomKey}` } as const;
+    await setPresence(hs1.all[1] ?? hs1.hs, local, said);
+    const by = (recorder: Recorder) =>
+      told(recorder, "m.presence")
+        .flatMap((it) => it["push"] as { user_id: string; status_msg?: string }[])
+        .filter((it) => it.status_msg === said.statusMsg);
+    await expect.poll(() => by(one).length, WAIT).toBeGreaterThan(0);
+    expect(by(one)[0]).toMatchObject({
+      user_id: local.userId,
+      presence: "online",
+      currently_active: true,
+    });
+    const user: UserId = `@comes:${two.name}`;
+    await shared.receive(user, {
+      type: "m.room.member",
+      state_key: user,
+      content: { membership: "join" },
+    });
+    await expect.poll(() => by(two).length, WAIT).toBeGreaterThan(0);
   });
 });

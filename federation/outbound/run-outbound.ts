@@ -5,6 +5,7 @@ import { onHeardFrom } from "../client/heard-from.ts";
 import { Dispatch } from "./dispatch.ts";
 import { changesForOthers, isNothing, serversConcerned, typingForOthers } from "./for-others.ts";
 import type { OutboundTimes } from "./outbound-times.ts";
+import { tellPresence } from "./tell-presence.ts";
 
 /**
  * Sends to other servers what they are owed, until the homeserver stops. Every process does; each
@@ -21,6 +22,7 @@ export async function runOutbound(hs: Homeserver, times?: OutboundTimes): Promis
     changed: (changes) => void heed(hs, dispatch, changes),
     missed: () => dispatch.wakeAll(),
   });
+  tellPresence(hs, dispatch);
   await dispatch.run();
 }
 

@@ -162,12 +162,22 @@ export async function usersWithUs(db: Queryable, userKeys: readonly number[]): P
   return rows.map((it) => it.user_key);
 }
 
-/** The rooms that some users are joined to. */
-export async function roomsOfUsers(db: Queryable, userKeys: readonly number[]): Promise<number[]> {
-  const rows = await db<{ room_key: number }[]>`
-    select distinct room_key from memberships
+/** Which of some users are joined to which rooms. */
+export async function roomsOfUsers(
+  db: Queryable,
+  userKeys: readonly number[],
+): Promise<{ userKey: number; roomKey: number }[]> {
+  return await db<{ userKey: number; roomKey: number }[]>`
+    select user_key as "userKey", room_key as "roomKey" from memberships
     where user_key = any(${userKeys}::bigint[]) and membership = 'join'`;
-  return rows.map((it) => it.room_key);
+}
+
+/** Those of our users who are joined to one of some rooms. */
+export async function ourUsersIn(db: Queryable, roomKeys: readonly number[]): Promise<number[]> {
+  const rows = await db<{ user_key: number }[]>`
+    select distinct user_key from memberships
+    where room_key = any(${roomKeys}::bigint[]) and local and membership = 'join'`;
+  return rows.map((it) => it.user_key);
 }
 
 /** Those of some rooms to which fewer users are joined than a number. */

@@ -4,7 +4,7 @@ import { lru } from "#src/kit/lru.ts";
 import { EVENTS, MemberMoved } from "#src/rooms/event-changes.ts";
 import { StoredEvent } from "#src/rooms/stored-event.ts";
 import { tailOf } from "#src/streams/tail.ts";
-import { roomsWithFewer } from "./queries-presence.ts";
+import { roomsOfUsers, roomsWithFewer } from "./queries-presence.ts";
 
 /** Whether rooms have few members, until somebody comes or goes. */
 const knownOf = held((hs) => {
@@ -47,4 +47,20 @@ export async function smallRooms(
     if (found.has(roomKey)) small.add(roomKey);
   }
   return small;
+}
+
+/** The rooms in which users share their presence, by the users' keys. */
+export async function smallRoomsOfUsers(
+  hs: Homeserver,
+  userKeys: readonly number[],
+): Promise<ReadonlyMap<number, readonly number[]>> {
+  const rows = await roomsOfUsers(hs.sql, userKeys);
+  const small = await smallRooms(hs, new Set(rows.map((it) => it.roomKey)));
+  const shared = rows.filter((it) => small.has(it.roomKey));
+  return new Map(
+    [...Map.groupBy(shared, (it) => it.userKey)].map(([userKey, its]) => [
+      userKey,
+      its.map((it) => it.roomKey),
+    ]),
+  );
 }

@@ -4,6 +4,7 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { registry } from "#src/homeserver/metrics.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import { listenToPresence } from "#src/presence/presence-listeners.ts";
+import { smallRoomsOfUsers } from "#src/presence/small-rooms.ts";
 import { EVENTS } from "#src/rooms/event-changes.ts";
 import { StoredEvent } from "#src/rooms/stored-event.ts";
 import { type UserRooms, userRoomsOf } from "#src/rooms/user-rooms.ts";
@@ -41,8 +42,9 @@ const registryOf = held((hs): Registry => {
       for (const listener of own.byUser.values()) wake(listener);
     },
   });
-  listenToPresence(hs, (roomKeys) => {
-    for (const roomKey of roomKeys) {
+  listenToPresence(hs, async (userKeys) => {
+    const rooms = await smallRoomsOfUsers(hs, userKeys);
+    for (const roomKey of new Set([...rooms.values()].flat())) {
       for (const listener of own.byRoom.get(roomKey) ?? []) wake(listener);
     }
   });

@@ -1,0 +1,115 @@
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { ServerName, UserId } from "#src/kit/identifiers.ts";
+import {
+  type OwnPresence,
+  ourUsersThere,
+  ourUsersThereIn,
+  ownPresence,
+} from "#src/presence/presence-for-servers.ts";
+import { listenToPresence } from "#src/presence/presence-listeners.ts";
+import { serversOwed } from "#src/rooms/room-servers.ts";
+import { StoredEvent } from "#src/rooms/stored-event.ts";
+import { otherServerOf } from "#src/rooms/user-keys.ts";
+import type { Change } from "#src/streams/stream.ts";
+import { tailOf } from "#src/streams/tail.ts";
+import type { Dispatch } from "./dispatch.ts";
+import { presenceEdu } from "./edu-texts.ts";
+
+/** Who is there is told again before others take them for gone, as they do after half an hour. */
+const AGAIN_MS = 20 * 60_000;
+
+/** How long servers that come to rooms wait to be told who is there: several may come at once. */
+const ARRIVED_MS = 1_000;
+
+/** Users of whom one EDU tells. */
+const MOST_USERS = 100;
+
+/**
+ * Tells other servers who of our users is there: those in a room with them, of what becomes news, again and
+ * again, and when they come.
+ *
+ * @spec server-server-api#presence
+ */
+export function tellPresence(hs: Homeserver, dispatch: Dispatch): void {
+  if (!hs.config.presence.enabled) return;
+  listenToPresence(hs, async (userKeys) => await tellOf(hs, dispatch, userKeys));
+  const again = setInterval(() => {
+    attempt(hs, async () => await tellOf(hs, dispatch, await ourUsersThere(hs)));
+  }, AGAIN_MS).unref();
+
+  const arrived = new Map<ServerName, Set<number>>();
+  let timer: NodeJS.Timeout | undefined;
+  tailOf(hs).listen({
+    changed(changes) {
+      for (const { server, roomKey } of arrivalsIn(hs, changes)) {
+        arrived.set(server, (arrived.get(server) ?? new Set()).add(roomKey));
+      }
+      if (arrived.size === 0) return;
+      timer ??= setTimeout(() => {
+        timer = undefined;
+        const all = [...arrived];
+        arrived.clear();
+        attempt(hs, async () => await welcome(hs, dispatch, all));
+      }, ARRIVED_MS);
+    },
+    missed: () => {},
+  });
+  hs.stopping.addEventListener("abort", () => {
+    clearInterval(again);
+    clearTimeout(timer);
+  });
+}
+
+function attempt(hs: Homeserver, act: () => Promise<void>): void {
+  act().catch((error: unknown) => {
+    // They are told again, or of what becomes news next.
+    if (!hs.stopping.aborted) hs.log.warn({ err: error }, "cannot tell servers of presence");
+  });
+}
+
+/** Which servers have users who join rooms. */
+function arrivalsIn(hs: Homeserver, changes: readonly Change[]) {
+  return changes.flatMap(({ detail }) => {
+    if (!(detail instanceof StoredEvent) || detail.type !== "m.room.member") return [];
+    const server = otherServerOf(hs, detail.stateKey as UserId);
+    if (server === undefined || detail.content["membership"] !== "join") return [];
+    return [{ server, roomKey: detail.roomKey }];
+  });
+}
+
+async function tellOf(
+  hs: Homeserver,
+  dispatch: Dispatch,
+  userKeys: readonly number[],
+): Promise<void> {
+  const byServer = new Map<ServerName, OwnPresence[]>();
+  const { position } = tailOf(hs);
+  for (const it of await ownPresence(hs, userKeys)) {
+    const placed = it.roomKeys.map((roomKey) => ({ roomKey, position }));
+    for (const server of await serversOwed(hs, placed)) {
+      byServer.set(server, [...(byServer.get(server) ?? []), it]);
+    }
+  }
+  for (const [server, its] of byServer) tellServer(dispatch, server, its);
+}
+
+async function welcome(
+  hs: Homeserver,
+  dispatch: Dispatch,
+  arrived: readonly (readonly [ServerName, ReadonlySet<number>])[],
+): Promise<void> {
+  for (const [server, roomKeys] of arrived) {
+    const its = await ownPresence(hs, await ourUsersThereIn(hs, roomKeys));
+    tellServer(dispatch, server, its);
+  }
+}
+
+let told = 0;
+
+function tellServer(dispatch: Dispatch, server: ServerName, its: readonly OwnPresence[]): void {
+  for (let from = 0; from < its.length; from += MOST_USERS) {
+    const edu = presenceEdu(its.slice(from, from + MOST_USERS).map((it) => it.told));
+    // One does not take the place of another, which tells of other users.
+    if (edu !== undefined) dispatch.tell([server], `presence ${told++}`, edu);
+  }
+}
