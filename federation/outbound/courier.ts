@@ -36,6 +36,8 @@ export class Courier {
   readonly serverName: ServerName;
   takenUpTo: Position;
   failures: number;
+  /** Up to where it was owed something, when it failed. */
+  owedUpTo: Position;
   /** How long the destination has asked us to wait, when it failed. */
   askedToWaitMs = 0;
   idleSinceMs: UnixMs;
@@ -57,6 +59,7 @@ export class Courier {
     this.#office = office;
     this.serverName = leased.serverName;
     this.takenUpTo = leased.takenUpTo;
+    this.owedUpTo = leased.takenUpTo;
     this.failures = leased.failures;
     this.idleSinceMs = hs.now();
     // Another process may have sent it since.
@@ -134,6 +137,7 @@ export class Courier {
     this.attempt = mayHaveArrived(answer) ? attempt : undefined;
     if (signal.aborted || this.#hs.stopping.aborted) return false;
     this.#hs.log.debug({ destination: serverName, ...answer }, "a server takes nothing now");
+    this.owedUpTo = attempt.parcel.upTo;
     this.askedToWaitMs = (answer.why === "refused" && answer.retryAfterMs) || 0;
     this.#fail();
     return false;

@@ -154,7 +154,13 @@ export class Dispatch {
     const leased = await leaseOwed(this.#hs.sql, { ...this.#lease, most: MOST_LEASED });
     this.#takeOn(leased);
     if (leased.length === MOST_LEASED) this.#lookAtMs = 0;
-    this.#aside.refresh(await readTroubles(this.#hs), this.#hs.now());
+    const { failing, retryInMs } = await readTroubles(this.#hs);
+    const now = this.#hs.now();
+    this.#aside.refresh(
+      failing.filter((it) => !this.#couriers.has(it)),
+      now,
+    );
+    this.#lookAtMs = Math.min(this.#lookAtMs, now + retryInMs + 20);
   }
 
   get #lease() {
@@ -190,22 +196,22 @@ export class Dispatch {
       this.#unsaved.add(courier);
     },
     failed: (courier) => {
-      const { serverName, attempt } = courier;
+      const { serverName, attempt, owedUpTo } = courier;
       const waitMs = retryWaitMs(this.#hs, courier, Math.random());
       const now = this.#hs.now();
       this.#aside.failed(serverName, now + Math.min(waitMs, this.#times.calmMs));
       this.#lookAtMs = Math.min(this.#lookAtMs, now + waitMs + 20);
       if (attempt) this.#attempts.set(serverName, attempt);
-      this.#return(courier, waitMs);
+      this.#return(courier, { waitMs, owedUpTo });
       this.#bell.ring();
     },
   };
 
-  #return(courier: Courier, waitMs: number): void {
+  #return(courier: Courier, { waitMs = 0, owedUpTo = courier.takenUpTo } = {}): void {
     const { serverName, takenUpTo, failures } = courier;
     this.#couriers.delete(serverName);
     this.#unsaved.delete(courier);
-    this.#returned.push({ serverName, takenUpTo, failures, waitMs });
+    this.#returned.push({ serverName, takenUpTo, owedUpTo, failures, waitMs });
   }
 
   async #giveBack(): Promise<void> {
@@ -226,7 +232,7 @@ export class Dispatch {
   async #renew(): Promise<void> {
     const quietSince = this.#hs.now() - this.#times.idleMs;
     for (const courier of this.#couriers.values()) {
-      if (courier.isIdle && courier.idleSinceMs < quietSince) this.#return(courier, 0);
+      if (courier.isIdle && courier.idleSinceMs < quietSince) this.#return(courier);
     }
     await this.#giveBack();
     const names = [...this.#couriers.keys()];
@@ -245,7 +251,7 @@ export class Dispatch {
   async #end(): Promise<void> {
     const couriers = [...this.#couriers.values()];
     await Promise.all(couriers.map(async (it) => await it.stop()));
-    for (const courier of couriers) this.#return(courier, 0);
+    for (const courier of couriers) this.#return(courier);
     try {
       await this.#giveBack();
     } catch (error) {

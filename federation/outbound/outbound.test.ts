@@ -61,6 +61,19 @@ describe("what our users send", () => {
     expect(Math.max(...one.taken.map((it) => it.body.pdus.length))).toBe(50);
   });
 
+  test("is tried again when its time has come, also before anybody has marked it as owed", async () => {
+    const { hs } = await federation.open({ host: "hs2.test", isSilent: true });
+    const shared = await sharedRoom(hs, [one.name]);
+    void runOutbound(hs, { ...QUICK, lookMs: 600_000 });
+    one.mode = "failing";
+    const before = one.transactions.length;
+    await shared.say("unmarked");
+    // Twice: the second time it is looked for at the wait that the first has left.
+    await expect.poll(() => one.transactions.length, WAIT).toBeGreaterThan(before + 1);
+    one.mode = "up";
+    await expect.poll(() => taking(one, "unmarked"), WAIT).toEqual(["unmarked"]);
+  });
+
   test("is sent again as it was, with its ID, if nobody knows whether it arrived", async () => {
     const shared = await sharedRoom(hs1.hs, [one.name]);
     one.mode = "mute";

@@ -89,15 +89,15 @@ export type Trouble = {
   readonly behind: number;
   /** For how long it has not answered. Null if it does. */
   readonly failingMs: number | null;
-  /** Whether it is to be tried again later. */
-  readonly isWaiting: boolean;
+  /** In how long it is to be tried again; 0 or less if it may be tried now. */
+  readonly retryInMs: number;
 };
 
 export async function troubledDestinations(sql: Queryable): Promise<Trouble[]> {
   return await sql<Trouble[]>`
     with clock as (select (extract(epoch from clock_timestamp()) * 1000)::bigint as now)
     select server_name as "serverName", owed_up_to - taken_up_to as behind,
-      clock.now - failing_since_ms as "failingMs", retry_at_ms > clock.now as "isWaiting"
+      clock.now - failing_since_ms as "failingMs", retry_at_ms - clock.now as "retryInMs"
     from destinations, clock
     where owed_up_to > taken_up_to or failing_since_ms is not null`;
 }
@@ -145,6 +145,8 @@ export async function saveTaken(
 
 export type Returned = Taken & {
   readonly failures: number;
+  /** Up to where it is owed something for certain, if it failed. */
+  readonly owedUpTo: Position;
   /** How long it is to be left alone. */
   readonly waitMs: number;
 };
@@ -158,16 +160,17 @@ export async function giveBack(
   await sql`
     with clock as (select (extract(epoch from clock_timestamp()) * 1000)::bigint as now),
     own as (
-      select server_name, new.position, new.failures, new.wait_ms from destinations
+      select server_name, new.position, new.owed, new.failures, new.wait_ms from destinations
       join unnest(${its.map((it) => it.serverName)}::text[], ${its.map((it) => it.takenUpTo)}::bigint[],
-        ${its.map((it) => it.failures)}::int[], ${its.map((it) => it.waitMs)}::bigint[])
-        as new (server_name, position, failures, wait_ms) using (server_name)
+        ${its.map((it) => it.owedUpTo)}::bigint[], ${its.map((it) => it.failures)}::int[],
+        ${its.map((it) => it.waitMs)}::bigint[])
+        as new (server_name, position, owed, failures, wait_ms) using (server_name)
       where holder = ${holder}
       order by server_name for update of destinations
     )
     update destinations
     set holder = null, leased_until_ms = 0, taken_up_to = greatest(taken_up_to, own.position),
-      failures = own.failures,
+      owed_up_to = greatest(owed_up_to, own.owed), failures = own.failures,
       retry_at_ms = case when own.wait_ms > 0 then clock.now + own.wait_ms else 0 end,
       failing_since_ms = case when own.failures > 0 then coalesce(failing_since_ms, clock.now) end
     from own, clock where destinations.server_name = own.server_name`;

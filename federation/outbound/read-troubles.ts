@@ -26,12 +26,16 @@ const partnerFailing = new Gauge({
 /**
  * Looks for destinations that are behind or do not answer, whichever process has them, and shows them.
  *
- * @returns those that are to be tried again later.
+ * @returns those that do not answer, and in how long the first of them is to be tried again.
  */
-export async function readTroubles(hs: Homeserver): Promise<ServerName[]> {
+export async function readTroubles(
+  hs: Homeserver,
+): Promise<{ readonly failing: readonly ServerName[]; readonly retryInMs: number }> {
   const troubles = await troubledDestinations(hs.sql);
   show(hs, troubles);
-  return troubles.filter((it) => it.isWaiting).map((it) => it.serverName);
+  const failing = troubles.filter((it) => it.failingMs !== null);
+  const waits = failing.flatMap((it) => (it.retryInMs > 0 ? [it.retryInMs] : []));
+  return { failing: failing.map((it) => it.serverName), retryInMs: Math.min(...waits) };
 }
 
 function show(hs: Homeserver, troubles: readonly Trouble[]): void {
