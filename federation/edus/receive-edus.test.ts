@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { crossSigningKey, deviceKeysOf, testKey } from "#src/encryption/testing.ts";
 import type { EventId, UserId } from "#src/kit/identifiers.ts";
 import { asking, type Ask, registered } from "#src/testing-http.ts";
 import {
@@ -13,7 +12,6 @@ const federation = await testFederation();
 let hs1: FederatedHomeserver;
 let hs2: FederatedHomeserver;
 let ask1: Ask;
-let ask2: Ask;
 type Registered = { access_token: string; user_id: UserId; device_id: string };
 let alice: Registered;
 let bob: Registered;
@@ -24,9 +22,9 @@ beforeAll(async () => {
   hs1 = await federation.open({ processes: 2 });
   // What it says is said by hand.
   hs2 = await federation.open({ host: "hs2.test", isSilent: true });
-  [ask1, ask2] = [asking(hs1.all[1] ?? hs1.hs), asking(hs2.hs)];
+  ask1 = asking(hs1.all[1] ?? hs1.hs);
   alice = await registered(ask1, "alice");
-  bob = await registered(ask2, "bob");
+  bob = await registered(asking(hs2.hs), "bob");
   room = await sharedRoom([hs1.hs, hs2.hs], [bob.user_id, alice.user_id]);
   await sync();
 });
@@ -192,128 +190,6 @@ test("messages to devices come once, however often they are brought", async () =
   expect((await sync()).to_device).toBeUndefined();
 });
 
-describe("lists of devices", () => {
-  const keysOf = (deviceId: string, user: UserId = bob.user_id) =>
-    deviceKeysOf({ userId: user, deviceId });
-  const query = async (userId: UserId = bob.user_id) => {
-    const body = { device_keys: { [userId]: [] } };
-    const answer = await ask1("POST", "keys/query", { token: alice.access_token, body });
-    expect(answer.status).toBe(200);
-    return answer.body;
-  };
-  const devicesOf = async () => Object.keys((await query()).device_keys[bob.user_id]).toSorted();
-  const isTold = async () => {
-    let told = false;
-    await expect
-      .poll(async () => (told ||= (await sync()).device_lists?.changed?.includes(bob.user_id)))
-      .toBe(true);
-  };
-  /** The number of the last change of bob's list, which hs2 gives. */
-  const streamId = async () => {
-    const answer = await hs1.hs.remotes.getUserDevices(hs2.name, { userId: bob.user_id });
-    if (!answer.ok) throw new Error("no answer");
-    return answer.body.stream_id;
-  };
-  const change = (device_id: string, stream_id: number, prev_id: number[], further: object = {}) =>
-    [
-      "m.device_list_update",
-      {
-        user_id: bob.user_id,
-        device_id,
-        stream_id,
-        prev_id,
-        keys: keysOf(device_id),
-        ...further,
-      },
-    ] as [string, object];
-  /** How often hs2 was asked since this was asked last. */
-  let asked = 0;
-  const requests = async () => {
-    const [row] = await hs1.hs.sql<{ count: number }[]>`
-      select max(asked_at) as count from remote_device_lists`;
-    const now = row?.count ?? 0;
-    const isNew = now > asked;
-    asked = now;
-    return isNew;
-  };
-
-  test("are asked for once, and then kept true by what is told of changes", async () => {
-    const body = { device_keys: keysOf(bob.device_id) };
-    await ask2("POST", "keys/upload", { token: bob.access_token, body });
-    expect(await devicesOf()).toEqual([bob.device_id]);
-    expect(await requests()).toBe(true);
-    const from = await streamId();
-    const keys = keysOf("NEW");
-    await say(change("NEW", from + 1, [from], { keys, device_display_name: "New" }));
-    await isTold();
-    const { device_keys, failures } = await query();
-    expect(device_keys[bob.user_id].NEW).toEqual({
-      ...keys,
-      unsigned: { device_display_name: "New" },
-    });
-    expect(failures).toEqual({});
-    await say(
-      change("NEW", from + 2, [from + 1], { deleted: true, keys: undefined }),
-      change("OTHER", from + 3, [from + 2]),
-      // What is in it already is not taken back.
-      change("NEW", from + 1, [from]),
-    );
-    await isTold();
-    expect(await devicesOf()).toEqual([bob.device_id, "OTHER"].toSorted());
-    expect(await requests()).toBe(false);
-  });
-
-  test("are asked for again where something was missed", async () => {
-    const from = await streamId();
-    await say(change("LATER", from + 9, [from + 8]));
-    await isTold();
-    // hs2 knows nothing of what was said in its name.
-    expect(await devicesOf()).toEqual([bob.device_id]);
-    expect(await requests()).toBe(true);
-    await expect.poll(devicesOf).toEqual([bob.device_id]);
-  });
-
-  test("are not believed from before the user was away", async () => {
-    await requests();
-    await room.move(bob.user_id, "leave");
-    await room.move(bob.user_id, "join");
-    expect(await devicesOf()).toEqual([bob.device_id]);
-    expect(await requests()).toBe(true);
-    expect(await devicesOf()).toEqual([bob.device_id]);
-    expect(await requests()).toBe(false);
-  });
-
-  test("have cross-signing keys, which may be signed here", async () => {
-    const [master, selfSigning] = [testKey(), testKey()];
-    const master_key = crossSigningKey(bob.user_id, "master", master);
-    const self_signing_key = crossSigningKey(bob.user_id, "self_signing", selfSigning);
-    await say(["m.signing_key_update", { user_id: bob.user_id, master_key, self_signing_key }]);
-    await isTold();
-    const { master_keys, self_signing_keys, user_signing_keys } = await query();
-    expect(master_keys[bob.user_id]).toEqual(master_key);
-    expect(self_signing_keys[bob.user_id]).toEqual(self_signing_key);
-    expect(user_signing_keys).toEqual({});
-    const other = crossSigningKey(bob.user_id, "master", testKey());
-    await say(
-      ["m.signing_key_update", { user_id: alice.user_id, master_key: other }],
-      ["m.signing_key_update", { user_id: bob.user_id, master_key: other }],
-    );
-    await isTold();
-    expect((await query()).master_keys[bob.user_id]).toEqual(other);
-    expect((await query(alice.user_id)).master_keys).toEqual({});
-  });
-
-  test("are of no concern where no room is shared", async () => {
-    const stranger: UserId = `@stranger:${hs2.name}`;
-    const told = { user_id: stranger, device_id: "D", stream_id: 1, prev_id: [] };
-    await say(["m.device_list_update", told]);
-    const rows = await hs1.hs.sql`
-      select from device_lists join users using (user_key) where user_id = ${stranger}`;
-    expect(rows.count).toBe(0);
-  });
-});
-
-// Last: whoever shares another room is believed for longer.
 test("what users do is not heard of in rooms that deny their server", async () => {
   const denying = await sharedRoom([hs1.hs], [bob.user_id, alice.user_id]);
   await denying.send(bob.user_id, {
