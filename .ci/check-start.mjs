@@ -104,6 +104,15 @@ class Place {
     }
   }
 
+  /** Until it can do its work. */
+  async healthy(withinMs) {
+    const begun = performance.now();
+    while ((await fetch(`${this.url}/health`)).status !== 200) {
+      must(performance.now() - begun < withinMs, `was not healthy within ${withinMs} ms`);
+      await sleep(50);
+    }
+  }
+
   async request(method, path, { body, token } = {}) {
     const response = await fetch(this.url + path, {
       method,
@@ -312,17 +321,16 @@ async function checkStart(place) {
       const server = below.find((pid) => commandOf(pid).includes("src/main.ts"));
       const postmaster = place.postmaster();
       must(server !== undefined && postmaster !== undefined, "is not running");
+      const parts = below.filter((pid) => parentOf(pid) === postmaster);
       const pids = { npm: [place.child.pid], "the server": [server], PostgreSQL: [postmaster] };
       for (const pid of pids[victim] ?? [place.child.pid, ...below]) {
         if (isAlive(pid)) process.kill(pid, "SIGKILL");
       }
       if (victim === "PostgreSQL") {
-        // The server starts it again by itself.
-        await sleep(200);
-        for (let tries = 0; tries < 100 && place.postmaster() === undefined; tries++) {
-          await sleep(50);
-        }
-        await sleep(1_000);
+        // No part survives it; until the last has ended, all may seem to be well. The server starts it again by
+        // itself; how long that takes is the disk's affair.
+        await allGone([postmaster, ...parts], 10_000);
+        await place.healthy(30_000);
       } else {
         place.start();
         await place.ready(30_000);
