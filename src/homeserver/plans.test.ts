@@ -26,3 +26,8 @@ test("a plan that was made for an empty table is by index when the table has gro
   expect(steps).toMatch(/Index (Only )?Scan using growing_pkey/);
   expect(steps).toMatch(/Index Cond: \(\(?a = /);
 });
+
+test("no statement is compiled, whatever its plan counts as", async () => {
+  const [setting] = await sql<{ jit: string }[]>`show jit`;
+  expect(setting?.jit).toBe("off");
+});
