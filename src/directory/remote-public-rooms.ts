@@ -5,25 +5,12 @@ import { parseRoomId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { PublicRoomsPage, PublicRoomsQuestion } from "./public-rooms.ts";
 import type { PublishedRoom } from "./room-summary.ts";
+import { TOLD_SUMMARY, withoutUndefined } from "./told-summary.ts";
 
 /** How long a client waits for another server. */
 const TIMEOUT_MS = 20_000;
 
-const text = z.string().optional().catch(undefined);
-
-/** What every client needs of an entry; what else is of the wrong type is left out. */
-const Entry = z.object({
-  room_id: z.string(),
-  num_joined_members: z.int(),
-  world_readable: z.boolean(),
-  guest_can_join: z.boolean(),
-  join_rule: text,
-  name: text,
-  topic: text,
-  avatar_url: text,
-  canonical_alias: text,
-  room_type: text,
-});
+const Entry = z.object({ ...TOLD_SUMMARY, num_joined_members: z.int() });
 
 /**
  * A page of another server's directory.
@@ -61,16 +48,9 @@ function readEntry(value: unknown): PublishedRoom[] {
   if (!entry) return [];
   try {
     const { room_id, ...rest } = entry;
-    return [{ ...without(rest), room_id: parseRoomId(room_id) }];
+    return [{ ...withoutUndefined(rest), room_id: parseRoomId(room_id) }];
   } catch {
     // An entry of a room that nobody could join.
     return [];
   }
-}
-
-/** Without what is undefined. */
-function without<T extends object>(object: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(object).filter(([, it]) => it !== undefined)) as {
-    [K in keyof T]: Exclude<T[K], undefined>;
-  };
 }

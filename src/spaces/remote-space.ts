@@ -1,6 +1,7 @@
 import { LRUCache } from "lru-cache";
 import { z } from "zod";
 import type { RoomSummary } from "#src/directory/room-summary.ts";
+import { TOLD_SUMMARY, withoutUndefined } from "#src/directory/told-summary.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { parseRoomId, type RoomId, type ServerName } from "#src/kit/identifiers.ts";
@@ -34,7 +35,7 @@ const answersOf = held(
 );
 
 /**
- * What other servers tell of a room that this one is not in: asked for now, or a little while ago.
+ * What other servers tell of a room that this one is not in: asked at this moment, or a little while ago.
  *
  * @param via the servers that may know, the likeliest first.
  * @spec server-server-api#get_matrixfederationv1hierarchyroomid
@@ -79,16 +80,8 @@ async function ask(
 const text = z.string().optional().catch(undefined);
 
 const ARoom = z.object({
-  room_id: z.string(),
+  ...TOLD_SUMMARY,
   num_joined_members: z.int().nonnegative(),
-  world_readable: z.boolean(),
-  guest_can_join: z.boolean(),
-  join_rule: text,
-  name: text,
-  topic: text,
-  avatar_url: text,
-  canonical_alias: text,
-  room_type: text,
   room_version: text,
   encryption: text,
   allowed_room_ids: z.array(z.string()).max(1_000).optional().catch(undefined),
@@ -99,9 +92,7 @@ function readRoom(value: unknown): TreeRoom | undefined {
   const read = ARoom.safeParse(value).data;
   if (!read || !isRoomId(read.room_id)) return undefined;
   const { children_state, ...said } = read;
-  const summary = Object.fromEntries(
-    Object.entries(said).filter(([, it]) => it !== undefined),
-  ) as unknown as RoomSummary;
+  const summary = withoutUndefined(said) as unknown as RoomSummary;
   return { summary, children: inOrder(readChildren(children_state)) };
 }
 
