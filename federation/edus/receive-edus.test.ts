@@ -1,59 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { EventId, UserId } from "#src/kit/identifiers.ts";
-import { asking, type Ask, registered } from "#src/testing-http.ts";
-import {
-  type FederatedHomeserver,
-  sharedRoom,
-  type SharedRoom,
-  testFederation,
-} from "../testing.ts";
+import { afterAll, describe, expect, test } from "vitest";
+import type { EventId } from "#src/kit/identifiers.ts";
+import { sharedRoom } from "../testing.ts";
+import { tellingServers } from "./testing.ts";
 
-const federation = await testFederation();
-let hs1: FederatedHomeserver;
-let hs2: FederatedHomeserver;
-let ask1: Ask;
-type Registered = { access_token: string; user_id: UserId; device_id: string };
-let alice: Registered;
-let bob: Registered;
-let room: SharedRoom;
-let since: string | undefined;
-
-beforeAll(async () => {
-  hs1 = await federation.open({ processes: 2 });
-  // What it says is said by hand.
-  hs2 = await federation.open({ host: "hs2.test", isSilent: true });
-  ask1 = asking(hs1.all[1] ?? hs1.hs);
-  alice = await registered(ask1, "alice");
-  bob = await registered(asking(hs2.hs), "bob");
-  room = await sharedRoom([hs1.hs, hs2.hs], [bob.user_id, alice.user_id]);
-  await sync();
-});
-afterAll(async () => await federation.close());
-
-/** What is new to alice, who asks another process than the one that is told. */
-async function sync() {
-  const path = `sync?timeout=0${since === undefined ? "" : `&since=${since}`}`;
-  const { body } = await ask1("GET", path, { token: alice.access_token });
-  since = body.next_batch;
-  return body;
-}
-
-/** What the second server says to the first. */
-async function say(...edus: readonly [edu_type: string, content: object][]) {
-  await send(edus.map(([edu_type, content]) => ({ edu_type, content })));
-}
-
-let transactions = 0;
-
-async function send(edus: readonly unknown[]) {
-  const sent = await hs2.hs.remotes.sendTransaction(hs1.name, {
-    txnId: `t${transactions++}`,
-    origin_server_ts: 5,
-    pdus: [],
-    edus: edus.map((it) => JSON.stringify(it)),
-  });
-  expect(sent).toEqual({ ok: true, body: { pdus: new Map() } });
-}
+const { hs1, hs2, ask1, alice, bob, room, sync, send, say, close } = await tellingServers();
+afterAll(close);
 
 async function ephemeral(type: string) {
   const joined = (await sync()).rooms?.join?.[room.roomId];
