@@ -92,6 +92,22 @@ describe("an invitation", () => {
     expect(members.body.chunk).toHaveLength(1);
   });
 
+  test("is made by a member event that a client writes, if the other server signs it", async () => {
+    const { roomId } = await roomOf({ preset: "private_chat" });
+    const invite = async (userId: string) =>
+      await onOne("PUT", `rooms/${E(roomId)}/state/m.room.member/${E(userId)}`, {
+        token: alice.token,
+        body: { membership: "invite", reason: "come" },
+      });
+    expect(await invite(`@nobody:${two.name}`)).toMatchObject({ status: 403 });
+    const invited = await invite(bob.userId);
+    expect(invited.status).toBe(200);
+    expect(await invite(bob.userId)).toEqual(invited);
+    expect(await invitesOf(onTwo, bob)).toHaveProperty([roomId]);
+    const members = await onOne("GET", `rooms/${E(roomId)}/members`, { token: alice.token });
+    expect(members.body.chunk).toHaveLength(2);
+  });
+
   test("is made with the room", async () => {
     const invite = [bob.userId, `@nobody:${two.name}`];
     const { roomId } = await roomOf({ preset: "trusted_private_chat", invite, is_direct: true });

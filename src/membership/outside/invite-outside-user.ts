@@ -6,7 +6,7 @@ import { STRIPPED_STATE_TYPES } from "#src/events/stripped-state.ts";
 import { wireText } from "#src/events/wire-text.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { RawPdu, RemoteAnswer } from "#src/homeserver/remotes.ts";
-import { type ServerName, serverNameOf, type UserId } from "#src/kit/identifiers.ts";
+import { type EventId, type ServerName, serverNameOf, type UserId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { draftOnHead } from "#src/rooms/draft-on-head.ts";
 import type { Room } from "#src/rooms/find-room.ts";
@@ -23,6 +23,7 @@ const TIMEOUT_MS = 30_000;
  * Invites a user of another server to a room of ours: that server signs the invitation before it becomes
  * part of the room, so a user who cannot be reached is not invited.
  *
+ * @returns the invitation.
  * @throws MatrixError M_FORBIDDEN if the sender may not, or the other server does not want it; 502 if that
  *   does not answer as it should.
  * @spec server-server-api#inviting-to-a-room
@@ -30,7 +31,7 @@ const TIMEOUT_MS = 30_000;
 export async function inviteOutsideUser(
   hs: Homeserver,
   { room, sender, draft }: { room: Room; sender: UserId; draft: EventDraft },
-): Promise<void> {
+): Promise<EventId> {
   const server = serverNameOf(draft.state_key as UserId);
   const told: StatePair[] = STRIPPED_STATE_TYPES.map((type) => [type, ""]);
   told.push(["m.room.member", sender]);
@@ -53,7 +54,7 @@ export async function inviteOutsideUser(
     isRelayed: true,
   });
   const receipt = receipts.get(event_id);
-  if (receipt?.outcome === "accepted") return;
+  if (receipt?.outcome === "accepted") return event_id;
   throw new MatrixError("M_FORBIDDEN", "The room does not allow the invitation any more");
 }
 
