@@ -1,5 +1,5 @@
-// Checks `npm start` as somebody who has just cloned the repository meets it, by real requests: as root and as an
-// ordinary user, the first time and again, stopped and killed. Prints a line for each check and their sums.
+// Checks `npm start` and `npm run demo` as somebody who has just cloned the repository meets them, by real requests: as
+// root and as an ordinary user, the first time and again, stopped and killed. Prints a line for each check and their sums.
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
@@ -53,7 +53,7 @@ class Place {
     this.url = `http://localhost:${this.port}`;
   }
 
-  start() {
+  start(command = ["start"]) {
     const env = {
       ...process.env,
       // Many users that run services have no home.
@@ -62,7 +62,7 @@ class Place {
       ARCHIPEL_METRICS_PORT: String(this.metricsPort),
       CI: "",
     };
-    const child = spawn("npm", ["start"], {
+    const child = spawn("npm", command, {
       cwd: this.directory,
       env,
       detached: true,
@@ -352,6 +352,23 @@ async function checkStart(place) {
   if (place.child.exitCode === null && place.child.signalCode === null) place.signal("SIGKILL");
 }
 
+/** The demonstration says itself whether what it shows is so. */
+async function checkDemo(place) {
+  await check("npm run demo runs through and leaves nothing behind", async () => {
+    place.start(["run", "demo", "--", "--once"]);
+    const patience = setTimeout(() => place.signal("SIGKILL"), 180_000);
+    const status = await place.exited;
+    clearTimeout(patience);
+    must(status === 0, `it ended with ${status}:\n${place.said}`);
+    must(/^ {2}Lyon alone +none +\d+ +none$/m.test(place.said), place.said);
+    const directory = /^(\/.*archipel-demo-\S+),/m.exec(place.said)?.[1];
+    must(directory !== undefined && !existsSync(directory), `${directory} is still there`);
+    const pids = [...place.said.matchAll(/ {2}process (\d+)/g)].map(([, pid]) => Number(pid));
+    must(pids.length === 3, place.said);
+    await allGone(pids, 5_000);
+  });
+}
+
 /** A fresh clone below a directory with this mode. */
 function clone(mode, user) {
   const above = mkdtempSync(join(tmpdir(), "archipel-clone-"));
@@ -381,6 +398,7 @@ for (const { who, mode, user } of turns) {
   process.stdout.write(`npm start as ${who}:\n`);
   const directory = clone(mode, user);
   await checkStart(new Place(directory, user));
+  await checkDemo(new Place(directory, user));
   rmSync(dirname(directory), { recursive: true, force: true });
 }
 process.stdout.write(`${counts.passed} passed, ${counts.failed} failed\n`);

@@ -4,12 +4,11 @@ import { spawnSync } from "node:child_process";
 import { existsSync, globSync } from "node:fs";
 import { join } from "node:path";
 
-const CODE = ["src", "federation", "schema", "spec-tests", "bench"].filter((folder) =>
+const CODE = ["src", "federation", "schema", "spec-tests", "bench", "deploy"].filter((folder) =>
   existsSync(folder),
 );
 const LINTED = [
   ...CODE,
-  "deploy",
   "drizzle.config.ts",
   "vitest.config.ts",
   ".dependency-cruiser.js",

@@ -12,6 +12,7 @@ const bin = (name, path) => join(root, "node_modules", name, path);
 /** What each script hands over to: a program for Node and its first arguments. */
 const TASKS = {
   start: { program: [join(root, "src", "main.ts")], endsWithParent: true },
+  demo: { program: [join(root, "deploy", "demo", "main.ts")], endsWithParent: true },
   test: {
     program: [bin("vitest", "vitest.mjs"), "run"],
     // What the tests compare us with. Without Python they leave it out, and say so.
@@ -30,7 +31,7 @@ if (task === undefined) {
 }
 
 try {
-  await ensureInstalled(root, name === "start" ? "production" : "all");
+  await ensureInstalled(root, task.endsWithParent ? "production" : "all");
   const node = findNode(root);
   if (task.before !== undefined) prepare(node, task.before);
   handOver(node, task, rest);

@@ -1,45 +1,24 @@
-import { generateKeyPairSync, type KeyObject, randomBytes, sign } from "node:crypto";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import type { RequestListener } from "node:http";
 import { createServer, type Server } from "node:https";
-import { isIPv4 } from "node:net";
 import { join } from "node:path";
+import {
+  type Certificate,
+  foundAuthority,
+  type PrivateAuthority,
+} from "#src/kit/private-authority.ts";
 import { testDirectory } from "#src/testing-directory.ts";
 
-/** A certificate and its key, in PEM. */
-export type Certificate = { readonly cert: string; readonly key: string };
-
 /** A private authority, and a file that has its certificate. */
-export type TestAuthority = {
-  readonly caFile: string;
-  /** A certificate for host names and IPv4 addresses. */
-  issue(...hosts: readonly string[]): Certificate;
-};
+export type TestAuthority = PrivateAuthority & { readonly caFile: string };
 
 /** Founds an authority for a test. */
 export function testAuthority(): TestAuthority {
-  const { publicKey, privateKey } = newKey();
-  const name = `Test authority ${randomBytes(4).toString("hex")}`;
-  const issuer = { name, privateKey };
-  const usage = extension("551d0f", der(0x03, Buffer.from([1, 6])));
-  const cert = certificate(issuer, { name, publicKey, extensions: [isAuthority(true), usage] });
+  const authority = foundAuthority("Test authority");
   const caFile = join(testDirectory(), "ca.pem");
-  writeFileSync(caFile, cert);
-  return {
-    caFile,
-    issue(...hosts) {
-      const own = newKey();
-      const extensions = [isAuthority(false), alternativeNames(hosts)];
-      const about = { name: hosts[0] ?? "", publicKey: own.publicKey, extensions };
-      const key = own.privateKey.export({ type: "pkcs8", format: "pem" });
-      return { cert: certificate(issuer, about), key };
-    },
-  };
-}
-
-function newKey() {
-  return generateKeyPairSync("ec", { namedCurve: "P-256" });
+  writeFileSync(caFile, authority.cert);
+  return { ...authority, caFile };
 }
 
 /** A TLS server on a loopback address. */
@@ -68,74 +47,4 @@ export async function testTlsServer(
       await closed;
     },
   };
-}
-
-// What follows is X.509 (RFC 5280) as far as a test needs it, so that none needs a program.
-
-const ECDSA_WITH_SHA256 = der(0x30, oid("2a8648ce3d040302"));
-const DAY_MS = 86_400_000;
-
-function certificate(
-  issuer: { readonly name: string; readonly privateKey: KeyObject },
-  about: { name: string; publicKey: KeyObject; extensions: readonly Buffer[] },
-): string {
-  const body = der(
-    0x30,
-    der(0xa0, integer(Buffer.from([2]))),
-    integer(Buffer.concat([Buffer.from([1]), randomBytes(8)])),
-    ECDSA_WITH_SHA256,
-    commonName(issuer.name),
-    der(0x30, time(Date.now() - DAY_MS), time(Date.now() + 30 * DAY_MS)),
-    commonName(about.name),
-    about.publicKey.export({ type: "spki", format: "der" }),
-    der(0xa3, der(0x30, ...about.extensions)),
-  );
-  const signature = sign("sha256", body, { key: issuer.privateKey, dsaEncoding: "der" });
-  const whole = der(0x30, body, ECDSA_WITH_SHA256, der(0x03, Buffer.from([0]), signature));
-  const lines = whole.toString("base64").match(/.{1,64}/g) ?? [];
-  return ["-----BEGIN CERTIFICATE-----", ...lines, "-----END CERTIFICATE-----", ""].join("\n");
-}
-
-function der(tag: number, ...contents: readonly Uint8Array[]): Buffer {
-  const content = Buffer.concat(contents);
-  const { length } = content;
-  const size =
-    length < 128 ? [length] : length < 256 ? [0x81, length] : [0x82, length >> 8, length & 255];
-  return Buffer.concat([Buffer.from([tag, ...size]), content]);
-}
-
-function oid(hex: string): Buffer {
-  return der(0x06, Buffer.from(hex, "hex"));
-}
-
-function integer(bytes: Buffer): Buffer {
-  return der(0x02, bytes);
-}
-
-function commonName(name: string): Buffer {
-  const attribute = der(0x30, oid("550403"), der(0x0c, Buffer.from(name)));
-  return der(0x30, der(0x31, attribute));
-}
-
-function time(ms: number): Buffer {
-  const digits = new Date(ms).toISOString().replace(/\D/g, "").slice(2, 14);
-  return der(0x17, Buffer.from(`${digits}Z`));
-}
-
-function extension(id: string, value: Buffer): Buffer {
-  return der(0x30, oid(id), der(0x04, value));
-}
-
-function isAuthority(is: boolean): Buffer {
-  const constraints = is ? der(0x30, der(0x01, Buffer.from([0xff]))) : der(0x30);
-  return extension("551d13", constraints);
-}
-
-function alternativeNames(hosts: readonly string[]): Buffer {
-  const names = hosts.map((host) =>
-    isIPv4(host)
-      ? der(0x87, Buffer.from(host.split(".").map(Number)))
-      : der(0x82, Buffer.from(host)),
-  );
-  return extension("551d11", der(0x30, ...names));
 }
