@@ -75,6 +75,7 @@ async function runAll(options: BenchOptions, { dir, postgres, write, interrupted
     const cases = chosenCases(one, options);
     if (cases.length === 0) continue;
     for (const { server, repetition } of turns(options)) {
+      if (server === "null" && one.federates === true) continue;
       if (interrupted.aborted) return { results, failures: [...failures, "It was interrupted."] };
       process.stderr.write(`${workload} (${title}), ${server}, run ${repetition + 1}\n`);
       const own = join(dir, `${workload}-${server}-${repetition}`);

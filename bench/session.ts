@@ -1,7 +1,8 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { foundAuthority } from "#src/kit/private-authority.ts";
 import type { Answered, Asked, Question } from "./load/remote-stage.ts";
 import type { Measurement, Size } from "./load/stage.ts";
 import { type Reading, readGauge, untilQuiet, usageBetween } from "./measure/gauge.ts";
@@ -52,7 +53,8 @@ export async function runSession(
   const database = `bench_${process.pid}_${Date.now()}`;
   const { postgres } = plan;
   const databaseUrl = postgres === undefined ? "" : await createDatabase(postgres, database);
-  const place = { dir: plan.dir, target: { host: HOST, port: await freePort(HOST) }, databaseUrl };
+  const target = { host: HOST, port: await freePort(HOST) };
+  const place = { dir: plan.dir, target, databaseUrl, federation: foundFederation(plan.dir) };
   const command = await commandOf(plan.server, place);
   const launch = { target: place.target, logFile: join(plan.dir, `${plan.server}.log`) };
   const state: SessionState = {
@@ -85,6 +87,22 @@ type SessionState = {
   readonly restart: () => Promise<void>;
 };
 
+/** An authority for this run, and a certificate for the other servers that the load makes. */
+function foundFederation(dir: string): Place["federation"] {
+  const authority = foundAuthority("Archipel bench");
+  const { cert, key } = authority.issue(HOST);
+  const write = (name: string, pem: string) => {
+    writeFileSync(join(dir, name), pem, { mode: 0o600 });
+    return join(dir, name);
+  };
+  return {
+    serverName: "bench.example",
+    caFile: write("ca.pem", authority.cert),
+    certFile: write("peer-cert.pem", cert),
+    keyFile: write("peer-key.pem", key),
+  };
+}
+
 async function commandOf(server: ServerKind, place: Place): Promise<Command> {
   if (server === "synapse") return await synapseCommand(place);
   if (server === "archipel") return archipelCommand(place);
@@ -94,10 +112,10 @@ async function commandOf(server: ServerKind, place: Place): Promise<Command> {
 
 async function runLoad(
   { workload, cases, size, interrupted }: SessionPlan,
-  { target }: Place,
+  { target, federation }: Place,
   answerTo: (question: Question) => Promise<unknown>,
 ): Promise<void> {
-  const orders = JSON.stringify({ workload, cases, size, target });
+  const orders = JSON.stringify({ workload, cases, size, target, federation });
   const load = fork(join(import.meta.dirname, "load", "main.ts"), [orders], {
     signal: interrupted,
   });

@@ -26,11 +26,13 @@ const COLUMNS: readonly Column[] = [
 ];
 
 /** Figures that one workload has, and how they are told. */
-const OTHERS: ReadonlyMap<string, string> = new Map([
-  ["rssBytesPerConnection", "a connection"],
-  ["databaseBytesPerEvent", "an event on disk"],
-  ["memoryBytes", "with PostgreSQL, shared pages once"],
-]);
+const OTHERS: ReadonlyMap<string, { readonly words: string; readonly show: typeof bytes }> =
+  new Map([
+    ["rssBytesPerConnection", { words: "a connection", show: bytes }],
+    ["databaseBytesPerEvent", { words: "an event on disk", show: bytes }],
+    ["memoryBytes", { words: "with PostgreSQL, shared pages once", show: bytes }],
+    ["wholeMs", { words: "ms until all members are known", show: decimals }],
+  ]);
 
 /** The results as a table for a terminal or a page: medians, and where there are several runs their spread. */
 export function renderTable(lines: readonly Line[]): string {
@@ -64,8 +66,8 @@ function budgetText({ serverCpuMs, postgresCpuMs, figures = {} }: Budget): strin
 
 function also(line: Line): string {
   return [...OTHERS]
-    .flatMap(([name, words]) =>
-      line.figures.has(name) ? [`${figure(line, name, bytes)} ${words}`] : [],
+    .flatMap(([name, { words, show }]) =>
+      line.figures.has(name) ? [`${figure(line, name, show)} ${words}`] : [],
     )
     .join(", ");
 }

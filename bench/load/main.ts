@@ -8,13 +8,14 @@ const orders = z.object({
   cases: z.array(z.string()),
   size: z.enum(["S", "M", "L"]),
   target: z.object({ host: z.string(), port: z.number() }),
+  federation: z.object({ serverName: z.string(), certFile: z.string(), keyFile: z.string() }),
 });
 
-const { workload, cases, size, target } = orders.parse(JSON.parse(process.argv[2] ?? "{}"));
+const { workload, cases, ...about } = orders.parse(JSON.parse(process.argv[2] ?? "{}"));
 const chosen = WORKLOADS.find(({ id }) => id === workload);
 if (chosen === undefined) throw new Error(`There is no workload ${workload}.`);
 try {
-  await chosen.run(remoteStage(target, size), cases);
+  await chosen.run(remoteStage(about), cases);
   process.exit(0);
 } catch (error) {
   process.stderr.write(

@@ -1,7 +1,6 @@
 import { z } from "zod";
 import type { Usage } from "../measure/gauge.ts";
-import type { HttpTarget } from "./http-connection.ts";
-import type { Measurement, Memory, Size, Stage } from "./stage.ts";
+import type { Measurement, Memory, Stage } from "./stage.ts";
 
 /** What the load asks of the process that started it. */
 export type Question =
@@ -35,7 +34,7 @@ const memory = z.object({
 }) satisfies z.ZodType<Memory>;
 
 /** The stage as the load sees it, in a process of its own: every word goes to the parent and back. */
-export function remoteStage(target: HttpTarget, size: Size): Stage {
+export function remoteStage(about: Pick<Stage, "target" | "federation" | "size">): Stage {
   const waiting = new Map<number, (answer: Answered) => void>();
   let numbers = 0;
   process.on("message", (message) => {
@@ -52,8 +51,7 @@ export function remoteStage(target: HttpTarget, size: Size): Stage {
     return answer.value;
   };
   return {
-    target,
-    size,
+    ...about,
     begin: async () => void (await ask({ kind: "begin" })),
     end: async () => usage.parse(await ask({ kind: "end" })),
     memory: async () => memory.parse(await ask({ kind: "memory" })),

@@ -29,9 +29,19 @@ export type Memory = {
   readonly postgresBytes: number;
 };
 
+/** How other servers that are part of the load meet the one that is measured. */
+export type FederationOfRun = {
+  /** The name of the server that is measured. */
+  readonly serverName: string;
+  /** A certificate for servers of the load, of an authority that it believes, and its key: PEM files. */
+  readonly certFile: string;
+  readonly keyFile: string;
+};
+
 /** What a load may ask of those who started the server, and tell them. */
 export type Stage = {
   readonly target: HttpTarget;
+  readonly federation: FederationOfRun;
   readonly size: Size;
   /** Waits until everything is quiet, then starts to count. */
   begin(): Promise<void>;

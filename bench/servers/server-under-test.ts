@@ -4,6 +4,7 @@ import { existsSync, openSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { HttpTarget } from "../load/http-connection.ts";
+import type { FederationOfRun } from "../load/stage.ts";
 
 /** The servers that a run can measure. `null` answers everything and does nothing: it shows what the load costs. */
 export type ServerKind = "archipel" | "synapse" | "null";
@@ -15,6 +16,10 @@ export type Place = {
   readonly target: HttpTarget;
   /** Of an empty database, on the PostgreSQL that all use. */
   readonly databaseUrl: string;
+  readonly federation: FederationOfRun & {
+    /** The authority to believe. */
+    readonly caFile: string;
+  };
 };
 
 /** How to start a server. */

@@ -19,10 +19,10 @@ export function synapseFiles(dir: string) {
  * What Synapse is told. Where both sides have a choice it is the same: room version, presence, cheapest password
  * hash, no limits, warnings alone in the log. All else is as Synapse has it by itself.
  */
-export function synapseConfig({ dir, target, databaseUrl }: Place): object {
+export function synapseConfig({ dir, target, databaseUrl, federation }: Place): object {
   const files = synapseFiles(dir);
   return {
-    server_name: "bench.example",
+    server_name: federation.serverName,
     public_baseurl: `http://${target.host}:${target.port}/`,
     report_stats: false,
     listeners: [
@@ -31,7 +31,7 @@ export function synapseConfig({ dir, target, databaseUrl }: Place): object {
         bind_addresses: [target.host],
         type: "http",
         tls: false,
-        resources: [{ names: ["client"], compress: false }],
+        resources: [{ names: ["client", "federation"], compress: false }],
       },
     ],
     database: { name: "psycopg2", args: databaseArguments(databaseUrl) },
@@ -50,6 +50,11 @@ export function synapseConfig({ dir, target, databaseUrl }: Place): object {
     presence: { enabled: true },
     // By itself it gives the answer of two minutes ago to a first sync that comes again.
     caches: { sync_response_cache_duration: "0s" },
+    federation_custom_ca_list: [federation.caFile],
+    // Lets it reach the other servers of the load.
+    ip_range_blacklist: [],
+    federation: { destination_min_retry_interval: "1s", destination_max_retry_interval: "30s" },
+    rc_federation: { sleep_limit: 1_000_000, reject_limit: 1_000_000, concurrent: 1_000 },
     rc_message: UNLIMITED,
     rc_registration: UNLIMITED,
     rc_login: { address: UNLIMITED, account: UNLIMITED, failed_attempts: UNLIMITED },

@@ -1,9 +1,13 @@
 import { makeRooms } from "./create-room.ts";
 import { fanOut } from "./fan-out.ts";
+import { federatedJoin } from "./federated-join.ts";
 import { growth } from "./growth.ts";
+import { healing } from "./healing.ts";
 import { idle } from "./idle.ts";
+import { inbound } from "./inbound.ts";
 import { initialSync } from "./initial-sync.ts";
 import { localJoin } from "./local-join.ts";
+import { outage } from "./outage.ts";
 import { sendManyRooms } from "./send-many-rooms.ts";
 import { sendOneRoom } from "./send-one-room.ts";
 import { sendToSyncLatency } from "./send-to-sync-latency.ts";
@@ -16,6 +20,10 @@ export const WORKLOADS: readonly Workload[] = [
   sendToSyncLatency,
   fanOut,
   initialSync,
+  federatedJoin,
+  healing,
+  inbound,
+  outage,
   localJoin,
   makeRooms,
   growth,

@@ -5,6 +5,8 @@ export type Workload = {
   /** `W1`, as in the table of workloads. */
   readonly id: string;
   readonly title: string;
+  /** Whether other servers are part of it: then the null server has no part in it. */
+  readonly federates?: boolean;
   /** Every case, and from which size on it belongs to a run. A case that is named is run at any size. */
   readonly cases: ReadonlyMap<string, Size>;
   /** Runs cases on a server that is fresh, and reports a measurement of each. */
