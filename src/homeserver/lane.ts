@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { connect as connectSocket, type NetConnectOpts, type Socket } from "node:net";
 import { driverAddress } from "./database-url.ts";
+import { isTemplate } from "./one-statement.ts";
 import { isConnectionError } from "./resilient-sql.ts";
 import type { Sql, Tx } from "./sql.ts";
 
@@ -15,6 +16,8 @@ export type Lane = {
    *   of the connection nobody knows.
    */
   transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
+  /** Does something by one statement, which is a transaction of its own. @throws as a transaction does. */
+  statement<T>(work: (sql: Sql) => Promise<T>): Promise<T>;
   end(): Promise<void>;
 };
 
@@ -54,6 +57,10 @@ export function openLane(url: string, open: (options: LaneOptions) => Sql): Lane
 
   return {
     transaction: async (work) => await transaction(connected(), work),
+    async statement(work) {
+      const { sql, loss } = connected();
+      return await Promise.race([work(sql), loss]);
+    },
     async end() {
       isEnding = true;
       await current?.sql.end({ timeout: 5 });
@@ -104,11 +111,6 @@ async function transaction<T>({ sql, loss }: Connection, work: (tx: Tx) => Promi
     if (!isConnectionError(cause)) await Promise.race([sql.unsafe("rollback"), loss]);
     throw cause;
   }
-}
-
-/** A statement is a template; names and values that go into one are made by plain calls. */
-function isTemplate(argument: unknown): boolean {
-  return Array.isArray(argument) && "raw" in argument;
 }
 
 /**

@@ -68,6 +68,18 @@ export const eventsStream: Stream<Write, RoomWritten | ReceivedWritten> = {
     return { ...heads, newRooms };
   },
 
+  recall(hs, writes): SeenInLane | undefined {
+    const versions = new Map<number, number>();
+    for (const write of writes) {
+      const head = isPlain(write) && "roomKey" in write.room && knownHead(hs, write.room.roomKey);
+      if (!head || head.isPartial) return undefined;
+      versions.set(head.room.roomKey, head.version);
+      // What is in the group beside a coming or going may hang on it.
+      if (writes.length > 1 && movesMembers(write)) return undefined;
+    }
+    return { versions, transactions: new Map(), newRooms: new Map() };
+  },
+
   async store(hs, lane, placed, looked) {
     const seen = looked as SeenInLane;
     const sent = placed.filter(isSent);
@@ -106,6 +118,15 @@ function isReceived(write: Write): write is ReceivedWrite {
 
 function isOfOurs(write: Write): write is RoomWrite {
   return !isReceived(write);
+}
+
+/** Whether nothing but the tables of events is written for it, and nothing has to be asked. */
+function isPlain(write: Write): write is RoomWrite {
+  return isOfOurs(write) && !write.also && write.transaction?.type !== "m.room.redaction";
+}
+
+function movesMembers({ sets }: RoomWrite): boolean {
+  return sets.some(([type]) => type === "m.room.member");
 }
 
 function isSent(placed: Placed<Write>): placed is Placed<RoomWrite> {

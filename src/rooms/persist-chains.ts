@@ -1,6 +1,7 @@
 import { relationOf as relationIn } from "#src/events/threads.ts";
 import type { Tx } from "#src/homeserver/database.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { together } from "#src/homeserver/one-statement.ts";
 import { serverNameOf, type UserId } from "#src/kit/identifiers.ts";
 import { noteUnread } from "./note-unread.ts";
 import type { PlacedChain } from "./place-events.ts";
@@ -11,6 +12,7 @@ import {
   insertNodes,
   insertRelations,
   markOnPartial,
+  moveHeads,
   type MembershipRow,
   type RedactionRow,
   type RelationRow,
@@ -41,15 +43,18 @@ export async function persistChains(
 
   const heads = chains.flatMap((it) => headUpdate(it) ?? []);
 
-  // None is waited for: all are answered with the commit. A redaction may be of an event of this same
-  // group, so the events come first.
-  insertEvents(lane, rows, heads);
-  markOnPartial(lane, rows);
-  if (nodes.length > 0) insertNodes(lane, nodes);
+  // None is waited for: all are answered with the commit.
+  together(lane, (tx) => {
+    insertEvents(tx, rows);
+    moveHeads(tx, heads);
+    if (nodes.length > 0) insertNodes(tx, nodes);
+    if (relations.length > 0) insertRelations(tx, relations);
+    noteUnread(hs, tx, links);
+  });
+  // Those who come and go count for what comes after, and what is marked or redacted may be of this same group.
   if (memberships.length > 0) upsertMemberships(lane, memberships);
-  if (relations.length > 0) insertRelations(lane, relations);
   insertHighlights(hs, lane, links);
-  noteUnread(hs, lane, links);
+  markOnPartial(lane, rows);
   return redactions.length > 0 ? await applyRedactions(lane, redactions) : new Set();
 }
 
@@ -58,6 +63,7 @@ function headUpdate({ chain, rows, stateRoot, ordinal }: PlacedChain) {
   if (!last) return undefined;
   return {
     roomKey: chain.room.roomKey,
+    version: chain.head?.version ?? 0,
     extremities: [last.event_key],
     depth: last.depth,
     stateRoot,

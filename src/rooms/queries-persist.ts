@@ -8,6 +8,8 @@ import type { EventRow } from "./stored-event.ts";
 
 export type HeadUpdate = {
   readonly roomKey: number;
+  /** The version of the head that it replaces. */
+  readonly version: number;
   /** The keys of its ends: of what is sent here, one. */
   readonly extremities: readonly number[];
   readonly depth: number;
@@ -22,45 +24,51 @@ export function arrayText(keys: readonly number[]): string {
   return `{${keys.join()}}`;
 }
 
-/** Stores events, and moves the heads of their rooms to the ends of the chains that they make. */
-export function insertEvents(
-  lane: Tx,
-  rows: readonly EventRow[],
-  heads: readonly HeadUpdate[],
-): void {
+/** Stores events. */
+export function insertEvents(lane: Tx, rows: readonly EventRow[]): void {
   const column = <K extends keyof EventRow>(name: K) => rows.map((row) => row[name]);
-  const head = (name: "roomKey" | "depth" | "stateRoot" | "ordinal") => heads.map((it) => it[name]);
   void lane`
-    with inserted as (
-      insert into events (event_key, room_key, event_id, type, state_key, sender_key, depth,
-        origin_server_ts, status, anchor, anchor_offset, state_before, state_after, room_state,
-        ordinal, replaces, device_key, txn_id, json, auth_keys)
-      select event_key, room_key, event_id, type, state_key, sender_key, depth, origin_server_ts,
+    insert into events (event_key, room_key, event_id, type, state_key, sender_key, depth,
+      origin_server_ts, status, anchor, anchor_offset, state_before, state_after, room_state,
+      ordinal, replaces, device_key, txn_id, json, auth_keys)
+    select event_key, room_key, event_id, type, state_key, sender_key, depth, origin_server_ts,
+      status, anchor, anchor_offset, state_before, state_after, room_state, ordinal, replaces,
+      device_key, txn_id, json, auth_keys::bigint[]
+    from unnest(
+      ${column("event_key")}::bigint[], ${column("room_key")}::bigint[],
+      ${column("event_id")}::text[], ${column("type")}::text[], ${column("state_key")}::text[],
+      ${column("sender_key")}::bigint[], ${column("depth")}::bigint[],
+      ${column("origin_server_ts")}::bigint[], ${column("status")}::smallint[],
+      ${column("anchor")}::bigint[], ${column("anchor_offset")}::int[],
+      ${column("state_before")}::bigint[], ${column("state_after")}::bigint[],
+      ${column("room_state")}::bigint[], ${column("ordinal")}::bigint[],
+      ${column("replaces")}::bigint[], ${column("device_key")}::bigint[],
+      ${column("txn_id")}::text[], ${column("json")}::text[],
+      ${rows.map((row) => row.auth_keys && arrayText(row.auth_keys))}::text[])
+      as new (event_key, room_key, event_id, type, state_key, sender_key, depth, origin_server_ts,
         status, anchor, anchor_offset, state_before, state_after, room_state, ordinal, replaces,
-        device_key, txn_id, json, auth_keys::bigint[]
-      from unnest(
-        ${column("event_key")}::bigint[], ${column("room_key")}::bigint[],
-        ${column("event_id")}::text[], ${column("type")}::text[], ${column("state_key")}::text[],
-        ${column("sender_key")}::bigint[], ${column("depth")}::bigint[],
-        ${column("origin_server_ts")}::bigint[], ${column("status")}::smallint[],
-        ${column("anchor")}::bigint[], ${column("anchor_offset")}::int[],
-        ${column("state_before")}::bigint[], ${column("state_after")}::bigint[],
-        ${column("room_state")}::bigint[], ${column("ordinal")}::bigint[],
-        ${column("replaces")}::bigint[], ${column("device_key")}::bigint[],
-        ${column("txn_id")}::text[], ${column("json")}::text[],
-        ${rows.map((row) => row.auth_keys && arrayText(row.auth_keys))}::text[])
-        as new (event_key, room_key, event_id, type, state_key, sender_key, depth, origin_server_ts,
-          status, anchor, anchor_offset, state_before, state_after, room_state, ordinal, replaces,
-          device_key, txn_id, json, auth_keys)
-    )
-    update rooms set head_version = head_version + 1, extremities = moved.extremities::bigint[],
+        device_key, txn_id, json, auth_keys)`;
+}
+
+/**
+ * Moves the heads of rooms to the ends of the chains that were built on them.
+ *
+ * It fails if a head is no more of the version that was built on.
+ */
+export function moveHeads(lane: Tx, heads: readonly HeadUpdate[]): void {
+  const head = (name: "roomKey" | "depth" | "stateRoot" | "ordinal" | "version") =>
+    heads.map((it) => it[name]);
+  void lane`
+    update rooms set head_version = case when rooms.head_version = moved.version then moved.version + 1
+        else ('a room has moved on to version ' || rooms.head_version)::bigint end,
+      extremities = moved.extremities::bigint[],
       depth = moved.depth, state_root = moved.state_root, ordinal = moved.ordinal,
       last_position = coalesce(moved.last_position, rooms.last_position)
-    from unnest(${head("roomKey")}::bigint[],
+    from unnest(${head("roomKey")}::bigint[], ${head("version")}::bigint[],
       ${heads.map((it) => arrayText(it.extremities))}::text[],
       ${head("depth")}::bigint[], ${head("stateRoot")}::bigint[], ${head("ordinal")}::bigint[],
       ${heads.map((it) => it.lastPosition ?? null)}::bigint[])
-      as moved (room_key, extremities, depth, state_root, ordinal, last_position)
+      as moved (room_key, version, extremities, depth, state_root, ordinal, last_position)
     where rooms.room_key = moved.room_key`;
 }
 

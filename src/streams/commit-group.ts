@@ -1,19 +1,14 @@
 import { Counter, Histogram } from "prom-client";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { registry } from "#src/homeserver/metrics.ts";
+import { OneStatement, written } from "#src/homeserver/one-statement.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import { isConnectionError } from "#src/homeserver/resilient-sql.ts";
-import { ALIVE_SECONDS, processIdOf } from "./presence.ts";
-import type { Change, Outcome, Placed, Stream } from "./stream.ts";
+import { commitAtOnce, noteStanding } from "./commit-at-once.ts";
+import { type Committed, type Group, groupOf, type Pending, placeGroup } from "./group.ts";
+import { tellOthers } from "./presence.ts";
+import type { Change, Outcome } from "./stream.ts";
 import { tailOf } from "./tail.ts";
-
-/** A write that waits, and who waits for it. */
-export type Pending = {
-  readonly stream: Stream<unknown, unknown>;
-  readonly write: unknown;
-  readonly resolve: (result: unknown) => void;
-  readonly reject: (error: unknown) => void;
-};
 
 const groups = new Counter({
   name: "archipel_write_groups_total",
@@ -28,131 +23,70 @@ const groupSize = new Histogram({
   registers: [registry],
 });
 
-/** The channel of PostgreSQL's `NOTIFY` that says how far the streams have come. */
-export const CHANNEL = "archipel_streams";
-
 /**
  * Commits a group of writes in one transaction, and settles each. Never throws.
  *
  * If the database refuses the group, its halves are tried, so that in the end only the write at fault fails.
  * If the connection is lost, all fail: the group may be durable or not, so nothing is tried again.
  */
-export async function commitGroup(hs: Homeserver, group: readonly Pending[]): Promise<void> {
-  const byStream = [...Map.groupBy(group, (it) => it.stream)];
+export async function commitGroup(hs: Homeserver, pending: readonly Pending[]): Promise<void> {
+  const group = groupOf(pending);
   try {
-    await commit(hs, byStream);
+    await commit(hs, group);
     groups.inc({ outcome: "committed" });
-    groupSize.observe(group.length);
+    groupSize.observe(pending.length);
   } catch (error) {
-    for (const [stream, its] of byStream) {
-      stream.failed?.(
-        hs,
-        its.map((it) => it.write),
-      );
-    }
+    for (const { stream, writes } of group.byStream) stream.failed?.(hs, writes);
     const lost = isConnectionError(error);
     groups.inc({ outcome: lost ? "lost" : "refused" });
-    if (group.length === 1 || lost) {
-      for (const it of group) it.reject(error);
+    if (pending.length === 1 || lost) {
+      for (const it of pending) it.reject(error);
       return;
     }
-    const half = Math.ceil(group.length / 2);
-    await commitGroup(hs, group.slice(0, half));
-    await commitGroup(hs, group.slice(half));
+    const half = Math.ceil(pending.length / 2);
+    await commitGroup(hs, pending.slice(0, half));
+    await commitGroup(hs, pending.slice(half));
   }
 }
 
-type Part = {
-  readonly stream: Stream<unknown, unknown>;
-  readonly its: readonly Pending[];
-  readonly placed: readonly Placed<unknown>[];
-};
-
-async function commit(
-  hs: Homeserver,
-  byStream: readonly (readonly [Stream<unknown, unknown>, readonly Pending[]])[],
-): Promise<void> {
-  for (const [stream, its] of byStream) {
-    await stream.prepare?.(
-      hs,
-      its.map((it) => it.write),
-    );
-  }
-  const needed = byStream.map(([stream, its]) =>
-    its.map((it) => stream.positionsFor?.(it.write) ?? 1),
-  );
-  const total = needed.flat().reduce((sum, n) => sum + n, 0);
-
+async function commit(hs: Homeserver, group: Group): Promise<void> {
+  for (const { stream, writes } of group.byStream) await stream.prepare?.(hs, writes);
   const settled = tailOf(hs).expectOwn();
   try {
-    const { parts, outcomes, range } = await inLane(hs, byStream, { needed, total });
-    settle(hs, parts, outcomes, range);
+    settle(hs, (await commitAtOnce(hs, group)) ?? (await commitInLane(hs, group)));
   } finally {
     settled();
   }
 }
 
-/** The transaction itself. */
-async function inLane(
-  hs: Homeserver,
-  byStream: readonly (readonly [Stream<unknown, unknown>, readonly Pending[]])[],
-  { needed, total }: { needed: readonly (readonly number[])[]; total: number },
-) {
+/** Commits a group by a transaction that holds the lane, and asks there what only that makes true. */
+async function commitInLane(hs: Homeserver, group: Group): Promise<Committed> {
   // The lane is taken with the first statement and left at the end: no lock is ever taken before it by
   // a transaction that takes it, so groups of several processes cannot wait for each other.
-  return await hs.lane.transaction(async (lane) => {
-    const taken = lane<{ position: Position }[]>`
-      with moved as (
-        update positions set position = position + ${total} where id = 1 returning position
-      )
-      select position, case when exists (
-        select 1 from processes
-        where process_id <> ${processIdOf(hs)} and seen_at > now() - ${ALIVE_SECONDS} * interval '1 second'
-      ) then pg_notify(${CHANNEL}, position::text)::text end from moved`;
+  const { told, ...committed } = await hs.lane.transaction(async (lane) => {
+    const move = written`
+      update positions set position = position + ${group.total} where id = 1 returning position`;
+    const taken = lane<{ position: Position; told: string | null }[]>(
+      ...new OneStatement(lane).between(move, tellOthers(hs)),
+    );
     const [[counter], ...looked] = await Promise.all([
       taken,
-      ...byStream.map(
-        async ([stream, its]) =>
-          await stream.look?.(
-            hs,
-            lane,
-            its.map((it) => it.write),
-          ),
-      ),
+      ...group.byStream.map(async ({ stream, writes }) => await stream.look?.(hs, lane, writes)),
     ]);
     if (!counter) throw new Error("the table of positions is empty: the database is not migrated");
 
-    const before = counter.position - total;
-    const placed = place(byStream, needed, before);
-    const stored = await Promise.all(
-      placed.map(async (it, index) => await it.stream.store(hs, lane, it.placed, looked[index])),
+    const before = counter.position - group.total;
+    const parts = placeGroup(group, before);
+    const outcomes = await Promise.all(
+      parts.map(async (it, index) => await it.stream.store(hs, lane, it.placed, looked[index])),
     );
-    return { parts: placed, outcomes: stored, range: { before, upTo: counter.position } };
+    return { parts, outcomes, before, upTo: counter.position, told: counter.told };
   });
+  noteStanding(hs, { position: committed.upTo, isAlone: told === null });
+  return committed;
 }
 
-function place(
-  byStream: readonly (readonly [Stream<unknown, unknown>, readonly Pending[]])[],
-  needed: readonly (readonly number[])[],
-  before: Position,
-): Part[] {
-  let next = before + 1;
-  return byStream.map(([stream, its], index) => {
-    const placed = its.map((it, at) => {
-      const position = next;
-      next += needed[index]?.[at] ?? 1;
-      return { write: it.write, position };
-    });
-    return { stream, its, placed };
-  });
-}
-
-function settle(
-  hs: Homeserver,
-  parts: readonly Part[],
-  outcomes: readonly (readonly Outcome<unknown>[])[],
-  { before, upTo }: { before: Position; upTo: Position },
-): void {
+function settle(hs: Homeserver, { parts, outcomes, before, upTo }: Committed): void {
   const changes: Change[] = [];
   for (const [index, { stream, placed }] of parts.entries()) {
     stream.committed?.(hs, placed);

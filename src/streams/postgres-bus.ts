@@ -2,7 +2,7 @@ import type { Logger } from "pino";
 import type { Bus } from "#src/homeserver/bus.ts";
 import { connect } from "#src/homeserver/database.ts";
 import type { Position } from "#src/homeserver/position.ts";
-import { CHANNEL } from "./commit-group.ts";
+import { CHANNEL } from "./presence.ts";
 
 /**
  * A bus on PostgreSQL's `NOTIFY`, on a connection of its own. Should the connection be lost it is

@@ -1,9 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { type Written, written } from "#src/homeserver/one-statement.ts";
 
 /** This process, among those on the database. */
 export const processIdOf = held(() => randomUUID());
+
+/** The channel of PostgreSQL's `NOTIFY` that says how far the streams have come. */
+export const CHANNEL = "archipel_streams";
 
 /** For how long a process is taken to be alive after it has been seen. */
 export const ALIVE_SECONDS = 60;
@@ -37,4 +41,13 @@ async function saySeen(hs: Homeserver): Promise<void> {
   await hs.sql`
     insert into processes (process_id, seen_at) values (${processIdOf(hs)}, now())
     on conflict (process_id) do update set seen_at = excluded.seen_at`;
+}
+
+/** Tells the other processes, if there are any, of the position that `first` has come to; `told` is null if there are none. */
+export function tellOthers(hs: Homeserver): Written {
+  return written`
+    select position, case when exists (
+      select from processes
+      where process_id <> ${processIdOf(hs)} and seen_at > now() - ${ALIVE_SECONDS} * interval '1 second'
+    ) then pg_notify(${CHANNEL}, position::text)::text end as told from first`;
 }

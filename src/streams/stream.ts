@@ -41,6 +41,12 @@ export type Stream<W, R> = {
   readonly prepare?: (hs: Homeserver, writes: readonly W[]) => Promise<void> | void;
   /** Reads that `store` needs and that only the lane makes true. Sent along with the taking of it. */
   readonly look?: (hs: Homeserver, lane: Tx, writes: readonly W[]) => Promise<unknown>;
+  /**
+   * What `look` would find, out of memory: for a group that one statement can store, because `store` asks the database
+   * nothing then and writes each table by one statement that begins with no `with`. What of it may be untrue by now must
+   * make those statements fail. Undefined if it cannot be.
+   */
+  readonly recall?: (hs: Homeserver, writes: readonly W[]) => unknown;
   /** Stores the group. The outcomes are in the order of the writes. */
   readonly store: (
     hs: Homeserver,

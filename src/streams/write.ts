@@ -1,6 +1,7 @@
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import { commitGroup, type Pending } from "./commit-group.ts";
+import { commitGroup } from "./commit-group.ts";
+import type { Pending } from "./group.ts";
 import type { Stream } from "./stream.ts";
 
 /** At most this many writes go into one transaction, so that none waits long for the others. */

@@ -73,7 +73,7 @@ const outsideStream: Stream<OutsideWrite, OutsideWritten> = {
       rows.push(rowOf(it));
     }
     const its = wanted.map((it) => membershipOf(hs, it, keys));
-    if (rows.length > 0) insertEvents(lane, rows, []);
+    if (rows.length > 0) insertEvents(lane, rows);
     storeAll(lane, its, wanted);
     return placed.map((it): Outcome<OutsideWritten> => {
       const own = its[wanted.indexOf(it)];

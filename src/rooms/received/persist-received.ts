@@ -1,6 +1,7 @@
 import { isUserId } from "#src/events/event-identifiers.ts";
 import type { Tx } from "#src/homeserver/database.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { together } from "#src/homeserver/one-statement.ts";
 import { type EventId, serverNameOf } from "#src/kit/identifiers.ts";
 import { eventsOf } from "../find-event.ts";
 import { noteUnread } from "../note-unread.ts";
@@ -20,6 +21,7 @@ import {
   insertNodes,
   insertRelations,
   markOnPartial,
+  moveHeads,
   type MembershipRow,
   type RedactionRow,
   upsertMemberships,
@@ -63,7 +65,10 @@ export async function persistReceived(
   const members = await memberRows(hs, lane, it);
 
   const head = headUpdate(it);
-  insertEvents(lane, rows, [head]);
+  together(lane, (tx) => {
+    if (rows.length > 0) insertEvents(tx, rows);
+    moveHeads(tx, [head]);
+  });
   markOnPartial(lane, rows);
   for (const [relayed, its] of Map.groupBy(rows, (row) => relayedOf(hs, write, row))) {
     if (relayed !== null) {
@@ -118,7 +123,7 @@ async function persistAgain(
 ): Promise<PersistedReceived> {
   const { roomKey } = it.write.room;
   const members = await memberRows(hs, lane, it);
-  insertEvents(lane, [], [headUpdate(it)]);
+  moveHeads(lane, [headUpdate(it)]);
   restateEvents(
     lane,
     it.placed.map(({ row }) => row),
@@ -134,6 +139,7 @@ function headUpdate(it: PlacedReceived): HeadUpdate {
   const { write, settlement } = it;
   return {
     roomKey: write.room.roomKey,
+    version: settlement.head.version,
     extremities: it.extremities,
     depth: Math.max(0, ...settlement.extremities.map((own) => own.depth)),
     stateRoot: it.stateRoot,
