@@ -1,4 +1,15 @@
-import { bigint, index, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
+import { sql } from "drizzle-orm";
+import {
+  bigint,
+  boolean,
+  index,
+  integer,
+  pgTable,
+  primaryKey,
+  text,
+  unique,
+} from "drizzle-orm/pg-core";
+import { devices } from "./devices.ts";
 
 const key = (name: string) => bigint(name, { mode: "number" });
 
@@ -74,4 +85,54 @@ export const threadedEvents = pgTable(
     root: text("root").notNull(),
   },
   (table) => [primaryKey({ columns: [table.roomKey, table.eventKey] })],
+);
+
+/**
+ * Where users want to be told of what happens while they are away, and how far they have been told.
+ *
+ * Rows go with the device that asked for them, when the user takes them back, and when the gateway says that there
+ * is nobody.
+ */
+export const pushers = pgTable(
+  "pushers",
+  {
+    pusherKey: key("pusher_key").primaryKey().generatedAlwaysAsIdentity(),
+    userKey: key("user_key").notNull(),
+    /** The device that asked for it. */
+    deviceKey: key("device_key")
+      .notNull()
+      .references(() => devices.deviceKey, { onDelete: "cascade" }),
+    appId: text("app_id").notNull(),
+    pushkey: text("pushkey").notNull(),
+    kind: text("kind").notNull(),
+    appDisplayName: text("app_display_name").notNull(),
+    deviceDisplayName: text("device_display_name").notNull(),
+    profileTag: text("profile_tag"),
+    lang: text("lang").notNull(),
+    /** JSON. */
+    data: text("data").notNull(),
+    isEnabled: boolean("is_enabled").notNull().default(true),
+    /** When it was last set. */
+    setMs: key("set_ms").notNull(),
+    /** Up to which position something has happened that may be the user's concern; see `follow-streams.ts`. */
+    owedUpTo: key("owed_up_to").notNull(),
+    /** Up to which position the user has been told. */
+    pushedUpTo: key("pushed_up_to").notNull(),
+    /** How much was unread by what was last told. Null if nothing was yet. */
+    toldUnread: integer("told_unread"),
+    /** How often in a row telling has failed, and when it is tried again. */
+    failures: integer("failures").notNull().default(0),
+    dueMs: key("due_ms").notNull().default(0),
+    /** The process that is about it, and until when. */
+    holder: text("holder"),
+    leasedUntilMs: key("leased_until_ms").notNull().default(0),
+  },
+  (table) => [
+    unique("pushers_by_pushkey").on(table.appId, table.pushkey, table.userKey),
+    index("pushers_of_user").on(table.userKey),
+    index("pushers_of_device").on(table.deviceKey),
+    index("pushers_owed")
+      .on(table.dueMs)
+      .where(sql`owed_up_to > pushed_up_to`),
+  ],
 );

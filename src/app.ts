@@ -62,7 +62,9 @@ import { createRoomEndpoints } from "#src/membership/routes/create-room.ts";
 import { joiningEndpoints } from "#src/membership/routes/joining.ts";
 import { leavingEndpoints } from "#src/membership/routes/leaving.ts";
 import { presenceEndpoints } from "#src/presence/routes/presence.ts";
+import { notificationEndpoints } from "#src/push/routes/notifications.ts";
 import { pushRulesEndpoints } from "#src/push-rules/routes/pushrules.ts";
+import { pusherEndpoints } from "#src/pushers/routes/pusher.ts";
 import { roomSendEndpoints } from "#src/rooms/routes/room-send.ts";
 import { spaceHierarchyEndpoints } from "#src/spaces/routes/space-hierarchy.ts";
 import { syncEndpoints } from "#src/sync/routes/sync.ts";
@@ -103,6 +105,8 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...tagEndpoints,
   ...filterEndpoints,
   ...pushRulesEndpoints,
+  ...pusherEndpoints,
+  ...notificationEndpoints,
   ...receiptEndpoints,
   ...readMarkerEndpoints,
   ...typingEndpoints,

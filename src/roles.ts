@@ -31,6 +31,7 @@ import { endAbsentPresence, forgetPresence } from "#src/presence/job-end-presenc
 import { presenceStream } from "#src/presence/presence-stream.ts";
 import { pushRulesStream } from "#src/push-rules/push-rules-stream.ts";
 import { forgetReadHighlights } from "#src/push/job-forget-read-highlights.ts";
+import { followPushed } from "#src/pushers/follow-streams.ts";
 import { eventsStream } from "#src/rooms/events-stream.ts";
 import { fillOwedHoles } from "#src/rooms/holes/job-fill-holes.ts";
 import { fetchMembers } from "#src/rooms/partial/job-fetch-members.ts";
@@ -54,7 +55,7 @@ export const STREAMS: readonly Stream<never, unknown>[] = [
 ];
 
 /** All that is done because the streams moved, a transaction at a time. */
-export const FOLLOWERS: readonly Follower[] = [followOwed];
+export const FOLLOWERS: readonly Follower[] = [followOwed, followPushed];
 
 /** All work that comes round. */
 export const JOBS: readonly Job[] = [

@@ -14,6 +14,7 @@ import { type Address, inUrl, listenAt } from "#src/homeserver/listen-at.ts";
 import { measureProcess, serveMetrics } from "#src/homeserver/metrics.ts";
 import { malformedResponse, refuseMalformed } from "#src/http/malformed-request.ts";
 import { runJobs } from "#src/jobs/run-jobs.ts";
+import { runPushers } from "#src/pushers/run-pushers.ts";
 import { runFollowers } from "#src/streams/run-followers.ts";
 import { appOf } from "./app.ts";
 import { openHomeserver } from "./open-homeserver.ts";
@@ -68,6 +69,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
     opened.until(runJobs(hs, JOBS));
     opened.until(runFollowers(hs, FOLLOWERS));
     opened.until(runOutbound(hs));
+    opened.until(runPushers(hs));
     if (config.metrics.enabled) {
       measureProcess();
       const metrics = await serveMetrics(config.metrics);

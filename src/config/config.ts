@@ -220,6 +220,16 @@ export const ConfigFile = z.strictObject({
         ),
     })
     .prefault({}),
+  push: z
+    .strictObject({
+      plainHttp: z
+        .boolean()
+        .default(false)
+        .describe(
+          "Whether users may be told over push gateways without TLS. The specification does not let them: only where nobody listens.",
+        ),
+    })
+    .prefault({}),
   media: z
     .strictObject({
       maxUploadBytes: z

@@ -9,4 +9,8 @@ export const UNSTABLE_FEATURES: Readonly<Record<string, boolean>> = {
   "uk.tcpip.msc4133": true,
   "uk.tcpip.msc4133.stable": true,
   "us.cloke.msc4175.stable": true,
+  // Whether one device can see and switch off what another is told: Element Web's list of sessions.
+  "org.matrix.msc3881": true,
+  // Phones that are to be told of all that is encrypted, to find out themselves what of it mentions them: rust-sdk.
+  "org.matrix.msc4028": true,
 };

@@ -26,7 +26,7 @@ export const MASTER: PushRule = { ...rule(".m.rule.master", [], []), enabled: fa
 
 /**
  * The rules that every user has, below their own: those of the specification in its order, and those
- * for polls (MSC3930), which clients of today rely on though no release has them.
+ * for polls (MSC3930) and encrypted events (MSC4028), which clients of today rely on though no release has them.
  *
  * @spec client-server-api#predefined-rules
  */
@@ -41,6 +41,11 @@ export function defaultRules(userId: UserId): Readonly<Record<RuleKind, readonly
 }
 
 const BEFORE_USER = [
+  // Of MSC4028. Whom it is for switches it on: then the client, which alone can read it, decides.
+  {
+    ...rule(".org.matrix.msc4028.encrypted_event", [ofType("m.room.encrypted")], ["notify"]),
+    enabled: false,
+  },
   rule(".m.rule.suppress_notices", [matches("content.msgtype", "m.notice")], []),
 ];
 

@@ -2,36 +2,22 @@ import { countsAsUnread } from "#src/events/counts-as-unread.ts";
 import { MAIN_TIMELINE, type ThreadId } from "#src/events/threads.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import { slices } from "#src/homeserver/slices.ts";
 import type { RoomId } from "#src/kit/identifiers.ts";
 import { lru } from "#src/kit/lru.ts";
-import { runStepsInSlices } from "#src/kit/steps.ts";
-import { pushRuleSteps } from "#src/push-rules/evaluate-push-rules.ts";
-import type { Ruleset } from "#src/push-rules/push-rule.ts";
-import type { Owner } from "#src/push-rules/stored-push-rules.ts";
-import { rulesetOf, type UserPushRules } from "#src/push-rules/user-push-rules.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
 import { threadOf } from "#src/rooms/thread-of.ts";
 import { mainBetween, type Tally } from "./counts.ts";
 import { newestEventKeys } from "./queries-unread.ts";
 import { mainMark, markOf, type RoomMarks } from "./read-marks.ts";
-import { displayNameIn, roomContextOf } from "./room-context.ts";
 import { indexAfter, type RoomUnreads } from "./room-unreads.ts";
+import { type Reader, tryRules } from "./try-rules.ts";
 
 /** The most unread events of a room that are looked at. Older ones count as the default rules say. */
 const MOST_EVENTS = 500;
 
 /** For how many pairs of user and room it is kept what the rules said. */
 const MOST_KEPT = 20_000;
-
-/** Whose unread events are counted, and what decides about them. */
-export type Reader = {
-  readonly owner: Owner;
-  readonly rules: UserPushRules;
-  /** The IDs of the users whom the reader ignores. */
-  readonly ignored: ReadonlySet<string>;
-};
 
 type Notifying = {
   readonly eventKey: number;
@@ -157,47 +143,18 @@ function firstAfter(events: readonly StoredEvent[], after: number): number {
 
 async function notifyingOf(
   hs: Homeserver,
-  { owner, rules, ignored }: Reader,
+  reader: Reader,
   { room, roomId }: Where,
   events: readonly StoredEvent[],
 ): Promise<Notifying[]> {
-  const others = events.filter(
-    (it) =>
-      it.senderKey !== owner.userKey && !ignored.has(it.sender) && it.redactedBy === undefined,
-  );
-  if (others.length === 0) return [];
-  const ruleset = rulesetOf(owner.userId, rules);
-  const { memberCount, levels } = await roomContextOf(hs, room);
-  const displayName = asksForName(ruleset)
-    ? await displayNameIn(hs, room.roomKey, owner.userId)
-    : undefined;
-  const pause = slices();
   const notifying: Notifying[] = [];
-  for (const it of others) {
-    const steps = pushRuleSteps(
-      ruleset,
-      { ...aboutOf(it), sender: it.sender, room_id: roomId },
-      {
-        memberCount,
-        displayName,
-        senderMayNotify: (key) =>
-          levels !== undefined && levels.powerOf(it.sender) >= levels.notificationLevel(key),
-      },
-    );
-    const verdict = await runStepsInSlices(steps, pause);
-    if (!verdict.notify) continue;
-    const thread = await threadOf(hs, it);
-    notifying.push({ eventKey: it.eventKey, thread, highlight: verdict.highlight });
+  for (const { event, highlight } of await tryRules(hs, reader, { room, roomId, events })) {
+    const thread = await threadOf(hs, event);
+    notifying.push({ eventKey: event.eventKey, thread, highlight });
   }
   return notifying;
 }
 
 function aboutOf({ type, content, stateKey }: StoredEvent) {
   return { type, content, ...(stateKey !== undefined && { state_key: stateKey }) };
-}
-
-function asksForName({ override, underride }: Ruleset): boolean {
-  return [...override, ...underride].some(
-    (it) => it.enabled && it.conditions?.some(({ kind }) => kind === "contains_display_name"),
-  );
 }

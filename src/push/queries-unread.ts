@@ -78,6 +78,32 @@ export async function newestEventKeys(
   return rows.map((it) => it.event_key);
 }
 
+/** An event of one of a user's rooms, and where it stands in the order of all. */
+export type EventInRooms = {
+  readonly roomKey: number;
+  readonly eventKey: number;
+  readonly position: number;
+};
+
+/** The newest events that others have sent in the rooms that a user is in or invited to, newest first. */
+export async function newestInRoomsOf(
+  db: Queryable,
+  userKey: number,
+  { before, most }: { readonly before?: number | undefined; readonly most: number },
+): Promise<readonly EventInRooms[]> {
+  const end = before ?? Number.MAX_SAFE_INTEGER;
+  return await db<EventInRooms[]>`
+    select newest.room_key as "roomKey", newest.event_key as "eventKey", anchor as position
+    from memberships cross join lateral (
+      select * from events
+      where events.room_key = memberships.room_key and anchor < ${end} and anchor_offset = 0
+        and status = 0 and sender_key <> ${userKey}
+        and (membership = 'join' or events.event_key = memberships.event_key)
+      order by anchor desc limit ${most}) as newest
+    where memberships.user_key = ${userKey} and membership in ('join', 'invite')
+    order by anchor desc limit ${most}`;
+}
+
 /**
  * Those of some rooms in which something may have changed what a user has not read, after a position: all
  * of them, if the user has changed their push rules or whom they ignore.

@@ -1,16 +1,16 @@
-import { ignoredUsersOf } from "#src/account-data/ignored-users.ts";
 import { countsAsUnread } from "#src/events/counts-as-unread.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { RoomId } from "#src/kit/identifiers.ts";
-import { type Owner, userPushRulesOf } from "#src/push-rules/stored-push-rules.ts";
+import type { Owner } from "#src/push-rules/stored-push-rules.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
 import { WHOLE_ROOM } from "#src/rooms/room-reads.ts";
 import { threadOf } from "#src/rooms/thread-of.ts";
-import { type Reader, tallyByRules } from "./count-by-rules.ts";
+import { tallyByRules } from "./count-by-rules.ts";
 import { type CountingMode, countingMode } from "./counting-mode.ts";
 import { type RoomCounts, Tally, tallyCounters } from "./counts.ts";
 import { markOf, readMarksOf, type RoomMarks } from "./read-marks.ts";
 import { type RoomUnreads, roomUnreadsOf } from "./room-unreads.ts";
+import { type Reader, readerOf } from "./try-rules.ts";
 
 /**
  * How much a user of this server has not read in rooms that they are joined to, by thread.
@@ -26,13 +26,11 @@ export async function unreadCounts(
   owner: Owner,
   rooms: ReadonlyMap<number, RoomId>,
 ): Promise<ReadonlyMap<number, RoomCounts>> {
-  const [rules, ignored, marks, unreads] = await Promise.all([
-    userPushRulesOf(hs, owner.userKey),
-    ignoredUsersOf(hs, owner.userKey),
+  const [reader, marks, unreads] = await Promise.all([
+    readerOf(hs, owner),
     readMarksOf(hs, owner.userKey),
     roomUnreadsOf(hs, [...rooms.keys()]),
   ]);
-  const reader = { owner, rules, ignored };
   const counts = new Map<number, RoomCounts>();
   for (const room of unreads) {
     const roomId = rooms.get(room.roomKey);

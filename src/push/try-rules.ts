@@ -1,0 +1,89 @@
+import { ignoredUsersOf } from "#src/account-data/ignored-users.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { slices } from "#src/homeserver/slices.ts";
+import type { RoomId } from "#src/kit/identifiers.ts";
+import { runStepsInSlices } from "#src/kit/steps.ts";
+import { pushRuleSteps } from "#src/push-rules/evaluate-push-rules.ts";
+import type { Action, Ruleset } from "#src/push-rules/push-rule.ts";
+import { type Owner, userPushRulesOf } from "#src/push-rules/stored-push-rules.ts";
+import { rulesetOf, type UserPushRules } from "#src/push-rules/user-push-rules.ts";
+import type { StoredEvent } from "#src/rooms/stored-event.ts";
+import { displayNameIn, roomContextOf } from "./room-context.ts";
+import type { RoomUnreads } from "./room-unreads.ts";
+
+/** Whose rules are tried, and what decides beside them. */
+export type Reader = {
+  readonly owner: Owner;
+  readonly rules: UserPushRules;
+  /** The IDs of the users whom the reader ignores. */
+  readonly ignored: ReadonlySet<string>;
+};
+
+/** An event of which a user is to be told, and how. */
+export type Notable = {
+  readonly event: StoredEvent;
+  readonly actions: readonly Action[];
+  readonly highlight: boolean;
+};
+
+/** A user with what decides about what they are told of. */
+export async function readerOf(hs: Homeserver, owner: Owner): Promise<Reader> {
+  const [rules, ignored] = await Promise.all([
+    userPushRulesOf(hs, owner.userKey),
+    ignoredUsersOf(hs, owner.userKey),
+  ]);
+  return { owner, rules, ignored };
+}
+
+/**
+ * Those of a room's events of which a user is to be told: by their rules, and only if others have sent them,
+ * nobody whom they ignore, and nobody has taken them back.
+ *
+ * @spec client-server-api#push-rules
+ */
+export async function tryRules(
+  hs: Homeserver,
+  { owner, rules, ignored }: Reader,
+  its: {
+    readonly room: RoomUnreads;
+    readonly roomId: RoomId;
+    readonly events: readonly StoredEvent[];
+  },
+): Promise<Notable[]> {
+  const { room, roomId } = its;
+  const others = its.events.filter(
+    (it) =>
+      it.senderKey !== owner.userKey && !ignored.has(it.sender) && it.redactedBy === undefined,
+  );
+  if (others.length === 0) return [];
+  const ruleset = rulesetOf(owner.userId, rules);
+  const { memberCount, levels } = await roomContextOf(hs, room);
+  const displayName = asksForName(ruleset)
+    ? await displayNameIn(hs, room.roomKey, owner.userId)
+    : undefined;
+  const pause = slices();
+  const notable: Notable[] = [];
+  for (const event of others) {
+    const { type, content, sender, stateKey } = event;
+    const state = stateKey === undefined ? {} : { state_key: stateKey };
+    const steps = pushRuleSteps(
+      ruleset,
+      { type, content, sender, room_id: roomId, ...state },
+      {
+        memberCount,
+        displayName,
+        senderMayNotify: (key) =>
+          levels !== undefined && levels.powerOf(sender) >= levels.notificationLevel(key),
+      },
+    );
+    const { notify, highlight, actions } = await runStepsInSlices(steps, pause);
+    if (notify) notable.push({ event, actions, highlight });
+  }
+  return notable;
+}
+
+function asksForName({ override, underride }: Ruleset): boolean {
+  return [...override, ...underride].some(
+    (it) => it.enabled && it.conditions?.some(({ kind }) => kind === "contains_display_name"),
+  );
+}

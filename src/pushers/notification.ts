@@ -1,0 +1,78 @@
+import type { Action } from "#src/push-rules/push-rule.ts";
+import type { StoredEvent } from "#src/rooms/stored-event.ts";
+import type { OwedPusher } from "./pusher.ts";
+
+/** An event that somebody is told of, with what it takes to show it. */
+export type Told = {
+  readonly event: StoredEvent;
+  readonly roomId: string;
+  readonly actions: readonly Action[];
+  readonly highlight: boolean;
+  readonly senderName: string | undefined;
+  readonly roomName: string | undefined;
+  readonly roomAlias: string | undefined;
+};
+
+/** What a gateway is sent. @spec push-gateway-api#post_matrixpushv1notify */
+export type Notification = {
+  readonly notification: { readonly devices: readonly object[] } & Readonly<
+    Record<string, unknown>
+  >;
+};
+
+type Addressee = Pick<OwedPusher, "userId" | "appId" | "pushkey" | "setMs"> & {
+  readonly settings: Readonly<Record<string, unknown>>;
+};
+
+/**
+ * What the gateway of a pusher is told of an event, or without one, of how much is unread.
+ *
+ * @spec client-server-api#push-notifications
+ */
+export function notificationOf(
+  to: Addressee,
+  unread: number,
+  told: Told | undefined,
+): Notification {
+  const isSparse = to.settings["format"] === "event_id_only";
+  const counts = unread > 0 ? { counts: { unread } } : { counts: {} };
+  const tweaks = told && !isSparse ? { tweaks: tweaksOf(told.actions) } : {};
+  const devices = [{ ...deviceOf(to), ...tweaks }];
+  if (!told) return { notification: { ...counts, devices } };
+  const { event, roomId } = told;
+  const which = { event_id: event.eventId, room_id: roomId, prio: priorityOf(told) };
+  if (isSparse) return { notification: { ...which, ...counts, devices } };
+  return { notification: { ...which, ...detailsOf(to, told), ...counts, devices } };
+}
+
+function detailsOf({ userId }: Addressee, told: Told): object {
+  const { event, senderName, roomName, roomAlias } = told;
+  return {
+    type: event.type,
+    sender: event.sender,
+    content: event.content,
+    ...(senderName !== undefined && { sender_display_name: senderName }),
+    ...(roomName !== undefined && { room_name: roomName }),
+    ...(roomAlias !== undefined && { room_alias: roomAlias }),
+    ...(event.type === "m.room.member" && { user_is_target: event.stateKey === userId }),
+  };
+}
+
+/** The pusher's own settings go along, but for where its gateway is. */
+function deviceOf({ appId, pushkey, setMs, settings }: Addressee): object {
+  const { url: _, ...data } = settings;
+  return { app_id: appId, pushkey, pushkey_ts: Math.floor(setMs / 1000), data };
+}
+
+function tweaksOf(actions: readonly Action[]): Record<string, unknown> {
+  const tweaks = actions.flatMap((it) =>
+    typeof it === "object" ? [[it.set_tweak, it.value ?? true] as const] : [],
+  );
+  return Object.fromEntries(tweaks);
+}
+
+/** What makes itself heard, or may be a call that only the client can read, is not to wait until a phone wakes. */
+function priorityOf({ event, highlight, actions }: Told): "high" | "low" {
+  const isHeard = actions.some((it) => typeof it === "object" && it.set_tweak === "sound");
+  return highlight || isHeard || event.type === "m.room.encrypted" ? "high" : "low";
+}

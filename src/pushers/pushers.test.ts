@@ -1,0 +1,265 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { runFollowers } from "#src/streams/run-followers.ts";
+import { asking, type Ask, LENIENT, registered } from "#src/testing-http.ts";
+import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
+import { followPushed } from "./follow-streams.ts";
+import { runPushers } from "./run-pushers.ts";
+
+const TIMES = { pauseMs: 20, lookMs: 100, firstRetryMs: 50, lastRetryMs: 200 };
+
+/** A push gateway that remembers what it is told, and answers as the test wants. */
+async function testGateway() {
+  const told: any[] = [];
+  const gateway = { told, status: 200, rejected: [] as string[], url: "", close: () => {} };
+  const server = createServer((request, response) => {
+    let text = "";
+    request.on("data", (piece: Buffer) => (text += piece.toString()));
+    request.on("end", () => {
+      if (gateway.status === 200) told.push(JSON.parse(text).notification);
+      response.writeHead(gateway.status).end(JSON.stringify({ rejected: gateway.rejected }));
+    });
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  const port = typeof address === "object" ? address?.port : undefined;
+  gateway.url = `http://127.0.0.1:${port}/_matrix/push/v1/notify`;
+  gateway.close = () => void server.close();
+  return gateway;
+}
+
+let homes: TestHomeservers;
+let ask: Ask;
+let askOther: Ask;
+let gateway: Awaited<ReturnType<typeof testGateway>>;
+beforeAll(async () => {
+  gateway = await testGateway();
+  homes = await testHomeservers(
+    2,
+    {
+      ...LENIENT,
+      ARCHIPEL_PUSH_PLAIN_HTTP: "true",
+      ARCHIPEL_FEDERATION_ALLOWED_ADDRESS_RANGES: "127.0.0.0/8",
+    },
+    (hs) => [runFollowers(hs, [{ ...followPushed, pauseMs: 20 }]), runPushers(hs, TIMES)],
+  );
+  const [one, two] = homes.all;
+  if (!one || !two) throw new Error("two homeservers are needed");
+  ask = asking(one);
+  askOther = asking(two);
+});
+afterAll(async () => {
+  await homes.close();
+  gateway.close();
+});
+
+let made = 0;
+
+/** A user, and what they do. */
+async function user(name: string) {
+  const token = (await registered(ask, `${name}${++made}`)).access_token as string;
+  const pushkey = `key of ${name}${made}`;
+  const setPusher = async (its: object = {}, data: object = {}) =>
+    await ask("POST", "pushers/set", {
+      token,
+      body: {
+        kind: "http",
+        app_id: "org.example",
+        pushkey,
+        app_display_name: "Example",
+        device_display_name: "Phone",
+        lang: "en",
+        data: { url: gateway.url, ...data },
+        ...its,
+      },
+    });
+  const told = () => gateway.told.filter((it) => it.devices[0].pushkey === pushkey);
+  const toldOf = async (eventId: string) =>
+    await expect
+      .poll(() => told().find((it) => it.event_id === eventId), { timeout: 15_000 })
+      .toBeDefined()
+      .then(() => told().find((it) => it.event_id === eventId));
+  return { token, pushkey, setPusher, told, toldOf };
+}
+
+type User = Awaited<ReturnType<typeof user>>;
+
+async function roomOf(creator: User, ...others: readonly User[]): Promise<string> {
+  const body = { preset: "public_chat", name: "Harbour", room_alias_name: `harbour${made}` };
+  const roomId = (await ask("POST", "createRoom", { token: creator.token, body })).body.room_id;
+  for (const { token } of others) await ask("POST", `join/${roomId}`, { token, body: {} });
+  return roomId as string;
+}
+
+let transactions = 0;
+const say = async (by: User, roomId: string, its: object = {}): Promise<string> => {
+  const body = { msgtype: "m.text", body: "land ahoy", ...its };
+  const path = `rooms/${roomId}/send/m.room.message/${++transactions}`;
+  return (await askOther("PUT", path, { token: by.token, body })).body.event_id;
+};
+const read = async (by: User, roomId: string, eventId: string) =>
+  await ask("POST", `rooms/${roomId}/receipt/m.read/${eventId}`, { token: by.token, body: {} });
+
+describe("a pusher", () => {
+  test("tells of what its user is to know, whichever process it happens in", async () => {
+    const [alice, bob] = [await user("alice"), await user("bob")];
+    const roomId = await roomOf(alice, bob);
+    await say(alice, roomId, { body: "before" });
+    await bob.setPusher({}, { colour: "blue" });
+    const eventId = await say(alice, roomId, { "m.mentions": { room: true } });
+    expect(await bob.toldOf(eventId)).toMatchObject({
+      room_id: roomId,
+      type: "m.room.message",
+      sender: expect.stringContaining("@alice"),
+      sender_display_name: expect.stringContaining("alice"),
+      room_name: "Harbour",
+      room_alias: expect.stringContaining("#harbour"),
+      prio: "high",
+      content: { body: "land ahoy" },
+      counts: { unread: 2 },
+      devices: [
+        {
+          app_id: "org.example",
+          pushkey: bob.pushkey,
+          pushkey_ts: expect.any(Number),
+          data: { colour: "blue" },
+          tweaks: { highlight: true },
+        },
+      ],
+    });
+    // Neither of what was before, nor of what one says oneself.
+    const own = await say(bob, roomId);
+    await bob.toldOf(await say(alice, roomId));
+    expect(bob.told().filter((it) => it.event_id !== undefined)).toHaveLength(2);
+    expect(bob.told().some((it) => it.event_id === own)).toBe(false);
+    expect(bob.told()[0].devices[0].data).toEqual({ colour: "blue" });
+  });
+
+  test("tells of invitations", async () => {
+    const [alice, bob] = [await user("alice"), await user("bob")];
+    const roomId = await roomOf(alice);
+    await bob.setPusher();
+    const { user_id } = (await ask("GET", "account/whoami", { token: bob.token })).body;
+    await ask("POST", `rooms/${roomId}/invite`, { token: alice.token, body: { user_id } });
+    await expect
+      .poll(() => bob.told()[0], { timeout: 15_000 })
+      .toMatchObject({ type: "m.room.member", user_is_target: true, counts: { unread: 1 } });
+  });
+
+  test("says no more than it must if it is asked to", async () => {
+    const [alice, bob] = [await user("alice"), await user("bob")];
+    const roomId = await roomOf(alice, bob);
+    await bob.setPusher({}, { format: "event_id_only" });
+    const eventId = await say(alice, roomId);
+    const { devices, ...told } = await bob.toldOf(eventId);
+    expect(told).toEqual({
+      event_id: eventId,
+      room_id: roomId,
+      prio: "high",
+      counts: { unread: 1 },
+    });
+    expect(devices[0].data).toEqual({ format: "event_id_only" });
+    expect(devices[0].tweaks).toBeUndefined();
+  });
+
+  test("says how much is unread when something was read elsewhere", async () => {
+    const [alice, bob] = [await user("alice"), await user("bob")];
+    const roomId = await roomOf(alice, bob);
+    await bob.setPusher();
+    const eventId = await say(alice, roomId);
+    await bob.toldOf(eventId);
+    await read(bob, roomId, eventId);
+    await expect
+      .poll(() => bob.told().at(-1), { timeout: 15_000 })
+      .toEqual({
+        counts: {},
+        devices: [expect.objectContaining({ pushkey: bob.pushkey })],
+      });
+  });
+
+  test("loses nothing while its gateway is down, and repeats nothing that was read meanwhile", async () => {
+    const [alice, bob] = [await user("alice"), await user("bob")];
+    const roomId = await roomOf(alice, bob);
+    const other = await roomOf(alice, bob);
+    await bob.setPusher();
+    gateway.status = 503;
+    const seen = await say(alice, other);
+    const events: string[] = [];
+    for (let count = 0; count < 25; count++) events.push(await say(alice, roomId));
+    await expect
+      .poll(
+        async () =>
+          (await homes.hs.sql`select from pushers where pushkey = ${bob.pushkey} and failures > 1`)
+            .length,
+        { timeout: 15_000 },
+      )
+      .toBe(1);
+    await read(bob, other, seen);
+    gateway.status = 200;
+    await bob.toldOf(events.at(-1) ?? "");
+    const told = bob.told().flatMap((it) => it.event_id ?? []);
+    expect(told).toEqual(events);
+  });
+
+  test("goes when its gateway says that there is nobody", async () => {
+    const [alice, bob] = [await user("alice"), await user("bob")];
+    const roomId = await roomOf(alice, bob);
+    await bob.setPusher();
+    gateway.rejected = [bob.pushkey];
+    await say(alice, roomId);
+    const pushers = async () =>
+      (await ask("GET", "pushers", { token: bob.token })).body.pushers.length;
+    await expect.poll(pushers, { timeout: 15_000 }).toBe(0);
+    gateway.rejected = [];
+  });
+
+  test("is switched off and on from another device, and then tells of what comes next", async () => {
+    const [alice, bob] = [await user("alice"), await user("bob")];
+    const roomId = await roomOf(alice, bob);
+    await bob.setPusher({ "org.matrix.msc3881.enabled": false });
+    await say(alice, roomId, { body: "unheard" });
+    await bob.setPusher({ "org.matrix.msc3881.enabled": true });
+    const eventId = await say(alice, roomId);
+    await bob.toldOf(eventId);
+    expect(bob.told().filter((it) => it.event_id !== undefined)).toHaveLength(1);
+    const { pushers } = (await ask("GET", "pushers", { token: bob.token })).body;
+    expect(pushers[0]["org.matrix.msc3881.enabled"]).toBe(true);
+  });
+
+  test("is connected to no address of this machine, unless that was allowed", async () => {
+    const bare = await testHomeservers(
+      1,
+      { ...LENIENT, ARCHIPEL_PUSH_PLAIN_HTTP: "true" },
+      (hs) => [runFollowers(hs, [{ ...followPushed, pauseMs: 20 }]), runPushers(hs, TIMES)],
+    );
+    const askBare = asking(bare.hs);
+    const [alice, bob] = [await registered(askBare, "alice"), await registered(askBare, "bob")];
+    const body = { preset: "public_chat" };
+    const { room_id } = (await askBare("POST", "createRoom", { token: alice.access_token, body }))
+      .body;
+    await askBare("POST", `join/${room_id}`, { token: bob.access_token, body: {} });
+    await askBare("POST", "pushers/set", {
+      token: bob.access_token,
+      body: {
+        kind: "http",
+        app_id: "a",
+        pushkey: "inside",
+        app_display_name: "",
+        device_display_name: "",
+        lang: "en",
+        data: { url: gateway.url },
+      },
+    });
+    const path = `rooms/${room_id}/send/m.room.message/1`;
+    await askBare("PUT", path, {
+      token: alice.access_token,
+      body: { msgtype: "m.text", body: "" },
+    });
+    const failed = async () => (await bare.hs.sql`select from pushers where failures > 0`).length;
+    await expect.poll(failed, { timeout: 15_000 }).toBe(1);
+    expect(gateway.told.some((it) => it.devices[0].pushkey === "inside")).toBe(false);
+    await bare.close();
+  });
+});

@@ -1,0 +1,109 @@
+import type { Queryable, Tx } from "#src/homeserver/database.ts";
+import type { Position, UnixMs } from "#src/homeserver/position.ts";
+import type { Pusher, PusherKind, PusherSettings } from "./pusher.ts";
+
+/** Which pushers: those of one user for one pushkey of an app. */
+export type PusherName = {
+  readonly userKey: number;
+  readonly appId: string;
+  readonly pushkey: string;
+};
+
+/**
+ * Makes a pusher, or changes it. One that is new, or was switched off, begins with what happens next; one that
+ * could not be reached is tried again.
+ */
+export async function upsertPusher(
+  tx: Tx,
+  { userKey, deviceKey }: { readonly userKey: number; readonly deviceKey: number },
+  its: PusherSettings & { readonly setMs: UnixMs },
+): Promise<void> {
+  await tx`
+    insert into pushers as known (user_key, device_key, app_id, pushkey, kind, app_display_name,
+      device_display_name, profile_tag, lang, data, is_enabled, set_ms, owed_up_to, pushed_up_to)
+    select ${userKey}, ${deviceKey}, ${its.appId}, ${its.pushkey}, ${its.kind}, ${its.appDisplayName},
+      ${its.deviceDisplayName}, ${its.profileTag}, ${its.lang}, ${JSON.stringify(its.data)},
+      ${its.isEnabled}, ${its.setMs}, position, position
+    from positions where id = 1
+    on conflict (app_id, pushkey, user_key) do update set
+      device_key = excluded.device_key, kind = excluded.kind,
+      app_display_name = excluded.app_display_name,
+      device_display_name = excluded.device_display_name, profile_tag = excluded.profile_tag,
+      lang = excluded.lang, data = excluded.data, is_enabled = excluded.is_enabled,
+      set_ms = excluded.set_ms, failures = 0, due_ms = 0,
+      owed_up_to = case when known.is_enabled then known.owed_up_to else excluded.owed_up_to end,
+      pushed_up_to = case when known.is_enabled then known.pushed_up_to else excluded.pushed_up_to end`;
+}
+
+/** Deletes the pushers that other users have for a pushkey of an app. */
+export async function deletePushersOfOthers(tx: Tx, name: PusherName): Promise<void> {
+  const { userKey, appId, pushkey } = name;
+  await tx`
+    delete from pushers
+    where app_id = ${appId} and pushkey = ${pushkey} and user_key <> ${userKey}`;
+}
+
+export async function deletePusher(db: Queryable, name: PusherName): Promise<void> {
+  const { userKey, appId, pushkey } = name;
+  await db`
+    delete from pushers
+    where user_key = ${userKey} and app_id = ${appId} and pushkey = ${pushkey}`;
+}
+
+/** How many pushers a user has. */
+export async function countPushers(db: Queryable, userKey: number): Promise<number> {
+  const [row] = await db<{ count: number }[]>`
+    select count(*) from pushers where user_key = ${userKey}`;
+  return row?.count ?? 0;
+}
+
+type PusherRow = Omit<Pusher, "data" | "kind"> & { readonly data: string; readonly kind: string };
+
+export async function pushersOfUser(db: Queryable, userKey: number): Promise<readonly Pusher[]> {
+  const rows = await db<PusherRow[]>`
+    select app_id as "appId", pushkey, kind, app_display_name as "appDisplayName",
+      device_display_name as "deviceDisplayName", profile_tag as "profileTag", lang, data,
+      is_enabled as "isEnabled", device_id as "deviceId"
+    from pushers join devices using (device_key)
+    where pushers.user_key = ${userKey} order by pusher_key`;
+  return rows.map((it) => ({
+    ...it,
+    kind: it.kind as PusherKind,
+    data: JSON.parse(it.data) as Pusher["data"],
+  }));
+}
+
+/** Whether there are pushers that somebody has to see to. */
+export async function arePushers(db: Queryable): Promise<boolean> {
+  const [row] = await db<{ any: boolean }[]>`
+    select exists (select from pushers where is_enabled) as any`;
+  return row?.any === true;
+}
+
+/**
+ * Marks pushers as owed what happened in a range of positions that concerns their users: events in their rooms,
+ * invitations, and that they have read something.
+ */
+export async function markOwed(tx: Tx, after: Position, upTo: Position): Promise<void> {
+  await tx`
+    with moved as (
+      select distinct room_key from events
+      where event_key > ${after} and event_key <= ${upTo} and anchor = event_key and status = 0
+      union
+      select distinct room_key from events
+      where placed_at > ${after} and placed_at <= ${upTo} and anchor_offset = 0 and status = 0
+    ), concerned as (
+      select memberships.user_key from moved join memberships using (room_key)
+      where membership = 'join' and local
+      union
+      select user_key from memberships
+      where position > ${after} and position <= ${upTo} and membership = 'invite' and local
+      union
+      select user_key from receipts where position > ${after} and position <= ${upTo}
+    )
+    update pushers set owed_up_to = ${upTo},
+      pushed_up_to = case when pushed_up_to < owed_up_to then pushed_up_to
+        else greatest(pushed_up_to, ${after}) end
+    from concerned
+    where pushers.user_key = concerned.user_key and is_enabled and owed_up_to < ${upTo}`;
+}

@@ -1,0 +1,167 @@
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Counter } from "prom-client";
+import { RECEIPTS } from "#src/ephemeral/receipts-stream.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { registry } from "#src/homeserver/metrics.ts";
+import type { Position } from "#src/homeserver/position.ts";
+import { newBell } from "#src/kit/bell.ts";
+import { EVENTS } from "#src/rooms/event-changes.ts";
+import { tailOf } from "#src/streams/tail.ts";
+import { followPushed } from "./follow-streams.ts";
+import type { OwedPusher } from "./pusher.ts";
+import {
+  deleteRejected,
+  giveBack,
+  leaseOwed,
+  markedUpTo,
+  type OwedEvent,
+  owedEvents,
+  type Returned,
+} from "./queries-owed.ts";
+import { type Progress, tellUser } from "./tell-user.ts";
+
+/** All in milliseconds. */
+export type PusherTimes = {
+  /** Between two looks at what is owed, so that many events are seen to at once. */
+  readonly pauseMs: number;
+  /** After this time it looks even if nothing has happened: something may be due again. */
+  readonly lookMs: number;
+  /** The wait after a first failure, and the longest after many. */
+  readonly firstRetryMs: number;
+  readonly lastRetryMs: number;
+};
+
+const USUAL_TIMES: PusherTimes = {
+  pauseMs: 250,
+  lookMs: 2_000,
+  firstRetryMs: 1_000,
+  lastRetryMs: 60 * 60 * 1000,
+};
+
+/** Pushers that are seen to at once, and events that are looked at in one turn of each. */
+const MOST_AT_ONCE = 50;
+const MOST_EVENTS = 20;
+
+const pushes = new Counter({
+  name: "archipel_pushes_total",
+  help: "Turns of telling users over their pushers, by what came of it: told, rejected or failed.",
+  labelNames: ["outcome"] as const,
+  registers: [registry],
+});
+
+/**
+ * Tells users over their pushers what they are owed, until the homeserver stops. Every process does; each pusher
+ * is one process's at a time, by a lease that ends with the process that has it. So what one leaves undone
+ * another does, and after a crash somebody may be told twice, by the same event ID.
+ *
+ * @returns what resolves when nothing is under way any more.
+ */
+export async function runPushers(hs: Homeserver, times: PusherTimes = USUAL_TIMES): Promise<void> {
+  const rounds = new Rounds(hs, times);
+  while (!hs.stopping.aborted) {
+    await rounds.wait();
+    try {
+      await rounds.look();
+    } catch (error) {
+      if (!hs.stopping.aborted) hs.log.warn({ err: error }, "cannot see who is to be told");
+    }
+  }
+  await rounds.end();
+}
+
+class Rounds {
+  readonly #hs: Homeserver;
+  readonly #times: PusherTimes;
+  readonly #holder = randomUUID();
+  readonly #bell = newBell();
+  readonly #running = new Set<Promise<void>>();
+  #returned: Returned[] = [];
+  /** Up to where something has happened that may be somebody's concern. */
+  #heardOf: Position = 0;
+
+  constructor(hs: Homeserver, times: PusherTimes) {
+    this.#hs = hs;
+    this.#times = times;
+    tailOf(hs).listen({
+      changed: (changes) => {
+        for (const { stream, position } of changes) {
+          if (stream === EVENTS || stream === RECEIPTS) this.#hear(position);
+        }
+      },
+      missed: () => this.#hear(tailOf(hs).position),
+    });
+    hs.stopping.addEventListener("abort", this.#bell.ring, { once: true });
+  }
+
+  #hear(position: Position): void {
+    this.#heardOf = Math.max(this.#heardOf, position);
+    this.#bell.ring();
+  }
+
+  async wait(): Promise<void> {
+    await this.#bell.rung(this.#times.lookMs);
+    const { stopping } = this.#hs;
+    await sleep(this.#times.pauseMs, undefined, { signal: stopping }).catch(() => {});
+  }
+
+  /** Gives back those whose turn is over, and takes on those that are owed something. */
+  async look(): Promise<void> {
+    const { sql } = this.#hs;
+    const heardOf = this.#heardOf;
+    const returned = this.#returned.splice(0);
+    await giveBack(sql, this.#holder, returned);
+    const isMarked = (await markedUpTo(sql, followPushed.name)) >= heardOf;
+    const most = MOST_AT_ONCE - this.#running.size;
+    const pushers = most > 0 ? await leaseOwed(sql, { holder: this.#holder, most }) : [];
+    if (pushers.length > 0) {
+      const owed = await owedEvents(sql, pushers, MOST_EVENTS);
+      const byPusher = Map.groupBy(owed, (it) => it.pusherKey);
+      for (const it of pushers) this.#begin(it, byPusher.get(it.pusherKey) ?? []);
+    }
+    if (!isMarked) this.#bell.ring();
+  }
+
+  #begin(pusher: OwedPusher, owed: readonly OwedEvent[]): void {
+    const turn = turnOf(this.#hs, pusher, owed, this.#times).then((it) => {
+      if (it) this.#returned.push(it);
+      this.#running.delete(turn);
+      this.#bell.ring();
+    });
+    this.#running.add(turn);
+  }
+
+  async end(): Promise<void> {
+    await Promise.all(this.#running);
+    // Otherwise the lease ends by itself.
+    await giveBack(this.#hs.sql, this.#holder, this.#returned).catch(() => {});
+  }
+}
+
+/** One turn of a pusher. Never throws. @returns undefined if it is gone. */
+async function turnOf(
+  hs: Homeserver,
+  pusher: OwedPusher,
+  owed: readonly OwedEvent[],
+  times: PusherTimes,
+): Promise<Returned | undefined> {
+  const { pusherKey, userId, appId } = pusher;
+  const last = owed.at(-1);
+  const reached = owed.length < MOST_EVENTS || !last ? pusher.owedUpTo : last.position;
+  const progress: Progress = { upTo: pusher.pushedUpTo, unread: pusher.toldUnread };
+  try {
+    const isThere = await tellUser(hs, pusher, { owed, reached }, progress);
+    pushes.inc({ outcome: isThere ? "told" : "rejected" });
+    if (isThere) return { pusherKey, ...progress, failures: 0, waitMs: 0 };
+    await deleteRejected(hs.sql, pusher);
+    hs.log.info({ userId, appId }, "removed a pusher that its gateway has rejected");
+    return undefined;
+  } catch (error) {
+    const { failures } = pusher;
+    if (hs.stopping.aborted) return { pusherKey, ...progress, failures, waitMs: 0 };
+    pushes.inc({ outcome: "failed" });
+    const waitMs = Math.min(times.lastRetryMs, times.firstRetryMs * 2 ** Math.min(failures, 20));
+    hs.log.info({ err: error, userId, appId, failures, waitMs }, "a user could not be told");
+    return { pusherKey, ...progress, failures: failures + 1, waitMs };
+  }
+}

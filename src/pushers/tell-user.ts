@@ -1,0 +1,88 @@
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { Position } from "#src/homeserver/position.ts";
+import { JsonObject } from "#src/kit/json-object.ts";
+import { type Noted, notableEvents } from "#src/push/notable-events.ts";
+import { displayNameIn } from "#src/push/room-context.ts";
+import { unreadTotal } from "#src/push/unread-total.ts";
+import { stateEvent } from "#src/rooms/current-state.ts";
+import { notificationOf, type Told as ToldEvent } from "./notification.ts";
+import type { OwedPusher } from "./pusher.ts";
+import type { OwedEvent } from "./queries-owed.ts";
+import { sendToGateway } from "./send-to-gateway.ts";
+
+/** For how long it is worth while to tell somebody of an event, after telling has failed. */
+const WORTH_TELLING_MS = 24 * 60 * 60 * 1000;
+
+/** How long a turn may take until the next: by far less than a lease lasts. */
+const LONGEST_TURN_MS = 40_000;
+
+/** How far somebody has been told. */
+export type Progress = {
+  upTo: Position;
+  /** How much is unread by what they were told last. */
+  unread: number | null;
+};
+
+/**
+ * Tells a user over a pusher what they are owed: of each event of which their rules say so and that they have
+ * not read yet; and if there is none, of how much is unread, should that be other than they were told.
+ *
+ * @param owed what may concern them, in order.
+ * @param reached up to where that is all.
+ * @param progress moved on as they are told, so that it is true also after a failure.
+ * @returns false if the gateway says that there is nobody.
+ * @throws OutboundError, or what else keeps it from being told.
+ */
+export async function tellUser(
+  hs: Homeserver,
+  pusher: OwedPusher,
+  { owed, reached }: { readonly owed: readonly OwedEvent[]; readonly reached: Position },
+  progress: Progress,
+): Promise<boolean> {
+  const settings = JsonObject.parse(JSON.parse(pusher.data));
+  const to = { ...pusher, settings };
+  const url = textOf(settings["url"]) ?? "";
+  const positions = new Map(owed.map((it) => [it.eventKey, it.position]));
+  const since = pusher.failures > 0 ? hs.now() - WORTH_TELLING_MS : 0;
+  const unread = await unreadTotal(hs, pusher);
+  const begun = performance.now();
+  for (const it of await notableEvents(hs, pusher, owed)) {
+    if (it.isRead || it.event.originServerTs < since) continue;
+    const rejected = await sendToGateway(
+      hs,
+      url,
+      notificationOf(to, unread, await withNames(hs, it)),
+    );
+    if (rejected.includes(pusher.pushkey)) return false;
+    progress.upTo = positions.get(it.event.eventKey) ?? progress.upTo;
+    progress.unread = unread;
+    if (performance.now() - begun > LONGEST_TURN_MS) return true;
+  }
+  const wantsCounts = settings["org.matrix.msc4076.disable_badge_count"] !== true;
+  if (wantsCounts && unread !== (progress.unread ?? 0)) {
+    const rejected = await sendToGateway(hs, url, notificationOf(to, unread, undefined));
+    if (rejected.includes(pusher.pushkey)) return false;
+  }
+  progress.unread = unread;
+  progress.upTo = reached;
+  return true;
+}
+
+async function withNames(hs: Homeserver, it: Noted): Promise<ToldEvent> {
+  const { roomKey, sender } = it.event;
+  const [senderName, name, alias] = await Promise.all([
+    displayNameIn(hs, roomKey, sender),
+    stateEvent(hs, roomKey, "m.room.name", ""),
+    stateEvent(hs, roomKey, "m.room.canonical_alias", ""),
+  ]);
+  return {
+    ...it,
+    senderName,
+    roomName: name?.redactedBy === undefined ? textOf(name?.content["name"]) : undefined,
+    roomAlias: alias?.redactedBy === undefined ? textOf(alias?.content["alias"]) : undefined,
+  };
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === "string" && value !== "" ? value : undefined;
+}
