@@ -25,6 +25,7 @@ import { accountDataEndpoints } from "#src/account-data/routes/account-data.ts";
 import { tagEndpoints } from "#src/account-data/routes/tags.ts";
 import { deactivationEndpoints } from "#src/accounts/routes/account-deactivation.ts";
 import { moderationEndpoints } from "#src/accounts/routes/admin.ts";
+import { administrativeContactEndpoints } from "#src/accounts/routes/administrative-contact.ts";
 import { loginTokenEndpoints } from "#src/accounts/routes/login-token.ts";
 import { loginEndpoints } from "#src/accounts/routes/login.ts";
 import { logoutEndpoints } from "#src/accounts/routes/logout.ts";
@@ -61,9 +62,10 @@ import { contentRepoEndpoints } from "#src/media/routes/content-repo.ts";
 import { createRoomEndpoints } from "#src/membership/routes/create-room.ts";
 import { joiningEndpoints } from "#src/membership/routes/joining.ts";
 import { leavingEndpoints } from "#src/membership/routes/leaving.ts";
+import { serverNoticeEndpoints } from "#src/notices/routes/synapse-server-notices.ts";
 import { presenceEndpoints } from "#src/presence/routes/presence.ts";
-import { notificationEndpoints } from "#src/push/routes/notifications.ts";
 import { pushRulesEndpoints } from "#src/push-rules/routes/pushrules.ts";
+import { notificationEndpoints } from "#src/push/routes/notifications.ts";
 import { pusherEndpoints } from "#src/pushers/routes/pusher.ts";
 import { roomSendEndpoints } from "#src/rooms/routes/room-send.ts";
 import { spaceHierarchyEndpoints } from "#src/spaces/routes/space-hierarchy.ts";
@@ -90,10 +92,12 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...logoutEndpoints,
   ...whoamiEndpoints,
   ...passwordEndpoints,
+  ...administrativeContactEndpoints,
   ...openIdEndpoints,
   ...deactivationEndpoints,
   ...moderationEndpoints,
   ...registrationTokenAdminEndpoints,
+  ...serverNoticeEndpoints,
   ...profileEndpoints,
   ...userDirectoryEndpoints,
   ...deviceManagementEndpoints,

@@ -1,3 +1,4 @@
+import { requireInvitable } from "#src/account-data/require-invitable.ts";
 import { findAccount } from "#src/auth/find-account.ts";
 import type { EventDraft } from "#src/events/build-event.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
@@ -57,6 +58,7 @@ export async function takeBoundInvite(hs: Homeserver, invite: BoundInvite): Prom
   const { roomId, sender, userId } = invite;
   const account = serverNameOf(userId) === hs.name ? await findAccount(hs, userId) : undefined;
   if (!account) throw new MatrixError("M_FORBIDDEN", "There is no such user here");
+  await requireInvitable(hs, sender, [userId]);
   const room = await findRoom(hs, roomId);
   if (room && (await isResident(hs.sql, room.roomKey))) {
     await inviteInRoom(hs, room, invite);

@@ -1,3 +1,4 @@
+import { requireInvitable } from "#src/account-data/require-invitable.ts";
 import { findAccount } from "#src/auth/find-account.ts";
 import { checkContentHash } from "#src/events/event-hash.ts";
 import { isUserId } from "#src/events/event-identifiers.ts";
@@ -32,7 +33,7 @@ export type ReceivedInvitation = {
  *
  * @returns the event with our signature.
  * @throws MatrixError M_INCOMPATIBLE_ROOM_VERSION; M_INVALID_PARAM if it is no such invitation, or what is
- *   told of the room is not the room's; M_FORBIDDEN of a user who is not here.
+ *   told of the room is not the room's; M_FORBIDDEN of a user who is not here; M_INVITE_BLOCKED.
  * @spec server-server-api#put_matrixfederationv2inviteroomideventid
  */
 export async function receiveInvite(
@@ -61,6 +62,7 @@ export async function receiveInvite(
   if (!account || account.deactivatedAtMs !== undefined) {
     throw new MatrixError("M_FORBIDDEN", "There is no such user here");
   }
+  await requireInvitable(hs, event.sender, [user]);
   const strippedState = await readToldState(hs, invitation.roomState, { roomId, rules });
   const signed = signEvent(wire, rules, hs.name, hs.signingKey);
   const room = await ensureRoom(hs, roomId, rules);

@@ -55,6 +55,60 @@ describe.each(PLACES)("$get", (place) => {
   });
 });
 
+const DELETIONS = [
+  { operation: "deleteAccountData", ...PLACES[0] },
+  { operation: "deleteAccountDataPerRoom", ...PLACES[1] },
+];
+
+/** MSC3391. */
+describe.each(DELETIONS)("$operation", (place) => {
+  const unstable = (path: string) => path.replace("/v3/", "/unstable/org.matrix.msc3391/");
+
+  test.each(["DELETE", "PUT"] as const)("takes it away, by %s, and tells clients", async (how) => {
+    const path = `${place.path}/org.example.gone`;
+    await alice.call("PUT", path, content);
+    const since = (await alice.sync()).next_batch;
+    const by = how === "DELETE" ? unstable(path) : path;
+    const body = how === "DELETE" ? undefined : {};
+    expect(await alice.call(how, by, body)).toMatchObject({ status: 200, body: {} });
+    expect(await alice.call("GET", path)).toMatchObject(refusal(404, "M_NOT_FOUND"));
+    const told = await alice.syncUntil((it) => place.in?.(it) !== undefined, since);
+    expect(place.in?.(told).events).toEqual([{ type: "org.example.gone", content: {} }]);
+    const types = place.in?.(await alice.sync())?.events.map((it: any) => it.type) ?? [];
+    expect(types).not.toContain("org.example.gone");
+  });
+
+  test("is for the user alone, and not for what the server keeps itself", async () => {
+    const path = unstable(place.path ?? "");
+    expect(await bob.call("DELETE", `${path}/x`)).toMatchObject(refusal(403, "M_FORBIDDEN"));
+    const ours = await alice.call("DELETE", `${path}/m.push_rules`);
+    expect(ours).toMatchObject(refusal(405, "M_BAD_JSON"));
+  });
+});
+
+/** MSC3890. */
+test("settings of a device's notifications go with the device, and no others", async () => {
+  const [own, other] = [await hs.registerUser("own"), await hs.registerUser("other")];
+  const path = (deviceId: string) =>
+    `/v3/user/${own.userId}/account_data/org.matrix.msc3890.local_notification_settings.${deviceId}`;
+  const login = await hs.request("POST", "/v3/login", {
+    body: {
+      type: "m.login.password",
+      identifier: { type: "m.id.user", user: own.userId },
+      password: own.password,
+    },
+  });
+  const { access_token: token, device_id: deviceId } = login.body;
+  for (const it of [deviceId, own.deviceId, other.deviceId]) {
+    await own.call("PUT", path(it), { is_silenced: true });
+  }
+  await hs.request("POST", "/v3/logout", { token, body: {} });
+  expect((await own.call("GET", path(deviceId))).status).toBe(404);
+  for (const it of [own.deviceId, other.deviceId]) {
+    expect((await own.call("GET", path(it))).body).toEqual({ is_silenced: true });
+  }
+});
+
 const tags = async () => (await alice.call("GET", `${room}/tags`)).body.tags;
 
 /** @spec client-server-api#put_matrixclientv3useruseridroomsroomidtagstag */

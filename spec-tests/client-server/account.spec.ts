@@ -138,3 +138,21 @@ test("a locked user can log out, and is told that the device need not forget", a
   expect((await bob.call("GET", "/v3/sync")).body.soft_logout).toBe(true);
   expect((await bob.call("POST", "/v3/logout")).status).toBe(200);
 });
+
+/** @spec client-server-api#get_matrixclientv3adminwhoisuserid */
+describe("getWhoIs", () => {
+  test("names devices and addresses, to the user and to administrators", async () => {
+    const [alice, bob] = [await hs.registerUser("alice"), await hs.registerUser("bob")];
+    const admin = await hs.registerAdministrator("admin");
+    const path = `/v3/admin/whois/${alice.userId}`;
+    for (const asks of [alice, admin]) {
+      const { body } = await asks.call("GET", path);
+      expect(body.user_id).toBe(alice.userId);
+      expect(Object.keys(body.devices)).toEqual([alice.deviceId]);
+      expect(body.devices[alice.deviceId].sessions).toHaveLength(1);
+    }
+    expect(await bob.call("GET", path)).toMatchObject(refusal(403, "M_FORBIDDEN"));
+    const nobody = await admin.call("GET", "/v3/admin/whois/@nobody:hs.test");
+    expect(nobody).toMatchObject(refusal(404, "M_NOT_FOUND"));
+  });
+});

@@ -165,10 +165,10 @@ describe("the section of sync", () => {
 
   test("tells of what the filter lets through", async () => {
     const gina = await testUser(hs, "gina");
-    await set(hs, gina, "org.example", {});
+    await set(hs, gina, "org.example", { n: 1 });
     const filter = { account_data: { not_types: ["m.push_rules"] } };
     expect((await read(gina, undefined, { filter })).global).toEqual({
-      account_data: { events: [{ type: "org.example", content: {} }] },
+      account_data: { events: [{ type: "org.example", content: { n: 1 } }] },
     });
     expect(await read(gina, undefined, { filter: { account_data: { types: [] } } })).toEqual({
       rooms: new Map(),

@@ -21,6 +21,9 @@ export const FULLY_READ_TYPE = "m.fully_read";
 /** What only the server itself may set. @spec client-server-api#client-config */
 const OF_THE_SERVER = new Set([PUSH_RULES_TYPE, FULLY_READ_TYPE]);
 
+/** What is empty is deleted (MSC3391). It stays, so that clients that have been away hear of it. */
+export const DELETED = "{}";
+
 /** The most that one piece of account data may take, as JSON. */
 const MOST_CHARACTERS = 1024 * 1024;
 const MOST_TYPE_BYTES = 255;
@@ -42,7 +45,18 @@ export async function findAccountData(
   if (type === PUSH_RULES_TYPE && roomKey === NO_ROOM) {
     return JSON.stringify({ global: await pushRulesOf(hs, owner) });
   }
-  return await accountDataContent(hs.sql, { userKey: owner.userKey, roomKey, type });
+  const content = await accountDataContent(hs.sql, { userKey: owner.userKey, roomKey, type });
+  return content === DELETED ? undefined : content;
+}
+
+/** Deletes a user's account data. Clients hear of it as of an empty object. @throws MatrixError as `setAccountData` does. */
+export async function removeAccountData(
+  hs: Homeserver,
+  owner: Pick<Owner, "userKey">,
+  roomKey: number,
+  type: string,
+): Promise<void> {
+  await setAccountData(hs, owner, roomKey, { type, content: {} });
 }
 
 /**

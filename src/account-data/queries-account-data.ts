@@ -85,3 +85,15 @@ export async function accountDataOfUser(
 export async function deleteAccountData(db: Queryable, userKey: number): Promise<void> {
   await db`delete from account_data where user_key = ${userKey}`;
 }
+
+/** The types of a user's account data of no room that begin with a text, but for what is deleted. */
+export async function typesBeginning(
+  db: Queryable,
+  userKey: number,
+  prefix: string,
+): Promise<readonly string[]> {
+  const rows = await db<{ type: string }[]>`
+    select type from account_data
+    where user_key = ${userKey} and room_key = 0 and starts_with(type, ${prefix}) and content <> '{}'`;
+  return rows.map((it) => it.type);
+}

@@ -4,7 +4,7 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { PUSH_RULES } from "#src/push-rules/push-rules-stream.ts";
 import type { Range, SyncQuestion, SyncRoomPart, SyncSection } from "#src/streams/sync-section.ts";
 import { ACCOUNT_DATA, type AccountDataDetail } from "./account-data-stream.ts";
-import { findAccountData, NO_ROOM, PUSH_RULES_TYPE } from "./account-data.ts";
+import { DELETED, findAccountData, NO_ROOM, PUSH_RULES_TYPE } from "./account-data.ts";
 import { accountDataOfUser } from "./queries-account-data.ts";
 
 /**
@@ -50,7 +50,11 @@ async function piecesFor(
   { after }: Range,
 ): Promise<readonly Piece[]> {
   if (!changes || newRooms.size > 0) {
-    return await accountDataOfUser(hs.sql, requester.userKey, { after: after ?? -1, newRooms });
+    const all = await accountDataOfUser(hs.sql, requester.userKey, {
+      after: after ?? -1,
+      newRooms,
+    });
+    return after === undefined ? all.filter((it) => it.content !== DELETED) : all;
   }
   // Of what has changed more than once, only what it is now.
   const pieces = new Map<string, Piece>();

@@ -12,7 +12,7 @@ const MOST_USER_ID_BYTES = 255;
 /**
  * The user ID that a user name stands for. Capitals become small letters.
  *
- * @throws MatrixError M_INVALID_USERNAME if no user ID can be made of it.
+ * @throws MatrixError M_INVALID_USERNAME if no user ID can be made of it; M_EXCLUSIVE if it is the server's own.
  */
 export function userIdOfUsername(hs: Homeserver, username: string): UserId {
   const localpart = username.toLowerCase();
@@ -22,6 +22,9 @@ export function userIdOfUsername(hs: Homeserver, username: string): UserId {
       "M_INVALID_USERNAME",
       "A user name has only letters a-z, digits, and . _ = - / +",
     );
+  }
+  if (localpart === hs.config.serverNotices.localpart) {
+    throw new MatrixError("M_EXCLUSIVE", "The user name is the server's own");
   }
   if (userId.length > MOST_USER_ID_BYTES) {
     throw new MatrixError("M_INVALID_USERNAME", "The user name is too long");

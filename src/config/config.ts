@@ -184,6 +184,25 @@ export const ConfigFile = z.strictObject({
     })
     .prefault({}),
 
+  serverNotices: z
+    .strictObject({
+      localpart: z
+        .string()
+        .regex(/^[a-z0-9._=\-/+]+$/, "Not a user name")
+        .nullable()
+        .default(null)
+        .describe(
+          "User name in which administrators tell users something, in a room that each has for it. Nobody else gets the name. Null switches it off.",
+        ),
+      displayName: z
+        .string()
+        .min(1)
+        .default("Server notices")
+        .describe("What that user is called."),
+      roomName: z.string().min(1).default("Server notices").describe("What the rooms are called."),
+    })
+    .prefault({}),
+
   rateLimits: z
     .strictObject({
       enabled: z.boolean().default(true).describe("Whether clients may be told to come later."),
@@ -194,6 +213,22 @@ export const ConfigFile = z.strictObject({
       join: rateLimit(1, 20, "Joins a second of one user"),
       invite: rateLimit(1, 20, "Invitations a second by one user"),
       media: rateLimit(10, 50, "Uploads a second of one user"),
+      keys: rateLimit(20, 100, "Look-ups of other users' keys a second by one user"),
+      search: rateLimit(2, 20, "Searches a second by one user, of messages and of users"),
+      report: rateLimit(0.2, 10, "Reports a second by one user"),
+      delayed: rateLimit(
+        1,
+        20,
+        "Times a second that a delayed event may be put off, as calls do to say that they go on; of each event",
+      ),
+      push: rateLimit(1, 20, "Changes a second of where one user is told of what happens"),
+      addressFactor: z
+        .number()
+        .min(1)
+        .default(20)
+        .describe(
+          "How many times as much as one user all users of one address may together. The limits are those of all processes together, of which each gives out its share.",
+        ),
     })
     .prefault({}),
 

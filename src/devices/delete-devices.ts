@@ -1,3 +1,4 @@
+import { devicesWithSettings, removeDeviceSettings } from "#src/account-data/device-settings.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { write } from "#src/streams/write.ts";
 import type { DeviceOwner } from "./create-device.ts";
@@ -18,5 +19,13 @@ export async function deleteDevices(
 ): Promise<number> {
   if (deviceIds !== "all" && deviceIds.length === 0) return 0;
   const { userKey } = owner;
-  return (await write(hs, devicesStream, { kind: "delete", userKey, deviceIds, except })).count;
+  const silenced = (await devicesWithSettings(hs, userKey)).filter(
+    (it) => it !== except && (deviceIds === "all" || deviceIds.includes(it)),
+  );
+  // Asked for together, they are committed together.
+  const [{ count }] = await Promise.all([
+    write(hs, devicesStream, { kind: "delete", userKey, deviceIds, except }),
+    ...silenced.map(async (it) => await removeDeviceSettings(hs, userKey, it)),
+  ]);
+  return count;
 }

@@ -13,4 +13,11 @@ export const UNSTABLE_FEATURES: Readonly<Record<string, boolean>> = {
   "org.matrix.msc3881": true,
   // Phones that are to be told of all that is encrypted, to find out themselves what of it mentions them: rust-sdk.
   "org.matrix.msc4028": true,
+  // Account data that can be deleted; and settings of a device, that go with it.
+  "org.matrix.msc3391": true,
+  "org.matrix.msc3890": true,
+  // Who may invite one: the two schemes of Element Web.
+  "org.matrix.msc4155": true,
+  "org.matrix.msc4380": true,
+  "org.matrix.msc4380.stable": true,
 };

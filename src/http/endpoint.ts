@@ -17,7 +17,12 @@ export type RateClass =
   | "message"
   | "join"
   | "invite"
-  | "media";
+  | "media"
+  | "keys"
+  | "search"
+  | "report"
+  | "delayed"
+  | "push";
 
 /** One request, read and checked. */
 export type Call<Body, Who> = {

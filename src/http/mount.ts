@@ -107,12 +107,12 @@ async function call(
   const ip = addressOf(hs, c);
   const incoming = c.env?.incoming;
   if (endpoint.auth === "server") {
-    if (endpoint.rate) checkRate(hs, endpoint.rate, ip);
+    if (endpoint.rate) checkRate(hs, endpoint.rate, { ip });
     const { origin, body } = await readServerRequest(hs, endpoint, { c, incoming, checkOrigin });
     return await endpoint.handle(hs, callOf(c, { requester: origin, body, ip }));
   }
   const requester = await requesterOf(hs, endpoint, { c, lookup, ip });
-  checkRate(hs, endpoint.rate ?? "default", requester?.userId ?? ip);
+  checkRate(hs, endpoint.rate ?? "default", { userId: requester?.userId, ip });
   const body = endpoint.body ? await readJsonBody(c.req, incoming, endpoint.body) : undefined;
   const it = callOf(c, { requester: requester as Requester, body, ip });
   return await Promise.resolve(endpoint.handle(hs, it));

@@ -10,6 +10,9 @@ const homes = await testHomeservers(1, {
   ARCHIPEL_RATE_LIMITS_ENABLED: "true",
   ARCHIPEL_RATE_LIMITS_REGISTER_BURST: "1",
   ARCHIPEL_RATE_LIMITS_REGISTER_PER_SECOND: "0.001",
+  ARCHIPEL_RATE_LIMITS_REPORT_BURST: "4",
+  ARCHIPEL_RATE_LIMITS_REPORT_PER_SECOND: "0.001",
+  ARCHIPEL_RATE_LIMITS_ADDRESS_FACTOR: "2",
 });
 const { hs } = homes;
 afterAll(async () => await homes.close());
@@ -18,9 +21,9 @@ const limited = expect.objectContaining({ errcode: "M_LIMIT_EXCEEDED" });
 
 describe("two addresses count as one", () => {
   const areOne = (one: string, other: string) => {
-    checkRate(hs, "register", one);
+    checkRate(hs, "register", { ip: one });
     try {
-      checkRate(hs, "register", other);
+      checkRate(hs, "register", { ip: other });
     } catch (error) {
       expect(error).toEqual(limited);
       return true;
@@ -54,4 +57,36 @@ test("behind a proxy it is the address that the proxy adds, whatever the client 
   expect(await register("198.51.100.1")).toBe(401);
   expect(await register("203.0.113.7, 198.51.100.1")).toBe(429);
   expect(await register("198.51.100.1, 198.51.100.2")).toBe(401);
+});
+
+/** How many requests are let through, of more than any may make. */
+function letThrough(
+  at: typeof hs,
+  who: (index: number) => { userId?: string; ip: string },
+): number {
+  for (let index = 0; index < 100; index++) {
+    try {
+      checkRate(at, "report", who(index));
+    } catch {
+      return index;
+    }
+  }
+  return 100;
+}
+
+test("many users of one address may together do more than one, and not as much as many", () => {
+  expect(letThrough(hs, () => ({ userId: "@alice:test", ip: "198.51.100.7" }))).toBe(4);
+  const ip = "198.51.100.8";
+  expect(letThrough(hs, (index) => ({ userId: `@user${index}:test`, ip }))).toBe(8);
+});
+
+test("each of several processes gives out its share", async () => {
+  const many = await testHomeservers(2, {
+    ARCHIPEL_RATE_LIMITS_REPORT_BURST: "8",
+    ARCHIPEL_RATE_LIMITS_REPORT_PER_SECOND: "0.001",
+  });
+  // The one that came last knows of both.
+  const last = many.all.at(-1);
+  expect(last && letThrough(last, () => ({ userId: "@alice:test", ip: "" }))).toBe(4);
+  await many.close();
 });

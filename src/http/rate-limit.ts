@@ -3,6 +3,7 @@ import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { lru } from "#src/kit/lru.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
+import { processesAlive } from "#src/streams/presence.ts";
 import type { RateClass } from "./endpoint.ts";
 
 /** How many tokens someone has left, and when that was true. */
@@ -11,20 +12,42 @@ type Bucket = { tokens: number; atMs: number };
 const bucketsOf = held(() => lru<string, Bucket>(100_000));
 
 /**
- * Counts a request against the limit of its class, a token bucket for each user or address. Each
- * process counts for itself: the limits protect the server, they promise nobody a share.
+ * Counts a request against the limit of its class: a token bucket for each user, and one, larger, for all users
+ * of an address together, so that many accounts are worth little more than one. Who is not logged in has the
+ * address alone.
  *
- * @param who a user ID, or the address of one who is not logged in.
+ * The limits are the server's: of several processes each gives out its share, from memory. That is fair where
+ * requests are spread evenly over the processes, and promises nobody anything where they are not.
+ *
  * @throws MatrixError M_LIMIT_EXCEEDED with when to come again.
  * @spec client-server-api#rate-limiting
  */
-export function checkRate(hs: Homeserver, rate: RateClass, who: string): void {
-  const { enabled, ...limits } = hs.config.rateLimits;
+export function checkRate(
+  hs: Homeserver,
+  rate: RateClass,
+  who: { readonly userId?: string | undefined; readonly ip: string },
+): void {
+  const { enabled, addressFactor, ...limits } = hs.config.rateLimits;
   if (!enabled || rate === "none") return;
-  const { perSecond, burst } = limits[rate];
+  const share = 1 / processesAlive(hs);
+  const limit = limits[rate];
+  if (who.userId === undefined) take(hs, `${rate} ${networkOf(who.ip)}`, limit, share);
+  else {
+    // The address is asked first: who is told to wait by it loses nothing of their own.
+    if (who.ip !== "") take(hs, `${rate} all ${networkOf(who.ip)}`, limit, share * addressFactor);
+    take(hs, `${rate} ${who.userId}`, limit, share);
+  }
+}
 
+function take(
+  hs: Homeserver,
+  key: string,
+  limit: { readonly perSecond: number; readonly burst: number },
+  factor: number,
+): void {
+  const perSecond = limit.perSecond * factor;
+  const burst = Math.max(1, limit.burst * factor);
   const buckets = bucketsOf(hs);
-  const key = `${rate} ${networkOf(who)}`;
   const now = hs.now();
   const bucket = buckets.get(key) ?? { tokens: burst, atMs: now };
   const tokens = Math.min(burst, bucket.tokens + ((now - bucket.atMs) / 1000) * perSecond);

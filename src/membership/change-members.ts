@@ -1,3 +1,4 @@
+import { requireInvitable } from "#src/account-data/require-invitable.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { CanonicalObject } from "#src/kit/canonical-json.ts";
 import { type RoomId, serverNameOf, type UserId } from "#src/kit/identifiers.ts";
@@ -9,6 +10,7 @@ import { membersKnown } from "#src/rooms/partial/partial-rooms.ts";
 import { isRoomHere } from "#src/rooms/residents.ts";
 import { userKeyOf } from "#src/rooms/user-keys.ts";
 import { memberDraft } from "./member-draft.ts";
+import { noticeRoomOf } from "./notice-rooms.ts";
 import { inviteOutsideUser } from "./outside/invite-outside-user.ts";
 import { leaveOutsideRoom } from "./outside/leave-outside-room.ts";
 import { setMembership } from "./set-membership.ts";
@@ -23,7 +25,8 @@ export type MemberRequest = {
 /**
  * Invites a user. To invite one who is invited already changes nothing.
  *
- * @throws MatrixError M_FORBIDDEN if the sender may not, or the user is joined or banned.
+ * @throws MatrixError M_FORBIDDEN if the sender may not, or the user is joined or banned; M_INVITE_BLOCKED if the
+ *   user does not want it.
  * @spec client-server-api#post_matrixclientv3roomsroomidinvite
  */
 export async function inviteUser(
@@ -40,6 +43,7 @@ export async function inviteUser(
     await inviteOutsideUser(hs, { room, sender: requester.userId, draft });
     return;
   }
+  await requireInvitable(hs, requester.userId, [target]);
   await setMembership(hs, {
     room,
     sender: requester,
@@ -52,7 +56,8 @@ export async function inviteUser(
  * Leaves a room, or declines an invitation, or takes back a knock. Of one who has left already
  * nothing is changed.
  *
- * @throws MatrixError M_FORBIDDEN if the user has never been in the room, or is banned from it.
+ * @throws MatrixError M_FORBIDDEN if the user has never been in the room, or is banned from it;
+ *   M_CANNOT_LEAVE_SERVER_NOTICE_ROOM of an invitation to hear what the server has to say.
  * @spec client-server-api#post_matrixclientv3roomsroomidleave
  */
 export async function leaveRoom(
@@ -64,6 +69,15 @@ export async function leaveRoom(
   const standing = room && (await standingOf(hs, requester.userKey, room.roomKey));
   if (!room || !standing) throw new MatrixError("M_FORBIDDEN", "You are not in this room");
   const draft = await memberDraft(hs, requester.userId, "leave", reasonOf(reason));
+  if (
+    standing.membership === "invite" &&
+    (await noticeRoomOf(hs, requester.userKey)) === room.roomKey
+  ) {
+    throw new MatrixError(
+      "M_CANNOT_LEAVE_SERVER_NOTICE_ROOM",
+      "You cannot decline what the server has to say",
+    );
+  }
   const isWaiting = standing.membership === "invite" || standing.membership === "knock";
   if (isWaiting && !(await isRoomHere(hs.sql, room.roomKey))) {
     await leaveOutsideRoom(hs, requester, { room, standing, draft });

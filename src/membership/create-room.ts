@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { requireInvitable } from "#src/account-data/require-invitable.ts";
 import { requireOnlyAlias } from "#src/directory/require-aliases-of-room.ts";
 import { claimAlias, publishRoom, requireFreeAlias } from "#src/directory/room-aliases.ts";
 import { type EventDraft } from "#src/events/build-event.ts";
@@ -32,7 +33,7 @@ import { inviteOutsideUser } from "./outside/invite-outside-user.ts";
  * @returns the room's ID.
  * @throws MatrixError M_UNSUPPORTED_ROOM_VERSION; M_ROOM_IN_USE of an alias that is taken;
  *   M_INVALID_ROOM_STATE where the given state contradicts itself; M_INVALID_PARAM of bad user IDs and
- *   aliases; M_BAD_ALIAS of a canonical alias that is not the room's.
+ *   aliases; M_INVITE_BLOCKED if one who is invited does not want it; M_BAD_ALIAS of a canonical alias that is not the room's.
  * @spec client-server-api#post_matrixclientv3createroom
  */
 export async function createRoom(
@@ -104,7 +105,7 @@ async function planOf(
   if (!rules) {
     throw new MatrixError("M_UNSUPPORTED_ROOM_VERSION", "This server has no such room version");
   }
-  for (const it of request.invite ?? []) parseUserId(it);
+  await requireInvitable(hs, creator, (request.invite ?? []).map(parseUserId));
   if ((request.invite_3pid ?? []).length > 0) {
     throw new MatrixError("M_THREEPID_DENIED", "This server invites nobody by e-mail or phone");
   }

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import { requireInvitable } from "#src/account-data/require-invitable.ts";
 import type { EventDraft } from "#src/events/build-event.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { CanonicalObject } from "#src/kit/canonical-json.ts";
@@ -18,7 +19,7 @@ import { inviteOutsideUser } from "./outside/invite-outside-user.ts";
  * join like any other, with the same conditions; one of those who are in it changes their name there. One by
  * which they invite a user of another server goes to that server first.
  *
- * @throws MatrixError what `joinRoom`, `inviteOutsideUser` and `sendEvent` throw.
+ * @throws MatrixError what `joinRoom`, `inviteOutsideUser`, `requireInvitable` and `sendEvent` throw.
  * @spec client-server-api#put_matrixclientv3roomsroomidstateeventtypestatekey
  */
 export async function setMemberState(
@@ -40,6 +41,7 @@ export async function setMemberState(
   if (own["membership"] === "invite" && serverNameOf(target) !== hs.name) {
     return await inviteFromOutside(hs, requester.userId, { room, draft });
   }
+  if (own["membership"] === "invite") await requireInvitable(hs, requester.userId, [target]);
   return await sendEvent(hs, {
     sender: requester,
     room,

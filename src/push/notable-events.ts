@@ -1,9 +1,11 @@
+import { invitePermissionsOf } from "#src/account-data/invite-permissions.ts";
 import type { ThreadId } from "#src/events/threads.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import type { RoomId } from "#src/kit/identifiers.ts";
+import type { RoomId, UserId } from "#src/kit/identifiers.ts";
 import type { Owner } from "#src/push-rules/stored-push-rules.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
 import { roomsByKeys } from "#src/rooms/find-room.ts";
+import type { StoredEvent } from "#src/rooms/stored-event.ts";
 import { threadOf } from "#src/rooms/thread-of.ts";
 import { markOf, readMarksOf } from "./read-marks.ts";
 import { roomUnreadsOf } from "./room-unreads.ts";
@@ -28,8 +30,9 @@ export async function notableEvents(
   if (its.length === 0) return [];
   const roomKeys = [...new Set(its.map((it) => it.roomKey))];
   const eventKeys = its.map((it) => it.eventKey);
-  const [reader, marks, rooms, unreads, events] = await Promise.all([
+  const [reader, permissions, marks, rooms, unreads, events] = await Promise.all([
     readerOf(hs, owner),
+    invitePermissionsOf(hs, owner.userKey),
     readMarksOf(hs, owner.userKey),
     roomsByKeys(hs, roomKeys),
     roomUnreadsOf(hs, roomKeys),
@@ -41,7 +44,9 @@ export async function notableEvents(
     const { roomKey } = room;
     const roomId = rooms.get(roomKey)?.roomId;
     if (roomId === undefined) continue;
-    const inRoom = byRoom.get(roomKey) ?? [];
+    const inRoom = (byRoom.get(roomKey) ?? []).filter(
+      (it) => !isInvitation(it, owner.userId) || permissions(it.sender) === "allow",
+    );
     for (const it of await tryRules(hs, reader, { room, roomId, events: inRoom })) {
       const { eventKey, anchor } = it.event;
       const thread = await threadOf(hs, it.event);
@@ -50,4 +55,8 @@ export async function notableEvents(
     }
   }
   return eventKeys.flatMap((it) => noted.get(it) ?? []);
+}
+
+function isInvitation({ type, stateKey, content }: StoredEvent, userId: UserId): boolean {
+  return type === "m.room.member" && stateKey === userId && content["membership"] === "invite";
 }

@@ -1,4 +1,5 @@
 import { ignoredUsersOf } from "#src/account-data/ignored-users.ts";
+import { invitePermissionsOf } from "#src/account-data/invite-permissions.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { RoomId } from "#src/kit/identifiers.ts";
 import type { Owner } from "#src/push-rules/stored-push-rules.ts";
@@ -26,9 +27,11 @@ async function countInvites(hs: Homeserver, owner: Owner, rooms: UserRooms): Pro
   const invited = [...rooms.values()].filter((it) => it.membership === "invite");
   if (invited.length === 0) return 0;
   const ignored = await ignoredUsersOf(hs, owner.userKey);
+  const permissions = await invitePermissionsOf(hs, owner.userKey);
   const events = await eventsOf(
     hs,
     invited.map((it) => it.eventKey),
   );
-  return [...events.values()].filter((it) => !ignored.has(it.sender)).length;
+  const senders = [...events.values()].map((it) => it.sender);
+  return senders.filter((it) => !ignored.has(it) && permissions(it) === "allow").length;
 }

@@ -13,7 +13,7 @@ export type Told = {
   readonly roomAlias: string | undefined;
 };
 
-/** What a gateway is sent. @spec push-gateway-api#post_matrixpushv1notify */
+/** What a gateway is sent. @spec push-gateway-api#homeserver-behaviour */
 export type Notification = {
   readonly notification: { readonly devices: readonly object[] } & Readonly<
     Record<string, unknown>

@@ -15,7 +15,7 @@ const Answer = z.object({ rejected: z.array(z.string()).default([]) });
  *
  * @returns the pushkeys of which it says that there is nobody.
  * @throws OutboundError if it gives no answer, and Error for one that is none.
- * @spec push-gateway-api#post_matrixpushv1notify
+ * @spec push-gateway-api#homeserver-behaviour
  */
 export async function sendToGateway(
   hs: Homeserver,

@@ -43,8 +43,7 @@ export async function setPusher(
   requireName(appId, pushkey);
   if (kind !== "http") throw invalid("Unknown kind of pusher");
   requireGateway(hs, data["url"]);
-  if (JSON.stringify(data).length > LONGEST_DATA)
-    throw invalid("The data of the pusher is too long");
+  if (JSON.stringify(data).length > LONGEST_DATA) throw invalid("The pusher's data is too long");
   const name = { userKey, appId, pushkey };
   await hs.sql.begin(async (tx) => {
     if (!append) await deletePushersOfOthers(tx, name);

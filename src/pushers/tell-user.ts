@@ -16,6 +16,9 @@ const WORTH_TELLING_MS = 24 * 60 * 60 * 1000;
 /** How long a turn may take until the next: by far less than a lease lasts. */
 const LONGEST_TURN_MS = 40_000;
 
+/** By which a client says that it counts itself (MSC4076). */
+const NO_COUNTS = "org.matrix.msc4076.disable_badge_count";
+
 /** How far somebody has been told. */
 export type Progress = {
   upTo: Position;
@@ -40,29 +43,25 @@ export async function tellUser(
   progress: Progress,
 ): Promise<boolean> {
   const settings = JsonObject.parse(JSON.parse(pusher.data));
-  const to = { ...pusher, settings };
   const url = textOf(settings["url"]) ?? "";
+  const unread = await unreadTotal(hs, pusher);
+  const tell = async (told?: ToldEvent): Promise<boolean> => {
+    const notification = notificationOf({ ...pusher, settings }, unread, told);
+    return !(await sendToGateway(hs, url, notification)).includes(pusher.pushkey);
+  };
+
   const positions = new Map(owed.map((it) => [it.eventKey, it.position]));
   const since = pusher.failures > 0 ? hs.now() - WORTH_TELLING_MS : 0;
-  const unread = await unreadTotal(hs, pusher);
   const begun = performance.now();
-  for (const it of await notableEvents(hs, pusher, owed)) {
-    if (it.isRead || it.event.originServerTs < since) continue;
-    const rejected = await sendToGateway(
-      hs,
-      url,
-      notificationOf(to, unread, await withNames(hs, it)),
-    );
-    if (rejected.includes(pusher.pushkey)) return false;
+  const noted = await notableEvents(hs, pusher, owed);
+  for (const it of noted.filter(({ isRead, event }) => !isRead && event.originServerTs >= since)) {
+    if (!(await tell(await withNames(hs, it)))) return false;
     progress.upTo = positions.get(it.event.eventKey) ?? progress.upTo;
     progress.unread = unread;
     if (performance.now() - begun > LONGEST_TURN_MS) return true;
   }
-  const wantsCounts = settings["org.matrix.msc4076.disable_badge_count"] !== true;
-  if (wantsCounts && unread !== (progress.unread ?? 0)) {
-    const rejected = await sendToGateway(hs, url, notificationOf(to, unread, undefined));
-    if (rejected.includes(pusher.pushkey)) return false;
-  }
+  const isNews = unread !== (progress.unread ?? 0) && settings[NO_COUNTS] !== true;
+  if (isNews && !(await tell())) return false;
   progress.unread = unread;
   progress.upTo = reached;
   return true;

@@ -37,10 +37,21 @@ export async function bePresent(hs: Homeserver): Promise<() => Promise<void>> {
   };
 }
 
+const processesOf = held(() => ({ alive: 1 }));
+
+/** How many processes are alive on the database, as this one has last seen; itself included. */
+export function processesAlive(hs: Homeserver): number {
+  return processesOf(hs).alive;
+}
+
 async function saySeen(hs: Homeserver): Promise<void> {
   await hs.sql`
     insert into processes (process_id, seen_at) values (${processIdOf(hs)}, now())
     on conflict (process_id) do update set seen_at = excluded.seen_at`;
+  const [row] = await hs.sql<{ alive: number }[]>`
+    select count(*) as alive from processes
+    where seen_at > now() - ${ALIVE_SECONDS} * interval '1 second'`;
+  processesOf(hs).alive = Math.max(1, row?.alive ?? 1);
 }
 
 /** Tells the other processes, if there are any, of the position that `first` has come to; `told` is null if there are none. */

@@ -1,4 +1,5 @@
 import { ignoredUsersOf } from "#src/account-data/ignored-users.ts";
+import { invitePermissionsOf } from "#src/account-data/invite-permissions.ts";
 import { matchesRooms } from "#src/filters/matches-event-filter.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
@@ -52,7 +53,8 @@ export async function readSync(hs: Homeserver, request: SyncRequest): Promise<Sy
   const wanted = wantedRooms(request, userRooms, roomIds);
   const changes = since === undefined ? undefined : tailOf(hs).between(since, upTo);
   const ignored = await ignoredUsersOf(hs, requester.userKey);
-  const rooms = await withoutIgnored(hs, await changedRooms(hs, request, wanted, changes), ignored);
+  const found = await changedRooms(hs, request, wanted, changes);
+  const rooms = await withoutUnwanted(hs, requester.userKey, found, ignored);
   const told = [...rooms.joined, ...rooms.left];
 
   const [read, sections, stripped] = await Promise.all([
@@ -124,20 +126,23 @@ async function roomsToTell(
   return new Map([...rooms].filter(([key, it]) => it.membership !== "join" || !partial.has(key)));
 }
 
-/** Nobody is told that someone whom they ignore invites them. */
-async function withoutIgnored(
+/** Nobody is told that someone whom they ignore, or whose invitations they do not want, invites them. */
+async function withoutUnwanted(
   hs: Homeserver,
+  userKey: number,
   rooms: ChangedRooms,
   ignored: ReadonlySet<string>,
 ): Promise<ChangedRooms> {
-  if (ignored.size === 0 || rooms.invited.length === 0) return rooms;
+  if (rooms.invited.length === 0) return rooms;
+  const permissions = await invitePermissionsOf(hs, userKey);
   const events = await eventsOf(
     hs,
     rooms.invited.map((it) => it.standing.eventKey),
   );
-  const invited = rooms.invited.filter(
-    (it) => !ignored.has(events.get(it.standing.eventKey)?.sender ?? ""),
-  );
+  const invited = rooms.invited.filter(({ standing }) => {
+    const sender = events.get(standing.eventKey)?.sender ?? "";
+    return !ignored.has(sender) && permissions(sender) === "allow";
+  });
   return { ...rooms, invited };
 }
 

@@ -5,10 +5,14 @@ import { JsonObject } from "#src/kit/json-object.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { findRoom } from "#src/rooms/find-room.ts";
-import { findAccountData, NO_ROOM, setAccountData } from "../account-data.ts";
+import { findAccountData, NO_ROOM, removeAccountData, setAccountData } from "../account-data.ts";
 
 const GLOBAL = "/_matrix/client/v3/user/:userId/account_data/:type";
 const OF_ROOM = "/_matrix/client/v3/user/:userId/rooms/:roomId/account_data/:type";
+
+const MSC3391 = "/_matrix/client/unstable/org.matrix.msc3391";
+const UNSTABLE_GLOBAL = `${MSC3391}/user/:userId/account_data/:type`;
+const UNSTABLE_OF_ROOM = `${MSC3391}/user/:userId/rooms/:roomId/account_data/:type`;
 
 type Params = Readonly<Record<string, string>>;
 
@@ -53,6 +57,26 @@ export const accountDataEndpoints: readonly Endpoint[] = [
     async handle(hs, { requester, params }) {
       checkSelf(requester, params);
       return await answer(hs, requester, await roomKeyOf(hs, params), params);
+    },
+  }),
+  userEndpoint({
+    operation: "deleteAccountData",
+    method: "DELETE",
+    path: UNSTABLE_GLOBAL,
+    async handle(hs, { requester, params }) {
+      checkSelf(requester, params);
+      await removeAccountData(hs, requester, NO_ROOM, params["type"] ?? "");
+      return {};
+    },
+  }),
+  userEndpoint({
+    operation: "deleteAccountDataPerRoom",
+    method: "DELETE",
+    path: UNSTABLE_OF_ROOM,
+    async handle(hs, { requester, params }) {
+      checkSelf(requester, params);
+      await removeAccountData(hs, requester, await roomKeyOf(hs, params), params["type"] ?? "");
+      return {};
     },
   }),
 ];

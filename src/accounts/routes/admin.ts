@@ -1,12 +1,19 @@
 import { z } from "zod";
 import { type Endpoint, userEndpoint } from "#src/http/endpoint.ts";
 import { moderateAccount, moderationOf } from "../moderate-account.ts";
+import { whoIs } from "../who-is.ts";
 
 const LOCK = "/_matrix/client/v1/admin/lock/:userId";
 const SUSPEND = "/_matrix/client/v1/admin/suspend/:userId";
 
-/** The specification's `admin.yaml`: locking and suspending accounts. */
+/** The specification's `admin.yaml`: who is where, and locking and suspending accounts. */
 export const moderationEndpoints: readonly Endpoint[] = [
+  userEndpoint({
+    operation: "getWhoIs",
+    method: "GET",
+    path: "/_matrix/client/v3/admin/whois/:userId",
+    handle: async (hs, { requester, params }) => await whoIs(hs, requester, params["userId"] ?? ""),
+  }),
   userEndpoint({
     operation: "getAdminLockUser",
     method: "GET",

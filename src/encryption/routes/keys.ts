@@ -26,6 +26,7 @@ export const keysEndpoints: readonly Endpoint[] = [
     method: "POST",
     path: "/_matrix/client/v3/keys/query",
     body: KeyQuery,
+    rate: "keys",
     guests: true,
     async handle(hs, { requester, body }) {
       return await queryKeys(hs, requester, body);
@@ -36,6 +37,7 @@ export const keysEndpoints: readonly Endpoint[] = [
     method: "POST",
     path: "/_matrix/client/v3/keys/claim",
     body: KeyClaim,
+    rate: "keys",
     guests: true,
     async handle(hs, { body }) {
       return await claimKeys(hs, body);

@@ -35,6 +35,7 @@ export const pusherEndpoints: readonly Endpoint[] = [
     operation: "postPusher",
     method: "POST",
     path: "/_matrix/client/v3/pushers/set",
+    rate: "push",
     body: PusherBody,
     async handle(hs, { requester, body }) {
       const name = { appId: body.app_id, pushkey: body.pushkey };

@@ -10,6 +10,7 @@ export const userDirectoryEndpoints: readonly Endpoint[] = [
     operation: "searchUserDirectory",
     method: "POST",
     path: "/_matrix/client/v3/user_directory/search",
+    rate: "search",
     body: z.object({ search_term: z.string().max(500), limit: z.int().min(0).default(10) }),
     async handle(hs, { requester, body }) {
       const limit = Math.min(body.limit, MOST_RESULTS);
