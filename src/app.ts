@@ -45,6 +45,7 @@ import { directoryEndpoints } from "#src/directory/routes/directory.ts";
 import { publicRoomsEndpoints } from "#src/directory/routes/list-public-rooms.ts";
 import { capabilitiesEndpoints } from "#src/discovery/routes/capabilities.ts";
 import { healthEndpoints } from "#src/discovery/routes/health.ts";
+import { rtcTransportEndpoints } from "#src/discovery/routes/rtc-transports.ts";
 import { versionsEndpoints } from "#src/discovery/routes/versions.ts";
 import { wellKnownEndpoints } from "#src/discovery/routes/wellknown.ts";
 import { crossSigningEndpoints } from "#src/encryption/routes/cross-signing.ts";
@@ -80,6 +81,7 @@ import { userDirectoryEndpoints } from "#src/users/routes/users.ts";
 export const ENDPOINTS: readonly Endpoint[] = [
   ...versionsEndpoints,
   ...wellKnownEndpoints,
+  ...rtcTransportEndpoints,
   ...capabilitiesEndpoints,
   ...healthEndpoints,
   ...registrationEndpoints,

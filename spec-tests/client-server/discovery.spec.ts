@@ -79,3 +79,22 @@ describe("health", () => {
 test("a path that there is not is answered with M_UNRECOGNIZED", async () => {
   expect(await hs.request("GET", "/v3/nothing")).toMatchObject(refusal(404, "M_UNRECOGNIZED"));
 });
+
+/** MSC4143. */
+describe("getRtcTransports", () => {
+  test("says by what clients call each other, as the well-known file does", async () => {
+    const url = "https://calls.hs.test";
+    const calling = await homeserver({ ARCHIPEL_CALLS_LIVEKIT_SERVICE_URL: url });
+    const transports = [{ type: "livekit", livekit_service_url: url }];
+    const path = "/unstable/org.matrix.msc4143/rtc/transports";
+    const answer = await (await calling.registerUser("caller")).call("GET", path);
+    expect(answer).toMatchObject({ status: 200, body: { rtc_transports: transports } });
+    const file = await calling.request("GET", "/.well-known/matrix/client");
+    expect(file.body["org.matrix.msc4143.rtc_foci"]).toEqual(transports);
+
+    const silent = await hs.registerUser("silent");
+    expect((await silent.call("GET", path)).body).toEqual({ rtc_transports: [] });
+    const plain = await hs.request("GET", "/.well-known/matrix/client");
+    expect(plain.body).not.toHaveProperty(["org.matrix.msc4143.rtc_foci"]);
+  });
+});

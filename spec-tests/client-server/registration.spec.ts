@@ -171,3 +171,32 @@ describe("deleteRegistrationToken", () => {
     );
   });
 });
+
+/** @spec client-server-api#terms-of-service-at-registration */
+test("who registers agrees to the terms, where there are some", async () => {
+  const text = (language: string) => ({ name: "Terms", url: `https://hs.test/${language}` });
+  const terms = ["en", "fi"].map((it) => ({
+    id: "tos",
+    version: "1.2",
+    language: it,
+    ...text(it),
+  }));
+  const bound = await homeserver({ ARCHIPEL_REGISTRATION_TERMS: JSON.stringify(terms) });
+  const account = { username: "bound", password: "correct horse" };
+  const register = async (auth?: object) =>
+    await bound.request("POST", "/v3/register", { body: { ...account, ...(auth && { auth }) } });
+  const asked = await register();
+  expect(asked).toMatchObject({
+    status: 401,
+    body: {
+      flows: [{ stages: ["m.login.dummy", "m.login.terms"] }],
+      params: {
+        "m.login.terms": { policies: { tos: { version: "1.2", en: text("en"), fi: text("fi") } } },
+      },
+    },
+  });
+  const { session } = asked.body;
+  const half = await register({ type: "m.login.dummy", session });
+  expect(half).toMatchObject({ status: 401, body: { completed: ["m.login.dummy"] } });
+  expect((await register({ type: "m.login.terms", session })).status).toBe(200);
+});

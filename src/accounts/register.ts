@@ -23,11 +23,13 @@ export type Registration = {
  * @throws MatrixError M_FORBIDDEN if nobody may.
  */
 export function registrationFlows(hs: Homeserver): readonly (readonly Stage[])[] {
-  switch (hs.config.registration.mode) {
+  const { mode, terms } = hs.config.registration;
+  const agreeing: readonly Stage[] = terms.length > 0 ? ["m.login.terms"] : [];
+  switch (mode) {
     case "open":
-      return [["m.login.dummy"]];
+      return [["m.login.dummy", ...agreeing]];
     case "token":
-      return [["m.login.registration_token"]];
+      return [["m.login.registration_token", ...agreeing]];
     case "closed":
       throw new MatrixError("M_FORBIDDEN", "Registration is not open on this server");
   }

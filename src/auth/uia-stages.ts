@@ -7,7 +7,11 @@ import { userLocked } from "./moderated-accounts.ts";
 import { isRegistrationToken } from "./registration-tokens.ts";
 
 /** The stages that can be asked for. */
-export type Stage = "m.login.password" | "m.login.dummy" | "m.login.registration_token";
+export type Stage =
+  | "m.login.password"
+  | "m.login.dummy"
+  | "m.login.registration_token"
+  | "m.login.terms";
 
 /** What completed stages have proved. */
 export type Proof = {
@@ -34,6 +38,9 @@ export async function tryStage(
 ): Promise<Proof | MatrixError> {
   switch (stage) {
     case "m.login.dummy":
+      return {};
+    case "m.login.terms":
+      // Who completes it agrees to what its parameters name.
       return {};
     case "m.login.password":
       return await tryPassword(hs, auth, subject);

@@ -6,6 +6,7 @@ import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { OperationId } from "#src/kit/operation-ids.ts";
 import type { AuthData } from "./auth-data.ts";
 import { deleteSession, findSession, saveSession } from "./queries-uia.ts";
+import { termsParams } from "./terms.ts";
 import { type Proof, type Stage, tryStage } from "./uia-stages.ts";
 
 /** The request that needs authentication. A route's `Call` is one. */
@@ -72,14 +73,14 @@ export async function requireUserInteractive(
     if (outcome instanceof MatrixError) {
       await save();
       const { errcode, message, status } = outcome;
-      throw new MatrixError(errcode, message, { status, fields: wantedOf(session, flows) });
+      throw new MatrixError(errcode, message, { status, fields: wantedOf(hs, session, flows) });
     }
     session.completed.set(auth.type, outcome);
   }
   if (!flows.some((flow) => flow.every((stage) => session.completed.has(stage)))) {
     await save();
     throw new MatrixError("M_UNAUTHORIZED", "More authentication is needed", {
-      fields: wantedOf(session, flows),
+      fields: wantedOf(hs, session, flows),
       bare: true,
     });
   }
@@ -130,11 +131,16 @@ function freshSession(): Session {
   };
 }
 
-function wantedOf({ sessionId, completed }: Session, flows: readonly (readonly Stage[])[]) {
+function wantedOf(
+  hs: Homeserver,
+  { sessionId, completed }: Session,
+  flows: readonly (readonly Stage[])[],
+) {
+  const asksForTerms = flows.some((it) => it.includes("m.login.terms"));
   return {
     session: sessionId,
     flows: flows.map((stages) => ({ stages })),
-    params: {},
+    params: asksForTerms ? { "m.login.terms": termsParams(hs) } : {},
     ...(completed.size > 0 && { completed: [...completed.keys()] }),
   };
 }

@@ -108,6 +108,20 @@ export const ConfigFile = z.strictObject({
         .describe(
           "Who may make an account: nobody, who has a registration token, or everyone. Scripts that know `sharedSecret` always can.",
         ),
+      terms: z
+        .array(
+          z.strictObject({
+            id: z.string().regex(/^[a-z0-9_.-]+$/, "Not a name like terms_of_service"),
+            version: z.coerce.string().min(1),
+            language: z.string().min(1).default("en"),
+            name: z.string().min(1),
+            url: z.url({ protocol: /^https?$/ }),
+          }),
+        )
+        .default([])
+        .describe(
+          "What those who register have to agree to, each with `id`, `version`, `language`, `name` and `url`; one text in several languages has one `id`.",
+        ),
       guestsAllowed: z.boolean().default(false).describe("Whether guests may come in."),
       sharedSecret: z
         .string()
@@ -203,6 +217,17 @@ export const ConfigFile = z.strictObject({
     })
     .prefault({}),
 
+  calls: z
+    .strictObject({
+      livekitServiceUrl: z
+        .url({ protocol: /^https?$/ })
+        .nullable()
+        .default(null)
+        .describe(
+          "Where clients ask for a place in a call: the URL of a LiveKit authorisation service. Null: this server offers none.",
+        ),
+    })
+    .prefault({}),
   rateLimits: z
     .strictObject({
       enabled: z.boolean().default(true).describe("Whether clients may be told to come later."),

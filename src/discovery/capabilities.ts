@@ -26,6 +26,7 @@ export async function capabilitiesOf(
     "m.3pid_changes": { enabled: false },
     // It takes the password to make one.
     "m.get_login_token": { enabled: hasPassword },
+    "org.matrix.msc3882.get_login_token": { enabled: hasPassword },
     "m.profile_fields": profileFields,
     "uk.tcpip.msc4133.profile_fields": profileFields,
     ...(requester.isAdmin && { "m.account_moderation": { suspend: true, lock: true } }),

@@ -11,6 +11,8 @@ export const UNSTABLE_FEATURES: Readonly<Record<string, boolean>> = {
   "us.cloke.msc4175.stable": true,
   // Whether one device can see and switch off what another is told: Element Web's list of sessions.
   "org.matrix.msc3881": true,
+  // Letting another client in: js-sdk and the Dart SDK, where they do not see the capability.
+  "org.matrix.msc3882": true,
   // Phones that are to be told of all that is encrypted, to find out themselves what of it mentions them: rust-sdk.
   "org.matrix.msc4028": true,
   // Account data that can be deleted; and settings of a device, that go with it.

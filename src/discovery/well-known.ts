@@ -2,7 +2,18 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 
 /** Where clients find this server. @spec client-server-api#well-known-uris */
 export function clientWellKnown(hs: Homeserver): object {
-  return { "m.homeserver": { base_url: hs.config.publicBaseUrl } };
+  const transports = rtcTransports(hs);
+  return {
+    "m.homeserver": { base_url: hs.config.publicBaseUrl },
+    ...(transports.length > 0 && { "org.matrix.msc4143.rtc_foci": transports }),
+  };
+}
+
+/** By what clients can call each other (MSC4143). */
+export function rtcTransports(hs: Homeserver): readonly object[] {
+  const { livekitServiceUrl } = hs.config.calls;
+  if (livekitServiceUrl === null) return [];
+  return [{ type: "livekit", livekit_service_url: livekitServiceUrl }];
 }
 
 /**
