@@ -245,3 +245,22 @@ export const keyBackupSessions = pgTable(
     }).onDelete("cascade"),
   ],
 );
+
+/**
+ * Devices that nobody is logged in on, whose secrets, encrypted, wait here with the messages for them (MSC3814). Of
+ * each user the newest counts; the others go with the next.
+ *
+ * Rows go with their devices.
+ */
+export const dehydratedDevices = pgTable(
+  "dehydrated_devices",
+  {
+    deviceKey: key("device_key")
+      .primaryKey()
+      .references(() => devices.deviceKey, { onDelete: "cascade" }),
+    userKey: key("user_key").notNull(),
+    /** JSON. */
+    secrets: text("secrets").notNull(),
+  },
+  (table) => [index("dehydrated_devices_of_user").on(table.userKey)],
+);

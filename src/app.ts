@@ -48,6 +48,7 @@ import { healthEndpoints } from "#src/discovery/routes/health.ts";
 import { rtcTransportEndpoints } from "#src/discovery/routes/rtc-transports.ts";
 import { versionsEndpoints } from "#src/discovery/routes/versions.ts";
 import { wellKnownEndpoints } from "#src/discovery/routes/wellknown.ts";
+import { dehydratedDeviceEndpoints } from "#src/encryption/dehydrated/routes/dehydrated-device.ts";
 import { crossSigningEndpoints } from "#src/encryption/routes/cross-signing.ts";
 import { keyBackupEndpoints } from "#src/encryption/routes/key-backup.ts";
 import { keysEndpoints } from "#src/encryption/routes/keys.ts";
@@ -107,6 +108,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...keysEndpoints,
   ...crossSigningEndpoints,
   ...keyBackupEndpoints,
+  ...dehydratedDeviceEndpoints,
   ...accountDataEndpoints,
   ...tagEndpoints,
   ...filterEndpoints,

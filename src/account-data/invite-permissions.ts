@@ -41,8 +41,7 @@ const EVERYBODY: InvitePermissions = () => "allow";
 /** Globs of more than this are too many to be tried on each invitation. */
 const MOST_GLOBS = 5_000;
 
-/** Whether a change is of who may invite its user: then invitations are seen or not that were not or were. */
-export function changesInvitePermissions(change: { stream: string; detail?: unknown }): boolean {
+function changesInvitePermissions(change: { stream: string; detail?: unknown }): boolean {
   return change.stream === ACCOUNT_DATA && TYPES.has((change.detail as AccountDataDetail).type);
 }
 

@@ -15,6 +15,8 @@ export const UNSTABLE_FEATURES: Readonly<Record<string, boolean>> = {
   "org.matrix.msc3882": true,
   // Phones that are to be told of all that is encrypted, to find out themselves what of it mentions them: rust-sdk.
   "org.matrix.msc4028": true,
+  // A device that gets what is sent while nobody is logged in.
+  "org.matrix.msc3814": true,
   // Account data that can be deleted; and settings of a device, that go with it.
   "org.matrix.msc3391": true,
   "org.matrix.msc3890": true,
