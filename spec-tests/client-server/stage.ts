@@ -59,6 +59,12 @@ export function pathOn(
   });
 }
 
+const SIGNED_ELSEWHERE = {
+  mxid: "@invited:hs.test",
+  sender: "@inviting:hs.test",
+  token: "token",
+  signatures: {},
+};
 const session = {
   first_message_index: 1,
   forwarded_count: 0,
@@ -168,8 +174,8 @@ export function wholeBodies({ user, roomId, parameters }: Stage): ReadonlyMap<st
         is_direct: false,
         power_level_content_override: {},
       },
-      joinRoomById: { reason: "why", third_party_signed: {} },
-      joinRoom: { reason: "why", third_party_signed: {} },
+      joinRoomById: { reason: "why", third_party_signed: SIGNED_ELSEWHERE },
+      joinRoom: { reason: "why", third_party_signed: SIGNED_ELSEWHERE },
       knockRoom: { reason: "why" },
       inviteUser: withUser,
       kick: withUser,

@@ -14,7 +14,14 @@ import { WithReason } from "../request-bodies.ts";
 /** What is not of the request itself goes into the member event: clients put things of their own there. */
 const JoinRequest = z.looseObject({
   reason: z.string().optional(),
-  third_party_signed: JsonObject.optional(),
+  third_party_signed: z
+    .looseObject({
+      mxid: z.string(),
+      sender: z.string(),
+      token: z.string(),
+      signatures: JsonObject,
+    })
+    .optional(),
 });
 type JoinRequest = z.infer<typeof JoinRequest>;
 
