@@ -123,6 +123,11 @@ export const pushers = pgTable(
     /** How often in a row telling has failed, and when it is tried again. */
     failures: integer("failures").notNull().default(0),
     dueMs: key("due_ms").notNull().default(0),
+    /** Of one by e-mail: when whoever has the address wanted it. Nothing is sent there before. */
+    confirmedMs: key("confirmed_ms"),
+    /** Of one by e-mail: when the last was sent, and how long after it none is. */
+    mailedMs: key("mailed_ms").notNull().default(0),
+    mailGapMs: key("mail_gap_ms").notNull().default(0),
     /** The process that is about it, and until when. */
     holder: text("holder"),
     leasedUntilMs: key("leased_until_ms").notNull().default(0),

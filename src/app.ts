@@ -68,6 +68,7 @@ import { serverNoticeEndpoints } from "#src/notices/routes/synapse-server-notice
 import { presenceEndpoints } from "#src/presence/routes/presence.ts";
 import { pushRulesEndpoints } from "#src/push-rules/routes/pushrules.ts";
 import { notificationEndpoints } from "#src/push/routes/notifications.ts";
+import { mailEndpoints } from "#src/pushers/routes/mail.ts";
 import { pusherEndpoints } from "#src/pushers/routes/pusher.ts";
 import { roomSendEndpoints } from "#src/rooms/routes/room-send.ts";
 import { spaceHierarchyEndpoints } from "#src/spaces/routes/space-hierarchy.ts";
@@ -114,6 +115,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...filterEndpoints,
   ...pushRulesEndpoints,
   ...pusherEndpoints,
+  ...mailEndpoints,
   ...notificationEndpoints,
   ...receiptEndpoints,
   ...readMarkerEndpoints,

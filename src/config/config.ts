@@ -1,17 +1,10 @@
 import { z } from "zod";
 import { isServerName } from "#src/kit/server-name.ts";
+import { rateLimits } from "./rate-limits.ts";
+import { calls, mail, push, serverNotices } from "./telling-users.ts";
 
 const port = z.int().min(0).max(65_535);
 const duration = z.int().min(1);
-
-/** A token bucket: how fast it fills and how much it holds. */
-const rateLimit = (perSecond: number, burst: number, what: string) =>
-  z
-    .strictObject({
-      perSecond: z.number().positive().default(perSecond).describe(`${what}, in the long run.`),
-      burst: z.int().min(1).default(burst).describe("How many may come at once after a pause."),
-    })
-    .prefault({});
 
 /** With a user and no host it is none to the web, but is one to PostgreSQL. */
 function isDatabaseUrl(text: string): boolean {
@@ -198,64 +191,10 @@ export const ConfigFile = z.strictObject({
     })
     .prefault({}),
 
-  serverNotices: z
-    .strictObject({
-      localpart: z
-        .string()
-        .regex(/^[a-z0-9._=\-/+]+$/, "Not a user name")
-        .nullable()
-        .default(null)
-        .describe(
-          "User name in which administrators tell users something, in a room that each has for it. Nobody else gets the name. Null switches it off.",
-        ),
-      displayName: z
-        .string()
-        .min(1)
-        .default("Server notices")
-        .describe("What that user is called."),
-      roomName: z.string().min(1).default("Server notices").describe("What the rooms are called."),
-    })
-    .prefault({}),
+  serverNotices,
 
-  calls: z
-    .strictObject({
-      livekitServiceUrl: z
-        .url({ protocol: /^https?$/ })
-        .nullable()
-        .default(null)
-        .describe(
-          "Where clients ask for a place in a call: the URL of a LiveKit authorisation service. Null: this server offers none.",
-        ),
-    })
-    .prefault({}),
-  rateLimits: z
-    .strictObject({
-      enabled: z.boolean().default(true).describe("Whether clients may be told to come later."),
-      default: rateLimit(50, 200, "Requests a second of one user or address"),
-      login: rateLimit(0.2, 10, "Log-ins a second from one address"),
-      register: rateLimit(0.2, 5, "Registrations a second from one address"),
-      message: rateLimit(10, 50, "Events a second that one user may send"),
-      join: rateLimit(1, 20, "Joins a second of one user"),
-      invite: rateLimit(1, 20, "Invitations a second by one user"),
-      media: rateLimit(10, 50, "Uploads a second of one user"),
-      keys: rateLimit(20, 100, "Look-ups of other users' keys a second by one user"),
-      search: rateLimit(2, 20, "Searches a second by one user, of messages and of users"),
-      report: rateLimit(0.2, 10, "Reports a second by one user"),
-      delayed: rateLimit(
-        1,
-        20,
-        "Times a second that a delayed event may be put off, as calls do to say that they go on; of each event",
-      ),
-      push: rateLimit(1, 20, "Changes a second of where one user is told of what happens"),
-      addressFactor: z
-        .number()
-        .min(1)
-        .default(20)
-        .describe(
-          "How many times as much as one user all users of one address may together. The limits are those of all processes together, of which each gives out its share.",
-        ),
-    })
-    .prefault({}),
+  calls,
+  rateLimits,
 
   rooms: z
     .strictObject({
@@ -280,16 +219,8 @@ export const ConfigFile = z.strictObject({
         ),
     })
     .prefault({}),
-  push: z
-    .strictObject({
-      plainHttp: z
-        .boolean()
-        .default(false)
-        .describe(
-          "Whether users may be told over push gateways without TLS. The specification does not let them: only where nobody listens.",
-        ),
-    })
-    .prefault({}),
+  mail,
+  push,
   media: z
     .strictObject({
       maxUploadBytes: z

@@ -82,6 +82,7 @@ test("many users of one address may together do more than one, and not as much a
 
 test("each of several processes gives out its share", async () => {
   const many = await testHomeservers(2, {
+    ARCHIPEL_DATABASE_MAX_CONNECTIONS: "2",
     ARCHIPEL_RATE_LIMITS_REPORT_BURST: "8",
     ARCHIPEL_RATE_LIMITS_REPORT_PER_SECOND: "0.001",
   });

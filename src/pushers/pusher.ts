@@ -2,7 +2,7 @@ import type { Position, UnixMs } from "#src/homeserver/position.ts";
 import type { UserId } from "#src/kit/identifiers.ts";
 
 /** The kinds of pushers that there are. */
-export type PusherKind = "http";
+export type PusherKind = "http" | "email";
 
 /** How a user wants to be told of what happens while they are away, in the words of the client that asked. */
 export type PusherSettings = {
@@ -37,4 +37,7 @@ export type OwedPusher = {
   /** Null if nothing was told yet. */
   readonly toldUnread: number | null;
   readonly failures: number;
+  /** Of one by e-mail: when the last was sent, and how long after it none is. */
+  readonly mailedMs: UnixMs;
+  readonly mailGapMs: number;
 };

@@ -40,6 +40,7 @@ beforeAll(async () => {
     2,
     {
       ...LENIENT,
+      ARCHIPEL_DATABASE_MAX_CONNECTIONS: "4",
       ARCHIPEL_PUSH_PLAIN_HTTP: "true",
       ARCHIPEL_FEDERATION_ALLOWED_ADDRESS_RANGES: "127.0.0.0/8",
     },
@@ -231,7 +232,7 @@ describe("a pusher", () => {
   test("is connected to no address of this machine, unless that was allowed", async () => {
     const bare = await testHomeservers(
       1,
-      { ...LENIENT, ARCHIPEL_PUSH_PLAIN_HTTP: "true" },
+      { ...LENIENT, ARCHIPEL_DATABASE_MAX_CONNECTIONS: "2", ARCHIPEL_PUSH_PLAIN_HTTP: "true" },
       (hs) => [runFollowers(hs, [{ ...followPushed, pauseMs: 20 }]), runPushers(hs, TIMES)],
     );
     const askBare = asking(bare.hs);

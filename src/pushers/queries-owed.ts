@@ -16,6 +16,7 @@ export async function leaseOwed(
       select pusher_key from pushers
       where owed_up_to > pushed_up_to and is_enabled and due_ms <= (select now from clock)
         and leased_until_ms <= (select now from clock)
+        and (kind <> 'email' or confirmed_ms is not null)
       order by due_ms limit ${most} for update skip locked
     )
     update pushers set holder = ${holder}, leased_until_ms = clock.now + ${LEASE_MS}::bigint
@@ -23,7 +24,8 @@ export async function leaseOwed(
     where pushers.pusher_key = due.pusher_key and users.user_key = pushers.user_key
     returning pushers.pusher_key as "pusherKey", pushers.user_key as "userKey", user_id as "userId",
       app_id as "appId", pushkey, kind, lang, data, set_ms as "setMs", owed_up_to as "owedUpTo",
-      pushed_up_to as "pushedUpTo", told_unread as "toldUnread", failures`;
+      pushed_up_to as "pushedUpTo", told_unread as "toldUnread", failures,
+      mailed_ms as "mailedMs", mail_gap_ms as "mailGapMs"`;
 }
 
 /** How far a user has been told, and if that failed, when it is tried again. */
@@ -31,6 +33,8 @@ export type Returned = {
   readonly pusherKey: number;
   readonly upTo: Position;
   readonly unread: number | null;
+  readonly mailedMs: number;
+  readonly mailGapMs: number;
   readonly failures: number;
   /** From now. */
   readonly waitMs: number;
@@ -46,11 +50,14 @@ export async function giveBack(
   await db`
     update pushers set holder = null, leased_until_ms = 0, failures = told.failures,
       pushed_up_to = greatest(pushed_up_to, told.up_to), told_unread = told.unread,
+      mailed_ms = told.mailed_ms, mail_gap_ms = told.mail_gap_ms,
       due_ms = case when told.wait_ms = 0 then 0
         else (extract(epoch from clock_timestamp()) * 1000)::bigint + told.wait_ms end
     from unnest(${told.map((it) => it.pusherKey)}::bigint[], ${told.map((it) => it.upTo)}::bigint[],
       ${told.map((it) => it.unread)}::bigint[], ${told.map((it) => it.failures)}::bigint[],
-      ${told.map((it) => it.waitMs)}::bigint[]) as told (pusher_key, up_to, unread, failures, wait_ms)
+      ${told.map((it) => it.waitMs)}::bigint[], ${told.map((it) => it.mailedMs)}::bigint[],
+      ${told.map((it) => it.mailGapMs)}::bigint[])
+      as told (pusher_key, up_to, unread, failures, wait_ms, mailed_ms, mail_gap_ms)
     where pushers.pusher_key = told.pusher_key and holder = ${holder}`;
 }
 

@@ -1,5 +1,6 @@
 import type { Queryable, Tx } from "#src/homeserver/database.ts";
 import type { Position, UnixMs } from "#src/homeserver/position.ts";
+import type { UserId } from "#src/kit/identifiers.ts";
 import type { Pusher, PusherKind, PusherSettings } from "./pusher.ts";
 
 /** Which pushers: those of one user for one pushkey of an app. */
@@ -17,8 +18,8 @@ export async function upsertPusher(
   tx: Tx,
   { userKey, deviceKey }: { readonly userKey: number; readonly deviceKey: number },
   its: PusherSettings & { readonly setMs: UnixMs },
-): Promise<void> {
-  await tx`
+): Promise<{ readonly pusherKey: number; readonly isConfirmed: boolean }> {
+  const [row] = await tx<{ pusherKey: number; isConfirmed: boolean }[]>`
     insert into pushers as known (user_key, device_key, app_id, pushkey, kind, app_display_name,
       device_display_name, profile_tag, lang, data, is_enabled, set_ms, owed_up_to, pushed_up_to)
     select ${userKey}, ${deviceKey}, ${its.appId}, ${its.pushkey}, ${its.kind}, ${its.appDisplayName},
@@ -32,7 +33,10 @@ export async function upsertPusher(
       lang = excluded.lang, data = excluded.data, is_enabled = excluded.is_enabled,
       set_ms = excluded.set_ms, failures = 0, due_ms = 0,
       owed_up_to = case when known.is_enabled then known.owed_up_to else excluded.owed_up_to end,
-      pushed_up_to = case when known.is_enabled then known.pushed_up_to else excluded.pushed_up_to end`;
+      pushed_up_to = case when known.is_enabled then known.pushed_up_to else excluded.pushed_up_to end
+    returning pusher_key as "pusherKey", confirmed_ms is not null as "isConfirmed"`;
+  if (!row) throw new Error("a pusher was neither made nor changed");
+  return row;
 }
 
 /** Deletes the pushers that other users have for a pushkey of an app. */
@@ -105,5 +109,42 @@ export async function markOwed(tx: Tx, after: Position, upTo: Position): Promise
       pushed_up_to = case when pushed_up_to < owed_up_to then pushed_up_to
         else greatest(pushed_up_to, ${after}) end
     from concerned
-    where pushers.user_key = concerned.user_key and is_enabled and owed_up_to < ${upTo}`;
+    where pushers.user_key = concerned.user_key and is_enabled and owed_up_to < ${upTo}
+      and (kind <> 'email' or confirmed_ms is not null)`;
+}
+
+/** How many e-mails a user has asked for at addresses of which nobody has said yet that they want it. */
+export async function countUnconfirmed(db: Queryable, userKey: number): Promise<number> {
+  const [row] = await db<{ count: number }[]>`
+    select count(*) from pushers
+    where user_key = ${userKey} and kind = 'email' and confirmed_ms is null`;
+  return row?.count ?? 0;
+}
+
+/** A pusher by e-mail: whose, and to where. */
+export type MailPusher = { readonly userId: UserId; readonly pushkey: string };
+
+export async function mailPusher(
+  db: Queryable,
+  pusherKey: number,
+): Promise<MailPusher | undefined> {
+  const [row] = await db<MailPusher[]>`
+    select user_id as "userId", pushkey from pushers join users using (user_key)
+    where pusher_key = ${pusherKey} and kind = 'email'`;
+  return row;
+}
+
+/** Notes that whoever has the address wants the e-mails. They begin with what happens next. */
+export async function confirmPusher(
+  db: Queryable,
+  pusherKey: number,
+  nowMs: UnixMs,
+): Promise<void> {
+  await db`
+    update pushers set confirmed_ms = ${nowMs}, owed_up_to = position, pushed_up_to = position
+    from positions where positions.id = 1 and pusher_key = ${pusherKey} and confirmed_ms is null`;
+}
+
+export async function deletePusherByKey(db: Queryable, pusherKey: number): Promise<void> {
+  await db`delete from pushers where pusher_key = ${pusherKey}`;
 }

@@ -9,6 +9,7 @@ import { newBell } from "#src/kit/bell.ts";
 import { EVENTS } from "#src/rooms/event-changes.ts";
 import { tailOf } from "#src/streams/tail.ts";
 import { followPushed } from "./follow-streams.ts";
+import type { Progress } from "./progress.ts";
 import type { OwedPusher } from "./pusher.ts";
 import {
   deleteRejected,
@@ -19,7 +20,8 @@ import {
   owedEvents,
   type Returned,
 } from "./queries-owed.ts";
-import { type Progress, tellUser } from "./tell-user.ts";
+import { tellByMail } from "./tell-by-mail.ts";
+import { tellOverGateway } from "./tell-over-gateway.ts";
 
 /** All in milliseconds. */
 export type PusherTimes = {
@@ -148,9 +150,14 @@ async function turnOf(
   const { pusherKey, userId, appId } = pusher;
   const last = owed.at(-1);
   const reached = owed.length < MOST_EVENTS || !last ? pusher.owedUpTo : last.position;
-  const progress: Progress = { upTo: pusher.pushedUpTo, unread: pusher.toldUnread };
+  const { pushedUpTo: upTo, toldUnread: unread, mailedMs, mailGapMs } = pusher;
+  const progress: Progress = { upTo, unread, mailedMs, mailGapMs };
   try {
-    const isThere = await tellUser(hs, pusher, { owed, reached }, progress);
+    if (pusher.kind === "email") {
+      const waitMs = await tellByMail(hs, pusher, { owed, reached }, progress);
+      return { pusherKey, ...progress, failures: 0, waitMs };
+    }
+    const isThere = await tellOverGateway(hs, pusher, { owed, reached }, progress);
     pushes.inc({ outcome: isThere ? "told" : "rejected" });
     if (isThere) return { pusherKey, ...progress, failures: 0, waitMs: 0 };
     await deleteRejected(hs.sql, pusher);

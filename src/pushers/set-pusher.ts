@@ -1,10 +1,17 @@
+import { z } from "zod";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { UserId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
-import type { Pusher, PusherSettings } from "./pusher.ts";
+import { canSendMail, sendMail } from "#src/outbound/send-mail.ts";
+import { mailLink } from "./mail-links.ts";
+import { confirmationMail } from "./mail-texts.ts";
+import type { Pusher, PusherKind, PusherSettings } from "./pusher.ts";
 import {
   countPushers,
+  countUnconfirmed,
   deletePusher,
+  deletePusherByKey,
   deletePushersOfOthers,
   pushersOfUser,
   upsertPusher,
@@ -20,6 +27,9 @@ export type WantedPusher = Omit<PusherSettings, "kind"> & {
 /** More than all devices that one has, and not so many that telling one user keeps others waiting. */
 const MOST_PUSHERS = 100;
 const LONGEST_DATA = 16_384;
+
+/** Nobody is to have us write to many whom they do not know. */
+const MOST_UNCONFIRMED = 3;
 const GATEWAY_PATH = "/_matrix/push/v1/notify";
 
 /** The pushers of a user, the oldest first. */
@@ -28,9 +38,11 @@ export async function pushersOf(hs: Homeserver, requester: Requester): Promise<r
 }
 
 /**
- * Makes a pusher of the requester's device, or changes one.
+ * Makes a pusher of the requester's device, or changes one. One by e-mail waits until who has the address says,
+ * over a link that is sent there, that they want it.
  *
- * @throws MatrixError M_INVALID_PARAM for a kind that there is not, a gateway that none can be, or what is too long.
+ * @throws MatrixError M_INVALID_PARAM for a kind that there is not, a gateway that none can be, or what is too long;
+ *   M_UNKNOWN (502) if no e-mail can be sent to the address.
  * @spec client-server-api#post_matrixclientv3pushersset
  */
 export async function setPusher(
@@ -38,21 +50,58 @@ export async function setPusher(
   { userKey, userId, deviceKey }: Requester,
   wanted: WantedPusher,
 ): Promise<void> {
-  const { append, kind, ...settings } = wanted;
+  const { append, ...settings } = wanted;
   const { appId, pushkey, data } = settings;
   requireName(appId, pushkey);
-  if (kind !== "http") throw invalid("Unknown kind of pusher");
-  requireGateway(hs, data["url"]);
   if (JSON.stringify(data).length > LONGEST_DATA) throw invalid("The pusher's data is too long");
+  const kind = requireKind(hs, settings);
   const name = { userKey, appId, pushkey };
-  await hs.sql.begin(async (tx) => {
+  const { pusherKey, isConfirmed } = await hs.sql.begin(async (tx) => {
     if (!append) await deletePushersOfOthers(tx, name);
-    await upsertPusher(tx, { userKey, deviceKey }, { ...settings, kind, setMs: hs.now() });
+    const its = { ...settings, kind, setMs: hs.now() };
+    const set = await upsertPusher(tx, { userKey, deviceKey }, its);
     if ((await countPushers(tx, userKey)) > MOST_PUSHERS) {
       throw invalid(`You have ${MOST_PUSHERS} pushers already`);
     }
+    if ((await countUnconfirmed(tx, userKey)) > MOST_UNCONFIRMED) {
+      throw invalid("Too many of your addresses have not been confirmed yet");
+    }
+    return set;
   });
-  hs.log.info({ userId, appId }, "set a pusher");
+  hs.log.info({ userId, appId, kind }, "set a pusher");
+  if (kind !== "email" || isConfirmed) return;
+  await askForConfirmation(hs, { pusherKey, pushkey, userId });
+}
+
+/** @throws MatrixError M_INVALID_PARAM, M_MISSING_PARAM */
+function requireKind(
+  hs: Homeserver,
+  { kind, appId, pushkey, data }: Pick<WantedPusher, "kind" | "appId" | "pushkey" | "data">,
+): PusherKind {
+  if (kind === "http") {
+    requireGateway(hs, data["url"]);
+    return kind;
+  }
+  if (kind !== "email") throw invalid("Unknown kind of pusher");
+  if (!canSendMail(hs)) throw invalid("This server sends no e-mails");
+  if (appId !== "m.email") throw invalid("The app_id of a pusher by e-mail is m.email");
+  if (!z.email().safeParse(pushkey).success) throw invalid("The pushkey is no e-mail address");
+  return kind;
+}
+
+async function askForConfirmation(
+  hs: Homeserver,
+  { pusherKey, pushkey, userId }: { pusherKey: number; pushkey: string; userId: UserId },
+): Promise<void> {
+  const link = mailLink(hs, { pusherKey, pushkey });
+  try {
+    await sendMail(hs, { to: pushkey, ...confirmationMail({ userId, server: hs.name, link }) });
+  } catch (cause) {
+    await deletePusherByKey(hs.sql, pusherKey);
+    hs.log.warn({ err: cause, userId }, "an e-mail could not be sent");
+    const message = "No e-mail could be sent to the address";
+    throw new MatrixError("M_UNKNOWN", message, { status: 502, cause });
+  }
 }
 
 /** Takes a pusher back, if there is one. */

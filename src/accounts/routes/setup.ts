@@ -1,8 +1,9 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { type Endpoint, openEndpoint } from "#src/http/endpoint.ts";
+import { PAGE_HEADERS } from "#src/kit/html-page.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { createFirstAdministrator, isSetupToken } from "../first-administrator.ts";
-import { SETUP_HEADERS, setupDone, setupForm, setupOver } from "../setup-page.ts";
+import { setupDone, setupForm, setupOver } from "../setup-page.ts";
 
 const PATH = "/_archipel/setup";
 
@@ -58,5 +59,5 @@ function form(
 }
 
 function html(text: string, status = 200): Response {
-  return new Response(text, { status, headers: SETUP_HEADERS });
+  return new Response(text, { status, headers: PAGE_HEADERS });
 }

@@ -1,0 +1,77 @@
+import { z } from "zod";
+
+const duration = z.int().min(1);
+
+/** E-mails. */
+export const mail = z
+  .strictObject({
+    smtpUrl: z
+      .url({ protocol: /^smtps?$/ })
+      .nullable()
+      .default(null)
+      .describe(
+        "Server that takes e-mails from us, as in `smtp://user:password@mail.example.org:587`. Null: none are sent.",
+      ),
+    smtpUrlFile: z
+      .string()
+      .nullable()
+      .default(null)
+      .describe("File that holds the value of `smtpUrl`."),
+    from: z
+      .string()
+      .min(3)
+      .default("noreply@localhost")
+      .describe("Who e-mails are from, as in `Example <noreply@example.org>`."),
+  })
+  .prefault({})
+  .describe("E-mails, by which users can be told of what they have not read.");
+
+/** How users are told of what happens while they are away. */
+export const push = z
+  .strictObject({
+    mailDelayMs: duration
+      .default(10 * 60 * 1000)
+      .describe(
+        "How long something is unread until a user who wants it is told by e-mail, in milliseconds. As long, and longer each time up to a day, there is no other.",
+      ),
+    webClientUrl: z
+      .url({ protocol: /^https?$/ })
+      .default("https://matrix.to")
+      .describe("Where links in e-mails to rooms lead: a web client, up to its `#`."),
+    plainHttp: z
+      .boolean()
+      .default(false)
+      .describe(
+        "Whether users may be told over push gateways without TLS. The specification does not let them: only where nobody listens.",
+      ),
+  })
+  .prefault({});
+
+/** What the server itself tells its users. */
+export const serverNotices = z
+  .strictObject({
+    localpart: z
+      .string()
+      .regex(/^[a-z0-9._=\-/+]+$/, "Not a user name")
+      .nullable()
+      .default(null)
+      .describe(
+        "User name in which administrators tell users something, in a room that each has for it. Nobody else gets the name. Null switches it off.",
+      ),
+    displayName: z.string().min(1).default("Server notices").describe("What that user is called."),
+    roomName: z.string().min(1).default("Server notices").describe("What the rooms are called."),
+  })
+  .prefault({});
+
+/** Where clients call each other. */
+export const calls = z
+  .strictObject({
+    livekitServiceUrl: z
+      .url({ protocol: /^https?$/ })
+      .nullable()
+      .default(null)
+      .describe(
+        "Where clients ask for a place in a call: the URL of a LiveKit authorisation service. Null: this server offers none.",
+      ),
+  })
+  .prefault({});
