@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, test } from "vitest";
 import type { EventId } from "#src/kit/identifiers.ts";
+import { registered } from "#src/testing-http.ts";
 import { sharedRoom } from "../testing.ts";
 import { tellingServers } from "./testing.ts";
 
@@ -139,6 +140,40 @@ test("messages to devices come once, however often they are brought", async () =
     );
   await say(message("1"));
   expect((await sync()).to_device).toBeUndefined();
+});
+
+test("of one server only so many messages wait for a device, and none that is too long", async () => {
+  const { access_token: token, device_id: deviceId } = await registered(ask1, "hoarder");
+  const userId = `@hoarder:${hs1.name}`;
+  const { sql } = hs1.hs;
+  const message = (sender: string, message_id: string, content: object = { message_id }) =>
+    [
+      "m.direct_to_device",
+      { sender, type: "x.y", message_id, messages: { [userId]: { [deviceId]: content, "*": {} } } },
+    ] as [string, object];
+  await say(message(bob.user_id, "long", { text: "x".repeat(70_000) }));
+  await say(message(bob.user_id, "first"));
+  const waiting = async () => {
+    const rows = await sql<{ content: string }[]>`
+      select content from to_device join devices using (device_key) join users on users.user_key = devices.user_key
+      where user_id = ${userId} order by position, part`;
+    return rows.map((it) => it.content);
+  };
+  const before = ["{}", '{"message_id":"first"}', "{}"];
+  expect(await waiting()).toEqual(before);
+
+  // As if the device had been away for long, and told of much.
+  await sql`
+    insert into to_device (device_key, position, part, sender_key, type, content)
+    select device_key, position, part + n, sender_key, type, content
+    from (select * from to_device join devices using (device_key) join users on users.user_key = devices.user_key
+      where users.user_id = ${userId} limit 1) as one, generate_series(10, 10008) as n`;
+  await say(message(bob.user_id, "late"));
+  expect(await waiting()).toHaveLength(before.length + 9_999);
+  const path = `sendToDevice/x.y/t1`;
+  const body = { messages: { [userId]: { [deviceId]: { of: "ours" } } } };
+  await ask1("PUT", path, { token, body });
+  expect((await waiting()).at(-1)).toBe('{"of":"ours"}');
 });
 
 test("what users do is not heard of in rooms that deny their server", async () => {

@@ -80,8 +80,15 @@ export type LocalMessage = Message & { readonly userKey: number };
 
 export type Delivery = { position: Position; userKey: number; deviceKey: number };
 
+/** A device that is to get no more, by the positions of what it would get. */
+export type FullDevice = { readonly position: Position; readonly deviceKey: number };
+
 /** Puts messages into the queues of the devices that exist, and says which those are. */
-export async function enqueue(lane: Tx, messages: readonly LocalMessage[]): Promise<Delivery[]> {
+export async function enqueue(
+  lane: Tx,
+  messages: readonly LocalMessage[],
+  full: readonly FullDevice[] = [],
+): Promise<Delivery[]> {
   if (messages.length === 0) return [];
   return await lane<Delivery[]>`
     with message as (
@@ -90,13 +97,17 @@ export async function enqueue(lane: Tx, messages: readonly LocalMessage[]): Prom
         ${messages.map((it) => it.part)}::int[], ${messages.map((it) => it.senderKey)}::bigint[],
         ${messages.map((it) => it.type)}::text[], ${messages.map((it) => it.content)}::text[])
         as message (user_key, device_id, position, part, sender_key, type, content)
-    ), put as (
-      insert into to_device (device_key, position, part, sender_key, type, content)
+    ), addressed as (
       select device_key, position, part, sender_key, type, content
       from message join devices using (user_key, device_id)
       union all
       select device_key, position, part, sender_key, type, content
       from message join devices using (user_key) where message.device_id = '*'
+    ), put as (
+      insert into to_device (device_key, position, part, sender_key, type, content)
+      select * from addressed where (device_key, position) not in (
+        select * from unnest(${full.map((it) => it.deviceKey)}::bigint[],
+          ${full.map((it) => it.position)}::bigint[]))
       returning position, device_key
     )
     select distinct position, device_key as "deviceKey", user_key as "userKey"
@@ -217,4 +228,22 @@ export async function dequeue(
     select min(position) as oldest from to_device
     where device_key = ${deviceKey} and position > ${upTo}`;
   return row?.oldest ?? undefined;
+}
+
+/** Those devices of some users for which so many messages of one server wait already. */
+export async function fullDevices(
+  sql: Queryable,
+  userKeys: readonly number[],
+  { serverName, most }: { readonly serverName: ServerName; readonly most: number },
+): Promise<number[]> {
+  if (userKeys.length === 0) return [];
+  const rows = await sql<{ deviceKey: number }[]>`
+    select device_key as "deviceKey" from devices
+    where user_key = any(${userKeys}::bigint[])
+      and (select count(*) from (
+        select from to_device where to_device.device_key = devices.device_key limit ${most})) >= ${most}
+      and (select count(*) from to_device join users on users.user_key = sender_key
+        where to_device.device_key = devices.device_key
+          and substr(user_id, strpos(user_id, ':') + 1) = ${serverName}) >= ${most}`;
+  return rows.map((it) => it.deviceKey);
 }

@@ -2,6 +2,7 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { serverNameOf, type ServerName, type UserId } from "#src/kit/identifiers.ts";
 import { findUserKeys, userKeysOf } from "#src/rooms/user-keys.ts";
 import { write } from "#src/streams/write.ts";
+import { fullDevices } from "./queries-to-device.ts";
 import { toDeviceStream } from "./to-device-stream.ts";
 
 /** Messages that another server brings, of one of its users. */
@@ -19,9 +20,15 @@ export type ReceivedMessages = {
   }[];
 };
 
+/** The most messages of one server that wait for one device: more than a device that is away for months misses. */
+const MOST_WAITING = 10_000;
+
+/** The longest message, in characters of JSON: as long as an event may be. */
+const LONGEST_CONTENT = 65_536;
+
 /**
- * Puts messages of other servers into the queues of our devices. Those that were put there before, and
- * those to users and devices that do not exist, are passed over.
+ * Puts messages of other servers into the queues of our devices. Those that were put there before, those to users and
+ * devices that do not exist, those that are too long, and those to devices for which too many wait are passed over.
  *
  * @spec server-server-api#send-to-device-messaging
  */
@@ -40,7 +47,8 @@ export async function receiveToDevice(
     messages: messages.flatMap(({ userId, deviceId, content }) => {
       const userKey = userKeys.get(userId as UserId);
       if (userKey === undefined || deviceId.includes("\0")) return [];
-      return [{ userKey, deviceId, content: JSON.stringify(content) }];
+      const text = JSON.stringify(content);
+      return text.length > LONGEST_CONTENT ? [] : [{ userKey, deviceId, content: text }];
     }),
   }));
   const some = local.filter((it) => it.messages.length > 0);
@@ -48,12 +56,20 @@ export async function receiveToDevice(
     hs,
     some.map((it) => it.sender),
   );
+  const full = await fullDevices(hs.sql, [...userKeys.values()], {
+    serverName,
+    most: MOST_WAITING,
+  });
+  if (full.length > 0) {
+    hs.log.warn({ origin: serverName, devices: full.length }, "too many messages of a server wait");
+  }
   await Promise.all(
     some.map(async ({ sender, type, messageId, messages }) => {
       const senderKey = senders.get(sender);
       if (senderKey === undefined) throw new Error("a user was given no key");
       const received = { serverName, messageId };
-      await write(hs, toDeviceStream, { senderKey, type, received, local: messages, remote: [] });
+      const sent = { senderKey, type, received, full };
+      await write(hs, toDeviceStream, { ...sent, local: messages, remote: [] });
     }),
   );
 }

@@ -5,6 +5,7 @@ import {
   deliveriesBetween,
   enqueue,
   enqueueRemote,
+  type FullDevice,
   insertReceived,
   insertTransactions,
   type LocalMessage,
@@ -40,6 +41,8 @@ export type ToDeviceWrite = {
   readonly transaction?: { readonly deviceKey: number; readonly txnId: string };
   /** By which messages that another server brings are known when they come again. */
   readonly received?: ReceivedKey;
+  /** Devices that are not to get them: they have too many already. */
+  readonly full?: readonly number[];
   readonly local: readonly {
     readonly userKey: number;
     readonly deviceId: string;
@@ -78,7 +81,7 @@ export const toDeviceStream: Stream<ToDeviceWrite, void> = {
     const [, , deliveries] = await Promise.all([
       insertTransactions(lane, writes.flatMap(transactionOf), hs.now()),
       insertReceived(lane, writes.flatMap(receivedOf), hs.now()),
-      enqueue(lane, fresh.flatMap(localMessages)),
+      enqueue(lane, fresh.flatMap(localMessages), fresh.flatMap(fullOf)),
       enqueueRemote(lane, remote),
     ]);
     const sent = Map.groupBy(remoteDeliveries(remote), (it) => it.position);
@@ -102,6 +105,10 @@ export const toDeviceStream: Stream<ToDeviceWrite, void> = {
 function localMessages({ write, position }: Placed<ToDeviceWrite>): LocalMessage[] {
   const { senderKey, type } = write;
   return write.local.map((it, part) => ({ ...it, part, position, senderKey, type }));
+}
+
+function fullOf({ write, position }: Placed<ToDeviceWrite>): FullDevice[] {
+  return (write.full ?? []).map((deviceKey) => ({ position, deviceKey }));
 }
 
 function remoteMessages({ write, position }: Placed<ToDeviceWrite>): RemoteMessage[] {

@@ -22,7 +22,10 @@ export type RateClass =
   | "search"
   | "report"
   | "delayed"
-  | "push";
+  | "push"
+  | "serverInvite"
+  | "serverKnock"
+  | "invited";
 
 /** One request, read and checked. */
 export type Call<Body, Who> = {
@@ -52,7 +55,7 @@ type Common<Body> = {
   readonly path: string | readonly string[];
   /** What the JSON body must be. Without it the body is not read. */
   readonly body?: z.ZodType<Body>;
-  /** How often it may be called; `default` if left out, but no limit for servers. */
+  /** How often it may be called; `default` if left out, but no limit for servers, each of which counts by its name. */
   readonly rate?: RateClass;
 };
 

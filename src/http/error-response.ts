@@ -18,10 +18,12 @@ export function errorResponse(error: unknown, log: Logger): Response {
     const retryMs = told.fields["retry_after_ms"];
     return new Response(JSON.stringify(told), {
       status: told.status,
-      headers:
-        typeof retryMs === "number"
-          ? { ...JSON_HEADERS, "retry-after": String(Math.ceil(retryMs / 1000)) }
-          : JSON_HEADERS,
+      headers: {
+        ...JSON_HEADERS,
+        ...(typeof retryMs === "number" && { "retry-after": String(Math.ceil(retryMs / 1000)) }),
+        // What was too slow still comes: nobody waits for its end.
+        ...(told.status === 408 && { connection: "close" }),
+      },
     });
   }
   if (isDatabaseAway(error)) {

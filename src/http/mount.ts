@@ -107,8 +107,9 @@ async function call(
   const ip = addressOf(hs, c);
   const incoming = c.env?.incoming;
   if (endpoint.auth === "server") {
-    if (endpoint.rate) checkRate(hs, endpoint.rate, { ip });
-    const { origin, body } = await readServerRequest(hs, endpoint, { c, incoming, checkOrigin });
+    const about = { c, incoming, ip, checkOrigin };
+    const { origin, body } = await readServerRequest(hs, endpoint, about);
+    if (endpoint.rate) checkRate(hs, endpoint.rate, { ip: origin });
     return await endpoint.handle(hs, callOf(c, { requester: origin, body, ip }));
   }
   const requester = await requesterOf(hs, endpoint, { c, lookup, ip });

@@ -14,7 +14,7 @@ const bucketsOf = held(() => lru<string, Bucket>(100_000));
 /**
  * Counts a request against the limit of its class: a token bucket for each user, and one, larger, for all users
  * of an address together, so that many accounts are worth little more than one. Who is not logged in has the
- * address alone.
+ * address alone, and so has another server its name.
  *
  * The limits are the server's: of several processes each gives out its share, from memory. That is fair where
  * requests are spread evenly over the processes, and promises nobody anything where they are not.

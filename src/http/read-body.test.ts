@@ -18,12 +18,27 @@ async function read(bytes: Buffer, mostBytes: number, isNodes: boolean): Promise
     const incoming = isNodes
       ? Readable.from([bytes.subarray(0, 10), bytes.subarray(10)])
       : undefined;
-    size = (await readBody(c.req, incoming, mostBytes)).length;
+    size = (await readBody(c.req, incoming, { mostBytes })).length;
     return c.body(null);
   });
   await app.request("/", { method: "POST", body: new Uint8Array(bytes) });
   return size;
 }
+
+test("a body that does not end is waited for only so long", async () => {
+  const app = new Hono();
+  const errors: unknown[] = [];
+  app.onError((error, c) => {
+    errors.push(error);
+    return c.body(null);
+  });
+  const incoming = new Readable({ read() {} });
+  incoming.push("x");
+  const limits = { mostBytes: MEGABYTE, longestMs: 20 };
+  app.post("/", async (c) => c.json((await readBody(c.req, incoming, limits)).length));
+  await app.request("/", { method: "POST" });
+  expect(errors).toMatchObject([{ errcode: "M_UNKNOWN", status: 408 }]);
+});
 
 test("JSON that would take long to read is refused before it is", async () => {
   const app = new Hono();

@@ -4,6 +4,7 @@ import type { Context } from "hono";
 import type { z } from "zod";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { parseClientJson } from "#src/kit/wire-json.ts";
+import type { BodyShare } from "./body-share.ts";
 import { requireModestJson } from "./require-modest-json.ts";
 
 /** The most bytes of a JSON body. Larger than any event, for uploads of keys and of many messages to devices. */
@@ -21,22 +22,32 @@ export async function readJsonBody<T>(
   incoming: Readable | undefined,
   schema: z.ZodType<T>,
 ): Promise<T> {
-  const bytes = await readBody(request, incoming, MOST_BYTES);
+  const bytes = await readBody(request, incoming, { mostBytes: MOST_BYTES });
   return checkBody(parseJson(bytes.toString()), schema);
 }
+
+export type BodyLimits = {
+  readonly mostBytes: number;
+  /** How long it may take to come whole, in milliseconds. */
+  readonly longestMs?: number;
+  /** What its bytes are counted in as they come. */
+  readonly share?: Pick<BodyShare, "take">;
+};
 
 /**
  * Reads the bytes of a body.
  *
- * @throws MatrixError M_NOT_JSON if they are not UTF-8 or end early, M_TOO_LARGE.
+ * @throws MatrixError M_NOT_JSON if they are not UTF-8 or end early, M_TOO_LARGE; M_UNKNOWN with 408 if they take too
+ *   long; M_LIMIT_EXCEEDED if there is no room for them.
  */
 export async function readBody(
   request: Context["req"],
   incoming: Readable | undefined,
-  mostBytes: number,
+  limits: BodyLimits,
 ): Promise<Buffer> {
+  const { mostBytes } = limits;
   const bytes = incoming
-    ? await readBytes(incoming, mostBytes)
+    ? await readBytes(incoming, limits)
     : Buffer.from(await request.arrayBuffer());
   if (bytes.length > mostBytes) throw tooLarge(mostBytes);
   if (!isUtf8(bytes)) throw new MatrixError("M_NOT_JSON", "The body is not UTF-8");
@@ -55,25 +66,42 @@ export function checkBody<T>(body: unknown, schema: z.ZodType<T>): T {
 }
 
 /** Reads a body as it comes, and no further than we take. */
-async function readBytes(incoming: Readable, mostBytes: number): Promise<Buffer> {
-  return await new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
-    incoming.on("data", (chunk: Buffer) => {
-      size += chunk.length;
-      // What still comes is thrown away: the answer goes out on the same connection.
-      if (size > mostBytes) reject(tooLarge(mostBytes));
-      else chunks.push(chunk);
-    });
-    incoming.on("end", () => {
-      resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks));
-    });
-    const broken = (cause?: unknown) => {
-      reject(new MatrixError("M_NOT_JSON", "The body has not come whole", { cause }));
-    };
-    incoming.on("error", broken);
-    incoming.on("close", broken);
+async function readBytes(
+  incoming: Readable,
+  { mostBytes, longestMs, share }: BodyLimits,
+): Promise<Buffer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+  const chunks: Buffer[] = [];
+  let size = 0;
+  const refuse = (error: unknown) => {
+    reject(error as Error);
+    chunks.length = 0;
+    // What still comes is thrown away: the answer goes out on the same connection.
+    size = Infinity;
+  };
+  incoming.on("data", (chunk: Buffer) => {
+    size += chunk.length;
+    if (size === Infinity) return;
+    try {
+      if (size > mostBytes) throw tooLarge(mostBytes);
+      share?.take(chunk.length);
+      chunks.push(chunk);
+    } catch (error) {
+      refuse(error);
+    }
   });
+  incoming.on("end", () => {
+    resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks));
+  });
+  const broken = (cause?: unknown) => {
+    refuse(new MatrixError("M_NOT_JSON", "The body has not come whole", { cause }));
+  };
+  incoming.on("error", broken);
+  incoming.on("close", broken);
+  const tooLong = () =>
+    refuse(new MatrixError("M_UNKNOWN", "The request took too long", { status: 408 }));
+  const timer = longestMs === undefined ? undefined : setTimeout(tooLong, longestMs);
+  return await promise.finally(() => clearTimeout(timer));
 }
 
 /**

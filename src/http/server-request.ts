@@ -4,6 +4,7 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { parseWireJson } from "#src/kit/wire-json.ts";
+import { bodyShare } from "./body-share.ts";
 import type { ServerEndpoint } from "./endpoint.ts";
 import { checkBody, readBody } from "./read-body.ts";
 
@@ -31,6 +32,9 @@ export type OriginCheck = (
 /** More than fifty of the largest events with a hundred messages to devices. */
 const MOST_BYTES = 16 * 1024 * 1024;
 
+/** How long a body may take to come: other servers have lines that are not slow. */
+const LONGEST_MS = 60_000;
+
 /**
  * Reads a request of another server: first all of it, since all of it is signed.
  *
@@ -43,24 +47,32 @@ export async function readServerRequest(
   about: {
     readonly c: Context;
     readonly incoming: IncomingMessage | undefined;
+    /** The address that it comes from. */
+    readonly ip: string;
     readonly checkOrigin: OriginCheck;
   },
 ): Promise<{ origin: ServerName; body: unknown }> {
-  const { c, incoming, checkOrigin } = about;
+  const { c, incoming, ip, checkOrigin } = about;
   const authorization = incoming?.headers.authorization ?? c.req.header("authorization");
   // Before the body is read: who does not even try to be a server costs nothing.
   if (authorization === undefined) {
     throw new MatrixError("M_UNAUTHORIZED", "Missing Authorization header");
   }
-  const text = await readBody(c.req, incoming, MOST_BYTES);
-  const content = text.length === 0 ? undefined : { text, json: parse(text) };
-  const origin = await checkOrigin(hs, {
-    method: c.req.method,
-    uri: incoming?.url ?? pathOf(c.req.url),
-    authorization,
-    ...(content && { content }),
-  });
-  return { origin, body: endpoint.body && checkBody(content?.json ?? {}, endpoint.body) };
+  const share = bodyShare(hs, ip);
+  try {
+    const limits = { mostBytes: MOST_BYTES, longestMs: LONGEST_MS, share };
+    const text = await readBody(c.req, incoming, limits);
+    const content = text.length === 0 ? undefined : { text, json: parse(text) };
+    const origin = await checkOrigin(hs, {
+      method: c.req.method,
+      uri: incoming?.url ?? pathOf(c.req.url),
+      authorization,
+      ...(content && { content }),
+    });
+    return { origin, body: endpoint.body && checkBody(content?.json ?? {}, endpoint.body) };
+  } finally {
+    share.giveBack();
+  }
 }
 
 function parse(text: Buffer): unknown {

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { type Endpoint, jsonText, serverEndpoint } from "#src/http/endpoint.ts";
+import { checkRate } from "#src/http/rate-limit.ts";
 import { type CanonicalObject, laxCanonicalJson } from "#src/kit/canonical-json.ts";
 import { parseEventId, parseRoomId } from "#src/kit/identifiers.ts";
 import { JsonObject } from "#src/kit/json-object.ts";
@@ -19,8 +20,10 @@ export const inviteHandshakeEndpoints: readonly Endpoint[] = [
     operation: "sendInviteV2",
     method: "PUT",
     path: "/_matrix/federation/v2/invite/:roomId/:eventId",
+    rate: "serverInvite",
     body: InviteRequest,
     async handle(hs, { requester, params, body }) {
+      checkRate(hs, "invited", { userId: invitedBy(body.event), ip: "" });
       const event = await receiveInvite(hs, requester, {
         roomId: parseRoomId(params["roomId"] ?? ""),
         eventId: parseEventId(params["eventId"] ?? ""),
@@ -36,8 +39,10 @@ export const inviteHandshakeEndpoints: readonly Endpoint[] = [
     operation: "sendInviteV1",
     method: "PUT",
     path: "/_matrix/federation/v1/invite/:roomId/:eventId",
+    rate: "serverInvite",
     body: JsonObject,
     async handle(hs, { requester, params, body }) {
+      checkRate(hs, "invited", { userId: invitedBy(body), ip: "" });
       const unsigned = JsonObject.safeParse(body["unsigned"]).data;
       const told = unsigned?.["invite_room_state"];
       const event = await receiveInvite(hs, requester, {
@@ -51,3 +56,10 @@ export const inviteHandshakeEndpoints: readonly Endpoint[] = [
     },
   }),
 ];
+
+/** Whom an event invites, as it says; whoever sends it says anything. */
+function invitedBy({ state_key: key }: CanonicalObject): string {
+  return typeof key === "string" ? key.slice(0, LONGEST_USER_ID) : "";
+}
+
+const LONGEST_USER_ID = 255;

@@ -14,6 +14,7 @@ export const knockHandshakeEndpoints: readonly Endpoint[] = [
     operation: "makeKnock",
     method: "GET",
     path: "/_matrix/federation/v1/make_knock/:roomId/:userId",
+    rate: "serverKnock",
     async handle(hs, { requester, params, query }) {
       return await proposeMember(hs, requester, {
         roomId: parseRoomId(params["roomId"] ?? ""),
@@ -28,6 +29,7 @@ export const knockHandshakeEndpoints: readonly Endpoint[] = [
     operation: "sendKnock",
     method: "PUT",
     path: "/_matrix/federation/v1/send_knock/:roomId/:eventId",
+    rate: "serverKnock",
     body: JsonObject,
     async handle(hs, { requester, params, body }) {
       const member = sentMember(params, { membership: "knock", pdu: body });
