@@ -215,6 +215,16 @@ describe("who reads backwards", () => {
     );
   });
 
+  test("gets what is before once the servers that have it are back after a moment", async () => {
+    const shared = await sharedRoom(hs, peer);
+    const { remote, joined } = shared;
+    peer.answer(() => undefined);
+    expect(await pages(shared, 50)).toEqual([joined]);
+    peer.answer(answersFrom(remote));
+    const all = [...remote.events.keys()].toReversed();
+    await expect.poll(async () => await pages(shared, 50)).toEqual(all);
+  });
+
   test("is not told what a server makes up that leads nowhere", async () => {
     const shared = await sharedRoom(hs, peer);
     const other = await sharedRoom(hs, peer);

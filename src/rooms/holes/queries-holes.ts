@@ -35,8 +35,8 @@ export async function roomsWithHoles(
   return rows.map((it) => it.room_key);
 }
 
-/** When a hole is tried again: after half a minute at first, and once a day in the end. */
-const FIRST_RETRY_MS = 30_000;
+/** When a hole is tried again: at once at first, since most outages are short, and once a day in the end. */
+const FIRST_RETRY_MS = 2_000;
 const LAST_RETRY_MS = 24 * 60 * 60 * 1000;
 
 export type Claim = {
