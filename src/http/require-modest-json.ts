@@ -1,21 +1,26 @@
 import { MatrixError } from "#src/kit/matrix-error.ts";
 
-/** How deep a JSON body may be nested: more than any client needs, less than recursion can bear. */
-const MOST_DEPTH = 100;
+/** What a JSON body may be made of. */
+export type Modesty = {
+  /** How deep it may be nested. */
+  readonly mostDepth: number;
+  /** How many names and values it may have: to parse one and to check its form takes some microseconds of everybody's time. */
+  readonly mostParts: number;
+};
+
+/** Nested deeper than any client needs, and less than recursion can bear; the largest uploads have some ten thousand parts. */
+const OF_CLIENTS: Modesty = { mostDepth: 100, mostParts: 200_000 };
 
 /**
- * How many names and values a JSON body may have. To parse one and to check its form takes some
- * microseconds of everybody's time; the largest uploads of clients have some ten thousand.
- */
-const MOST_PARTS = 200_000;
-
-/**
- * Refuses a text that, if it is JSON, would take too long or too much stack to be read. Looks at it once,
+ * Refuses a text that, if it is JSON, would take too long or too much memory or stack to be read. Looks at it once,
  * and makes nothing of it.
  *
  * @throws MatrixError M_BAD_JSON if it is nested too deep, M_TOO_LARGE if it has too many parts.
  */
-export function requireModestJson(text: string): void {
+export function requireModestJson(
+  text: string,
+  { mostDepth, mostParts }: Modesty = OF_CLIENTS,
+): void {
   let depth = 0;
   let parts = 0;
   let inString = false;
@@ -29,10 +34,10 @@ export function requireModestJson(text: string): void {
       if (deeper === undefined) continue;
       if (deeper === 0) parts++;
       depth += deeper;
-      if (depth > MOST_DEPTH) throw tooDeep();
+      if (depth > mostDepth) throw tooDeep(mostDepth);
     }
   }
-  if (parts > MOST_PARTS) throw tooMany();
+  if (parts > mostParts) throw tooMany(mostParts);
 }
 
 const [QUOTE, BACKSLASH] = [codeOf('"'), codeOf("\\")];
@@ -51,10 +56,10 @@ function codeOf(character: string): number {
   return character.charCodeAt(0);
 }
 
-function tooDeep(): MatrixError {
-  return new MatrixError("M_BAD_JSON", `The body is nested deeper than ${MOST_DEPTH} levels`);
+function tooDeep(most: number): MatrixError {
+  return new MatrixError("M_BAD_JSON", `The body is nested deeper than ${most} levels`);
 }
 
-function tooMany(): MatrixError {
-  return new MatrixError("M_TOO_LARGE", `The body has more than ${MOST_PARTS} names and values`);
+function tooMany(most: number): MatrixError {
+  return new MatrixError("M_TOO_LARGE", `The body has more than ${most} names and values`);
 }

@@ -7,6 +7,7 @@ import { parseWireJson } from "#src/kit/wire-json.ts";
 import { bodyShare } from "./body-share.ts";
 import type { ServerEndpoint } from "./endpoint.ts";
 import { checkBody, readBody } from "./read-body.ts";
+import { requireModestJson } from "./require-modest-json.ts";
 
 /** What a server has signed of its request, and with what. */
 export type SignedRequest = {
@@ -31,6 +32,13 @@ export type OriginCheck = (
 
 /** More than fifty of the largest events with a hundred messages to devices. */
 const MOST_BYTES = 16 * 1024 * 1024;
+
+/**
+ * More than fifty events can be made of, however they are nested: a transaction is not refused for an event in it. What
+ * is smaller than `LARGE_BYTES` cannot be made of too much.
+ */
+const MODEST = { mostDepth: 65_536, mostParts: 2_500_000 };
+const LARGE_BYTES = 1024 * 1024;
 
 /** How long a body may take to come: other servers have lines that are not slow. */
 const LONGEST_MS = 60_000;
@@ -76,8 +84,10 @@ export async function readServerRequest(
 }
 
 function parse(text: Buffer): unknown {
+  const json = text.toString();
+  if (text.length > LARGE_BYTES) requireModestJson(json, MODEST);
   try {
-    return parseWireJson(text.toString());
+    return parseWireJson(json);
   } catch (cause) {
     throw new MatrixError("M_NOT_JSON", "The body is not JSON", { cause });
   }

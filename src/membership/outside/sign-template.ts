@@ -68,9 +68,12 @@ function isAsAsked(template: CanonicalObject, { roomId, sender, draft }: MemberE
   );
 }
 
+/** More than an event may name: of more, nothing is made. */
+const MOST_REFERENCES = 50;
+
 /** Events that are named with or without their hashes, in whatever way; what is no reference is judged later. */
 function referencesIn(references: unknown): ReadonlyMap<EventId, string> | undefined {
-  if (!Array.isArray(references)) return undefined;
+  if (!Array.isArray(references) || references.length > MOST_REFERENCES) return undefined;
   return new Map(
     (references as unknown[]).map((it) => {
       if (!Array.isArray(it)) return [it as EventId, ""];
