@@ -13,10 +13,10 @@ import { testDirectory } from "#src/testing-directory.ts";
 /** A private authority, and a file that has its certificate. */
 export type TestAuthority = PrivateAuthority & { readonly caFile: string };
 
-/** Founds an authority for a test. */
-export function testAuthority(): TestAuthority {
+/** Founds an authority for a test, whose certificate is a file of `directory`. */
+export function testAuthority(directory = testDirectory()): TestAuthority {
   const authority = foundAuthority("Test authority");
-  const caFile = join(testDirectory(), "ca.pem");
+  const caFile = join(directory, "ca.pem");
   writeFileSync(caFile, authority.cert);
   return { ...authority, caFile };
 }
