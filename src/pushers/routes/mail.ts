@@ -32,7 +32,7 @@ export const mailEndpoints: readonly Endpoint[] = [
     auth: "none",
     rate: "register",
     async handle(hs, { request, incoming }) {
-      const form = await readBody(request, incoming, MOST_BYTES);
+      const form = await readBody(request, incoming, { mostBytes: MOST_BYTES });
       const fields = new URLSearchParams(form.toString());
       const pusher = await pusherOfLink(hs, fields.get("token") ?? "");
       if (!pusher) return html(mailOver(), 404);
