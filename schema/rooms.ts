@@ -235,9 +235,10 @@ export const roomServers = pgTable(
 );
 
 /**
- * Events that refer to another by `m.relates_to`.
+ * Events that refer to another by `m.relates_to`, with their places in their room's order: whoever asks what
+ * relates to an event, and how much, need not look at the events.
  *
- * Rows go with their events.
+ * A row goes when its event is redacted, or with it.
  */
 export const relations = pgTable(
   "relations",
@@ -246,12 +247,25 @@ export const relations = pgTable(
     roomKey: key("room_key").notNull(),
     relatesTo: text("relates_to").$type<EventId>().notNull(),
     relType: text("rel_type").notNull(),
+    /** See `events`. */
+    anchor: key("anchor").notNull(),
+    anchorOffset: integer("anchor_offset").notNull().default(0),
     type: text("type").notNull(),
     senderKey: key("sender_key").notNull(),
     /** The `key` of an annotation; else null. */
     aggregationKey: text("aggregation_key"),
   },
-  (table) => [index("relations_of_event").on(table.relatesTo, table.relType)],
+  (table) => [
+    index("relations_of_event").on(
+      table.relatesTo,
+      table.relType,
+      table.anchor,
+      table.anchorOffset,
+    ),
+    index("relations_in_threads")
+      .on(table.roomKey, table.anchor, table.anchorOffset)
+      .where(sql`rel_type = 'm.thread'`),
+  ],
 );
 
 /**

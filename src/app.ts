@@ -74,8 +74,10 @@ import { roomSendEndpoints } from "#src/rooms/routes/room-send.ts";
 import { spaceHierarchyEndpoints } from "#src/spaces/routes/space-hierarchy.ts";
 import { syncEndpoints } from "#src/sync/routes/sync.ts";
 import { messagePaginationEndpoints } from "#src/timeline/routes/message-pagination.ts";
+import { relationsEndpoints } from "#src/timeline/routes/relations.ts";
 import { eventByTimestampEndpoints } from "#src/timeline/routes/room-event-by-timestamp.ts";
 import { roomsEndpoints } from "#src/timeline/routes/rooms.ts";
+import { threadsListEndpoints } from "#src/timeline/routes/threads-list.ts";
 import { profileEndpoints } from "#src/users/routes/profile.ts";
 import { userDirectoryEndpoints } from "#src/users/routes/users.ts";
 
@@ -131,6 +133,8 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...syncEndpoints,
   ...messagePaginationEndpoints,
   ...eventByTimestampEndpoints,
+  ...relationsEndpoints,
+  ...threadsListEndpoints,
   ...roomsEndpoints,
   ...contentRepoEndpoints,
   ...authedContentRepoEndpoints,

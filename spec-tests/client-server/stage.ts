@@ -24,6 +24,7 @@ export async function newStage(hs: TestHomeserver): Promise<Stage> {
     eventId,
     type: "org.example.type",
     eventType: "org.example.type",
+    relType: "m.reference",
     stateKey: "key",
     txnId: "txn",
     receiptType: "m.read",

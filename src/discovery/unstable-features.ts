@@ -24,4 +24,8 @@ export const UNSTABLE_FEATURES: Readonly<Record<string, boolean>> = {
   "org.matrix.msc4155": true,
   "org.matrix.msc4380": true,
   "org.matrix.msc4380.stable": true,
+  // Threads, relations of relations, filters by how events relate: matrix-js-sdk, where it does not see the version.
+  "org.matrix.msc3440.stable": true,
+  "org.matrix.msc3981": true,
+  "org.matrix.msc3874": true,
 };

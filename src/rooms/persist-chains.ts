@@ -118,9 +118,13 @@ type Link = {
 /**
  * What an event says that it refers to, as it is stored.
  *
+ * @param place of the event in the room's order: its own position, unless it came later.
  * @spec client-server-api#forming-relationships-between-events
  */
-export function relationOf({ event, eventKey, room }: Link): RelationRow | undefined {
+export function relationOf(
+  { event, eventKey, room }: Link,
+  place = { anchor: eventKey, offset: 0 },
+): RelationRow | undefined {
   const { content, type } = event.event;
   const relation = relationIn(content);
   if (!relation) return undefined;
@@ -130,6 +134,8 @@ export function relationOf({ event, eventKey, room }: Link): RelationRow | undef
     roomKey: room.roomKey,
     relatesTo: relation.eventId,
     relType: relation.relType,
+    anchor: place.anchor,
+    anchorOffset: place.offset,
     type,
     senderKey: event.sender.userKey,
     // A NUL is nothing that anybody could be shown, and the database can hold none.

@@ -126,6 +126,8 @@ export type RelationRow = {
   readonly roomKey: number;
   readonly relatesTo: EventId;
   readonly relType: string;
+  readonly anchor: number;
+  readonly anchorOffset: number;
   readonly type: string;
   readonly senderKey: number;
   readonly aggregationKey: string | null;
@@ -133,10 +135,12 @@ export type RelationRow = {
 
 export function insertRelations(lane: Tx, rows: readonly RelationRow[]): void {
   void lane`
-    insert into relations (event_key, room_key, relates_to, rel_type, type, sender_key, aggregation_key)
+    insert into relations (event_key, room_key, relates_to, rel_type, anchor, anchor_offset, type,
+      sender_key, aggregation_key)
     select * from unnest(
       ${rows.map((it) => it.eventKey)}::bigint[], ${rows.map((it) => it.roomKey)}::bigint[],
       ${rows.map((it) => it.relatesTo)}::text[], ${rows.map((it) => it.relType)}::text[],
+      ${rows.map((it) => it.anchor)}::bigint[], ${rows.map((it) => it.anchorOffset)}::int[],
       ${rows.map((it) => it.type)}::text[], ${rows.map((it) => it.senderKey)}::bigint[],
       ${rows.map((it) => it.aggregationKey)}::text[])`;
 }
@@ -152,7 +156,8 @@ export type RedactionRow = {
 };
 
 /**
- * Applies redactions to their targets, where those are known and of the same room and the sender may.
+ * Applies redactions to their targets, where those are known and of the same room and the sender may. What is
+ * redacted relates to nothing any more.
  *
  * @returns the redactions that took effect.
  * @spec rooms/v3#handling-redactions
@@ -162,15 +167,20 @@ export async function applyRedactions(
   rows: readonly RedactionRow[],
 ): Promise<ReadonlySet<number>> {
   const applied = await lane<{ redacted_by: number }[]>`
-    update events set redacted_by = redaction.redaction_key
-    from unnest(${rows.map((it) => it.redactionKey)}::bigint[],
-      ${rows.map((it) => it.roomKey)}::bigint[], ${rows.map((it) => it.target)}::text[],
-      ${rows.map((it) => Number(it.anyone))}::int[], ${rows.map((it) => it.domain)}::text[])
-      as redaction (redaction_key, room_key, target, anyone, domain), users
-    where events.event_id = redaction.target and events.room_key = redaction.room_key
-      and events.redacted_by is null and users.user_key = events.sender_key
-      and (redaction.anyone = 1
-        or substring(users.user_id from position(':' in users.user_id) + 1) = redaction.domain)
-    returning events.redacted_by`;
+    with redacted as (
+      update events set redacted_by = redaction.redaction_key
+      from unnest(${rows.map((it) => it.redactionKey)}::bigint[],
+        ${rows.map((it) => it.roomKey)}::bigint[], ${rows.map((it) => it.target)}::text[],
+        ${rows.map((it) => Number(it.anyone))}::int[], ${rows.map((it) => it.domain)}::text[])
+        as redaction (redaction_key, room_key, target, anyone, domain), users
+      where events.event_id = redaction.target and events.room_key = redaction.room_key
+        and events.redacted_by is null and users.user_key = events.sender_key
+        and (redaction.anyone = 1
+          or substring(users.user_id from position(':' in users.user_id) + 1) = redaction.domain)
+      returning events.event_key, events.redacted_by
+    ), unrelated as (
+      delete from relations using redacted where relations.event_key = redacted.event_key
+    )
+    select redacted_by from redacted`;
   return new Set(applied.map((it) => it.redacted_by));
 }

@@ -1,5 +1,6 @@
 import { clientEventText } from "#src/events/client-event-text.ts";
 import { clientEvent } from "#src/events/client-event.ts";
+import { redact } from "#src/events/redact.ts";
 import type { RoomVersionRules } from "#src/events/room-versions.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { eventsOf } from "./find-event.ts";
@@ -24,6 +25,10 @@ export type RenderOptions = {
   readonly format?: "client" | "federation";
   /** What the reader is in the rooms now, by room key, if the caller knows; saves looking it up. */
   readonly standings?: ReadonlyMap<number, Standing>;
+  /** The JSON texts of what relates to events, for those with which that is told. */
+  readonly relations?: ReadonlyMap<StoredEvent, string>;
+  /** Those that are shown as if they had been redacted. */
+  readonly redacted?: ReadonlySet<StoredEvent>;
 };
 
 /** What is not in the events themselves and is said of them in `unsigned`. */
@@ -69,11 +74,15 @@ function isKey(key: number | undefined): key is number {
 }
 
 function renderEvent(event: StoredEvent, around: Surroundings, options: RenderOptions): string {
-  const open =
-    options.format === "federation"
+  const open = options.redacted?.has(event)
+    ? redactedOpening(event, around)
+    : options.format === "federation"
       ? federationOpening(event, around)
       : clientOpening(event, around, options);
-  return `${open},"unsigned":${unsignedOf(event, around)}}`;
+  const relations = options.relations?.get(event);
+  const unsigned = unsignedOf(event, around);
+  if (relations === undefined) return `${open},"unsigned":${unsigned}}`;
+  return `${open},"unsigned":${unsigned.slice(0, -1)},"m.relations":${relations}}}`;
 }
 
 /** Texts of events without their closing brace, by whether they name their room; made anew for one that was redacted. */
@@ -120,6 +129,11 @@ function rulesOf(event: StoredEvent, rules: ReadonlyMap<number, RoomVersionRules
   const found = rules.get(event.roomKey);
   if (!found) throw new Error("an event is of a room that is not stored");
   return found;
+}
+
+function redactedOpening(event: StoredEvent, { rules }: Surroundings): string {
+  const wire = redact(event.wire, rulesOf(event, rules));
+  return JSON.stringify(clientEvent(event.eventId, wire)).slice(0, -1);
 }
 
 function federationOpening(event: StoredEvent, { rules }: Surroundings): string {

@@ -25,7 +25,7 @@ export async function requireNewAnnotation(
   const same = await hs.sql`
     select 1 from relations join events using (event_key)
     where relates_to = ${event_id} and rel_type = 'm.annotation' and aggregation_key = ${key}
-      and relations.sender_key = ${userKey} and relations.type = 'm.reaction' and redacted_by is null
+      and relations.sender_key = ${userKey} and relations.type = 'm.reaction'
       and not (device_key is not distinct from ${deviceKey} and txn_id is not distinct from ${txnId})
     limit 1`;
   if (same.length > 0) {

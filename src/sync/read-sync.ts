@@ -5,10 +5,10 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
 import { partialRoomsOf } from "#src/rooms/partial/partial-rooms.ts";
-import { renderEvents } from "#src/rooms/render-events.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
 import { roomIdsOf, type UserRooms, userRoomsAt } from "#src/rooms/user-rooms.ts";
 import { tailOf } from "#src/streams/tail.ts";
+import { renderAggregated } from "#src/timeline/render-aggregated.ts";
 import { type ChangedRoom, changedRooms, type ChangedRooms } from "./changed-rooms.ts";
 import { withHeroes } from "./hero-members.ts";
 import { strippedStates } from "./invited-rooms.ts";
@@ -97,10 +97,13 @@ export async function readSync(hs: Homeserver, request: SyncRequest): Promise<Sy
   };
   const events = [...timelines.values()].flatMap((it) => it.events);
   const all = [...events, ...[...states.values()].flat()];
-  const texts = await renderEvents(hs, all, requester, {
+  // Whoever has missed nothing knows of what relates to what.
+  const limited = [...timelines.values()].filter((it) => it.limited).flatMap((it) => it.events);
+  const texts = await renderAggregated(hs, all, requester, {
     roomId: false,
     format: filter.event_format ?? "client",
     standings: userRooms,
+    aggregated: limited,
   });
   return {
     ...answer,

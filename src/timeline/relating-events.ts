@@ -15,8 +15,7 @@ export async function relatingEvents(
   const rows = await hs.sql<{ relates_to: EventId; sender: string; rel_type: string }[]>`
     select distinct relates_to, user_id as sender, rel_type
     from relations join users on users.user_key = relations.sender_key
-    join events using (event_key)
-    where relates_to = any(${eventIds}::text[]) and redacted_by is null`;
+    where relates_to = any(${eventIds}::text[])`;
   return new Map(
     [...Map.groupBy(rows, (it) => it.relates_to)].map(([eventId, its]) => [
       eventId,

@@ -186,7 +186,10 @@ function lastShown({ placed, write }: PlacedReceived): number | undefined {
 /** Relations of all that is shown; of what is new in the room, also what it means for what is unread. */
 function noteWhatClientsSee(hs: Homeserver, lane: Tx, { placed, write }: PlacedReceived): void {
   const links = placed.filter(isShown).flatMap((it) => linkOf(it, write) ?? []);
-  const relations = links.flatMap((it) => relationOf({ ...it, eventKey: it.row.event_key }) ?? []);
+  const relations = links.flatMap(({ row, ...it }) => {
+    const place = { anchor: row.anchor ?? row.event_key, offset: row.anchor_offset };
+    return relationOf({ ...it, eventKey: row.event_key }, place) ?? [];
+  });
   if (relations.length > 0) insertRelations(lane, relations);
   if (write.as !== "live") return;
   insertHighlights(hs, lane, links);

@@ -160,10 +160,14 @@ export async function applyWaitingRedactions(
       join users on users.user_key = events.sender_key
       where anyone or substring(users.user_id from position(':' in users.user_id) + 1) = domain
       order by target, redaction_key
+    ), redacted as (
+      update events set redacted_by = first.redaction_key from first
+      where events.event_id = first.target and events.redacted_by is null
+      returning events.event_key, events.event_id, events.redacted_by
+    ), unrelated as (
+      delete from relations using redacted where relations.event_key = redacted.event_key
     )
-    update events set redacted_by = first.redaction_key from first
-    where events.event_id = first.target and events.redacted_by is null
-    returning events.event_id, events.redacted_by`;
+    select event_id, redacted_by from redacted`;
   return new Map(rows.map((it) => [it.event_id, it.redacted_by]));
 }
 

@@ -7,6 +7,7 @@ import { requireRoom } from "../memberships.ts";
 import { redactEvent } from "../redact-event.ts";
 import { redactionTransactionId } from "../redaction-transaction.ts";
 import { requireNewAnnotation } from "../require-new-annotation.ts";
+import { requireThreadRoot } from "../require-thread-root.ts";
 import { sendEvent } from "../send-event.ts";
 
 /** The specification's `room_send.yaml` and `redaction.yaml`. */
@@ -31,6 +32,7 @@ export const roomSendEndpoints: readonly Endpoint[] = [
       }
       if (type === "m.room.message") requireMessage(content);
       if (type === "m.reaction") await requireNewAnnotation(hs, requester, content, transaction);
+      await requireThreadRoot(hs, content);
       const sending = { sender: requester, room, draft: { type, content }, transaction };
       return { event_id: await sendEvent(hs, sending) };
     },

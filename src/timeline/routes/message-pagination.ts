@@ -9,9 +9,11 @@ import { allStateAt } from "#src/rooms/current-state.ts";
 import { renderEvents } from "#src/rooms/render-events.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
 import { memberStates } from "../member-states.ts";
+import { asNotFound, placeIn, wholeNumber } from "../page-parameters.ts";
 import { readContext, readEvent } from "../read-context.ts";
 import { type PageRequest, readMessages } from "../read-messages.ts";
-import { type Place, placeOf, tokenOf } from "../token.ts";
+import { renderAggregated } from "../render-aggregated.ts";
+import { type Place, tokenOf } from "../token.ts";
 import { type RoomView, viewOfRoom } from "../view-of-room.ts";
 
 const LIMITS = { standard: 10, most: 1000 };
@@ -32,7 +34,7 @@ export const messagePaginationEndpoints: readonly Endpoint[] = [
         ? await memberStates(hs, newestOf(request, events)?.stateAfter ?? view.root, events)
         : [];
       const [chunk, state] = await Promise.all([
-        renderEvents(hs, events, requester, { roomId: true }),
+        renderAggregated(hs, events, requester, { roomId: true }),
         renderEvents(hs, members, requester, { roomId: true }),
       ]);
       const start = from ?? startOf(direction, events[0], view.until);
@@ -58,12 +60,12 @@ export const messagePaginationEndpoints: readonly Endpoint[] = [
       const around = [...context.before, context.event, ...context.after];
       const root = (context.after.at(-1) ?? context.event).stateAfter ?? view.root;
       const state = await contextState(hs, root, { view, around, filter });
-      const render = async (events: Parameters<typeof renderEvents>[1]) =>
-        `[${(await renderEvents(hs, events, requester, { roomId: true })).join(",")}]`;
-      const [event] = await renderEvents(hs, [context.event], requester, { roomId: true });
+      const texts = await renderAggregated(hs, around, requester, { roomId: true });
+      const at = context.before.length;
+      const states = await renderEvents(hs, state, requester, { roomId: true });
       return jsonText(
-        `{"event":${event ?? "{}"},"events_before":${await render(context.before)},` +
-          `"events_after":${await render(context.after)},"state":${await render(state)},` +
+        `{"event":${texts[at]},"events_before":[${texts.slice(0, at).join(",")}],` +
+          `"events_after":[${texts.slice(at + 1).join(",")}],"state":[${states.join(",")}],` +
           `"start":${JSON.stringify(tokenOf(context.start))},"end":${JSON.stringify(tokenOf(context.end))}}`,
       );
     },
@@ -77,7 +79,7 @@ export const messagePaginationEndpoints: readonly Endpoint[] = [
       const roomId = parseRoomId(params["roomId"] ?? "");
       const view = await viewOfRoom(hs, requester, roomId).catch(asNotFound);
       const event = await readEvent(hs, requester, view, parseEventId(params["eventId"] ?? ""));
-      const [text = "{}"] = await renderEvents(hs, [event], requester, { roomId: true });
+      const [text = "{}"] = await renderAggregated(hs, [event], requester, { roomId: true });
       return jsonText(text);
     },
   }),
@@ -134,11 +136,6 @@ function pageRequestOf(query: URLSearchParams): PageRequest {
   return { direction, from: placeIn(query, "from"), to: placeIn(query, "to"), limit, filter };
 }
 
-function placeIn(query: URLSearchParams, name: string): Place | undefined {
-  const token = query.get(name);
-  return token === null ? undefined : placeOf(token);
-}
-
 /** @throws MatrixError M_INVALID_PARAM */
 function filterOf(text: string | null): RoomEventFilter | undefined {
   return text === null || text === "" ? undefined : filterFromText(RoomEventFilter, text);
@@ -147,19 +144,4 @@ function filterOf(text: string | null): RoomEventFilter | undefined {
 function pageSize(text: string | null, filter: RoomEventFilter | undefined): number {
   const asked = wholeNumber(text, "limit");
   return Math.max(1, limitOf(asked === undefined ? filter : { limit: asked }, LIMITS));
-}
-
-/** @throws MatrixError M_INVALID_PARAM */
-function wholeNumber(text: string | null, name: string): number | undefined {
-  if (text === null) return undefined;
-  if (!/^\d{1,9}$/.test(text)) {
-    throw new MatrixError("M_INVALID_PARAM", `${name} must be a whole number`);
-  }
-  return Number(text);
-}
-
-/** Of an event that one may not see it is not said that it is there. */
-function asNotFound(error: unknown): never {
-  if (!(error instanceof MatrixError) || error.errcode !== "M_FORBIDDEN") throw error;
-  throw new MatrixError("M_NOT_FOUND", "No such event, or not for you", { cause: error });
 }
