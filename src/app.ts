@@ -64,6 +64,7 @@ import { contentRepoEndpoints } from "#src/media/routes/content-repo.ts";
 import { createRoomEndpoints } from "#src/membership/routes/create-room.ts";
 import { joiningEndpoints } from "#src/membership/routes/joining.ts";
 import { leavingEndpoints } from "#src/membership/routes/leaving.ts";
+import { roomUpgradeEndpoints } from "#src/membership/routes/room-upgrades.ts";
 import { serverNoticeEndpoints } from "#src/notices/routes/synapse-server-notices.ts";
 import { presenceEndpoints } from "#src/presence/routes/presence.ts";
 import { pushRulesEndpoints } from "#src/push-rules/routes/pushrules.ts";
@@ -129,6 +130,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...createRoomEndpoints,
   ...joiningEndpoints,
   ...leavingEndpoints,
+  ...roomUpgradeEndpoints,
   ...roomSendEndpoints,
   ...syncEndpoints,
   ...messagePaginationEndpoints,

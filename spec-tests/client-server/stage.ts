@@ -177,6 +177,7 @@ export function wholeBodies({ user, roomId, parameters }: Stage): ReadonlyMap<st
       },
       joinRoomById: { reason: "why", third_party_signed: SIGNED_ELSEWHERE },
       joinRoom: { reason: "why", third_party_signed: SIGNED_ELSEWHERE },
+      upgradeRoom: { new_version: "11", additional_creators: ["@other:hs.test"] },
       knockRoom: { reason: "why" },
       inviteUser: withUser,
       kick: withUser,

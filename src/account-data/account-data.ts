@@ -86,6 +86,25 @@ export async function setAccountData(
 }
 
 /**
+ * Changes a piece of a user's account data as it is when its turn comes.
+ *
+ * @param change the new content; undefined leaves it.
+ * @throws MatrixError M_TOO_LARGE
+ */
+export async function changeAccountData(
+  hs: Homeserver,
+  { userKey }: Pick<Owner, "userKey">,
+  { roomKey, type }: Pick<AccountDataKey, "roomKey" | "type">,
+  change: (current: unknown) => object | undefined,
+): Promise<void> {
+  const key = { userKey, roomKey, type };
+  const content = await accountDataContent(hs.sql, key);
+  if (!change(content === undefined ? undefined : JSON.parse(content))) return;
+  await requireSpace(hs, key, MOST_CHARACTERS);
+  await write(hs, accountDataStream, { ...key, change });
+}
+
+/**
  * Refuses to store a piece of account data if its user has stored as much as one may. What is under way
  * at the same moment is not counted.
  *

@@ -61,6 +61,17 @@ export async function deleteTag(hs: Homeserver, whose: Whose, name: string): Pro
   await changeTags(hs, whose, (tags) => tags.filter(([it]) => it !== name));
 }
 
+/** Gives a room the tags that its user has given another, but for those that it has. */
+export async function copyTags(
+  hs: Homeserver,
+  userKey: number,
+  { from, to }: { readonly from: number; readonly to: number },
+): Promise<void> {
+  const tags = Object.entries(await tagsOf(hs, { userKey, roomKey: from }));
+  if (tags.length === 0) return;
+  await changeTags(hs, { userKey, roomKey: to }, (own) => [...tags, ...own]);
+}
+
 type Entries = readonly (readonly [string, unknown])[];
 
 async function changeTags(

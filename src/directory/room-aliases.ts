@@ -49,3 +49,12 @@ export async function aliasesOfRoom(hs: Homeserver, roomKey: number): Promise<Ro
     select alias from room_aliases where room_key = ${roomKey} order by alias`;
   return rows.map((it) => it.alias);
 }
+
+/** Has all that this server's directory says of a room said of another. */
+export async function moveInDirectory(
+  tx: Tx,
+  { from, to }: { readonly from: number; readonly to: number },
+): Promise<void> {
+  await tx`update room_aliases set room_key = ${to} where room_key = ${from}`;
+  await tx`update published_rooms set room_key = ${to} where room_key = ${from}`;
+}

@@ -1,8 +1,7 @@
-import { randomBytes } from "node:crypto";
 import { requireInvitable } from "#src/account-data/require-invitable.ts";
 import { requireOnlyAlias } from "#src/directory/require-aliases-of-room.ts";
 import { claimAlias, publishRoom, requireFreeAlias } from "#src/directory/room-aliases.ts";
-import { type EventDraft } from "#src/events/build-event.ts";
+import type { EventDraft } from "#src/events/build-event.ts";
 import { ROOM_VERSIONS } from "#src/events/room-versions.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { CanonicalObject } from "#src/kit/canonical-json.ts";
@@ -17,11 +16,11 @@ import {
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { findRoom } from "#src/rooms/find-room.ts";
-import { isRefusal } from "#src/rooms/refusals.ts";
-import { RoomInMaking, type Sender } from "#src/rooms/room-in-making.ts";
 import { writeToRoom } from "#src/rooms/send-event.ts";
 import { createContent, initialDrafts, type RoomPlan } from "./create-room-drafts.ts";
 import type { CreateRoomRequest } from "./create-room-request.ts";
+import { inheritSettings } from "./inherit-settings.ts";
+import { makeRoom } from "./make-room.ts";
 import { memberDraft } from "./member-draft.ts";
 import { inviteOutsideUser } from "./outside/invite-outside-user.ts";
 
@@ -42,26 +41,16 @@ export async function createRoom(
   request: CreateRoomRequest,
 ): Promise<RoomId> {
   const plan = await planOf(hs, requester.userId, request);
-  const making = await makeRoom(hs, requester, plan);
-  const events = [...making.added];
-  const roomId = events[0]?.event.room_id;
-  if (roomId === undefined) throw new Error("a room was made without events");
-
+  const { roomId, write } = makeRoom(hs, plan.rules, requester, await draftsOf(hs, plan));
   const { alias } = plan;
   await writeToRoom(hs, {
-    room: { newRoom: roomId, version: plan.rules.version },
-    needs: [],
-    sets: events.flatMap(({ event }) =>
-      event.state_key === undefined ? [] : [[event.type, event.state_key] as const],
-    ),
-    most: events.length,
-    // Nobody can build on a room that is new, so it is made before the lane is taken.
-    build: (room) => room.adopt(events),
+    ...write,
     async also(tx, roomKey) {
       if (alias !== undefined) await claimAlias(tx, { alias, roomKey, userKey: requester.userKey });
       if (request.visibility === "public") await publishRoom(tx, roomKey, requester.userKey);
     },
   });
+  await inheritSettings(hs, requester, roomId);
   await inviteOthers(hs, requester.userId, { roomId, request });
   return roomId;
 }
@@ -131,45 +120,18 @@ async function aliasOf(
   return alias;
 }
 
-/** Builds all events of the room, each on the one before. */
-async function makeRoom(
-  hs: Homeserver,
-  requester: Requester,
-  plan: RoomPlan,
-): Promise<RoomInMaking> {
-  const { rules, request } = plan;
+/** All that the room begins with. */
+async function draftsOf(hs: Homeserver, plan: RoomPlan): Promise<EventDraft[]> {
+  const { request, creator } = plan;
   const invited = invitedIn(request).filter((it) => serverNameOf(it) === hs.name);
-  const join = await memberDraft(hs, requester.userId, "join");
   const invitations: EventDraft[] = [];
-  for (const userId of invited.filter((it) => it !== requester.userId)) {
+  for (const userId of invited.filter((it) => it !== creator)) {
     invitations.push(await memberDraft(hs, userId, "invite", directness(request)));
   }
-  const roomId = rules.roomIdIsCreateEventId ? undefined : newRoomId(hs);
-  const making = new RoomInMaking(hs, rules, undefined, roomId);
-  const sender: Sender = requester;
-  addAll(making, sender, [
+  return [
     { type: "m.room.create", state_key: "", content: createContent(plan) },
-    join,
+    await memberDraft(hs, creator, "join"),
     ...initialDrafts(plan),
     ...invitations,
-  ]);
-  return making;
-}
-
-function addAll(making: RoomInMaking, sender: Sender, drafts: readonly EventDraft[]): void {
-  for (const draft of drafts) {
-    try {
-      making.add(draft, sender);
-    } catch (error) {
-      if (!(error instanceof MatrixError) || !isRefusal(error)) throw error;
-      // What the creator gave forbids what the creator asked for.
-      throw new MatrixError("M_INVALID_ROOM_STATE", `${draft.type}: ${error.message}`, {
-        cause: error,
-      });
-    }
-  }
-}
-
-function newRoomId(hs: Homeserver): RoomId {
-  return `!${randomBytes(14).toString("base64url")}:${hs.name}`;
+  ];
 }

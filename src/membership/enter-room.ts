@@ -7,6 +7,7 @@ import type { Requester } from "#src/kit/requester.ts";
 import { findRoom, type Room } from "#src/rooms/find-room.ts";
 import { membersKnown } from "#src/rooms/partial/partial-rooms.ts";
 import { isRoomHere, serversInRoom } from "#src/rooms/residents.ts";
+import { inheritSettings } from "./inherit-settings.ts";
 import { joinRoom } from "./join-room.ts";
 import { memberDraft } from "./member-draft.ts";
 import { joinOutsideRoom } from "./outside/join-outside-room.ts";
@@ -29,9 +30,16 @@ export async function enterRoom(
   { roomId, via }: RoomToEnter,
   further: CanonicalObject = {},
 ): Promise<void> {
-  if (await joinedHere()) return;
-  // Whoever is first brings the room here for the others.
-  await oneByOne(hs, roomId, async () => {
+  await enter();
+  await inheritSettings(hs, requester, roomId);
+
+  async function enter(): Promise<void> {
+    if (await joinedHere()) return;
+    // Whoever is first brings the room here for the others.
+    await oneByOne(hs, roomId, joinOutside);
+  }
+
+  async function joinOutside(): Promise<void> {
     if (await joinedHere()) return;
     if (requester.isGuest) {
       throw new MatrixError("M_GUEST_ACCESS_FORBIDDEN", "Guests may not join rooms elsewhere");
@@ -40,7 +48,7 @@ export async function enterRoom(
     const servers = await serversToAsk(hs, { userKey: requester.userKey, room, via });
     const draft = await memberDraft(hs, requester.userId, "join", further);
     await joinOutsideRoom(hs, { roomId, sender: requester.userId, draft }, servers);
-  });
+  }
 
   async function joinedHere(): Promise<boolean> {
     const room = await findRoom(hs, roomId);

@@ -20,6 +20,9 @@ export type SeenInLane = {
   readonly transactions: KnownTransactions;
 };
 
+/** A write; or that of a room that is made with another write, if that is not refused. */
+export type WritePart = Placed<RoomWrite> & { readonly madeWith?: Placed<RoomWrite> };
+
 type Link = Chain["links"][number];
 
 /** What became of one write, as far as building goes. */
@@ -32,11 +35,13 @@ export type Built =
 /**
  * Builds the events of a group of writes, those of each room one on the other, on the room's true
  * head. The results are in the order of the writes.
+ *
+ * @param placed what is made with another write comes after that.
  */
 export async function buildChains(
   hs: Homeserver,
   lane: Tx,
-  placed: readonly Placed<RoomWrite>[],
+  placed: readonly WritePart[],
   seen: SeenInLane,
 ): Promise<{ chains: Chain[]; built: Built[] }> {
   const built = new Map<Placed<RoomWrite>, Built>();
@@ -62,7 +67,7 @@ async function buildChain(
     seen,
     built,
   }: {
-    its: readonly Placed<RoomWrite>[];
+    its: readonly WritePart[];
     seen: SeenInLane;
     built: Map<Placed<RoomWrite>, Built>;
   },
@@ -70,6 +75,7 @@ async function buildChain(
   const room = roomOf(its[0]?.write, seen);
   if (!room) {
     for (const it of its) {
+      if (isMadeWith(it, built)) throw new Error("the room to be made with this is there");
       built.set(it, refused(new MatrixError("M_ROOM_IN_USE", "The room exists already")));
     }
     return undefined;
@@ -78,11 +84,22 @@ async function buildChain(
   const making = new RoomInMaking(hs, room.rules, head, room.roomId);
   const links: Link[] = [];
   for (const it of its) {
-    const outcome = buildOne(making, it, { room, seen });
+    const outcome =
+      it.madeWith && !isMadeWith(it, built)
+        ? refused(new Error("what a room was to be made with was refused"))
+        : buildOne(making, it, { room, seen });
     built.set(it, outcome);
     if (outcome.fate === "added") links.push(...outcome.links);
   }
   return { room, head, links };
+}
+
+/** Whether a write is of a room that is made with another write, and that was not refused. */
+function isMadeWith(
+  { madeWith }: WritePart,
+  built: ReadonlyMap<Placed<RoomWrite>, Built>,
+): boolean {
+  return madeWith !== undefined && built.get(madeWith)?.fate === "added";
 }
 
 function roomOf(write: RoomWrite | undefined, seen: SeenInLane): Room | undefined {

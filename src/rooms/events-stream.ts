@@ -2,13 +2,19 @@ import type { Tx } from "#src/homeserver/database.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { UserId } from "#src/kit/identifiers.ts";
 import type { Outcome, Placed, Stream } from "#src/streams/stream.ts";
-import { buildChains, type Built, rememberNewRoom, type SeenInLane } from "./build-chains.ts";
+import {
+  buildChains,
+  type Built,
+  rememberNewRoom,
+  type SeenInLane,
+  type WritePart,
+} from "./build-chains.ts";
 import { changeOf, eventChangesBetween, EVENTS } from "./event-changes.ts";
 import { eventsOf, heedRedaction, rememberStored } from "./find-event.ts";
 import { neededPairs } from "./needed-pairs.ts";
 import { persistChains } from "./persist-chains.ts";
 import { placeChain, type PlacedChain } from "./place-events.ts";
-import { insertRooms, readHeadVersions } from "./queries-lane.ts";
+import { deleteRooms, insertRooms, readHeadVersions } from "./queries-lane.ts";
 import {
   positionsOfWrite,
   type ReceivedWrite,
@@ -34,10 +40,11 @@ const onceDurable = new WeakMap<readonly Placed<Write>[], () => void>();
  */
 export const eventsStream: Stream<Write, RoomWritten | ReceivedWritten> = {
   name: EVENTS,
-  positionsFor: (write) => (isReceived(write) ? positionsOfWrite(write) : write.most),
+  positionsFor: (write) =>
+    isReceived(write) ? positionsOfWrite(write) : write.most + (write.with?.most ?? 0),
 
   async prepare(hs, its) {
-    const writes = its.filter(isOfOurs);
+    const writes = its.filter(isOfOurs).flatMap(withOthers);
     const byRoom = Map.groupBy(writes, ({ room }) =>
       "roomKey" in room ? room.roomKey : undefined,
     );
@@ -63,7 +70,7 @@ export const eventsStream: Stream<Write, RoomWritten | ReceivedWritten> = {
   async look(_hs, lane, writes): Promise<SeenInLane> {
     const [heads, newRooms] = await Promise.all([
       readHeadVersions(lane, writes),
-      insertRooms(lane, writes.filter(isOfOurs)),
+      insertRooms(lane, writes.filter(isOfOurs).flatMap(withOthers)),
     ]);
     return { ...heads, newRooms };
   },
@@ -122,7 +129,9 @@ function isOfOurs(write: Write): write is RoomWrite {
 
 /** Whether nothing but the tables of events is written for it, and nothing has to be asked. */
 function isPlain(write: Write): write is RoomWrite {
-  return isOfOurs(write) && !write.also && write.transaction?.type !== "m.room.redaction";
+  return (
+    isOfOurs(write) && !write.also && !write.with && write.transaction?.type !== "m.room.redaction"
+  );
 }
 
 function movesMembers({ sets }: RoomWrite): boolean {
@@ -157,6 +166,40 @@ async function storeArrived(
   return stored;
 }
 
+function withOthers(write: RoomWrite): RoomWrite[] {
+  return write.with ? [write, write.with] : [write];
+}
+
+/** A write and, after it, that of a room that is made with it. */
+function withOther(placed: Placed<RoomWrite>): WritePart[] {
+  const { write, position } = placed;
+  if (!write.with) return [placed];
+  return [placed, { write: write.with, position: position + write.most, madeWith: placed }];
+}
+
+type Settled = ReadonlyMap<Placed<RoomWrite>, Outcome<RoomWritten>>;
+
+/** What became of a write, with the changes of the room that was made with it. */
+function wholeOutcome(
+  placed: Placed<RoomWrite>,
+  parts: readonly WritePart[],
+  settled: Settled,
+): Outcome<RoomWritten> {
+  const own = settled.get(placed) ?? PASSED_OVER;
+  const part = placed.write.with && parts.find((it) => it.madeWith === placed);
+  const other = part && settled.get(part);
+  if (!own.ok || !other?.ok) return own;
+  return { ...own, changes: [...own.changes, ...other.changes] };
+}
+
+/** Takes back the rows of rooms that were to be made with what was refused. */
+function forgetUnmade(lane: Tx, parts: readonly WritePart[], settled: Settled): void {
+  const unmade = parts.flatMap(({ madeWith, write: { room } }) =>
+    madeWith && settled.get(madeWith)?.ok === false && "newRoom" in room ? [room.newRoom] : [],
+  );
+  if (unmade.length > 0) deleteRooms(lane, unmade);
+}
+
 /** Builds and stores what local users send. */
 async function storeSent(
   hs: Homeserver,
@@ -164,17 +207,21 @@ async function storeSent(
   placed: readonly Placed<RoomWrite>[],
   seen: SeenInLane,
 ) {
-  const { chains, built } = await buildChains(hs, lane, placed, seen);
+  const parts = placed.flatMap(withOther);
+  const { chains, built } = await buildChains(hs, lane, parts, seen);
   const all: PlacedChain[] = [];
   for (const chain of chains) all.push(await placeChain(hs, lane, chain));
   const applied = await persistChains(hs, lane, all);
   const stored = new Map(
     all.flatMap((it) => it.rows).map((row) => [row.event_key, new StoredEvent(row)]),
   );
-  const outcomes: Outcome<RoomWritten>[] = [];
-  for (const [index, it] of built.entries()) {
-    outcomes.push(await settle(hs, lane, it, { write: placed[index]?.write, stored }));
+  const settled = new Map<Placed<RoomWrite>, Outcome<RoomWritten>>();
+  for (const [index, part] of parts.entries()) {
+    const it = built[index];
+    if (it) settled.set(part, await settle(hs, lane, it, { write: part.write, stored }));
   }
+  forgetUnmade(lane, parts, settled);
+  const outcomes = placed.map((it) => wholeOutcome(it, parts, settled));
   return { outcomes, remember: () => remember(hs, all, { stored, applied }) };
 }
 

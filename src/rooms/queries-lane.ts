@@ -75,3 +75,8 @@ export async function insertRooms(
     returning room_key, room_id`;
   return new Map(rows.map((it) => [it.room_id, it.room_key]));
 }
+
+/** Takes back rooms that were not made after all. */
+export function deleteRooms(lane: Tx, roomIds: readonly string[]): void {
+  void lane`delete from rooms where room_id = any(${roomIds}::text[])`;
+}

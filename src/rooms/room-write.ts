@@ -23,6 +23,8 @@ export type RoomWrite = {
   readonly build: (room: RoomInMaking) => void;
   /** If the device has sent something under this transaction ID before, that is the result, and nothing is added. */
   readonly transaction?: Transaction & { readonly type: string };
+  /** A room that is made with it: both are stored, or neither is. */
+  readonly with?: RoomWrite;
   /** What else is to be written in the same transaction. */
   readonly also?: (tx: Tx, roomKey: number, events: readonly StoredEvent[]) => Promise<void>;
 };

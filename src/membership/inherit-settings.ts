@@ -1,0 +1,68 @@
+import { changeAccountData, NO_ROOM } from "#src/account-data/account-data.ts";
+import { copyTags } from "#src/account-data/tags.ts";
+import { isRoomId } from "#src/events/event-identifiers.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { RoomId } from "#src/kit/identifiers.ts";
+import type { Requester } from "#src/kit/requester.ts";
+import { copyRulesOfRoom } from "#src/push-rules/copy-rules.ts";
+import { changePushRules, userPushRulesOf } from "#src/push-rules/stored-push-rules.ts";
+import { stateEvent } from "#src/rooms/current-state.ts";
+import { findRoom, type Room } from "#src/rooms/find-room.ts";
+import { membershipOf } from "#src/rooms/memberships.ts";
+
+/**
+ * Has a user who has come into a room that takes the place of another find it as they left that: with their tags,
+ * their push rules, and among their direct chats. The join stands whatever becomes of this.
+ *
+ * @spec client-server-api#room-upgrades
+ */
+export async function inheritSettings(
+  hs: Homeserver,
+  user: Requester,
+  roomId: RoomId,
+): Promise<void> {
+  try {
+    const room = await findRoom(hs, roomId);
+    const predecessor = room && (await predecessorOf(hs, room));
+    if (!predecessor || (await membershipOf(hs, user.userKey, predecessor.roomKey)) === undefined) {
+      return;
+    }
+    await copyTags(hs, user.userKey, { from: predecessor.roomKey, to: room.roomKey });
+    await inheritRules(hs, user, { from: predecessor.roomId, to: roomId });
+    await changeAccountData(hs, user, { roomKey: NO_ROOM, type: "m.direct" }, (current) =>
+      withSuccessor(current, { from: predecessor.roomId, to: roomId }),
+    );
+  } catch (error) {
+    const { userId } = user;
+    hs.log.error({ err: error, userId, roomId }, "settings of an upgraded room were not copied");
+  }
+}
+
+/** The room that a room says it takes the place of, if this server knows it. */
+async function predecessorOf(hs: Homeserver, { roomKey, roomId }: Room): Promise<Room | undefined> {
+  const create = await stateEvent(hs, roomKey, "m.room.create", "");
+  const predecessor = create?.content["predecessor"];
+  if (typeof predecessor !== "object" || predecessor === null) return undefined;
+  const { room_id: before } = predecessor as Record<string, unknown>;
+  return isRoomId(before) && before !== roomId ? await findRoom(hs, before) : undefined;
+}
+
+type Move = { readonly from: RoomId; readonly to: RoomId };
+
+async function inheritRules(hs: Homeserver, { userKey }: Requester, move: Move): Promise<void> {
+  const rules = await userPushRulesOf(hs, userKey);
+  if (copyRulesOfRoom(rules, move) === rules) return;
+  await changePushRules(hs, userKey, (current) => copyRulesOfRoom(current, move));
+}
+
+/** Which rooms are whose direct chats, with the new one wherever the old one is; undefined if that is nowhere. */
+function withSuccessor(direct: unknown, { from, to }: Move): object | undefined {
+  if (typeof direct !== "object" || direct === null) return undefined;
+  const chats = Object.entries(direct);
+  const isOld = (rooms: unknown) =>
+    Array.isArray(rooms) && rooms.includes(from) && !rooms.includes(to);
+  if (!chats.some(([, rooms]) => isOld(rooms))) return undefined;
+  return Object.fromEntries(
+    chats.map(([user, rooms]) => [user, isOld(rooms) ? [...(rooms as unknown[]), to] : rooms]),
+  );
+}

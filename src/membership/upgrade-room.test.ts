@@ -1,0 +1,60 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Requester } from "#src/kit/requester.ts";
+import { stateEvent } from "#src/rooms/current-state.ts";
+import { findRoom } from "#src/rooms/find-room.ts";
+import { sendEvent } from "#src/rooms/send-event.ts";
+import { testHomeservers, type TestHomeservers, testUser } from "#src/testing.ts";
+import { createRoom } from "./create-room.ts";
+import { joinRoom } from "./join-room.ts";
+import { upgradeRoom } from "./upgrade-room.ts";
+
+let servers: TestHomeservers;
+let alice: Requester;
+let bob: Requester;
+
+beforeAll(async () => {
+  servers = await testHomeservers(2);
+  alice = await testUser(servers.hs, "alice");
+  bob = await testUser(servers.hs, "bob");
+});
+afterAll(async () => await servers.close());
+
+test("two who upgrade at once, in two processes, make one successor each time or none", async () => {
+  const [hs, other] = servers.all as [typeof servers.hs, typeof servers.hs];
+  const roomId = await createRoom(hs, alice, {
+    preset: "public_chat",
+    room_version: "11",
+    power_level_content_override: { users: { [alice.userId]: 100, [bob.userId]: 100 } },
+  });
+  await joinRoom(other, bob, roomId);
+  const room = await findRoom(hs, roomId);
+  if (!room) throw new Error("the room is not there");
+  // The first to end it takes the others' power to do so: events_default has no say in that, the levels have.
+  const demotion = {
+    type: "m.room.power_levels",
+    state_key: "",
+    content: { users: { [alice.userId]: 100 } },
+  };
+  const upgrade = { roomId, version: "11", additionalCreators: [] };
+  const tries = await Promise.allSettled([
+    upgradeRoom(other, bob, upgrade),
+    sendEvent(hs, { sender: alice, room, draft: demotion }),
+    upgradeRoom(other, bob, upgrade),
+    upgradeRoom(hs, alice, upgrade),
+  ]);
+  const successors = [0, 2, 3].flatMap((index) => {
+    const it = tries[index];
+    return it?.status === "fulfilled" ? [it.value as string] : [];
+  });
+  expect(successors.length).toBeGreaterThan(0);
+  // What was refused has left no room.
+  const rows = await hs.sql<{ room_id: string }[]>`select room_id from rooms`;
+  expect(new Set(rows.map((it) => it.room_id))).toEqual(new Set([roomId, ...successors]));
+  const empty = await hs.sql`
+    select from rooms where not exists (select from events where events.room_key = rooms.room_key)`;
+  expect(empty).toHaveLength(0);
+  for (const on of [hs, other]) {
+    const tombstone = await stateEvent(on, room.roomKey, "m.room.tombstone", "");
+    expect(successors).toContain(tombstone?.content["replacement_room"]);
+  }
+});

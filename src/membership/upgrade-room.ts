@@ -1,0 +1,182 @@
+import { moveInDirectory } from "#src/directory/room-aliases.ts";
+import { authEventKeys } from "#src/events/auth-rules/auth-events.ts";
+import type { EventDraft } from "#src/events/build-event.ts";
+import { creatorsOf } from "#src/events/power-levels.ts";
+import { ROOM_VERSIONS, type RoomVersionRules } from "#src/events/room-versions.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { CanonicalObject } from "#src/kit/canonical-json.ts";
+import { parseUserId, type RoomId, type UserId } from "#src/kit/identifiers.ts";
+import { MatrixError } from "#src/kit/matrix-error.ts";
+import type { Requester } from "#src/kit/requester.ts";
+import { draftOnHead } from "#src/rooms/draft-on-head.ts";
+import type { Room } from "#src/rooms/find-room.ts";
+import { requireJoined } from "#src/rooms/memberships.ts";
+import { isRefusal } from "#src/rooms/refusals.ts";
+import type { RoomInMaking } from "#src/rooms/room-in-making.ts";
+import { writeToRoom } from "#src/rooms/send-event.ts";
+import { shownContent } from "#src/rooms/shown-content.ts";
+import type { StatePair } from "#src/rooms/state-slots.ts";
+import { createContent } from "./create-room-drafts.ts";
+import { inheritSettings } from "./inherit-settings.ts";
+import { makeRoom } from "./make-room.ts";
+import { memberDraft } from "./member-draft.ts";
+import {
+  closingLevels,
+  inheritedCreation,
+  partAliases,
+  stateDraft,
+  successorJoinRules,
+  successorLevels,
+  TRANSFERRED,
+} from "./successor-drafts.ts";
+
+export type Upgrade = {
+  readonly roomId: RoomId;
+  readonly version: string;
+  readonly additionalCreators: readonly string[];
+};
+
+const pair = (type: string): StatePair => [type, ""];
+const TOMBSTONE = "m.room.tombstone";
+const LEVELS = "m.room.power_levels";
+const ALIASES = "m.room.canonical_alias";
+
+/**
+ * Makes a room that takes the place of another, in some room version, and ends that: the new room with its state,
+ * the aliases that lead there, and what the old room says of it are stored together, or nothing is.
+ *
+ * @returns the new room's ID.
+ * @throws MatrixError M_UNSUPPORTED_ROOM_VERSION; M_FORBIDDEN of one who may not end the room; M_INVALID_PARAM of
+ *   creators who are no users.
+ * @spec client-server-api#post_matrixclientv3roomsroomidupgrade
+ */
+export async function upgradeRoom(
+  hs: Homeserver,
+  requester: Requester,
+  { roomId, version, additionalCreators }: Upgrade,
+): Promise<RoomId> {
+  const rules = ROOM_VERSIONS.get(version);
+  if (!rules) {
+    throw new MatrixError("M_UNSUPPORTED_ROOM_VERSION", "This server has no such room version");
+  }
+  const others = rules.privilegedCreators ? additionalCreators.map(parseUserId) : [];
+  const room = await requireJoined(hs, requester, roomId);
+  const old = await oldRoom(hs, requester, room);
+  const creators = [...new Set([requester.userId, ...others])];
+  const made = makeRoom(hs, rules, requester, [
+    stateDraft("m.room.create", creationOf(old, { rules, creators })),
+    await memberDraft(hs, requester.userId, "join"),
+    ...transferred(hs, old, { rules, creators }),
+  ]);
+  const ending = endingDrafts(hs, old, made.roomId);
+  await writeToRoom(hs, {
+    room,
+    needs: [
+      ...authEventKeys({ ...stateDraft(TOMBSTONE, {}), sender: requester.userId }, room.rules),
+    ],
+    sets: ending.map((it) => [it.type, it.state_key ?? ""]),
+    most: ending.length,
+    build: (making) => endRoom(making, requester, ending),
+    with: {
+      ...made.write,
+      also: async (tx, to) => await moveInDirectory(tx, { from: room.roomKey, to }),
+    },
+  });
+  await inheritSettings(hs, requester, made.roomId);
+  return made.roomId;
+}
+
+type OldRoom = {
+  readonly room: Room;
+  /** What its state says under a type, if anything. */
+  readonly state: (type: string) => CanonicalObject | undefined;
+  readonly creators: readonly string[];
+  readonly lastEvent: string | undefined;
+};
+
+/** The room as it is, if the requester may end it. */
+async function oldRoom(hs: Homeserver, { userId }: Requester, room: Room): Promise<OldRoom> {
+  // Before a whole room is made for nothing.
+  const { making, event } = await draftOnHead(hs, room, {
+    sender: userId,
+    draft: stateDraft(TOMBSTONE, { body: "", replacement_room: "" }),
+    needs: [...TRANSFERRED, ALIASES].map(pair),
+  });
+  const state = (type: string) => {
+    const stored = making.stateEvent(type, "");
+    if (!stored) return undefined;
+    return "event" in stored ? stored.event.content : shownContent(stored, room.rules);
+  };
+  const create = making.lookup("m.room.create", "");
+  return {
+    room,
+    state,
+    creators: create ? [...creatorsOf(create, room.rules)] : [],
+    lastEvent: event.event.prev_events[0],
+  };
+}
+
+type NewRoom = { readonly rules: RoomVersionRules; readonly creators: readonly UserId[] };
+
+function creationOf(old: OldRoom, { rules, creators }: NewRoom): CanonicalObject {
+  const [creator, ...others] = creators;
+  if (creator === undefined) throw new RangeError("a room needs somebody who makes it");
+  return createContent({
+    rules,
+    creator,
+    preset: "private_chat",
+    alias: undefined,
+    request: {
+      creation_content: {
+        ...inheritedCreation(old.state("m.room.create") ?? {}),
+        predecessor: {
+          room_id: old.room.roomId,
+          // What makes the room's ID cannot name what names the room.
+          ...(!rules.roomIdIsCreateEventId &&
+            old.lastEvent !== undefined && { event_id: old.lastEvent }),
+        },
+        ...(others.length > 0 && { additional_creators: others }),
+      },
+    },
+  });
+}
+
+/** The state that the new room begins with. As long as it has no power levels, its creator may set all: so these are last. */
+function transferred(hs: Homeserver, old: OldRoom, { rules, creators }: NewRoom): EventDraft[] {
+  const drafts = TRANSFERRED.flatMap((type) => {
+    const content = old.state(type);
+    if (!content) return [];
+    const isJoinRules = type === "m.room.join_rules";
+    return [stateDraft(type, isJoinRules ? successorJoinRules(content, rules) : content)];
+  });
+  const { moved } = partAliases(old.state(ALIASES) ?? {}, hs.name);
+  if (moved) drafts.push(stateDraft(ALIASES, moved));
+  const levels = old.state(LEVELS);
+  if (!levels) return drafts;
+  const succession = { from: old.room.rules, to: rules, oldCreators: old.creators, creators };
+  return [...drafts, stateDraft(LEVELS, successorLevels(levels, succession))];
+}
+
+/** What the old room is told, the tombstone first. */
+function endingDrafts(hs: Homeserver, old: OldRoom, replacement_room: RoomId): EventDraft[] {
+  const tombstone = { body: "This room has been replaced", replacement_room };
+  const aliases = partAliases(old.state(ALIASES) ?? {}, hs.name);
+  const levels = closingLevels(old.state(LEVELS) ?? {}, old.room.rules);
+  return [
+    stateDraft(TOMBSTONE, tombstone),
+    ...(aliases.moved ? [stateDraft(ALIASES, aliases.left)] : []),
+    ...(levels && old.state(LEVELS) ? [stateDraft(LEVELS, levels)] : []),
+  ];
+}
+
+/** Ends the room. Whoever may do that need not be allowed the rest. */
+function endRoom(making: RoomInMaking, sender: Requester, drafts: readonly EventDraft[]): void {
+  for (const draft of drafts) {
+    try {
+      making.add(draft, sender);
+    } catch (error) {
+      const isOptional = draft.type !== TOMBSTONE;
+      if (!isOptional || !(error instanceof MatrixError) || !isRefusal(error)) throw error;
+    }
+  }
+}
