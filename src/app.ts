@@ -72,6 +72,7 @@ import { notificationEndpoints } from "#src/push/routes/notifications.ts";
 import { mailEndpoints } from "#src/pushers/routes/mail.ts";
 import { pusherEndpoints } from "#src/pushers/routes/pusher.ts";
 import { roomSendEndpoints } from "#src/rooms/routes/room-send.ts";
+import { searchEndpoints } from "#src/search/routes/search.ts";
 import { spaceHierarchyEndpoints } from "#src/spaces/routes/space-hierarchy.ts";
 import { syncEndpoints } from "#src/sync/routes/sync.ts";
 import { messagePaginationEndpoints } from "#src/timeline/routes/message-pagination.ts";
@@ -138,6 +139,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...relationsEndpoints,
   ...threadsListEndpoints,
   ...roomsEndpoints,
+  ...searchEndpoints,
   ...contentRepoEndpoints,
   ...authedContentRepoEndpoints,
   ...serverVersionEndpoints,

@@ -35,6 +35,7 @@ import { followPushed } from "#src/pushers/follow-streams.ts";
 import { eventsStream } from "#src/rooms/events-stream.ts";
 import { fillOwedHoles } from "#src/rooms/holes/job-fill-holes.ts";
 import { fetchMembers } from "#src/rooms/partial/job-fetch-members.ts";
+import { followForSearch } from "#src/search/follow-events.ts";
 import type { Follower } from "#src/streams/follower.ts";
 import type { Stream } from "#src/streams/stream.ts";
 import { followUserDirectory } from "#src/users/follow-events.ts";
@@ -76,6 +77,7 @@ export const JOBS: readonly Job[] = [
   finishDeactivations,
   tellRoomsOfProfiles,
   followUserDirectory,
+  followForSearch,
   forgetUnusedKeys,
   forgetDestinations,
   forgetTransactions,

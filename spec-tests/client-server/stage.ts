@@ -177,6 +177,19 @@ export function wholeBodies({ user, roomId, parameters }: Stage): ReadonlyMap<st
       },
       joinRoomById: { reason: "why", third_party_signed: SIGNED_ELSEWHERE },
       joinRoom: { reason: "why", third_party_signed: SIGNED_ELSEWHERE },
+      search: {
+        search_categories: {
+          room_events: {
+            search_term: "x",
+            keys: ["content.body"],
+            filter: { limit: 1 },
+            order_by: "recent",
+            event_context: { before_limit: 1, after_limit: 1, include_profile: true },
+            include_state: true,
+            groupings: { group_by: [{ key: "sender" }] },
+          },
+        },
+      },
       upgradeRoom: { new_version: "11", additional_creators: ["@other:hs.test"] },
       knockRoom: { reason: "why" },
       inviteUser: withUser,

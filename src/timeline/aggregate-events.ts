@@ -45,7 +45,7 @@ export async function aggregateEvents(
   const related = relatedEvents(parents, counted);
   const threads = threadsOf(related);
   const [edits, references, latest] = await Promise.all([
-    editsOf(hs, related),
+    editsOf(hs, relatedBy(related, "m.replace")),
     referencesOf(hs, related, ignored),
     eventsOf(
       hs,
@@ -94,16 +94,19 @@ function relatedBy(related: Related, relType: string): StoredEvent[] {
 }
 
 /** The newest edits of events by their IDs. What was redacted has none, nor has an edit itself. */
-async function editsOf(hs: Homeserver, related: Related): Promise<Map<EventId, StoredEvent>> {
-  const edited = relatedBy(related, "m.replace").filter(
+export async function editsOf(
+  hs: Homeserver,
+  events: readonly StoredEvent[],
+): Promise<Map<EventId, StoredEvent>> {
+  const edited = events.filter(
     (it) => it.redactedBy === undefined && relationOf(it.content)?.relType !== "m.replace",
   );
   if (edited.length === 0) return new Map();
   const keys = await newestEdits(hs.sql, edited);
-  const events = await eventsOf(hs, keys.values());
+  const edits = await eventsOf(hs, keys.values());
   const found = new Map<EventId, StoredEvent>();
   for (const [parent, key] of keys) {
-    const edit = events.get(key);
+    const edit = edits.get(key);
     if (edit) found.set(parent, edit);
   }
   return found;

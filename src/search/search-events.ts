@@ -1,0 +1,226 @@
+import { ignoredUsersOf } from "#src/account-data/ignored-users.ts";
+import type { RoomEventFilter } from "#src/filters/filter.ts";
+import { matchesRoomEventFilter, matchesRooms } from "#src/filters/matches-event-filter.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { RoomId } from "#src/kit/identifiers.ts";
+import type { Requester } from "#src/kit/requester.ts";
+import { eventsOf } from "#src/rooms/find-event.ts";
+import { roomsByKeys } from "#src/rooms/find-room.ts";
+import { roomsOfUser, type UserRoom } from "#src/rooms/memberships.ts";
+import type { StoredEvent } from "#src/rooms/stored-event.ts";
+import { editsOf } from "#src/timeline/aggregate-events.ts";
+import { relatingEvents } from "#src/timeline/relating-events.ts";
+import { type Place, placeBefore } from "#src/timeline/token.ts";
+import { visibleInRooms } from "#src/timeline/visible-events.ts";
+import { catchUpSearch, roomToken } from "./follow-events.ts";
+import { type FoundEntry, indexedEntries, newestEntries } from "./queries-search.ts";
+import type { SearchToken } from "./search-token.ts";
+import { highlightsOf, queryOf, rankOf, termsOf, type SearchTerms } from "./search-tokens.ts";
+import { SEARCH_KEYS, type SearchKey, searchableText } from "./searchable-text.ts";
+
+/** How many of the newest entries are looked through before the index of tokens is asked. */
+const LOOKED_THROUGH = 5_000;
+
+/** How many matches are read at once, and how often, where not all of them are for the reader. */
+const READ_AT_ONCE = 100;
+const MOST_READINGS = 5;
+
+/** Of more matches than these the newest are ranked. */
+const MOST_RANKED = 300;
+
+/** A user in more rooms than these has matches sorted out by room after they are found. */
+const MOST_ROOM_TOKENS = 100;
+
+export type Search = {
+  readonly term: string;
+  readonly keys: readonly SearchKey[];
+  readonly filter: RoomEventFilter | undefined;
+  readonly order: "rank" | "recent";
+  readonly limit: number;
+  readonly after: SearchToken | undefined;
+};
+
+export type Hit = { readonly event: StoredEvent; readonly rank: number };
+
+export type SearchResult = {
+  readonly hits: readonly Hit[];
+  /** How many there are, as far as was looked. */
+  readonly count: number;
+  readonly highlights: readonly string[];
+  readonly next: SearchToken | undefined;
+  /** The rooms that were searched, by their keys. */
+  readonly rooms: ReadonlyMap<number, UserRoom>;
+};
+
+type Scope = {
+  readonly requester: Requester;
+  readonly search: Search;
+  readonly terms: SearchTerms;
+  readonly query: string;
+  readonly rooms: ReadonlyMap<number, UserRoom>;
+  readonly ignored: ReadonlySet<string>;
+};
+
+/**
+ * What was said with some words in the rooms that a user is or was in, as far as they may see it. What was
+ * edited is found by its newest text; what was redacted is not.
+ *
+ * @spec client-server-api#server-side-search
+ */
+export async function searchEvents(
+  hs: Homeserver,
+  requester: Requester,
+  search: Search,
+): Promise<SearchResult> {
+  const terms = termsOf(search.term);
+  const words = queryOf(terms);
+  const rooms = await searchedRooms(hs, requester, search);
+  if (words === undefined || rooms.size === 0) {
+    return { hits: [], count: 0, highlights: [], next: undefined, rooms };
+  }
+  await catchUpSearch(hs);
+  const query = [words, ...restrictions(search.keys, [...rooms.keys()])].join(" & ");
+  const ignored = await ignoredUsersOf(hs, requester.userKey);
+  const scope = { requester, search, terms, query, rooms, ignored };
+  const found =
+    search.order === "recent" ? await newestHits(hs, scope) : await rankedHits(hs, scope);
+  const highlights = found.hits.flatMap((it) => highlightsOf(it.text, terms));
+  return { ...found, highlights: [...new Set(highlights)], rooms };
+}
+
+/** The rooms that a user is or was in, without those that they have forgotten. */
+async function searchedRooms(
+  hs: Homeserver,
+  { userKey }: Requester,
+  { filter, after }: Search,
+): Promise<Map<number, UserRoom>> {
+  const all = await roomsOfUser(hs, userKey, ["join", "leave", "ban"]);
+  const ids = await roomsByKeys(
+    hs,
+    all.map((it) => it.roomKey),
+  );
+  const isWanted = (roomId: RoomId | undefined) =>
+    matchesRooms(filter, roomId ?? "") &&
+    (after?.group?.key !== "room_id" || after.group.value === roomId);
+  return new Map(
+    all
+      .filter((it) => isWanted(ids.get(it.roomKey)?.roomId))
+      .map((it) => [it.roomKey, it] as const),
+  );
+}
+
+/** What of a query keeps it to some rooms and kinds of entries, where that helps the index. */
+function restrictions(keys: readonly SearchKey[], roomKeys: readonly number[]): string[] {
+  const anyOf = (tokens: readonly string[]) => `(${tokens.map((it) => `'${it}'`).join(" | ")})`;
+  return [
+    ...(roomKeys.length <= MOST_ROOM_TOKENS ? [anyOf(roomKeys.map(roomToken))] : []),
+    // Messages have no token of their own: nearly all are messages.
+    ...(keys.includes("content.body") ? [] : [anyOf(keys.map((it) => SEARCH_KEYS[it]))]),
+  ];
+}
+
+type TextHit = Hit & { readonly text: string };
+type Found = {
+  readonly hits: readonly TextHit[];
+  readonly count: number;
+  readonly next: SearchToken | undefined;
+};
+
+async function newestHits(hs: Homeserver, scope: Scope): Promise<Found> {
+  const { limit, after } = scope.search;
+  const hits: TextHit[] = [];
+  let from = after?.from;
+  let count = 0;
+  for (let readings = 0; readings < MOST_READINGS; readings++) {
+    const rows = await matches(hs, scope, { from, limit: READ_AT_ONCE });
+    count += rows.length;
+    const seen = await hitsOf(hs, scope, rows);
+    for (const hit of seen) {
+      hits.push(hit);
+      if (hits.length < limit) continue;
+      const isLast = hit === seen.at(-1) && rows.length < READ_AT_ONCE;
+      return { hits, count, next: isLast ? undefined : nextAfter(scope, hit) };
+    }
+    const last = rows.at(-1);
+    if (!last || rows.length < READ_AT_ONCE) return { hits, count, next: undefined };
+    from = placeBefore(last.anchor, last.anchor_offset);
+  }
+  const next = from && { from, told: 0, group: after?.group };
+  return { hits, count, next };
+}
+
+function nextAfter({ search }: Scope, { event }: TextHit): SearchToken {
+  const from = placeBefore(event.anchor ?? 0, event.anchorOffset);
+  return { from, told: 0, group: search.after?.group };
+}
+
+async function rankedHits(hs: Homeserver, scope: Scope): Promise<Found> {
+  const { limit, after } = scope.search;
+  const rows = await matches(hs, scope, { from: after?.from, limit: MOST_RANKED });
+  const all = await hitsOf(hs, scope, rows);
+  // The newer first where ranks are the same.
+  const ranked = all.toSorted((a, b) => b.rank - a.rank);
+  const told = after?.told ?? 0;
+  const hits = ranked.slice(told, told + limit);
+  const [newest] = rows;
+  const from = after?.from ?? (newest && { anchor: newest.anchor, offset: newest.anchor_offset });
+  const isMore = ranked.length > told + limit;
+  const next = isMore && from && { from, told: told + limit, group: after?.group };
+  return { hits, count: all.length, next: next || undefined };
+}
+
+/**
+ * The newest entries that match. What many entries have is soon found among the newest; what few have, by the index
+ * of tokens: neither takes long, however much there is.
+ */
+async function matches(
+  hs: Homeserver,
+  { query, rooms }: Scope,
+  { from, limit }: { readonly from: Place | undefined; readonly limit: number },
+): Promise<readonly FoundEntry[]> {
+  const asked = { query, roomKeys: [...rooms.keys()], from, limit };
+  const newest = await newestEntries(hs.sql, asked, LOOKED_THROUGH);
+  return newest.length >= limit ? newest : await indexedEntries(hs.sql, asked);
+}
+
+/** Those of some matches that the user may see and wants. */
+async function hitsOf(
+  hs: Homeserver,
+  { requester, search, terms, rooms, ignored }: Scope,
+  rows: readonly FoundEntry[],
+): Promise<TextHit[]> {
+  const events = await eventsOf(
+    hs,
+    rows.map((it) => it.event_key),
+  );
+  const types = new Set<string>(search.keys.map((it) => SEARCH_KEYS[it]));
+  const { filter, after } = search;
+  const sender = after?.group?.key === "sender" ? after.group.value : undefined;
+  const page = rows
+    .flatMap((it) => events.get(it.event_key) ?? [])
+    .filter(
+      (it) =>
+        types.has(it.type) &&
+        (it.stateKey !== undefined || !ignored.has(it.sender)) &&
+        (sender === undefined || it.sender === sender),
+    );
+  const [relating, edits] = await Promise.all([
+    relatingEvents(hs, filter, page),
+    editsOf(hs, page),
+  ]);
+  const hits = page.flatMap((event): TextHit[] => {
+    if (!matchesRoomEventFilter(filter, event, relating.get(event.eventId))) return [];
+    const text = searchableText(event, edits.get(event.eventId));
+    const rank = text === undefined ? 0 : rankOf(text, terms);
+    return text !== undefined && rank > 0 ? [{ event, rank, text }] : [];
+  });
+  const visible = new Set(
+    await visibleInRooms(
+      hs,
+      requester,
+      hits.map((it) => it.event),
+      rooms,
+    ),
+  );
+  return hits.filter((it) => visible.has(it.event));
+}
