@@ -71,8 +71,10 @@ import { pushRulesEndpoints } from "#src/push-rules/routes/pushrules.ts";
 import { notificationEndpoints } from "#src/push/routes/notifications.ts";
 import { mailEndpoints } from "#src/pushers/routes/mail.ts";
 import { pusherEndpoints } from "#src/pushers/routes/pusher.ts";
+import { reportEndpoints } from "#src/reports/routes/report-content.ts";
 import { roomSendEndpoints } from "#src/rooms/routes/room-send.ts";
 import { searchEndpoints } from "#src/search/routes/search.ts";
+import { roomSummaryEndpoints } from "#src/spaces/routes/room-summary.ts";
 import { spaceHierarchyEndpoints } from "#src/spaces/routes/space-hierarchy.ts";
 import { syncEndpoints } from "#src/sync/routes/sync.ts";
 import { messagePaginationEndpoints } from "#src/timeline/routes/message-pagination.ts";
@@ -80,6 +82,7 @@ import { relationsEndpoints } from "#src/timeline/routes/relations.ts";
 import { eventByTimestampEndpoints } from "#src/timeline/routes/room-event-by-timestamp.ts";
 import { roomsEndpoints } from "#src/timeline/routes/rooms.ts";
 import { threadsListEndpoints } from "#src/timeline/routes/threads-list.ts";
+import { mutualRoomsEndpoints } from "#src/users/routes/mutual-rooms.ts";
 import { profileEndpoints } from "#src/users/routes/profile.ts";
 import { userDirectoryEndpoints } from "#src/users/routes/users.ts";
 
@@ -108,6 +111,8 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...serverNoticeEndpoints,
   ...profileEndpoints,
   ...userDirectoryEndpoints,
+  ...mutualRoomsEndpoints,
+  ...reportEndpoints,
   ...deviceManagementEndpoints,
   ...toDeviceEndpoints,
   ...keysEndpoints,
@@ -128,6 +133,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...directoryEndpoints,
   ...publicRoomsEndpoints,
   ...spaceHierarchyEndpoints,
+  ...roomSummaryEndpoints,
   ...createRoomEndpoints,
   ...joiningEndpoints,
   ...leavingEndpoints,

@@ -24,6 +24,9 @@ export const UNSTABLE_FEATURES: Readonly<Record<string, boolean>> = {
   "org.matrix.msc4155": true,
   "org.matrix.msc4380": true,
   "org.matrix.msc4380.stable": true,
+  // matrix-js-sdk asks where these were before they were in the specification.
+  "uk.half-shot.msc2666.query_mutual_rooms": true,
+  "uk.half-shot.msc2666.query_mutual_rooms.stable": true,
   // Threads, relations of relations, filters by how events relate: matrix-js-sdk, where it does not see the version.
   "org.matrix.msc3440.stable": true,
   "org.matrix.msc3981": true,

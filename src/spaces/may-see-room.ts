@@ -62,7 +62,8 @@ export async function sightOfServer(
 
 const FOR_ALL = new Set(["public", "knock", "knock_restricted"]);
 
-function isOpen({ world_readable, join_rule = "public" }: RoomSummary): boolean {
+/** Whether anybody may come into a room, ask to, or look into it. */
+export function isOpen({ world_readable, join_rule = "public" }: RoomSummary): boolean {
   return world_readable || FOR_ALL.has(join_rule);
 }
 
