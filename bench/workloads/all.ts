@@ -8,6 +8,8 @@ import { inbound } from "./inbound.ts";
 import { initialSync } from "./initial-sync.ts";
 import { localJoin } from "./local-join.ts";
 import { outage } from "./outage.ts";
+import { pageBack } from "./page-back.ts";
+import { search } from "./search.ts";
 import { sendManyRooms } from "./send-many-rooms.ts";
 import { sendOneRoom } from "./send-one-room.ts";
 import { sendToSyncLatency } from "./send-to-sync-latency.ts";
@@ -24,6 +26,8 @@ export const WORKLOADS: readonly Workload[] = [
   healing,
   inbound,
   outage,
+  pageBack,
+  search,
   localJoin,
   makeRooms,
   growth,
