@@ -110,7 +110,7 @@ describe("a filter", () => {
       await send(alice, { body: "said" });
       await types(alice);
       const path = `user/${alice.user_id}/rooms/${roomId}/account_data/org.example`;
-      await ask("PUT", path, { token: alice.access_token, body: {} });
+      await ask("PUT", path, { token: alice.access_token, body: { kept: true } });
       const parts = ["timeline", "state", "ephemeral", "account_data"];
       const timeline = { limit: 1 };
       for (const left of [{ not_rooms: [roomId] }, { rooms: ["!other"] }]) {
