@@ -82,6 +82,17 @@ export async function accountDataOfUser(
     order by position`;
 }
 
+/** Account data of one type, of all of a user's rooms. */
+export async function accountDataOfType(
+  db: Queryable,
+  userKey: number,
+  type: string,
+): Promise<readonly AccountDataRow[]> {
+  return await db<AccountDataRow[]>`
+    select user_key as "userKey", room_key as "roomKey", type, content, position
+    from account_data where user_key = ${userKey} and type = ${type}`;
+}
+
 export async function deleteAccountData(db: Queryable, userKey: number): Promise<void> {
   await db`delete from account_data where user_key = ${userKey}`;
 }

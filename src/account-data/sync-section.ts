@@ -66,9 +66,10 @@ async function piecesFor(
   return [...pieces.values()];
 }
 
-/** Without knowing, they are told: they are few. */
-function rulesChanged({ changes }: SyncQuestion, { after }: Range): boolean {
-  return after === undefined || !changes || changes.some((it) => it.stream === PUSH_RULES);
+/** Without knowing, they are told: they are few. What is of no room is new as a whole if `NO_ROOM` is. */
+function rulesChanged({ changes, newRooms }: SyncQuestion, { after }: Range): boolean {
+  if (after === undefined || !changes || newRooms.has(NO_ROOM)) return true;
+  return changes.some((it) => it.stream === PUSH_RULES);
 }
 
 async function pushRulesEvent(

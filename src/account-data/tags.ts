@@ -6,7 +6,7 @@ import { accountDataStream } from "./account-data-stream.ts";
 import { requireSpace } from "./account-data.ts";
 import { accountDataContent } from "./queries-account-data.ts";
 
-const TAG = "m.tag";
+export const TAG = "m.tag";
 
 /** @spec client-server-api#room-tagging */
 const MOST_TAG_BYTES = 255;
@@ -20,7 +20,8 @@ const TagContent = z.object({ tags: z.record(z.string(), z.unknown()) });
 type Tags = Readonly<Record<string, unknown>>;
 type Whose = { readonly userKey: number; readonly roomKey: number };
 
-function tagsIn(content: unknown): Tags {
+/** The tags in a piece of account data that is about a room. */
+export function tagsIn(content: unknown): Tags {
   return TagContent.safeParse(content).data?.tags ?? {};
 }
 

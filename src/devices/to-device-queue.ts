@@ -25,19 +25,25 @@ export type ToDeviceEvent = {
 export async function readQueue(
   hs: Homeserver,
   deviceKey: number,
-  { after, upTo }: { readonly after: Position; readonly upTo: Position },
+  {
+    after,
+    upTo,
+    limit = MOST_MESSAGES,
+  }: { readonly after: Position; readonly upTo: Position; readonly limit?: number },
 ): Promise<{ events: readonly ToDeviceEvent[]; cutAt?: Position }> {
-  const limit = MOST_MESSAGES + 1;
-  const rows = await queuedMessages(hs.sql, deviceKey, { after, upTo, limit });
-  const next = rows[MOST_MESSAGES];
+  const most = Math.min(Math.max(limit, 1), MOST_MESSAGES);
   // A write brings a device one message, or two: those of a position are told together.
-  const told = next ? rows.filter((it) => it.position < next.position) : rows;
+  const rows = await queuedMessages(hs.sql, deviceKey, { after, upTo, limit: most + 2 });
+  const next = rows[most];
+  const before = next ? rows.filter((it) => it.position < next.position) : rows;
+  const told = before.length > 0 ? before : rows.filter((it) => it.position === next?.position);
   const events = told.map(({ sender, type, content }) => ({
     sender,
     type,
     content: JSON.parse(content) as object,
   }));
-  return next ? { events, cutAt: next.position - 1 } : { events };
+  const cutAt = rows.length > told.length ? told.at(-1)?.position : undefined;
+  return cutAt === undefined ? { events } : { events, cutAt };
 }
 
 /** What is known of a device's queue: the oldest message in it, or, if it is empty, nothing. */

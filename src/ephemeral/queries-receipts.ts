@@ -70,3 +70,30 @@ export async function receiptsInRooms(
       and (position > ${after} or receipts.room_key = any(${newRooms}::bigint[]))
       and (receipts.type <> 'm.read.private' or receipts.user_key = ${userKey})`;
 }
+
+/** Of a room: after which position receipts are wanted, or, if all are news, of which events beside the user's own. */
+export type ReceiptsAsked = {
+  readonly roomKey: number;
+  readonly after: Position | undefined;
+  readonly eventKeys: readonly number[];
+};
+
+/** The receipts of rooms that a user may see, of each room those that are asked for. */
+export async function receiptsAsked(
+  db: Queryable,
+  userKey: number,
+  asked: readonly ReceiptsAsked[],
+): Promise<readonly Receipt[]> {
+  const eventKeys = asked.flatMap((it) => (it.after === undefined ? it.eventKeys : []));
+  return await db<Receipt[]>`
+    select receipts.room_key as "roomKey", receipts.user_key as "userKey", user_id as "userId",
+      receipts.type, thread, event_id as "eventId", receipts.event_key as "eventKey",
+      receipts.anchor - (receipts.anchor_offset < 0)::int as read, ordinal, ts, position
+    from unnest(${asked.map((it) => it.roomKey)}::bigint[], ${asked.map((it) => it.after ?? null)}::bigint[])
+      as asked (room_key, after)
+    join receipts using (room_key) join users using (user_key)
+    join events on events.event_key = receipts.event_key
+    where (position > after or after is null
+        and (receipts.user_key = ${userKey} or receipts.event_key = any(${eventKeys}::bigint[])))
+      and (receipts.type <> 'm.read.private' or receipts.user_key = ${userKey})`;
+}

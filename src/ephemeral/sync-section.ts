@@ -64,7 +64,8 @@ async function receiptsFor(
   return [...stored, ...latest.values()];
 }
 
-function receiptEvent(receipts: readonly Receipt[]): object {
+/** An `m.receipt` event of some receipts of a room. */
+export function receiptEvent(receipts: readonly Receipt[]): object {
   const byUser = (group: readonly Receipt[]) => groupToObject(group, (it) => it.userId, receiptOf);
   const byType = (group: readonly Receipt[]) => groupToObject(group, (it) => it.type, byUser);
   return { type: "m.receipt", content: groupToObject(receipts, (it) => it.eventId, byType) };

@@ -121,7 +121,7 @@ async function joinedRoom(
 }
 
 /** Whether the user who has left was in the room, and whether the client knew of it. */
-async function leavingOf(
+export async function leavingOf(
   hs: Homeserver,
   standing: Standing,
   since: Position | undefined,
@@ -135,7 +135,8 @@ async function leavingOf(
   return { isNew, isOutside: false };
 }
 
-function eventsByRoom(changes: readonly Change[]): Map<number, StoredEvent[]> {
+/** The events that are new in rooms, by room key. */
+export function eventsByRoom(changes: readonly Change[]): Map<number, StoredEvent[]> {
   const byRoom = new Map<number, StoredEvent[]>();
   for (const { stream, roomKey, detail } of changes) {
     if (stream !== EVENTS || roomKey === undefined || !(detail instanceof StoredEvent)) continue;
@@ -161,7 +162,7 @@ async function movedSince(
 }
 
 /** Whether the user, whose member event has changed since a position, was joined then already. */
-async function wasJoined(
+export async function wasJoined(
   hs: Homeserver,
   standing: Pick<Standing, "eventKey">,
   since: Position,

@@ -23,7 +23,7 @@ import type { ChangedRoom } from "./changed-rooms.ts";
 export async function strippedStates(
   hs: Homeserver,
   userKey: number,
-  rooms: readonly ChangedRoom[],
+  rooms: readonly Pick<ChangedRoom, "roomKey" | "standing">[],
 ): Promise<Map<number, string[]>> {
   if (rooms.length === 0) return new Map();
   const keys = rooms.map((it) => it.standing.eventKey);

@@ -28,17 +28,18 @@ export type AnswerFor = {
  * Of member events that a device needs to show a timeline, those that it has not got yet. Only a device that
  * goes on from an answer, or from a later one, is known to have got it: another may have been lost on the way.
  *
+ * @param holder the device's key, or what names one of its connections.
  * @spec client-server-api#lazy-loading-room-members
  */
 export function membersNotYetGiven(
   hs: Homeserver,
-  deviceKey: number,
+  holder: number | string,
   members: readonly StoredEvent[],
   { anew, since, upTo }: AnswerFor,
 ): StoredEvent[] {
   const given = givenOf(hs);
   return members.filter(({ roomKey, stateKey, eventKey }) => {
-    const key = `${deviceKey} ${roomKey} ${stateKey ?? ""}`;
+    const key = `${holder} ${roomKey} ${stateKey ?? ""}`;
     const last = given.get(key);
     const isKnown = last?.eventKey === eventKey && since !== undefined && since >= last.upTo;
     if (!anew && isKnown) return false;

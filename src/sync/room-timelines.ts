@@ -31,44 +31,88 @@ const MOST = 1_000;
 /** How many events are looked through for each that a filter lets pass. */
 const LOOKED_AT_PER_EVENT = 10;
 
-/** The timelines of rooms up to a position, by room key: from memory, or with one query for all. */
+/** A room whose timeline is asked for. */
+export type TimelineRoom = Pick<ChangedRoom, "roomKey" | "standing" | "isOutside" | "events"> & {
+  /** The place after which the timeline begins at the earliest; -1 if with the room. */
+  readonly after: Position;
+  readonly limit: number;
+  /** Whether some of it may not be for the user to see: not so where they have been joined all the while. */
+  readonly isGuarded: boolean;
+  /** Whether the client has missed something of the room whatever the timeline holds. */
+  readonly hasMissed: boolean;
+};
+
+/** Who asks for timelines, and what for. */
+type TimelineQuestion = {
+  readonly requester: SyncRequest["requester"];
+  readonly upTo: Position;
+  readonly wanted: Wanted;
+  /** What `wanted` goes by, if it is a filter. */
+  readonly filter?: RoomEventFilter | undefined;
+};
+
+/** The timelines that a request of `/sync` asks for, by room key. */
 export async function roomTimelines(
   hs: Homeserver,
-  request: SyncRequest,
+  { requester, since, filter: { room } }: SyncRequest,
   rooms: readonly ChangedRoom[],
   { upTo, ignored, roomIds }: { upTo: Position; ignored: ReadonlySet<string>; roomIds: RoomIds },
 ): Promise<Map<number, Timeline>> {
-  const filter = request.filter.room?.timeline;
+  const filter = room?.timeline;
   const limit = Math.min(filter?.limit ?? STANDARD, MOST);
   const matches = wantedEvents(filter, roomIds);
+  const asked = rooms.map((it) => ({
+    ...it,
+    after: it.isNew ? -1 : (since ?? -1),
+    limit,
+    isGuarded: it.isNew || it.standing.membership !== "join",
+    // If the user came (back) to it.
+    hasMissed: it.isNew && since !== undefined,
+  }));
   const wanted: Wanted = (event, relating) =>
-    !(event.stateKey === undefined && ignored.has(event.sender)) && matches(event, relating);
+    !isIgnored(event, ignored) && matches(event, relating);
+  return await timelinesOf(hs, asked, { requester, upTo, wanted, filter });
+}
+
+/** Whether a user is not told of an event, since they ignore who sent it. @spec client-server-api#ignoring-users */
+export function isIgnored(
+  { stateKey, sender }: StoredEvent,
+  ignored: ReadonlySet<string>,
+): boolean {
+  return stateKey === undefined && ignored.has(sender);
+}
+
+/** The timelines of rooms up to a position, by room key: from memory, or with one query for all. */
+export async function timelinesOf(
+  hs: Homeserver,
+  rooms: readonly TimelineRoom[],
+  question: TimelineQuestion,
+): Promise<Map<number, Timeline>> {
   // What relates to events has to be read.
-  const mayBeInMemory = !asksRelating(filter);
+  const mayBeInMemory = !asksRelating(question.filter);
 
   const timelines = new Map<number, Timeline>();
-  const toRead: ChangedRoom[] = [];
+  const toRead: TimelineRoom[] = [];
   for (const room of rooms) {
-    const inMemory =
-      mayBeInMemory && room.events && timelineOf(room.events, { limit, wanted, upTo });
+    const inMemory = mayBeInMemory && timelineInMemory(room, question);
     // Of what is more than the client wants, the database knows best where it ends.
     if (inMemory) timelines.set(room.roomKey, inMemory);
     else toRead.push(room);
   }
-  const read = await readTimelines(hs, request, toRead, { upTo, limit, wanted, filter });
+  const read = await readTimelines(hs, toRead, question);
   for (const [roomKey, timeline] of read) timelines.set(roomKey, timeline);
   return timelines;
 }
 
 /** All of a room's news, if they are in memory and no more than the client wants. */
-function timelineOf(
-  events: readonly StoredEvent[],
-  { limit, wanted, upTo }: { limit: number; wanted: Wanted; upTo: Position },
+function timelineInMemory(
+  { events, limit }: TimelineRoom,
+  { wanted, upTo }: TimelineQuestion,
 ): Timeline | undefined {
-  const shown = events.filter(
+  const shown = events?.filter(
     (it) => it.status === EventStatus.accepted && it.anchor !== undefined,
   );
-  if (shown.length > limit) return undefined;
+  if (!shown || shown.length > limit) return undefined;
   const asked = shown.filter((it) => wanted(it));
   return {
     events: asked,
@@ -80,41 +124,29 @@ function timelineOf(
 
 async function readTimelines(
   hs: Homeserver,
-  { requester, since }: SyncRequest,
-  rooms: readonly ChangedRoom[],
-  {
-    upTo,
-    limit,
-    wanted,
-    filter,
-  }: {
-    upTo: Position;
-    limit: number;
-    wanted: Wanted;
-    filter: RoomEventFilter | undefined;
-  },
+  rooms: readonly TimelineRoom[],
+  { requester, upTo, wanted, filter }: TimelineQuestion,
 ): Promise<Map<number, Timeline>> {
   if (rooms.length === 0) return new Map();
-  const count = (isNarrow(filter) ? limit * LOOKED_AT_PER_EVENT : limit) + 1;
+  const perEvent = isNarrow(filter) ? LOOKED_AT_PER_EVENT : 1;
   const rows = await hs.sql<{ room_key: number; event_key: number }[]>`
     select asked.room_key, found.event_key from unnest(
-      ${rooms.map((it) => it.roomKey)}::bigint[],
-      ${rooms.map((it) => (it.isNew ? -1 : (since ?? -1)))}::bigint[],
-      ${rooms.map((it) => endOf(it, upTo))}::bigint[]) as asked (room_key, after, up_to)
+      ${rooms.map((it) => it.roomKey)}::bigint[], ${rooms.map((it) => it.after)}::bigint[],
+      ${rooms.map((it) => endOf(it, upTo))}::bigint[],
+      ${rooms.map((it) => it.limit * perEvent + 1)}::bigint[]) as asked (room_key, after, up_to, most)
     cross join lateral (
       select event_key from events
       where events.room_key = asked.room_key and status = 0
         and anchor > asked.after and anchor <= asked.up_to
-      order by anchor desc, anchor_offset desc limit ${count}) as found`;
+      order by anchor desc, anchor_offset desc limit asked.most) as found`;
   const events = await eventsOf(
     hs,
     rows.map((it) => it.event_key),
   );
   const byRoom = Map.groupBy(rows, (it) => it.room_key);
-  // Whoever has been joined all the while may see all.
-  const guarded = new Set(rooms.filter((it) => it.isNew || it.standing.membership !== "join"));
+  const guarded = rooms.filter((it) => it.isGuarded);
   const [seen, relating] = await Promise.all([
-    visibleOf(hs, requester, [...guarded], events),
+    visibleOf(hs, requester, guarded, events),
     relatingEvents(hs, filter, events.values()),
   ]);
   const timelines = new Map<number, Timeline>();
@@ -122,13 +154,13 @@ async function readTimelines(
     const newestFirst = (byRoom.get(room.roomKey) ?? []).flatMap(
       (it) => events.get(it.event_key) ?? [],
     );
-    const looked = newestFirst.slice(0, count - 1);
-    const visible = guarded.has(room) ? looked.filter((it) => seen.has(it)) : looked;
+    const looked = newestFirst.slice(0, room.limit * perEvent);
+    const visible = room.isGuarded ? looked.filter((it) => seen.has(it)) : looked;
     const told = room.isOutside ? visible : unbroken(looked, visible);
     const asked = told.filter((it) => wanted(it, relating.get(it.eventId)));
     const isCut = newestFirst.length > looked.length || visible.length > told.length;
-    const isMore = isCut || asked.length > limit || hasMissed(room, since);
-    const shown = asked.slice(0, limit).reverse();
+    const isMore = isCut || asked.length > room.limit || room.hasMissed;
+    const shown = asked.slice(0, room.limit).reverse();
     timelines.set(room.roomKey, {
       events: shown,
       // Whoever was outside has missed nothing that they might read.
@@ -138,11 +170,6 @@ async function readTimelines(
     });
   }
   return timelines;
-}
-
-/** Whether a client has missed something of a room whatever its timeline holds: if the user came (back) to it. */
-function hasMissed({ isNew }: ChangedRoom, since: Position | undefined): boolean {
-  return isNew && since !== undefined;
 }
 
 /**
@@ -168,7 +195,7 @@ function startOf(first: StoredEvent | undefined, end: Position): Place {
 async function visibleOf(
   hs: Homeserver,
   requester: SyncRequest["requester"],
-  rooms: readonly ChangedRoom[],
+  rooms: readonly TimelineRoom[],
   events: ReadonlyMap<number, StoredEvent>,
 ): Promise<ReadonlySet<StoredEvent>> {
   const standings = new Map(rooms.map((it) => [it.roomKey, it.standing]));
@@ -178,7 +205,7 @@ async function visibleOf(
 
 /** Who has left sees up to that, and no further. */
 export function endOf(
-  { standing: { membership, position } }: ChangedRoom,
+  { standing: { membership, position } }: Pick<ChangedRoom, "standing">,
   upTo: Position,
 ): Position {
   return membership === "leave" || membership === "ban" ? Math.min(position, upTo) : upTo;

@@ -14,6 +14,26 @@ export async function rootAt(
   return row?.root ?? (await rootAtFirst(hs, roomKey));
 }
 
+/** The same for many rooms with one query, in the order of the questions. */
+export async function rootsAt(
+  hs: Homeserver,
+  places: readonly { readonly roomKey: number; readonly anchor: number }[],
+): Promise<number[]> {
+  if (places.length === 0) return [];
+  const rows = await hs.sql<{ index: number; root: number }[]>`
+    select asked.index, found.root
+    from unnest(${places.map((it) => it.roomKey)}::bigint[], ${places.map((it) => it.anchor)}::bigint[])
+      with ordinality as asked (room_key, anchor, index)
+    cross join lateral (
+      select coalesce(room_state, state_after) as root from events
+      where events.room_key = asked.room_key and status = 0 and events.anchor <= asked.anchor
+      order by events.anchor desc, anchor_offset desc limit 1) as found`;
+  const roots = new Map(rows.map((it) => [it.index - 1, it.root]));
+  return await Promise.all(
+    places.map(async ({ roomKey }, index) => roots.get(index) ?? (await rootAtFirst(hs, roomKey))),
+  );
+}
+
 /**
  * Before the first event that we have of a room: the state into which that was sent. Before the create event
  * there was none, so there it is the first in which somebody is in the room; of a room whose events are few,

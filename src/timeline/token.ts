@@ -9,9 +9,11 @@ export type Place = { readonly anchor: Position; readonly offset: number };
 
 /**
  * The tokens of `/sync`: `s` and a position; and, if a device's queue of messages was not told to its
- * end, up to where it was, after a point. Those of `/messages` may have an offset.
+ * end, up to where it was, after a point. Those of sliding sync name what the connection has been told,
+ * after a tilde. Those of `/messages` may have an offset.
  */
-const TOKEN = /^s(?<anchor>\d{1,15})(?:_(?<offset>-?\d{1,9})|\.(?<cutAt>\d{1,15}))?$/;
+const TOKEN =
+  /^s(?<anchor>\d{1,15})(?:_(?<offset>-?\d{1,9})|\.(?<cutAt>\d{1,15})|~(?<told>\d{1,15}))?$/;
 
 export function tokenOf({ anchor, offset }: Place): string {
   return offset === LAST ? `s${anchor}` : `s${anchor}_${offset}`;
@@ -26,6 +28,18 @@ export function syncTokenOf(position: Position, cutAt: Position | undefined): st
 export function cutOf(token: string): Position | undefined {
   const cutAt = TOKEN.exec(token)?.groups?.["cutAt"];
   return cutAt === undefined ? undefined : Number(cutAt);
+}
+
+/** The token of sliding sync: a position, and the key of what the connection has been told up to it. */
+export function posOf(position: Position, toldKey: number): string {
+  return `s${position}~${toldKey}`;
+}
+
+/** What a token of sliding sync holds; undefined if it is none. */
+export function readPos(pos: string): { position: Position; toldKey: number } | undefined {
+  const { anchor, told } = TOKEN.exec(pos)?.groups ?? {};
+  if (told === undefined) return undefined;
+  return { position: Number(anchor), toldKey: Number(told) };
 }
 
 /** The offset that is after all events of an anchor. */

@@ -6,16 +6,13 @@ import { type Endpoint, jsonText, userEndpoint } from "#src/http/endpoint.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { attend } from "#src/presence/attendance.ts";
-import type { PresenceState } from "#src/presence/presence.ts";
 import { alwaysTold } from "../always-told.ts";
 import { waitForNews } from "../news.ts";
 import { isEmpty, readSync, type SyncAnswer } from "../read-sync.ts";
 import { sinceOf } from "../since.ts";
 import type { SyncRequest } from "../sync-request.ts";
 import { syncText } from "../sync-text.ts";
-
-/** The longest that a request may wait, whatever it asks for. */
-const MOST_WAIT_MS = 300_000;
+import { presenceOf, waitOf } from "./read-query.ts";
 
 /** The specification's `sync.yaml`. */
 export const syncEndpoints: readonly Endpoint[] = [
@@ -29,8 +26,8 @@ export const syncEndpoints: readonly Endpoint[] = [
       const request = await requestOf(hs, requester, query);
       const received = request.resumeAfter ?? request.since;
       if (received !== undefined) await acknowledgeToDevice(hs, requester.deviceKey, received);
-      const waitMs = Math.min(timeoutOf(query.get("timeout")), MOST_WAIT_MS);
-      const leave = attend(hs, requester, presenceOf(query));
+      const waitMs = waitOf(query.get("timeout"));
+      const leave = attend(hs, requester, presenceOf(query.get("set_presence")));
       try {
         const answer = await answerWithin(hs, request, { waitMs, signal });
         return jsonText(syncText(answer, await alwaysTold(hs, requester)));
@@ -80,25 +77,9 @@ async function requestOf(
 }
 
 /** @throws MatrixError M_INVALID_PARAM */
-function presenceOf(query: URLSearchParams): PresenceState {
-  const value = query.get("set_presence") ?? "online";
-  if (value === "online" || value === "unavailable" || value === "offline") return value;
-  throw new MatrixError("M_INVALID_PARAM", "set_presence must be online, unavailable or offline");
-}
-
-/** @throws MatrixError M_INVALID_PARAM */
 function booleanOf(query: URLSearchParams, name: string): boolean {
   const value = query.get(name);
   if (value === null || value === "" || value === "false") return false;
   if (value === "true") return true;
   throw new MatrixError("M_INVALID_PARAM", `${name} must be true or false`);
-}
-
-/** @throws MatrixError M_INVALID_PARAM */
-function timeoutOf(value: string | null): number {
-  if (value === null || value === "") return 0;
-  if (!/^\d{1,12}$/.test(value)) {
-    throw new MatrixError("M_INVALID_PARAM", "timeout must be a number of milliseconds");
-  }
-  return Number(value);
 }

@@ -1,0 +1,15 @@
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { receiptsAsked, type ReceiptsAsked } from "./queries-receipts.ts";
+import { receiptEvent } from "./sync-section.ts";
+
+/** The `m.receipt` events of rooms, by room key, with those receipts that are asked for; none where there are none. */
+export async function roomReceipts(
+  hs: Homeserver,
+  userKey: number,
+  asked: readonly ReceiptsAsked[],
+): Promise<ReadonlyMap<number, object>> {
+  if (asked.length === 0) return new Map();
+  const receipts = await receiptsAsked(hs.sql, userKey, asked);
+  const byRoom = Map.groupBy(receipts, (it) => it.roomKey);
+  return new Map([...byRoom].map(([roomKey, its]) => [roomKey, receiptEvent(its)]));
+}

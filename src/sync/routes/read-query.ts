@@ -1,0 +1,26 @@
+import { MatrixError } from "#src/kit/matrix-error.ts";
+import type { PresenceState } from "#src/presence/presence.ts";
+
+/** The longest that a request may wait, whatever it asks for. */
+const MOST_WAIT_MS = 300_000;
+
+/** As what a client that syncs wants to be seen. @throws MatrixError M_INVALID_PARAM */
+export function presenceOf(value: string | null | undefined): PresenceState {
+  const state = value ?? "online";
+  if (state === "online" || state === "unavailable" || state === "offline") return state;
+  throw new MatrixError("M_INVALID_PARAM", "set_presence must be online, unavailable or offline");
+}
+
+/** For how long a client wants to wait, in milliseconds. @throws MatrixError M_INVALID_PARAM */
+export function waitOf(timeout: string | null): number {
+  if (timeout === null || timeout === "") return 0;
+  if (!/^\d{1,12}$/.test(timeout)) {
+    throw new MatrixError("M_INVALID_PARAM", "timeout must be a number of milliseconds");
+  }
+  return mostWait(Number(timeout));
+}
+
+/** For how long a request may wait. */
+export function mostWait(timeoutMs: number): number {
+  return Math.min(timeoutMs, MOST_WAIT_MS);
+}
