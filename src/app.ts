@@ -74,9 +74,11 @@ import { pusherEndpoints } from "#src/pushers/routes/pusher.ts";
 import { reportEndpoints } from "#src/reports/routes/report-content.ts";
 import { roomSendEndpoints } from "#src/rooms/routes/room-send.ts";
 import { searchEndpoints } from "#src/search/routes/search.ts";
+import { slidingSyncEndpoints } from "#src/sliding-sync/routes/sliding-sync.ts";
 import { roomSummaryEndpoints } from "#src/spaces/routes/room-summary.ts";
 import { spaceHierarchyEndpoints } from "#src/spaces/routes/space-hierarchy.ts";
 import { syncEndpoints } from "#src/sync/routes/sync.ts";
+import { threadSubscriptionEndpoints } from "#src/thread-subscriptions/routes/thread-subscriptions.ts";
 import { messagePaginationEndpoints } from "#src/timeline/routes/message-pagination.ts";
 import { relationsEndpoints } from "#src/timeline/routes/relations.ts";
 import { eventByTimestampEndpoints } from "#src/timeline/routes/room-event-by-timestamp.ts";
@@ -140,6 +142,8 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...roomUpgradeEndpoints,
   ...roomSendEndpoints,
   ...syncEndpoints,
+  ...slidingSyncEndpoints,
+  ...threadSubscriptionEndpoints,
   ...messagePaginationEndpoints,
   ...eventByTimestampEndpoints,
   ...relationsEndpoints,

@@ -37,8 +37,10 @@ import { eventsStream } from "#src/rooms/events-stream.ts";
 import { fillOwedHoles } from "#src/rooms/holes/job-fill-holes.ts";
 import { fetchMembers } from "#src/rooms/partial/job-fetch-members.ts";
 import { followForSearch } from "#src/search/follow-events.ts";
+import { forgetConnections } from "#src/sliding-sync/job-forget-connections.ts";
 import type { Follower } from "#src/streams/follower.ts";
 import type { Stream } from "#src/streams/stream.ts";
+import { subscriptionsStream } from "#src/thread-subscriptions/subscriptions-stream.ts";
 import { followUserDirectory } from "#src/users/follow-events.ts";
 import { tellRoomsOfProfiles } from "#src/users/tell-rooms.ts";
 
@@ -54,6 +56,7 @@ export const STREAMS: readonly Stream<never, unknown>[] = [
   toDeviceStream,
   encryptionStream,
   accountsStream,
+  subscriptionsStream,
 ];
 
 /** All that is done because the streams moved, a transaction at a time. */
@@ -86,4 +89,5 @@ export const JOBS: readonly Job[] = [
   fillOwedHoles,
   fetchMembers,
   settlePdus,
+  forgetConnections,
 ];

@@ -4,9 +4,10 @@ import type { HttpAnswer, HttpConnection } from "./http-connection.ts";
 /** One user of the load, logged in. */
 export type Account = { readonly userId: string; readonly token: string };
 
-/** A request of the client-server API. The path is what follows `/_matrix/client/v3`, encoded. */
+/** A request of the client-server API. The path is what follows `/_matrix/client/v3`, or another prefix, encoded. */
 export type ClientRequest = {
   readonly method: "GET" | "POST" | "PUT";
+  readonly prefix?: string;
   readonly path: string;
   readonly account?: Account;
   /** JSON. */
@@ -138,9 +139,28 @@ export async function sync(
   return { nextBatch, body };
 }
 
-function onWire({ method, path, account, body }: ClientRequest): string {
+/** Syncs by sliding sync, as clients of today do. Nobody comes online by it. */
+export async function slidingSync(
+  connection: HttpConnection,
+  account: Account,
+  { body, pos, timeoutMs = 0 }: { body: string; pos?: string; timeoutMs?: number },
+): Promise<{ readonly pos: string; readonly body: Buffer }> {
+  const from = pos === undefined ? "" : `&pos=${encodeURIComponent(pos)}`;
+  const answer = await ask(connection, {
+    method: "POST",
+    prefix: "/unstable/org.matrix.simplified_msc3575",
+    path: `/sync?set_presence=offline&timeout=${timeoutMs}${from}`,
+    account,
+    body,
+  });
+  const next = /"pos":\s*"([^"]+)"/.exec(answer.toString("latin1"))?.[1];
+  if (next === undefined) throw new RefusedError("An answer of sliding sync has no pos.");
+  return { pos: next, body: answer };
+}
+
+function onWire({ method, prefix = "/v3", path, account, body }: ClientRequest): string {
   const head =
-    `${method} /_matrix/client/v3${path} HTTP/1.1\r\nHost: bench\r\n` +
+    `${method} /_matrix/client${prefix}${path} HTTP/1.1\r\nHost: bench\r\n` +
     (account === undefined ? "" : `Authorization: Bearer ${account.token}\r\n`);
   if (body === undefined) return `${head}\r\n`;
   const length = Buffer.byteLength(body);

@@ -13,6 +13,7 @@ import { search } from "./search.ts";
 import { sendManyRooms } from "./send-many-rooms.ts";
 import { sendOneRoom } from "./send-one-room.ts";
 import { sendToSyncLatency } from "./send-to-sync-latency.ts";
+import { slidingWindow } from "./sliding-window.ts";
 import type { Workload } from "./workload.ts";
 
 /** Everything that a bench run measures, in the order in which it does. */
@@ -22,6 +23,7 @@ export const WORKLOADS: readonly Workload[] = [
   sendToSyncLatency,
   fanOut,
   initialSync,
+  slidingWindow,
   federatedJoin,
   healing,
   inbound,

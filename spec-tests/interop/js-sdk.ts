@@ -13,6 +13,7 @@ import {
   SyncState,
 } from "matrix-js-sdk";
 import type { Logger } from "matrix-js-sdk/lib/logger.js";
+import { SlidingSync } from "matrix-js-sdk/lib/sliding-sync.js";
 import type { HomeserverUnderTest } from "../homeserver-under-test.ts";
 import { PASSWORD, type TestUser } from "../test-user.ts";
 
@@ -36,6 +37,8 @@ export type SdkDevice = {
 
 export type DeviceOptions = {
   readonly encrypted?: boolean;
+  /** Whether it asks for what is new by sliding sync. */
+  readonly sliding?: boolean;
   readonly start?: IStartClientOpts;
   readonly login?: Partial<ILoginParams>;
 };
@@ -53,7 +56,7 @@ const SILENT: Logger = {
 export async function newDevice(
   homeserver: HomeserverUnderTest,
   user: Pick<TestUser, "localpart">,
-  { encrypted = false, start = {}, login = {} }: DeviceOptions = {},
+  { encrypted = false, sliding = false, start = {}, login = {} }: DeviceOptions = {},
 ): Promise<SdkDevice> {
   const baseUrl = homeserver.url;
   const delivered = new Map<string, string[]>();
@@ -77,7 +80,10 @@ export async function newDevice(
   });
   client.setMaxListeners(0);
   if (encrypted) await client.initRustCrypto({ useIndexedDB: false });
-  await startSyncing(client, start);
+  await startSyncing(client, {
+    ...start,
+    ...(sliding && { slidingSync: slidingSyncOf(client, baseUrl) }),
+  });
   return {
     client,
     userId: session.user_id,
@@ -170,6 +176,16 @@ async function noteDelivered(
     delivered.set(roomId, ids);
   }
   return new Response(text, { status, headers });
+}
+
+/** All of a user's rooms, with the state that the SDK needs to show them. */
+function slidingSyncOf(client: MatrixClient, baseUrl: string): SlidingSync {
+  const all = {
+    ranges: [[0, 99]],
+    timeline_limit: 20,
+    required_state: [["*", "*"]],
+  };
+  return new SlidingSync(baseUrl, new Map([["all", all]]), all, client, 5_000);
 }
 
 async function startSyncing(client: MatrixClient, options: IStartClientOpts): Promise<void> {

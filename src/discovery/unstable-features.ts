@@ -31,4 +31,6 @@ export const UNSTABLE_FEATURES: Readonly<Record<string, boolean>> = {
   "org.matrix.msc3440.stable": true,
   "org.matrix.msc3981": true,
   "org.matrix.msc3874": true,
+  // Element X, and all that is built on the Rust SDK, logs in only where it sees this.
+  "org.matrix.simplified_msc3575": true,
 };

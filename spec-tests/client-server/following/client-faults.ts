@@ -1,8 +1,8 @@
-import type { FollowingClient } from "./following-client.ts";
+import type { Follower } from "./following-client.ts";
 import { SeenHistory } from "./room-history.ts";
 
 /** What is wrong with what a client knows that has heard of everything, if its user is in the room. */
-export function faultsOf(client: FollowingClient, events: readonly any[]): string[] {
+export function faultsOf(client: Follower, events: readonly any[]): string[] {
   const history = new SeenHistory(events, client.user.userId);
   const isJoined = history.membership === "join";
   const faults = isJoined
@@ -13,7 +13,7 @@ export function faultsOf(client: FollowingClient, events: readonly any[]): strin
 
 /** Of what the client has seen nothing may be missing that came after the first of it. */
 function faultsOfSeen(
-  { manner, seen }: FollowingClient,
+  { manner, seen }: Follower,
   { readable = [] }: SeenHistory,
   events: readonly any[],
 ): string[] {
@@ -30,7 +30,7 @@ function faultsOfSeen(
   return [...missing, ...further];
 }
 
-function faultsOfState({ manner, state }: FollowingClient, history: SeenHistory): string[] {
+function faultsOfState({ manner, state }: Follower, history: SeenHistory): string[] {
   return [...history.state].flatMap(([key, eventId]) => {
     const isLazy = manner.lazy && key.startsWith("m.room.member ");
     // A member that was not needed is not known; of one that is known, every change is told after timelines.

@@ -11,17 +11,27 @@ export type Manner = {
   readonly types?: readonly string[];
 };
 
-const SECTIONS = ["state", "state_after", "org.matrix.msc4222.state_after"] as const;
-
-/** A client that knows of a room what `/sync` has told it, and reads what a gap has left out. */
-export class FollowingClient {
+/** A client that knows of a room what it has been told. */
+export type Follower = {
   readonly user: TestUser;
   readonly manner: Manner;
   /** Event IDs by type and state key. */
-  readonly state = new Map<string, string>();
+  readonly state: ReadonlyMap<string, string>;
   /** The IDs of the events that it has seen. */
-  readonly seen = new Set<string>();
+  readonly seen: ReadonlySet<string>;
   /** What was wrong with the answers that it got. */
+  readonly faults: readonly string[];
+  sync(): Promise<void>;
+};
+
+const SECTIONS = ["state", "state_after", "org.matrix.msc4222.state_after"] as const;
+
+/** A client that knows of a room what `/sync` has told it, and reads what a gap has left out. */
+export class FollowingClient implements Follower {
+  readonly user: TestUser;
+  readonly manner: Manner;
+  readonly state = new Map<string, string>();
+  readonly seen = new Set<string>();
   readonly faults: string[] = [];
   readonly #roomId: string;
   #since: string | undefined;

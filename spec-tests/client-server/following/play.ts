@@ -1,6 +1,7 @@
 import { Dice } from "../../oracle/dice.ts";
 import type { TestHomeserver, TestUser } from "../client.ts";
-import { FollowingClient, type Manner } from "./following-client.ts";
+import { type Follower, FollowingClient, type Manner } from "./following-client.ts";
+import { SlidingClient, type SlidingManner } from "./sliding-client.ts";
 
 const VISIBILITIES = ["world_readable", "shared", "invited", "joined"];
 const MANNERS: readonly Manner[] = [
@@ -13,6 +14,18 @@ const MANNERS: readonly Manner[] = [
   { limit: 4, lazy: true, after: "use_state_after" },
   { limit: 4, lazy: true, redundant: true, after: "use_state_after" },
   { limit: 2, types: ["m.room.message"], after: "use_state_after" },
+];
+
+/** What sliding sync tells of state is the state after the timeline. */
+const AFTER = { after: "use_state_after" } as const;
+
+const SLIDING_MANNERS: readonly SlidingManner[] = [
+  { limit: 2, form: "deployed", by: "list", ...AFTER },
+  { limit: 20, form: "deployed", by: "list", isFickle: true, ...AFTER },
+  { limit: 2, form: "accepted", by: "list", isFickle: true, ...AFTER },
+  { limit: 20, form: "accepted", by: "subscription", ...AFTER },
+  { limit: 3, form: "deployed", by: "list", lazy: true, ...AFTER },
+  { limit: 3, form: "accepted", by: "subscription", lazy: true, isFickle: true, ...AFTER },
 ];
 
 /** What may happen in the room, and how often. */
@@ -37,7 +50,7 @@ export class Play {
   readonly alice: TestUser;
   readonly others: readonly TestUser[];
   readonly roomId: string;
-  readonly clients: readonly FollowingClient[];
+  readonly clients: readonly Follower[];
   #count = 0;
 
   constructor(dice: Dice, [alice, ...others]: readonly [TestUser, ...TestUser[]], roomId: string) {
@@ -45,9 +58,10 @@ export class Play {
     this.alice = alice;
     this.others = others;
     this.roomId = roomId;
-    this.clients = others.flatMap((user) =>
-      dice.some(MANNERS, 60).map((manner) => new FollowingClient(user, roomId, manner)),
-    );
+    this.clients = others.flatMap((user) => [
+      ...dice.some(MANNERS, 60).map((it) => new FollowingClient(user, roomId, it)),
+      ...dice.some(SLIDING_MANNERS, 60).map((it) => new SlidingClient(user, roomId, it, dice)),
+    ]);
   }
 
   /** Does something; that the room may refuse it is part of the play. */

@@ -1,0 +1,28 @@
+import { z } from "zod";
+
+/** Null is as good as nothing. */
+const optional = <T>(schema: z.ZodType<T>) => schema.nullish().transform((it) => it ?? undefined);
+
+const names = optional(z.array(z.string()).max(1_000));
+const enabled = optional(z.boolean());
+const limit = optional(z.int().min(0));
+
+/** Which of the rooms of the answer an extension is to speak of: those of some lists and subscriptions. */
+const ofRooms = z.object({ enabled, lists: names, rooms: names });
+
+export type RoomScope = {
+  readonly lists?: readonly string[] | undefined;
+  readonly rooms?: readonly string[] | undefined;
+};
+
+/** What a client wants to be told beside rooms: MSC3884, 3885, 3959, 3960, 3961, 4308. */
+export const ExtensionRequests = z.object({
+  to_device: optional(z.object({ enabled, limit, since: optional(z.string()) })),
+  e2ee: optional(z.object({ enabled })),
+  account_data: optional(ofRooms),
+  receipts: optional(ofRooms),
+  typing: optional(ofRooms),
+  "io.element.msc4308.thread_subscriptions": optional(z.object({ enabled, limit })),
+});
+
+export type ExtensionRequests = Partial<z.output<typeof ExtensionRequests>>;

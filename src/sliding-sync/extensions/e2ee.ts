@@ -1,0 +1,59 @@
+import { keyCountsOf } from "#src/encryption/key-counts.ts";
+import { deviceListsSection, keySupplySection } from "#src/encryption/sync-section.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { RoomId } from "#src/kit/identifiers.ts";
+import type { UserRooms } from "#src/rooms/user-rooms.ts";
+import { readSections } from "#src/sync/read-sections.ts";
+import { LIVE, noLongerLive, toldUpTo } from "../connection-state.ts";
+import type { Around, Extension } from "./extension.ts";
+
+/** MSC3884: whose devices must be asked for anew, and how many keys the device has left. */
+export async function e2eeExtension(
+  hs: Homeserver,
+  {
+    request: { requester, extensions },
+    draft,
+    position,
+    upTo,
+    changes,
+    userRooms,
+    roomIds,
+  }: Around,
+): Promise<Extension | undefined> {
+  const told = draft.globals.e2ee;
+  if (!extensions.e2ee?.enabled) {
+    draft.setGlobals({ e2ee: noLongerLive(told, position) });
+    return undefined;
+  }
+  draft.setGlobals({ e2ee: LIVE });
+  const counts = await keyCountsOf(hs, requester.deviceKey);
+  const after = toldUpTo(told, position);
+  // Who begins follows nobody yet.
+  if (after === undefined) return { value: counts, isNews: true };
+  const rooms = joinedOf(userRooms, roomIds);
+  const { global } = await readSections(
+    hs,
+    [deviceListsSection, keySupplySection],
+    { requester, rooms, newRooms: new Set(), changes: after === position ? changes : undefined },
+    { after, upTo },
+  );
+  return { value: { ...counts, ...global }, isNews: Object.keys(global).length > 0 };
+}
+
+const joinedIds = new WeakMap<UserRooms, ReadonlyMap<number, RoomId>>();
+
+function joinedOf(
+  rooms: UserRooms,
+  roomIds: ReadonlyMap<number, string>,
+): ReadonlyMap<number, RoomId> {
+  let joined = joinedIds.get(rooms);
+  if (!joined) {
+    joined = new Map(
+      [...rooms].flatMap(([key, { membership }]) =>
+        membership === "join" ? [[key, (roomIds.get(key) ?? "!") as RoomId] as const] : [],
+      ),
+    );
+    joinedIds.set(rooms, joined);
+  }
+  return joined;
+}
