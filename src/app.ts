@@ -72,8 +72,9 @@ import { notificationEndpoints } from "#src/push/routes/notifications.ts";
 import { mailEndpoints } from "#src/pushers/routes/mail.ts";
 import { pusherEndpoints } from "#src/pushers/routes/pusher.ts";
 import { reportEndpoints } from "#src/reports/routes/report-content.ts";
-import { roomSendEndpoints } from "#src/rooms/routes/room-send.ts";
 import { searchEndpoints } from "#src/search/routes/search.ts";
+import { delayedEventEndpoints } from "#src/sending/routes/delayed-events.ts";
+import { roomSendEndpoints } from "#src/sending/routes/room-send.ts";
 import { slidingSyncEndpoints } from "#src/sliding-sync/routes/sliding-sync.ts";
 import { roomSummaryEndpoints } from "#src/spaces/routes/room-summary.ts";
 import { spaceHierarchyEndpoints } from "#src/spaces/routes/space-hierarchy.ts";
@@ -141,6 +142,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...leavingEndpoints,
   ...roomUpgradeEndpoints,
   ...roomSendEndpoints,
+  ...delayedEventEndpoints,
   ...syncEndpoints,
   ...slidingSyncEndpoints,
   ...threadSubscriptionEndpoints,

@@ -37,6 +37,7 @@ import { eventsStream } from "#src/rooms/events-stream.ts";
 import { fillOwedHoles } from "#src/rooms/holes/job-fill-holes.ts";
 import { fetchMembers } from "#src/rooms/partial/job-fetch-members.ts";
 import { followForSearch } from "#src/search/follow-events.ts";
+import { forgetDelayedEvents } from "#src/sending/job-forget-delayed-events.ts";
 import { forgetConnections } from "#src/sliding-sync/job-forget-connections.ts";
 import type { Follower } from "#src/streams/follower.ts";
 import type { Stream } from "#src/streams/stream.ts";
@@ -90,4 +91,5 @@ export const JOBS: readonly Job[] = [
   fetchMembers,
   settlePdus,
   forgetConnections,
+  forgetDelayedEvents,
 ];

@@ -15,6 +15,7 @@ import { measureProcess, serveMetrics } from "#src/homeserver/metrics.ts";
 import { malformedResponse, refuseMalformed } from "#src/http/malformed-request.ts";
 import { runJobs } from "#src/jobs/run-jobs.ts";
 import { runPushers } from "#src/pushers/run-pushers.ts";
+import { runDelayedEvents } from "#src/sending/run-delayed-events.ts";
 import { runFollowers } from "#src/streams/run-followers.ts";
 import { appOf } from "./app.ts";
 import { openHomeserver } from "./open-homeserver.ts";
@@ -70,6 +71,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
     opened.until(runFollowers(hs, FOLLOWERS));
     opened.until(runOutbound(hs));
     opened.until(runPushers(hs));
+    opened.until(runDelayedEvents(hs));
     if (config.metrics.enabled) {
       measureProcess();
       const metrics = await serveMetrics(config.metrics);

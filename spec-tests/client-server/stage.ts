@@ -40,6 +40,8 @@ export async function newStage(hs: TestHomeserver): Promise<Stage> {
     sessionId: "session",
     keyName: "org.example.field",
     token: "none",
+    delayId: "none",
+    action: "restart",
   };
   return { user, roomId, parameters: new Map(Object.entries(parameters)) };
 }
@@ -147,6 +149,8 @@ export function wholeBodies({ user, roomId, parameters }: Stage): ReadonlyMap<st
       defineFilter: { event_fields: ["x"], event_format: "client", presence: {}, room: {} },
       setPushRule: rule,
       setPushRuleEnabled: { enabled: true },
+      scheduleDelayedEvent: { delay_ms: 600_000, state_key: "key", content: {} },
+      manageDelayedEvent: { action: "restart" },
       setPushRuleActions: { actions: ["notify"] },
       setReadMarker: { "m.fully_read": eventId, "m.read": eventId, "m.read.private": eventId },
       postReceipt: { thread_id: "main" },

@@ -204,6 +204,20 @@ export const ConfigFile = z.strictObject({
         .describe("Version of rooms whose creator names none."),
     })
     .prefault({}),
+  delayedEvents: z
+    .strictObject({
+      maxDelayMs: duration
+        .default(7 * 24 * 60 * 60 * 1000)
+        .describe("How far ahead, in milliseconds, a user may have an event sent."),
+      maxScheduled: z
+        .int()
+        .min(0)
+        .default(100)
+        .describe(
+          "How many such events of a user may wait. Calls have one for each device in them.",
+        ),
+    })
+    .prefault({}),
   presence: z
     .strictObject({
       enabled: z

@@ -29,6 +29,10 @@ export async function capabilitiesOf(
     "org.matrix.msc3882.get_login_token": { enabled: hasPassword },
     "m.profile_fields": profileFields,
     "uk.tcpip.msc4133.profile_fields": profileFields,
+    "org.matrix.msc4140.delayed_events": {
+      max_delay_ms: hs.config.delayedEvents.maxDelayMs,
+      max_scheduled: hs.config.delayedEvents.maxScheduled,
+    },
     ...(requester.isAdmin && { "m.account_moderation": { suspend: true, lock: true } }),
   };
 }

@@ -33,4 +33,6 @@ export const UNSTABLE_FEATURES: Readonly<Record<string, boolean>> = {
   "org.matrix.msc3874": true,
   // Element X, and all that is built on the Rust SDK, logs in only where it sees this.
   "org.matrix.simplified_msc3575": true,
+  // Events that are sent later unless somebody says otherwise: without, calls keep those who have dropped out.
+  "org.matrix.msc4140": true,
 };

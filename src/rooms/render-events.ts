@@ -7,9 +7,9 @@ import { eventsOf } from "./find-event.ts";
 import { roomsByKeys } from "./find-room.ts";
 import type { Standing } from "./memberships.ts";
 import { readersMemberships } from "./readers-memberships.ts";
-import { clientTransactionId } from "./redaction-transaction.ts";
 import { shownWire } from "./shown-content.ts";
 import type { StoredEvent } from "./stored-event.ts";
+import { clientTransactionId, delayIdOf } from "./transaction-ids.ts";
 
 /** Whom events are rendered for. */
 export type Reader = {
@@ -161,6 +161,7 @@ function unsignedOf(event: StoredEvent, around: Surroundings): string {
     age: Math.max(0, now - event.originServerTs),
     ...(membership !== undefined && { membership }),
     ...(own && { transaction_id: clientTransactionId(event) }),
+    ...(event.senderKey === reader.userKey && { "org.matrix.msc4140.delay_id": delayIdOf(event) }),
     ...(replaced && {
       replaces_state: replaced.eventId,
       // Not the specification's, but clients know from it who has invited whoever has joined.

@@ -1,18 +1,13 @@
-import { requireAliasesOfRoom } from "#src/directory/require-aliases-of-room.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { type Endpoint, jsonText, userEndpoint } from "#src/http/endpoint.ts";
-import type { CanonicalObject } from "#src/kit/canonical-json.ts";
-import { parseRoomId, parseUserId, type RoomId } from "#src/kit/identifiers.ts";
-import { JsonObject } from "#src/kit/json-object.ts";
+import { parseRoomId, type RoomId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
-import { setMemberState } from "#src/membership/set-member-state.ts";
 import { allStateAt, statesAt } from "#src/rooms/current-state.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
 import { findRoom, roomsByKeys } from "#src/rooms/find-room.ts";
-import { membersOfRoom, requireJoined, requireRoom, roomsOfUser } from "#src/rooms/memberships.ts";
+import { membersOfRoom, requireJoined, roomsOfUser } from "#src/rooms/memberships.ts";
 import { membersKnown } from "#src/rooms/partial/partial-rooms.ts";
 import { renderEvents } from "#src/rooms/render-events.ts";
-import { sendEvent } from "#src/rooms/send-event.ts";
 import { shownContent } from "#src/rooms/shown-content.ts";
 import { pairKey } from "#src/rooms/state-slots.ts";
 import { rootAt } from "../root-at.ts";
@@ -20,35 +15,13 @@ import { placeOf } from "../token.ts";
 import { viewOfRoom } from "../view-of-room.ts";
 
 /** A state key may be empty, and then be left out of the path, slash and all. */
-const STATE_PATHS = [
+export const STATE_PATHS = [
   "/_matrix/client/v3/rooms/:roomId/state/:eventType/:stateKey{.*}",
   "/_matrix/client/v3/rooms/:roomId/state/:eventType",
 ];
 
 /** The specification's `rooms.yaml`, `room_state.yaml` and `list_joined_rooms.yaml`. */
 export const roomsEndpoints: readonly Endpoint[] = [
-  userEndpoint<CanonicalObject>({
-    operation: "setRoomStateWithKey",
-    method: "PUT",
-    path: STATE_PATHS,
-    body: JsonObject,
-    rate: "message",
-    guests: true,
-    async handle(hs, { requester, params, body: content }) {
-      const { eventType: type = "", stateKey: state_key = "" } = params;
-      if (type === "m.room.create") {
-        throw new MatrixError("M_INVALID_PARAM", "A room has no create event but its first");
-      }
-      const room = await requireRoom(hs, parseRoomId(params["roomId"] ?? ""));
-      if (type === "m.room.member") {
-        const target = parseUserId(state_key);
-        return { event_id: await setMemberState(hs, requester, { room, target, content }) };
-      }
-      if (type === "m.room.canonical_alias") await requireAliasesOfRoom(hs, room, content);
-      const draft = { type, state_key, content };
-      return { event_id: await sendEvent(hs, { sender: requester, room, draft }) };
-    },
-  }),
   userEndpoint({
     operation: "getRoomStateWithKey",
     method: "GET",

@@ -3,14 +3,15 @@ import type { CanonicalObject } from "#src/kit/canonical-json.ts";
 import { parseEventId, parseRoomId, parseTransactionId } from "#src/kit/identifiers.ts";
 import { JsonObject } from "#src/kit/json-object.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
-import { requireRoom } from "../memberships.ts";
-import { redactEvent } from "../redact-event.ts";
-import { redactionTransactionId } from "../redaction-transaction.ts";
-import { requireNewAnnotation } from "../require-new-annotation.ts";
-import { requireThreadRoot } from "../require-thread-root.ts";
-import { sendEvent } from "../send-event.ts";
+import { requireRoom } from "#src/rooms/memberships.ts";
+import { redactEvent } from "#src/rooms/redact-event.ts";
+import { redactionTransactionId } from "#src/rooms/transaction-ids.ts";
+import { STATE_PATHS } from "#src/timeline/routes/rooms.ts";
+import { delayOf } from "../delay-of.ts";
+import { scheduleEvent } from "../schedule-event.ts";
+import { sendMessage, sendState } from "../send-content.ts";
 
-/** The specification's `room_send.yaml` and `redaction.yaml`. */
+/** The specification's `room_send.yaml`, `redaction.yaml`, and of `room_state.yaml` what sends. */
 export const roomSendEndpoints: readonly Endpoint[] = [
   userEndpoint<CanonicalObject>({
     operation: "sendMessage",
@@ -19,22 +20,35 @@ export const roomSendEndpoints: readonly Endpoint[] = [
     body: JsonObject,
     rate: "message",
     guests: true,
-    async handle(hs, { requester, params, body: content }) {
+    async handle(hs, { requester, params, query, body: content }) {
       const room = await requireRoom(hs, parseRoomId(params["roomId"] ?? ""));
       const type = params["eventType"] ?? "";
       const txnId = parseTransactionId(params["txnId"] ?? "");
-      const transaction = { deviceKey: requester.deviceKey, txnId };
-      if (type === "m.room.redaction" && typeof content["redacts"] === "string") {
-        const { redacts, ...rest } = content;
-        const target = parseEventId(redacts as string);
-        const redaction = { requester, room, target, content: rest, transaction };
-        return { event_id: await redactEvent(hs, redaction) };
+      const delayMs = delayOf(query);
+      if (delayMs !== undefined) {
+        const message = { room, type, stateKey: undefined, content, txnId, delayMs };
+        return { delay_id: await scheduleEvent(hs, requester, message) };
       }
-      if (type === "m.room.message") requireMessage(content);
-      if (type === "m.reaction") await requireNewAnnotation(hs, requester, content, transaction);
-      await requireThreadRoot(hs, content);
-      const sending = { sender: requester, room, draft: { type, content }, transaction };
-      return { event_id: await sendEvent(hs, sending) };
+      const transaction = { deviceKey: requester.deviceKey, txnId };
+      return { event_id: await sendMessage(hs, requester, { room, type, content }, transaction) };
+    },
+  }),
+  userEndpoint<CanonicalObject>({
+    operation: "setRoomStateWithKey",
+    method: "PUT",
+    path: STATE_PATHS,
+    body: JsonObject,
+    rate: "message",
+    guests: true,
+    async handle(hs, { requester, params, query, body: content }) {
+      const { eventType: type = "", stateKey = "" } = params;
+      const room = await requireRoom(hs, parseRoomId(params["roomId"] ?? ""));
+      const delayMs = delayOf(query);
+      if (delayMs !== undefined) {
+        const state = { room, type, stateKey, content, txnId: undefined, delayMs };
+        return { delay_id: await scheduleEvent(hs, requester, state) };
+      }
+      return { event_id: await sendState(hs, requester, { room, type, stateKey, content }) };
     },
   }),
   userEndpoint<CanonicalObject>({
@@ -65,14 +79,3 @@ export const roomSendEndpoints: readonly Endpoint[] = [
     },
   }),
 ];
-
-/**
- * A message says of what kind it is and what to show where that kind is unknown.
- *
- * @spec client-server-api#mroommessage-msgtypes
- */
-function requireMessage({ msgtype, body }: CanonicalObject): void {
-  if (typeof msgtype !== "string" || typeof body !== "string") {
-    throw new MatrixError("M_BAD_JSON", "A message needs a msgtype and a body");
-  }
-}

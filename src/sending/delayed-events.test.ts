@@ -1,0 +1,116 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { type Ask, asking, LENIENT, registered } from "#src/testing-http.ts";
+import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
+import { manageDelayedEvent } from "./manage-delayed-event.ts";
+import { runDelayedEvents } from "./run-delayed-events.ts";
+
+/** Two processes on one database, of which neither sends what is due until the test says so. */
+let homes: TestHomeservers;
+let ask: Ask;
+let token: string;
+
+beforeAll(async () => {
+  homes = await testHomeservers(2, LENIENT);
+  ask = asking(homes.hs);
+  token = (await registered(ask, "alice")).access_token as string;
+});
+afterAll(async () => await homes.close());
+
+async function newRoom(): Promise<string> {
+  return (await ask("POST", "createRoom", { token, body: {} })).body.room_id as string;
+}
+
+let transactions = 0;
+async function delay(roomId: string, delayMs: number, n: number): Promise<string> {
+  const path = `rooms/${roomId}/send/org.example/${++transactions}?org.matrix.msc4140.delay=${delayMs}`;
+  return (await ask("PUT", path, { token, body: { n } })).body.delay_id as string;
+}
+
+async function sentTo(roomId: string): Promise<number[]> {
+  const { body } = await ask("GET", `rooms/${roomId}/messages?dir=b&limit=200`, { token });
+  return body.chunk
+    .filter((it: any) => it.type === "org.example")
+    .map((it: any) => it.content.n as number)
+    .toReversed();
+}
+
+/** Has processes send what is due, until something holds. */
+async function sending(all: readonly Homeserver[], until: () => Promise<unknown>): Promise<void> {
+  const stopping = new AbortController();
+  const ends = all.map(async (hs) => await runDelayedEvents({ ...hs, stopping: stopping.signal }));
+  try {
+    await until();
+  } finally {
+    stopping.abort();
+    await Promise.all(ends);
+  }
+}
+
+describe("delayed events", () => {
+  test("that came due while nobody was there are sent in their order, each once", async () => {
+    const roomId = await newRoom();
+    const order = Array.from({ length: 80 }, (_, n) => n);
+    // Made in another order than the one in which they are due.
+    for (const n of order.toReversed()) await delay(roomId, 1 + n, n);
+    await sending(
+      homes.all,
+      async () =>
+        await expect
+          .poll(async () => (await sentTo(roomId)).length, { timeout: 30_000 })
+          .toBe(order.length),
+    );
+    const [{ outOfOrder } = { outOfOrder: -1 }] = await homes.hs.sql<{ outOfOrder: number }[]>`
+      select count(*) as "outOfOrder" from (
+        select due_ms, lag(due_ms) over (order by events.event_key) as before
+        from delayed_events join events on events.event_id = delayed_events.event_id) as sent
+      where due_ms < before`;
+    expect(outOfOrder).toBe(0);
+    expect((await sentTo(roomId)).toSorted((a, b) => a - b)).toEqual(order);
+  });
+
+  test("of a process that has died are sent by another, and not twice", async () => {
+    const roomId = await newRoom();
+    const [unsent, sent] = [await delay(roomId, 1, 1), await delay(roomId, 1, 2)];
+    // It died before it sent the one, and after it sent the other, of which it could note nothing.
+    await manageDelayedEvent(homes.hs, sent, "send");
+    await homes.hs.sql`
+      update delayed_events set leased_until_ms = ${homes.hs.now() + 300}, ended_ms = null, event_id = null
+      where delay_id in (${unsent}, ${sent})`;
+    await sending(
+      homes.all.slice(1),
+      async () =>
+        await expect
+          .poll(
+            async () =>
+              (
+                await homes.hs.sql`
+              select from delayed_events
+              where delay_id in (${unsent}, ${sent}) and event_id is not null`
+              ).length,
+            { timeout: 20_000 },
+          )
+          .toBe(2),
+    );
+    expect((await sentTo(roomId)).toSorted((a, b) => a - b)).toEqual([1, 2]);
+  });
+
+  test("cannot both be cancelled and sent", async () => {
+    const roomId = await newRoom();
+    const ids: string[] = [];
+    for (let n = 0; n < 20; n++) ids.push(await delay(roomId, 600_000, n));
+    const outcomes = await Promise.all(
+      ids.map(async (id) => {
+        const [one, other] = homes.all;
+        if (!one || !other) throw new Error("two homeservers are needed");
+        const done = await Promise.allSettled([
+          manageDelayedEvent(one, id, "send"),
+          manageDelayedEvent(other, id, "cancel"),
+        ]);
+        return done.map((it) => it.status === "fulfilled");
+      }),
+    );
+    expect(outcomes.filter(([wasSent, wasCancelled]) => wasSent === wasCancelled)).toEqual([]);
+    expect(await sentTo(roomId)).toHaveLength(outcomes.filter(([wasSent]) => wasSent).length);
+  });
+});

@@ -1,0 +1,83 @@
+import { requireAliasesOfRoom } from "#src/directory/require-aliases-of-room.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { CanonicalObject } from "#src/kit/canonical-json.ts";
+import { type EventId, parseEventId, parseUserId } from "#src/kit/identifiers.ts";
+import { MatrixError } from "#src/kit/matrix-error.ts";
+import type { Requester } from "#src/kit/requester.ts";
+import { setMemberState } from "#src/membership/set-member-state.ts";
+import type { Room } from "#src/rooms/find-room.ts";
+import { redactEvent } from "#src/rooms/redact-event.ts";
+import { requireNewAnnotation } from "#src/rooms/require-new-annotation.ts";
+import { requireThreadRoot } from "#src/rooms/require-thread-root.ts";
+import type { Transaction } from "#src/rooms/room-write.ts";
+import { sendEvent } from "#src/rooms/send-event.ts";
+
+/** What somebody wants sent to a room. */
+export type Message = {
+  readonly room: Room;
+  readonly type: string;
+  readonly content: CanonicalObject;
+};
+
+/**
+ * Sends what is no state.
+ *
+ * @throws MatrixError what `sendEvent` and `redactEvent` throw; M_BAD_JSON of a message that says too little;
+ *   M_DUPLICATE_ANNOTATION.
+ * @spec client-server-api#put_matrixclientv3roomsroomidsendeventtypetxnid
+ */
+export async function sendMessage(
+  hs: Homeserver,
+  requester: Requester,
+  { room, type, content }: Message,
+  transaction: Transaction,
+): Promise<EventId> {
+  if (type === "m.room.redaction" && typeof content["redacts"] === "string") {
+    const { redacts, ...rest } = content;
+    const target = parseEventId(redacts as string);
+    return await redactEvent(hs, { requester, room, target, content: rest, transaction });
+  }
+  if (type === "m.room.message") requireMessage(content);
+  if (type === "m.reaction") await requireNewAnnotation(hs, requester, content, transaction);
+  await requireThreadRoot(hs, content);
+  return await sendEvent(hs, { sender: requester, room, draft: { type, content }, transaction });
+}
+
+/**
+ * Sets a piece of a room's state.
+ *
+ * @throws MatrixError what `sendEvent` and `setMemberState` throw; M_INVALID_PARAM of a create event.
+ * @spec client-server-api#put_matrixclientv3roomsroomidstateeventtypestatekey
+ */
+export async function sendState(
+  hs: Homeserver,
+  requester: Requester,
+  { room, type, stateKey, content }: Message & { readonly stateKey: string },
+  transaction?: Transaction,
+): Promise<EventId> {
+  if (type === "m.room.create") {
+    throw new MatrixError("M_INVALID_PARAM", "A room has no create event but its first");
+  }
+  if (type === "m.room.member") {
+    return await setMemberState(hs, requester, { room, target: parseUserId(stateKey), content });
+  }
+  if (type === "m.room.canonical_alias") await requireAliasesOfRoom(hs, room, content);
+  const draft = { type, state_key: stateKey, content };
+  return await sendEvent(hs, {
+    sender: requester,
+    room,
+    draft,
+    ...(transaction && { transaction }),
+  });
+}
+
+/**
+ * A message says of what kind it is and what to show where that kind is unknown.
+ *
+ * @spec client-server-api#mroommessage-msgtypes
+ */
+function requireMessage({ msgtype, body }: CanonicalObject): void {
+  if (typeof msgtype !== "string" || typeof body !== "string") {
+    throw new MatrixError("M_BAD_JSON", "A message needs a msgtype and a body");
+  }
+}
