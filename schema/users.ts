@@ -1,4 +1,4 @@
-import { bigint, boolean, pgTable, text } from "drizzle-orm/pg-core";
+import { bigint, boolean, index, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
 import type { UserId } from "#src/kit/identifiers.ts";
 
 /**
@@ -12,3 +12,21 @@ export const users = pgTable("users", {
   /** Whether the user is of this server. */
   local: boolean("local").notNull(),
 });
+
+/**
+ * When users of ours last changed, or took away, a field of their profile: their contacts' clients are told.
+ *
+ * One row for each field that a user ever had, whose position moves; rows stay, as users do.
+ */
+export const profileChanges = pgTable(
+  "profile_changes",
+  {
+    userKey: bigint("user_key", { mode: "number" }).notNull(),
+    field: text("field").notNull(),
+    position: bigint("position", { mode: "number" }).notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.userKey, table.field] }),
+    index("profile_changes_by_position").on(table.position),
+  ],
+);

@@ -43,6 +43,7 @@ import type { Follower } from "#src/streams/follower.ts";
 import type { Stream } from "#src/streams/stream.ts";
 import { subscriptionsStream } from "#src/thread-subscriptions/subscriptions-stream.ts";
 import { followUserDirectory } from "#src/users/follow-events.ts";
+import { profilesStream } from "#src/users/profiles-stream.ts";
 import { tellRoomsOfProfiles } from "#src/users/tell-rooms.ts";
 
 /** Everything that happens here and can be observed, by kind. Whoever follows the streams follows all. */
@@ -58,6 +59,7 @@ export const STREAMS: readonly Stream<never, unknown>[] = [
   encryptionStream,
   accountsStream,
   subscriptionsStream,
+  profilesStream,
 ];
 
 /** All that is done because the streams moved, a transaction at a time. */

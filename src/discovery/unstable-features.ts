@@ -35,4 +35,7 @@ export const UNSTABLE_FEATURES: Readonly<Record<string, boolean>> = {
   "org.matrix.simplified_msc3575": true,
   // Events that are sent later unless somebody says otherwise: without, calls keep those who have dropped out.
   "org.matrix.msc4140": true,
+  // What others change of their profiles, as they do: Element X and Element Web.
+  "org.matrix.msc4262": true,
+  "org.matrix.msc4429": true,
 };

@@ -37,6 +37,8 @@ export const Filter = z.object({
   event_format: z.enum(["client", "federation"]).optional(),
   presence: EventFilter.optional(),
   account_data: EventFilter.optional(),
+  /** MSC4429: the fields of others' profiles of whose changes the client wants to hear. */
+  "org.matrix.msc4429.profile_fields": z.object({ ids: z.array(z.string()).optional() }).optional(),
   room: z
     .object({
       rooms: roomIds.optional(),

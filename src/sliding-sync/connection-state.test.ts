@@ -27,12 +27,13 @@ const room = fc.record({
   receipts: told,
   accountData: told,
   typing: told,
+  profiles: told,
 });
 
 const state: fc.Arbitrary<ConnectionState> = fc.record({
   rooms: fc.array(fc.tuple(fc.integer({ min: 1, max: 2 ** 40 }), room)).map((its) => new Map(its)),
   configs: fc.array(fc.array(part, { maxLength: 2 }), { minLength: 1, maxLength: 1 }),
-  globals: fc.record({ accountData: told, e2ee: told, threads: told }),
+  globals: fc.record({ accountData: told, e2ee: told, threads: told, profiles: told }),
 });
 
 const ROOM: ToldRoom = {
@@ -43,6 +44,7 @@ const ROOM: ToldRoom = {
   receipts: NOTHING,
   accountData: NOTHING,
   typing: NOTHING,
+  profiles: NOTHING,
 };
 
 test("a state is read as it was stored", () => {
@@ -51,6 +53,12 @@ test("a state is read as it was stored", () => {
       expect(decodeState(encodeState(it))).toEqual(it);
     }),
   );
+});
+
+test("a state in another form is none", () => {
+  const { globals, configs } = NOTHING_TOLD;
+  expect(decodeState(JSON.stringify({ rooms: [1, 2, 3], configs, globals }))).toBeUndefined();
+  expect(decodeState(JSON.stringify({ rooms: [], configs, globals: {} }))).toBeUndefined();
 });
 
 describe("an answer", () => {
@@ -68,7 +76,7 @@ describe("an answer", () => {
   });
 
   test("leaves behind what is live, at the token's place, and nothing else", () => {
-    const aspects = fc.constantFrom("events", "receipts", "accountData", "typing");
+    const aspects = fc.constantFrom("events", "receipts", "accountData", "typing", "profiles");
     fc.assert(
       fc.property(state, aspects, fc.integer({ min: 1 }), (before, aspect, token) => {
         const draft = new ConnectionDraft(before);

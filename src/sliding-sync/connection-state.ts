@@ -22,16 +22,18 @@ export type ToldRoom = {
   readonly receipts: Told;
   readonly accountData: Told;
   readonly typing: Told;
+  readonly profiles: Told;
 };
 
 /** What of a room is told apart from the rest. */
-export type Aspect = "events" | "receipts" | "accountData" | "typing";
+export type Aspect = "events" | "receipts" | "accountData" | "typing" | "profiles";
 
 /** What a connection's client has been told of all rooms together. */
 export type ToldGlobals = {
   readonly accountData: Told;
   readonly e2ee: Told;
   readonly threads: Told;
+  readonly profiles: Told;
 };
 
 /**
@@ -47,7 +49,7 @@ export type ConnectionState = {
 export const NOTHING_TOLD: ConnectionState = {
   rooms: new Map(),
   configs: [],
-  globals: { accountData: NOTHING, e2ee: NOTHING, threads: NOTHING },
+  globals: { accountData: NOTHING, e2ee: NOTHING, threads: NOTHING, profiles: NOTHING },
 };
 
 /** From where a client is to be told of something; undefined if from the beginning. */
@@ -161,7 +163,7 @@ function isSame<T extends Readonly<Record<string, unknown>>>(one: T, other: T): 
   return Object.keys(one).every((key) => one[key] === other[key]);
 }
 
-const FIELDS = 8;
+const FIELDS = 9;
 
 /** A state as it is stored: of each room a few numbers. */
 export function encodeState({ rooms, configs, globals }: ConnectionState): string {
@@ -174,6 +176,7 @@ export function encodeState({ rooms, configs, globals }: ConnectionState): strin
     it.receipts,
     it.accountData,
     it.typing,
+    it.profiles,
   ]);
   return JSON.stringify({ rooms: numbers, configs, globals });
 }
@@ -189,20 +192,21 @@ const part = z.object({
 const Stored = z.object({
   rooms: z.array(z.int()),
   configs: z.array(z.array(part)),
-  globals: z.object({ accountData: told, e2ee: told, threads: told }),
+  globals: z.object({ accountData: told, e2ee: told, threads: told, profiles: told }),
 });
 
-/** Reads a state that was stored. */
-export function decodeState(text: string): ConnectionState {
-  const { rooms: numbers, configs, globals } = Stored.parse(JSON.parse(text));
+/** Reads a state that was stored; undefined if it was by another version of this program, in another form. */
+export function decodeState(text: string): ConnectionState | undefined {
+  const { rooms: numbers, configs, globals } = Stored.safeParse(JSON.parse(text)).data ?? {};
+  if (!numbers || !configs || !globals || numbers.length % FIELDS !== 0) return undefined;
   const rooms = new Map<number, ToldRoom>();
-  for (let index = 0; index < numbers.length; index += FIELDS) {
-    const [roomKey, events, known, config, isDm, receipts, accountData, typing] = numbers.slice(
-      index,
-      index + FIELDS,
-    ) as [number, number, number, number, number, number, number, number];
-    const told = { events, known, config, isDm: isDm === 1, receipts, accountData, typing };
-    rooms.set(roomKey, told);
+  for (let at = 0; at < numbers.length; at += FIELDS) {
+    const its = numbers.slice(at, at + FIELDS) as [number, ...Numbers];
+    const [roomKey, events, known, config, isDm, receipts, accountData, typing, profiles] = its;
+    const told = { events, known, config, receipts, accountData, typing, profiles };
+    rooms.set(roomKey, { ...told, isDm: isDm === 1 });
   }
   return { rooms, configs, globals };
 }
+
+type Numbers = [number, number, number, number, number, number, number, number];

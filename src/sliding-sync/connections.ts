@@ -69,7 +69,9 @@ async function keptAt(hs: Homeserver, toldKey: number): Promise<Kept | undefined
   const row = await findTold(hs.sql, toldKey);
   if (!row) return undefined;
   const { deviceKey, connectionId, usedMs } = row;
-  const kept = { deviceKey, connectionId, usedMs, state: decodeState(row.told) };
+  const state = decodeState(row.told);
+  if (!state) return undefined;
+  const kept = { deviceKey, connectionId, usedMs, state };
   keptOf(hs).set(toldKey, kept);
   return kept;
 }

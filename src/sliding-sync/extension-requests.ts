@@ -15,13 +15,14 @@ export type RoomScope = {
   readonly rooms?: readonly string[] | undefined;
 };
 
-/** What a client wants to be told beside rooms: MSC3884, 3885, 3959, 3960, 3961, 4308. */
+/** What a client wants to be told beside rooms: MSC3884, 3885, 3959, 3960, 3961, 4262, 4308. */
 export const ExtensionRequests = z.object({
   to_device: optional(z.object({ enabled, limit, since: optional(z.string()) })),
   e2ee: optional(z.object({ enabled })),
   account_data: optional(ofRooms),
   receipts: optional(ofRooms),
   typing: optional(ofRooms),
+  "org.matrix.msc4262.profiles": optional(ofRooms.extend({ fields: names })),
   "io.element.msc4308.thread_subscriptions": optional(z.object({ enabled, limit })),
 });
 

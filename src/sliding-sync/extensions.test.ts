@@ -91,4 +91,28 @@ describe("extensions", () => {
     await act(bob, "POST", `join/${roomId}`);
     expect((await waiting).extensions.e2ee.device_lists).toMatchObject({ changed: [bob.id] });
   });
+
+  test("tell of profiles, whole at first and then what is changed of them", async () => {
+    const roomId = await room(alice);
+    await act(bob, "PUT", `profile/${bob.id}/org.example.mood`, { "org.example.mood": "glad" });
+    await act(bob, "POST", `join/${roomId}`);
+    const name = "org.matrix.msc4262.profiles";
+    const fields = ["org.example.mood", "displayname"];
+    const body = { lists: { all: LIST }, extensions: { [name]: { enabled: true, fields } } };
+    const first = await sync(alice, body);
+    expect(first.extensions[name].users[bob.id]).toEqual({
+      updated: { "org.example.mood": "glad", displayname: expect.any(String) },
+    });
+    const waiting = sync(alice, body, `${after(first)}&timeout=10000`, stage.other);
+    await act(bob, "PUT", `profile/${bob.id}/org.example.mood`, { "org.example.mood": "sad" });
+    const second = await waiting;
+    expect(second.extensions[name].users).toEqual({
+      [bob.id]: { updated: { "org.example.mood": "sad" } },
+    });
+    await act(bob, "DELETE", `profile/${bob.id}/org.example.mood`);
+    await act(bob, "PUT", `profile/${bob.id}/org.example.other`, { "org.example.other": 1 });
+    const third = await sync(alice, body, `${after(second)}&timeout=10000`);
+    expect(third.extensions[name].users).toEqual({ [bob.id]: { removed: ["org.example.mood"] } });
+    expect((await sync(alice, body, after(third))).extensions).toEqual({});
+  });
 });

@@ -36,6 +36,7 @@ const UNTOLD: ToldRoom = {
   receipts: NOTHING,
   accountData: NOTHING,
   typing: NOTHING,
+  profiles: NOTHING,
 };
 
 /** How many of a room's newest events a client then has without a gap. */

@@ -2,6 +2,7 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { accountDataExtension } from "./extensions/account-data.ts";
 import { e2eeExtension } from "./extensions/e2ee.ts";
 import type { Around, Extension, ExtensionReader } from "./extensions/extension.ts";
+import { profilesExtension } from "./extensions/profiles.ts";
 import { receiptsExtension } from "./extensions/receipts.ts";
 import { threadSubscriptionsExtension } from "./extensions/thread-subscriptions.ts";
 import { toDeviceExtension } from "./extensions/to-device.ts";
@@ -14,6 +15,7 @@ const EXTENSIONS: readonly (readonly [name: string, read: ExtensionReader])[] = 
   ["account_data", accountDataExtension],
   ["receipts", receiptsExtension],
   ["typing", typingExtension],
+  ["org.matrix.msc4262.profiles", profilesExtension],
   ["io.element.msc4308.thread_subscriptions", threadSubscriptionsExtension],
 ];
 

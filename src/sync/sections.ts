@@ -5,6 +5,7 @@ import { receiptsSection, typingSection } from "#src/ephemeral/sync-section.ts";
 import { presenceSection } from "#src/presence/sync-section.ts";
 import { unreadSection } from "#src/push/sync-section.ts";
 import type { SyncSection } from "#src/streams/sync-section.ts";
+import { profilesSection } from "#src/users/sync-section.ts";
 
 /**
  * All that `/sync` is made of besides the events of rooms. Each domain writes its own section; this
@@ -19,4 +20,5 @@ export const SECTIONS: readonly SyncSection[] = [
   toDeviceSection,
   deviceListsSection,
   keySupplySection,
+  profilesSection,
 ];

@@ -2,9 +2,11 @@ import type { Tx } from "#src/homeserver/database.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { UserId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
+import { write } from "#src/streams/write.ts";
 import { replaceWords } from "./directory-words.ts";
 import { requireFieldName } from "./profile-fields.ts";
 import { type Profile, type ProfileRow, wholeProfile } from "./profile.ts";
+import { profilesStream } from "./profiles-stream.ts";
 import { tellRoomsSoon } from "./tell-rooms.ts";
 
 /** @spec client-server-api#profiles */
@@ -45,6 +47,7 @@ export async function setProfileField(
         set generation = profile_updates.generation + 1, after_room_key = 0`;
     return true;
   });
+  await write(hs, profilesStream, { userKey: owner.userKey, fields: [key] });
   if (isShown) tellRoomsSoon(hs, owner);
 }
 
@@ -60,11 +63,15 @@ export async function storeNewProfile(
 
 /** Takes away all that a user told about themselves, and makes the user directory find them no more. */
 export async function clearProfile(hs: Homeserver, userKey: number): Promise<void> {
-  await hs.sql.begin(async (tx) => {
-    await tx`delete from profiles where user_key = ${userKey}`;
+  const fields = await hs.sql.begin(async (tx) => {
+    const rows = await tx<ProfileRow[]>`
+      delete from profiles where user_key = ${userKey}
+      returning displayname, avatar_url, others`;
     await tx`delete from profile_updates where user_key = ${userKey}`;
     await tx`delete from directory_words where user_key = ${userKey}`;
+    return rows.flatMap((it) => Object.keys(wholeProfile(it)));
   });
+  if (fields.length > 0) await write(hs, profilesStream, { userKey, fields });
 }
 
 /** The profile, which nobody else can change until the transaction ends. */

@@ -42,7 +42,8 @@ export async function e2eeExtension(
 
 const joinedIds = new WeakMap<UserRooms, ReadonlyMap<number, RoomId>>();
 
-function joinedOf(
+/** The rooms that a user is joined to. Made once for as long as they stay the same. */
+export function joinedOf(
   rooms: UserRooms,
   roomIds: ReadonlyMap<number, string>,
 ): ReadonlyMap<number, RoomId> {
