@@ -71,6 +71,7 @@ import { pushRulesEndpoints } from "#src/push-rules/routes/pushrules.ts";
 import { notificationEndpoints } from "#src/push/routes/notifications.ts";
 import { mailEndpoints } from "#src/pushers/routes/mail.ts";
 import { pusherEndpoints } from "#src/pushers/routes/pusher.ts";
+import { rendezvousEndpoints } from "#src/rendezvous/routes/rendezvous.ts";
 import { reportEndpoints } from "#src/reports/routes/report-content.ts";
 import { searchEndpoints } from "#src/search/routes/search.ts";
 import { delayedEventEndpoints } from "#src/sending/routes/delayed-events.ts";
@@ -122,6 +123,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...crossSigningEndpoints,
   ...keyBackupEndpoints,
   ...dehydratedDeviceEndpoints,
+  ...rendezvousEndpoints,
   ...accountDataEndpoints,
   ...tagEndpoints,
   ...filterEndpoints,

@@ -32,6 +32,7 @@ import { presenceStream } from "#src/presence/presence-stream.ts";
 import { pushRulesStream } from "#src/push-rules/push-rules-stream.ts";
 import { forgetReadHighlights } from "#src/push/job-forget-read-highlights.ts";
 import { followPushed } from "#src/pushers/follow-streams.ts";
+import { expireRendezvous } from "#src/rendezvous/sessions.ts";
 import { forgetReports } from "#src/reports/job-forget-reports.ts";
 import { eventsStream } from "#src/rooms/events-stream.ts";
 import { fillOwedHoles } from "#src/rooms/holes/job-fill-holes.ts";
@@ -75,6 +76,7 @@ export const JOBS: readonly Job[] = [
   sweepBlobs,
   forgetRemoteMedia,
   expireUiaSessions,
+  expireRendezvous,
   expireOneTimeTokens,
   expireOpenIdTokens,
   forgetExpiredTokens,

@@ -122,8 +122,9 @@ async function* encoded(pieces: AsyncIterable<string>): AsyncGenerator<Uint8Arra
 export const CORS_HEADERS = {
   "access-control-allow-origin": "*",
   "access-control-allow-methods": "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH",
-  "access-control-allow-headers": "X-Requested-With, Content-Type, Authorization, Date",
-  "access-control-expose-headers": "Content-Disposition, Retry-After",
+  "access-control-allow-headers":
+    "X-Requested-With, Content-Type, Authorization, Date, If-Match, If-None-Match",
+  "access-control-expose-headers": "Content-Disposition, ETag, Retry-After",
 } as const;
 
 export const JSON_HEADERS = { "content-type": "application/json", ...CORS_HEADERS } as const;
