@@ -45,6 +45,7 @@ import { directoryEndpoints } from "#src/directory/routes/directory.ts";
 import { publicRoomsEndpoints } from "#src/directory/routes/list-public-rooms.ts";
 import { capabilitiesEndpoints } from "#src/discovery/routes/capabilities.ts";
 import { healthEndpoints } from "#src/discovery/routes/health.ts";
+import { retentionEndpoints } from "#src/discovery/routes/retention.ts";
 import { rtcTransportEndpoints } from "#src/discovery/routes/rtc-transports.ts";
 import { versionsEndpoints } from "#src/discovery/routes/versions.ts";
 import { wellKnownEndpoints } from "#src/discovery/routes/wellknown.ts";
@@ -95,6 +96,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...versionsEndpoints,
   ...wellKnownEndpoints,
   ...rtcTransportEndpoints,
+  ...retentionEndpoints,
   ...capabilitiesEndpoints,
   ...healthEndpoints,
   ...registrationEndpoints,

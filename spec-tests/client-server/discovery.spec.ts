@@ -98,3 +98,12 @@ describe("getRtcTransports", () => {
     expect(plain.body).not.toHaveProperty(["org.matrix.msc4143.rtc_foci"]);
   });
 });
+
+/** MSC1763. */
+describe("getRetentionConfiguration", () => {
+  test("names no policy, since nothing is taken away", async () => {
+    const path = "/unstable/org.matrix.msc1763/retention/configuration";
+    const answer = await (await hs.registerUser("keeps")).call("GET", path);
+    expect(answer).toMatchObject({ status: 200, body: { policies: {}, limits: {} } });
+  });
+});

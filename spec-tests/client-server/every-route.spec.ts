@@ -13,7 +13,8 @@ const forgetful = await homeserver({ ARCHIPEL_SESSIONS_ACCESS_TOKEN_LIFETIME_MS:
 const FOR_GUESTS = new Set(
   `claimKeys defineFilter deleteProfileField forgetRoom getCapabilities getContentAuthed
   getContentOverrideNameAuthed getContentThumbnailAuthed getDevice getDevices getEventContext getFilter
-  getMembersByRoom getOneRoomEvent getPushRules getRoomEvents getRoomState getRoomStateWithKey getRtcTransports
+  getMembersByRoom getOneRoomEvent getPushRules getRoomEvents getRoomState getRoomStateWithKey
+  getRetentionConfiguration getRtcTransports
   getTokenOwner joinRoom joinRoomById leaveRoom logout logout_all queryKeys sendMessage sendToDevice
   setProfileField setRoomStateWithKey sync updateDevice uploadKeys`.split(/\s+/),
 );
