@@ -47,6 +47,9 @@ export const accounts = pgTable(
   },
   (table) => [
     index("accounts_by_position").on(table.position),
+    index("accounts_erased")
+      .on(table.userKey)
+      .where(sql`is_erased`),
     index("accounts_leaving")
       .on(table.userKey)
       .where(sql`leaving_after is not null`),

@@ -72,6 +72,29 @@ describe("deactivateAccount", () => {
       })
       .toEqual([bob.userId]);
   });
+
+  test("hides what was said, if it is to be erased, from those who come later", async () => {
+    const [alice, bob, carol] = [
+      await hs.registerUser("alice"),
+      await hs.registerUser("bob"),
+      await hs.registerUser("carol"),
+    ];
+    const roomId = await bob.createRoom({ preset: "public_chat" });
+    await alice.call("POST", `/v3/join/${roomId}`, {});
+    const said = await alice.sendText(roomId, "to be forgotten");
+    const kept = await bob.sendText(roomId, "to be kept");
+    const auth = { type: "m.login.password", password: alice.password };
+    const ended = await alice.call("POST", "/v3/account/deactivate", { auth, erase: true });
+    expect(ended.status).toBe(200);
+    await carol.call("POST", `/v3/join/${roomId}`, {});
+    const bodyFor = async (user: TestUser, eventId: string) =>
+      (await user.call("GET", `/v3/rooms/${roomId}/event/${eventId}`)).body.content.body;
+    await expect.poll(async () => await bodyFor(carol, said), { timeout: 10_000 }).toBe(undefined);
+    expect(await bodyFor(bob, said)).toBe("to be forgotten");
+    expect(await bodyFor(carol, kept)).toBe("to be kept");
+    const { chunk } = (await carol.call("GET", `/v3/rooms/${roomId}/messages?dir=b`)).body;
+    expect(JSON.stringify(chunk)).not.toContain("to be forgotten");
+  });
 });
 
 const admin = await hs.registerAdministrator("admin");

@@ -3,6 +3,7 @@ import { clientEvent } from "#src/events/client-event.ts";
 import { redact } from "#src/events/redact.ts";
 import type { RoomVersionRules } from "#src/events/room-versions.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { erasedUsers } from "./erased-users.ts";
 import { eventsOf } from "./find-event.ts";
 import { roomsByKeys } from "./find-room.ts";
 import type { Standing } from "./memberships.ts";
@@ -38,6 +39,8 @@ type Surroundings = {
   readonly others: ReadonlyMap<number, StoredEvent>;
   readonly rules: ReadonlyMap<number, RoomVersionRules>;
   readonly memberships: ReadonlyMap<StoredEvent, string>;
+  /** Whose events are shown to those alone who were there. */
+  readonly erased: ReadonlySet<number>;
 };
 
 /**
@@ -53,7 +56,7 @@ export async function renderEvents(
   options: RenderOptions,
 ): Promise<string[]> {
   if (events.length === 0) return [];
-  const [others, rooms, memberships] = await Promise.all([
+  const [others, rooms, memberships, erased] = await Promise.all([
     eventsOf(
       hs,
       events.flatMap(({ replaces, redactedBy }) => [replaces, redactedBy]).filter(isKey),
@@ -63,9 +66,10 @@ export async function renderEvents(
       events.map((it) => it.roomKey),
     ),
     readersMemberships(hs, events, reader, options.standings),
+    erasedUsers(hs),
   ]);
   const rules = new Map([...rooms].map(([key, room]) => [key, room.rules]));
-  const around = { reader, now: hs.now(), others, rules, memberships };
+  const around = { reader, now: hs.now(), others, rules, memberships, erased };
   return events.map((it) => renderEvent(it, around, options));
 }
 
@@ -74,8 +78,9 @@ function isKey(key: number | undefined): key is number {
 }
 
 function renderEvent(event: StoredEvent, around: Surroundings, options: RenderOptions): string {
-  const open = options.redacted?.has(event)
-    ? redactedOpening(event, around)
+  const isRedacted = options.redacted?.has(event) === true || isErased(event, around);
+  const open = isRedacted
+    ? redactedOpening(event, around, options)
     : options.format === "federation"
       ? federationOpening(event, around)
       : clientOpening(event, around, options);
@@ -83,6 +88,11 @@ function renderEvent(event: StoredEvent, around: Surroundings, options: RenderOp
   const unsigned = unsignedOf(event, around);
   if (relations === undefined) return `${open},"unsigned":${unsigned}}`;
   return `${open},"unsigned":${unsigned.slice(0, -1)},"m.relations":${relations}}}`;
+}
+
+/** Whoever was not in the room when it was said is shown nothing of what somebody wanted to have erased. */
+function isErased(event: StoredEvent, { erased, memberships }: Surroundings): boolean {
+  return erased.has(event.senderKey) && memberships.get(event) !== "join";
 }
 
 /** Texts of events without their closing brace, by whether they name their room; made anew for one that was redacted. */
@@ -131,9 +141,14 @@ function rulesOf(event: StoredEvent, rules: ReadonlyMap<number, RoomVersionRules
   return found;
 }
 
-function redactedOpening(event: StoredEvent, { rules }: Surroundings): string {
-  const wire = redact(event.wire, rulesOf(event, rules));
-  return JSON.stringify(clientEvent(event.eventId, wire)).slice(0, -1);
+function redactedOpening(
+  event: StoredEvent,
+  { rules }: Surroundings,
+  { roomId }: RenderOptions,
+): string {
+  const full = clientEvent(event.eventId, redact(event.wire, rulesOf(event, rules)));
+  const { room_id: _, ...without } = full;
+  return JSON.stringify(roomId ? full : without).slice(0, -1);
 }
 
 function federationOpening(event: StoredEvent, { rules }: Surroundings): string {

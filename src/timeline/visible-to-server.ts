@@ -1,5 +1,6 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
+import { erasedUsers } from "#src/rooms/erased-users.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
 import type { Room } from "#src/rooms/find-room.ts";
 import { lookUpSlots } from "#src/rooms/state-map/look-up-slots.ts";
@@ -10,7 +11,7 @@ import { usersOfServerIn } from "./queries-timeline.ts";
 
 /**
  * Those of some events of a room that a server which is in it may see: what any of its users may see
- * who is in the room now.
+ * who is in the room now. What somebody wanted to have erased only those see who were there.
  *
  * @spec server-server-api#backfilling-and-retrieving-missing-events
  * @spec client-server-api#room-history-visibility
@@ -23,7 +24,10 @@ export async function visibleToServer(
 ): Promise<ReadonlySet<StoredEvent>> {
   const visibilities = await visibilitiesAround(hs, events);
   const isOpen = (it: Visibility) => it === "world_readable" || it === "shared";
-  const restricted = events.filter((it) => !(visibilities.get(it) ?? []).some(isOpen));
+  const erased = await erasedUsers(hs);
+  const restricted = events.filter(
+    (it) => erased.has(it.senderKey) || !(visibilities.get(it) ?? []).some(isOpen),
+  );
   if (restricted.length === 0) return new Set(events);
 
   const memberships = await membershipsAround(hs, room, restricted, server);

@@ -1,0 +1,1 @@
+CREATE INDEX "accounts_erased" ON "accounts" USING btree ("user_key") WHERE is_erased;
