@@ -204,6 +204,17 @@ describe("a pusher", () => {
     expect(told).toEqual(events);
   });
 
+  test("is taken over from a process that died while it was about it", async () => {
+    const [alice, bob] = [await user("alice"), await user("bob")];
+    const roomId = await roomOf(alice, bob);
+    await bob.setPusher();
+    const until = Date.now() + 600;
+    await homes.hs.sql`
+      update pushers set holder = 'dead', leased_until_ms = ${until} where pushkey = ${bob.pushkey}`;
+    await bob.toldOf(await say(alice, roomId));
+    expect(Date.now()).toBeGreaterThanOrEqual(until);
+  });
+
   test("goes when its gateway says that there is nobody", async () => {
     const [alice, bob] = [await user("alice"), await user("bob")];
     const roomId = await roomOf(alice, bob);
