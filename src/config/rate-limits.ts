@@ -24,7 +24,11 @@ export const rateLimits = z
     serverKnock: rateLimit(5, 100, "Knocks a second by one other server"),
     invited: rateLimit(1, 50, "Invitations a second that one user gets from other servers"),
     keys: rateLimit(20, 100, "Look-ups of other users' keys a second by one user"),
-    search: rateLimit(2, 20, "Searches a second by one user, of messages and of users"),
+    search: rateLimit(
+      2,
+      20,
+      "Searches a second by one user: of messages, of users, and of what the user was told of",
+    ),
     report: rateLimit(0.2, 10, "Reports a second by one user"),
     delayed: rateLimit(
       1,

@@ -13,6 +13,10 @@ export const UNSTABLE_FEATURES: Readonly<Record<string, boolean>> = {
   "org.matrix.msc3881": true,
   // Letting another client in: js-sdk and the Dart SDK, where they do not see the capability.
   "org.matrix.msc3882": true,
+  // Receipts and counts by thread, and mentions that are meant: clients that do not look at the version.
+  "org.matrix.msc3771": true,
+  "org.matrix.msc3773": true,
+  "org.matrix.msc3952_intentional_mentions": true,
   // Phones that are to be told of all that is encrypted, to find out themselves what of it mentions them: rust-sdk.
   "org.matrix.msc4028": true,
   // A device that gets what is sent while nobody is logged in.

@@ -11,6 +11,7 @@ export const notificationEndpoints: readonly Endpoint[] = [
     operation: "getNotifications",
     method: "GET",
     path: "/_matrix/client/v3/notifications",
+    rate: "search",
     async handle(hs, { requester, query }) {
       const limit = numberIn(query, "limit") ?? STANDARD_LIMIT;
       const { notifications, next } = await listNotifications(hs, requester, {
