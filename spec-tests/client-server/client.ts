@@ -83,6 +83,9 @@ const OPEN = {
   ARCHIPEL_MEDIA_UNAUTHENTICATED_ACCESS: "true",
 };
 
+/** One PostgreSQL serves all of them: those that few tests ask for are to leave it to the others. */
+const FEW_CONNECTIONS = { ARCHIPEL_DATABASE_MAX_CONNECTIONS: "3" };
+
 /**
  * A homeserver of this run.
  *
@@ -91,10 +94,11 @@ const OPEN = {
 export async function homeserver(
   variables: Readonly<Record<string, string>> = {},
 ): Promise<TestHomeserver> {
+  const isSpecial = Object.keys(variables).length > 0;
   const started = await fetch(process.env[SHARED_HOMESERVERS] ?? "", {
     method: "POST",
     signal: AbortSignal.timeout(START_TIMEOUT_MS),
-    body: JSON.stringify({ ...OPEN, ...variables }),
+    body: JSON.stringify({ ...OPEN, ...(isSpecial && FEW_CONNECTIONS), ...variables }),
   });
   if (!started.ok) throw new Error(await started.text());
   const { url, link } = (await started.json()) as { url: string; link: string };
