@@ -68,6 +68,7 @@ import { leavingEndpoints } from "#src/membership/routes/leaving.ts";
 import { roomUpgradeEndpoints } from "#src/membership/routes/room-upgrades.ts";
 import { serverNoticeEndpoints } from "#src/notices/routes/synapse-server-notices.ts";
 import { presenceEndpoints } from "#src/presence/routes/presence.ts";
+import { previewEndpoints } from "#src/previews/routes/preview-url.ts";
 import { pushRulesEndpoints } from "#src/push-rules/routes/pushrules.ts";
 import { notificationEndpoints } from "#src/push/routes/notifications.ts";
 import { mailEndpoints } from "#src/pushers/routes/mail.ts";
@@ -158,6 +159,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...searchEndpoints,
   ...contentRepoEndpoints,
   ...authedContentRepoEndpoints,
+  ...previewEndpoints,
   ...serverVersionEndpoints,
   ...serverKeyEndpoints,
   ...keyQueryEndpoints,

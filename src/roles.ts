@@ -29,6 +29,7 @@ import { sweepBlobs } from "#src/media/job-sweep-blobs.ts";
 import { forgetRemoteMedia } from "#src/media/remote/job-forget-copies.ts";
 import { endAbsentPresence, forgetPresence } from "#src/presence/job-end-presence.ts";
 import { presenceStream } from "#src/presence/presence-stream.ts";
+import { forgetPreviews } from "#src/previews/job-forget-previews.ts";
 import { pushRulesStream } from "#src/push-rules/push-rules-stream.ts";
 import { forgetReadHighlights } from "#src/push/job-forget-read-highlights.ts";
 import { followPushed } from "#src/pushers/follow-streams.ts";
@@ -96,4 +97,5 @@ export const JOBS: readonly Job[] = [
   settlePdus,
   forgetConnections,
   forgetDelayedEvents,
+  forgetPreviews,
 ];

@@ -204,6 +204,20 @@ export const ConfigFile = z.strictObject({
         .describe("Version of rooms whose creator names none."),
     })
     .prefault({}),
+  previews: z
+    .strictObject({
+      enabled: z
+        .boolean()
+        .default(true)
+        .describe(
+          "Whether clients may ask what a URL leads to. The server then fetches it, though never from a private address unless `federation.allowedAddressRanges` has it.",
+        ),
+      deniedHosts: z
+        .array(z.string())
+        .default([])
+        .describe("Hosts whose pages are never fetched. `*` and `?` stand for any characters."),
+    })
+    .prefault({}),
   delayedEvents: z
     .strictObject({
       maxDelayMs: duration

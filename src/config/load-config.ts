@@ -102,10 +102,15 @@ function applyEnvironment(document: Document, env: NodeJS.ProcessEnv, faults: st
 /** A value from the environment: text as it stands, lists as YAML or with commas, all else as YAML. */
 function valueOf(key: ConfigKey, text: string): unknown {
   if (key.isText) return key.isNullable && text === "null" ? null : text;
+  const value = asYaml(text);
+  const isList = key.values.startsWith("list");
+  return isList && typeof value === "string" ? value.split(",").map((it) => it.trim()) : value;
+}
+
+/** What a text says as YAML; the text itself if it is none, as `*.example.org`. */
+function asYaml(text: string): unknown {
   try {
-    const value: unknown = parse(text);
-    const isList = key.values.startsWith("list");
-    return isList && typeof value === "string" ? value.split(",").map((it) => it.trim()) : value;
+    return parse(text) as unknown;
   } catch {
     return text;
   }

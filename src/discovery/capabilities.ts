@@ -29,6 +29,7 @@ export async function capabilitiesOf(
     "org.matrix.msc3882.get_login_token": { enabled: hasPassword },
     "m.profile_fields": profileFields,
     "uk.tcpip.msc4133.profile_fields": profileFields,
+    "io.element.msc4452.preview_url": { enabled: hs.config.previews.enabled },
     "org.matrix.msc4140.delayed_events": {
       max_delay_ms: hs.config.delayedEvents.maxDelayMs,
       max_scheduled: hs.config.delayedEvents.maxScheduled,

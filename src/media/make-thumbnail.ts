@@ -123,6 +123,17 @@ async function encode(source: Sharp, type: "webp" | "png" | "jpeg"): Promise<Uin
   }
 }
 
+/** How large a picture is, as it is meant to be shown; undefined if it is none that we decode. */
+export async function sizeOfPicture(
+  path: string,
+): Promise<{ readonly width: number; readonly height: number } | undefined> {
+  const sharp = await loadSharp();
+  const about = await sharp(path, { limitInputPixels: false })
+    .metadata()
+    .catch(() => undefined);
+  return about?.autoOrient;
+}
+
 function unreadable(cause: unknown): never {
   throw new MatrixError("M_UNKNOWN", "Cannot generate thumbnails for the requested content", {
     status: 400,

@@ -34,6 +34,8 @@ export type OutboundStream = {
   readonly status: number;
   /** By their names in lower case; of several with one name the first. */
   readonly headers: ReadonlyMap<string, string>;
+  /** Where it comes from, after all redirects. */
+  readonly url: string;
   readonly body: Readable;
 };
 
@@ -111,7 +113,9 @@ async function openRequest(hs: Homeserver, request: OutboundRequest): Promise<Ou
     const answer = await attempt(hs, { ...request, destination, path, signal });
     const location = answer.headers.get("location");
     const isRedirect = [301, 302, 303, 307, 308].includes(answer.status) && location !== undefined;
-    if (!isRedirect || request.mostRedirects === undefined) return answer;
+    if (!isRedirect || request.mostRedirects === undefined) {
+      return { ...answer, url: urlOf(destination, path) };
+    }
     discard(answer.body);
     if (redirects >= request.mostRedirects) throw new OutboundError("redirect", "too many hops");
     ({ destination, path } = redirected(destination, path, location));
@@ -120,7 +124,7 @@ async function openRequest(hs: Homeserver, request: OutboundRequest): Promise<Ou
 
 /** @throws OutboundError unless the way leads on by HTTPS, or as it was by HTTP. */
 function redirected(from: Destination, path: string, location: string) {
-  const base = `${from.protocol}//${from.hostHeader}${path}`;
+  const base = urlOf(from, path);
   const next = URL.canParse(location, base) && destinationOfUrl(new URL(location, base));
   if (!next || (from.protocol === "https:" && next.destination.protocol !== "https:")) {
     throw new OutboundError("redirect", "a redirect to what is no HTTPS URL");
@@ -128,10 +132,14 @@ function redirected(from: Destination, path: string, location: string) {
   return next;
 }
 
+function urlOf({ protocol, hostHeader }: Destination, path: string): string {
+  return `${protocol}//${hostHeader}${path}`;
+}
+
 async function attempt(
   hs: Homeserver,
   request: OutboundRequest & { readonly signal: AbortSignal },
-): Promise<OutboundStream> {
+): Promise<Omit<OutboundStream, "url">> {
   const { destination, method, timeoutMs, signal } = request;
   const connections = connectionsTo(hs, destination);
   connections.requireRoom();
@@ -161,7 +169,11 @@ function isClosedConnection(error: unknown): boolean {
   return code === "UND_ERR_SOCKET" || code === "ECONNRESET" || code === "EPIPE";
 }
 
-function streamOf({ statusCode, headers, body }: Dispatcher.ResponseData): OutboundStream {
+function streamOf({
+  statusCode,
+  headers,
+  body,
+}: Dispatcher.ResponseData): Omit<OutboundStream, "url"> {
   const found = new Map<string, string>();
   for (const [name, value] of Object.entries(headers)) {
     const first = Array.isArray(value) ? value[0] : value;

@@ -1,0 +1,50 @@
+import { Readable } from "node:stream";
+import { blobsOf } from "#src/homeserver/blobs.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { readContentType } from "./content-type.ts";
+import { sizeOfPicture } from "./make-thumbnail.ts";
+import { mxcUri, newMediaId } from "./mxc.ts";
+import { insertCopy } from "./queries-media.ts";
+import { receiveBlob } from "./receive-blob.ts";
+import { inThumbnailPool } from "./thumbnail-pool.ts";
+
+/** A copy of a picture from the web, and how large it is. */
+export type KeptPicture = {
+  readonly uri: string;
+  readonly contentType: string;
+  readonly sizeBytes: number;
+  readonly width: number;
+  readonly height: number;
+};
+
+/**
+ * Keeps a copy of a picture from the web, for as long as copies of other servers' files are kept.
+ *
+ * @returns undefined if it is no picture.
+ */
+export async function keepPicture(
+  hs: Homeserver,
+  bytes: Buffer,
+  declaredType: string | undefined,
+): Promise<KeptPicture | undefined> {
+  const blobs = blobsOf(hs);
+  const body = { source: Readable.from([bytes]), declaredBytes: bytes.length };
+  const blob = await receiveBlob(blobs, body, bytes.length);
+  try {
+    const size = await inThumbnailPool(
+      hs,
+      async () => await blobs.withFile(blob.blobKey, sizeOfPicture),
+    );
+    if (size) {
+      const contentType = readContentType(declaredType);
+      const mxc = { origin: hs.name, mediaId: newMediaId() };
+      await insertCopy(hs.sql, mxc, { contentType, filename: undefined, ...blob, now: hs.now() });
+      return { uri: mxcUri(mxc), contentType, sizeBytes: bytes.length, ...size };
+    }
+  } catch (error) {
+    await blobs.remove([blob.blobKey]);
+    throw error;
+  }
+  await blobs.remove([blob.blobKey]);
+  return undefined;
+}
