@@ -193,13 +193,13 @@ describe("PDUs", () => {
     const named = remote.add(CREATOR, topic("lost"), [last]);
     const lost = remote.add(BOB, say("lost"), [named]);
     const id = remote.add(BOB, say("hello"), [lost]);
-    const remotes = serverOf(remote, { hidden: new Set([lost]) });
-    const { receipts } = await receivePdus(hs, room, [wireOf(remote, id)], {
-      origin,
-      keys,
-      remotes,
-    });
-    expect(receipts.get(id)).toEqual({ outcome: "accepted" });
+    const next = remote.add(BOB, say("again"), [id]);
+    const from = { origin, keys, remotes: serverOf(remote, { hidden: new Set([lost]) }) };
+    // Of what is brought to us and leads nowhere nobody is asked at once.
+    const alone = await receivePdus(hs, room, [wireOf(remote, id)], from);
+    expect(alone.receipts.get(id)).toEqual({ outcome: "waits", missing: [lost] });
+    const { receipts } = await receivePdus(hs, room, [wireOf(remote, next)], from);
+    for (const it of [id, next]) expect(receipts.get(it)).toEqual({ outcome: "accepted" });
     const event = (await findEvents(hs, [id])).get(id);
     const before = await allStateAt(hs, event?.stateBefore ?? 0);
     expect(before.map((it) => it.eventId)).toContain(named);
@@ -218,7 +218,8 @@ describe("PDUs", () => {
     expect(left).toHaveLength(0);
     const [head] = await hs.sql<{ extremities: number[] }[]>`
       select extremities from rooms where room_key = ${room.roomKey}`;
-    expect(head?.extremities).toEqual([event?.eventKey]);
+    const newest = (await findEvents(hs, [next])).get(next);
+    expect(head?.extremities).toEqual([newest?.eventKey]);
   });
 
   test("wait without a place if nobody can say what led to them", async () => {

@@ -69,7 +69,8 @@ export async function receivePdus(
   const senders = own.map((it) => serverNameOf(it.event.sender));
   const servers = [...new Set([origin, ...senders, ...others])].filter((it) => it !== hs.name);
   const sources = { servers, remotes, keys, ...(until && { until }) };
-  const { events, states } = await fetchMissingEvents(hs, room, own, sources);
+  const news = { events: own, isNews: true };
+  const { events, states } = await fetchMissingEvents(hs, room, news, sources);
   const asked = await checkPolicy(hs, room, events, until);
 
   // 4. to 7. It is authorised by its auth events, by the state before it, by the room as it is, and by the

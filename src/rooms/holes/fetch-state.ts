@@ -1,3 +1,4 @@
+import type { Pdu } from "#src/events/pdu.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId, ServerName } from "#src/kit/identifiers.ts";
 import { findEvents } from "../find-event.ts";
@@ -5,9 +6,36 @@ import type { Room } from "../find-room.ts";
 import { storeOutliers } from "../received/store-outliers.ts";
 import { checkedOfRoom } from "./checked-of-room.ts";
 import { MOST_SERVERS, optionsOf, type Sources } from "./sources.ts";
+import { onlyPredecessor, rawEventFrom, storedEvent, withEvent } from "./state-after.ts";
 
 /** If more events of a state than this are unknown, all of it is asked for. */
 const MOST_SINGLE_EVENTS = 50;
+
+/**
+ * Asks for the state before an event of which it is not known what leads to it: for that before the event that it
+ * follows, which is asked for too, where that can be had.
+ *
+ * @returns the IDs of its events; undefined if nobody could give it whole.
+ */
+export async function fetchStateBefore(
+  hs: Homeserver,
+  room: Room,
+  event: Pdu,
+  sources: Sources,
+): Promise<readonly EventId[] | undefined> {
+  const last = onlyPredecessor(event);
+  for (const server of sources.servers.slice(0, MOST_SERVERS)) {
+    const only = { ...sources, servers: [server] };
+    const pdu = last && (await rawEventFrom(hs, { eventId: last, server }, sources));
+    const state = await fetchState(hs, room, pdu ? last : event.event_id, only);
+    if (!state) continue;
+    if (!pdu) return state;
+    // What authorises it is known only with the state.
+    const before = await storedEvent(hs, room, { eventId: last, pdu }, sources);
+    if (before) return await withEvent(hs, state, before);
+  }
+  return undefined;
+}
 
 /**
  * Asks for the state before an event, as another server has it. Its events are stored.

@@ -51,7 +51,7 @@ async function takeInWaiting(
   const waiting = events.filter((it) => it.anchor === undefined);
   if (waiting.length === 0) return;
   const own = waiting.map((it) => ({ event: it.pdu(room.rules), json: it.json }));
-  const fetched = await fetchMissingEvents(hs, room, own, sources);
+  const fetched = await fetchMissingEvents(hs, room, { events: own, isNews: false }, sources);
   const checked = await checkPolicy(hs, room, fetched.events, sources.until);
   await receiveEvents(hs, room, checked, { as: "live", states: fetched.states });
 }

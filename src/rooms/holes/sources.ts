@@ -24,6 +24,6 @@ export type Sources = {
 /** How many servers are asked the same. */
 export const MOST_SERVERS = 3;
 
-export function optionsOf({ until, timeoutMs }: Sources): AskOptions {
+export function optionsOf({ until, timeoutMs }: Pick<Sources, "until" | "timeoutMs">): AskOptions {
   return { ...(until && { signal: until }), ...(timeoutMs !== undefined && { timeoutMs }) };
 }

@@ -3,6 +3,7 @@ import type { EventId, ServerName } from "#src/kit/identifiers.ts";
 import { findEvents } from "../find-event.ts";
 import type { Room } from "../find-room.ts";
 import { checkedOfRoom } from "../holes/checked-of-room.ts";
+import { onlyPredecessor, rawEventFrom, storedEvent, withEvent } from "../holes/state-after.ts";
 import { storeOutliers } from "../received/store-outliers.ts";
 
 /** If more events of a state than this are unknown, all of it is asked for at once. */
@@ -12,7 +13,7 @@ const MOST_SINGLE_EVENTS = 50;
 const MOST_SERVERS = 5;
 
 /**
- * The state before an event as a server in the room has it, with all its members. Its events are stored. Of what
+ * The state before a join as a server in the room has it, with all its members. Its events are stored. Of what
  * cannot be verified of one server's answer another may know better; what none can, is no part of the state.
  *
  * @param until gives up.
@@ -22,15 +23,15 @@ export async function fetchWholeState(
   hs: Homeserver,
   room: Room,
   {
-    eventId,
+    joinId,
     servers,
     until,
-  }: { eventId: EventId; servers: readonly ServerName[]; until: AbortSignal },
+  }: { joinId: EventId; servers: readonly ServerName[]; until: AbortSignal },
 ): Promise<readonly EventId[] | undefined> {
   let best: readonly EventId[] | undefined;
   for (const server of servers.slice(0, MOST_SERVERS)) {
     if (until.aborted) return undefined;
-    const given = await stateFrom(hs, room, { eventId, server, until });
+    const given = await stateBefore(hs, room, { joinId, server, until });
     if (!given) continue;
     const stored = await findEvents(hs, given);
     const known = given.filter((id) => stored.has(id));
@@ -42,10 +43,35 @@ export async function fetchWholeState(
   return best;
 }
 
+type Source = { readonly server: ServerName; readonly until: AbortSignal };
+
+/**
+ * Asks for what was there before the event that the join follows, and adds that: it has been in the room for longer
+ * than the join, which not all servers that are asked need have taken in yet.
+ */
+async function stateBefore(
+  hs: Homeserver,
+  room: Room,
+  { joinId, ...source }: Source & { readonly joinId: EventId },
+): Promise<readonly EventId[] | undefined> {
+  const join = (await findEvents(hs, [joinId])).get(joinId);
+  const last = join && onlyPredecessor(join.pdu(room.rules));
+  const { remotes } = hs;
+  const asked = { remotes, keys: remotes.verifyKeys, until: source.until };
+  const pdu = last && (await rawEventFrom(hs, { eventId: last, server: source.server }, asked));
+  if (pdu) {
+    const given = await stateFrom(hs, room, { eventId: last, ...source });
+    if (!given) return undefined;
+    const event = await storedEvent(hs, room, { eventId: last, pdu }, asked);
+    if (event) return await withEvent(hs, given, event);
+  }
+  return await stateFrom(hs, room, { eventId: joinId, ...source });
+}
+
 async function stateFrom(
   hs: Homeserver,
   room: Room,
-  { eventId, server, until }: { eventId: EventId; server: ServerName; until: AbortSignal },
+  { eventId, server, until }: Source & { readonly eventId: EventId },
 ): Promise<readonly EventId[] | undefined> {
   const question = { roomId: room.roomId, eventId };
   const options = { signal: until };

@@ -73,7 +73,7 @@ async function finish(
   }, RENEW_MS);
   try {
     const servers = serversFor(row);
-    const state = await fetchWholeState(hs, room, { eventId: joinId, servers, until });
+    const state = await fetchWholeState(hs, room, { joinId, servers, until });
     if (state) {
       await completeRoom(hs, room, { joinId, state });
       hs.log.info({ roomId: room.roomId, events: state.length }, "all members of a room are known");
