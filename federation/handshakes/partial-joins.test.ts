@@ -36,13 +36,15 @@ afterAll(async () => await federation.close());
 const E = encodeURIComponent;
 const LAZY = E(JSON.stringify({ room: { state: { lazy_load_members: true } } }));
 
-/** Has bob join a room in which alice and carol are, and of whose members he is not told yet. */
-async function joinPartially(): Promise<RoomId> {
+/** Has bob join a room in which alice, carol and others are, and of whose members he is not told yet. */
+async function joinPartially(...others: readonly User[]): Promise<RoomId> {
   gate = Promise.withResolvers();
   const body = { preset: "public_chat", name: "Large" };
   const made = await onOne("POST", "createRoom", { token: alice.token, body });
   const roomId = made.body.room_id as RoomId;
-  await onOne("POST", `join/${E(roomId)}`, { token: carol.token, body: {} });
+  for (const { token } of [carol, ...others]) {
+    await onOne("POST", `join/${E(roomId)}`, { token, body: {} });
+  }
   const path = `join/${E(roomId)}?via=${E(one.name)}`;
   expect((await onTwo("POST", path, { token: bob.token, body: {} })).status).toBe(200);
   return roomId;
@@ -130,19 +132,54 @@ describe("a room of which the members are not known yet", () => {
     first?.resolve();
   });
 
-  test("is not told to other servers as if it were whole", async () => {
+  test("is told to other servers when it is whole, and not before", async () => {
     const roomId = await joinPartially();
     const eventId = (await say(onTwo, bob, roomId, "stated")) as EventId;
-    const ask = async () => await one.hs.remotes.getRoomStateIds(two.name, { roomId, eventId });
-    expect(await ask()).toMatchObject({ ok: false, status: 404, errcode: "M_NOT_FOUND" });
-    gate?.resolve();
+    const question = { roomId, eventId };
+    const asked = one.hs.remotes.getRoomStateIds(two.name, question);
+    setTimeout(() => gate?.resolve(), 300);
+    const answer = await asked;
     const state = await stateIds(one, roomId);
+    expect(answer.ok && answer.body.pdu_ids.toSorted()).toEqual(state.toSorted());
+  });
+
+  test("lets users of other servers in when they are", async () => {
+    const roomId = await joinPartially();
+    const question = { roomId, userId: carol.userId, versions: ["12"] };
+    const asked = one.hs.remotes.makeJoin(two.name, question);
+    const other = `@nobody:${one.name}` as const;
+    const left = one.hs.remotes.makeLeave(two.name, { roomId, userId: other });
+    setTimeout(() => gate?.resolve(), 300);
+    expect(await asked).toMatchObject({ ok: true, body: { event: { sender: carol.userId } } });
+    expect(await left).toMatchObject({ ok: false, status: 403 });
+  });
+
+  test("is told what we say also when we come to it again", async () => {
+    const roomId = await joinPartially();
+    gate?.resolve();
+    const members = async () =>
+      (await onTwo("GET", `rooms/${E(roomId)}/members`, { token: bob.token })).body.chunk;
+    expect(await members()).toHaveLength(3);
+    await onTwo("POST", `rooms/${E(roomId)}/leave`, { token: bob.token, body: {} });
+    gate = Promise.withResolvers();
+    const again = `join/${E(roomId)}?via=${E(one.name)}`;
+    expect((await onTwo("POST", again, { token: bob.token, body: {} })).status).toBe(200);
+    const said = await say(onTwo, bob, roomId, "back");
     await expect
-      .poll(async () => {
-        const answer = await ask();
-        return answer.ok ? answer.body.pdu_ids.toSorted() : [];
-      })
-      .toEqual(state.toSorted());
+      .poll(async () => (await onOne("GET", `rooms/${E(roomId)}/event/${said}`, alice)).status)
+      .toBe(200);
+    gate.resolve();
+  });
+
+  test("tells clients of everybody's devices when it is whole", async () => {
+    const stranger = await user(onOne, "stranger");
+    const before = await sync();
+    const roomId = await joinPartially(stranger);
+    const meanwhile = await sync(`since=${before.next_batch}`);
+    gate?.resolve();
+    await onTwo("GET", `rooms/${E(roomId)}/members`, { token: bob.token });
+    const after = await sync(`since=${meanwhile.next_batch}`);
+    expect(after.device_lists.changed).toContain(stranger.userId);
   });
 
   test("can be left, and is then no longer of interest", async () => {

@@ -5,9 +5,12 @@ import { authChainOf } from "#src/rooms/auth-chain.ts";
 import { allStateAt } from "#src/rooms/current-state.ts";
 import { findEvent, findEvents } from "#src/rooms/find-event.ts";
 import { type Room, roomsByKeys } from "#src/rooms/find-room.ts";
-import { partialRoomsOf } from "#src/rooms/partial/partial-rooms.ts";
+import { membersKnownWithin } from "#src/rooms/partial/partial-rooms.ts";
 import { EventStatus, type StoredEvent } from "#src/rooms/stored-event.ts";
 import { requireServerIn } from "./doors.ts";
+
+/** How long another server waits for what we do not know of a room yet: less than it would wait for an answer. */
+const LONGEST_WAIT_MS = 8_000;
 
 /** What another server may ask about: an event of a room that it is in. */
 export type Asked = {
@@ -30,10 +33,11 @@ export type StateAndAuth = {
  *   room, or the state before it is not known, or not all of it.
  */
 export async function readStateBefore(hs: Homeserver, asked: Asked): Promise<StateAndAuth> {
-  const { room, event } = await requireEvent(hs, asked);
+  const { roomKey } = await requireServerIn(hs, asked.server, asked.roomId);
   // Nobody may take a state that lacks members for the whole.
-  const isPartial = (await partialRoomsOf(hs)).has(room.roomKey);
-  if (isPartial || event.stateBefore === undefined) {
+  const isWhole = await membersKnownWithin(hs, roomKey, { waitMs: LONGEST_WAIT_MS });
+  const { room, event } = await requireEvent(hs, asked);
+  if (!isWhole || event.stateBefore === undefined) {
     throw new MatrixError("M_NOT_FOUND", "The state before this event is not known");
   }
   const state = await allStateAt(hs, event.stateBefore);

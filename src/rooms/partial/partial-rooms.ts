@@ -54,13 +54,20 @@ export async function membersKnown(
   roomKey: number,
   signal?: AbortSignal,
 ): Promise<void> {
-  const until = performance.now() + LONGEST_WAIT_MS;
+  if (await membersKnownWithin(hs, roomKey, { waitMs: LONGEST_WAIT_MS, signal })) return;
+  throw new MatrixError("M_UNKNOWN", "The members of this room are not known yet", { status: 504 });
+}
+
+/** Waits until all members of a room are known, but no longer than a time. @returns whether they are. */
+export async function membersKnownWithin(
+  hs: Homeserver,
+  roomKey: number,
+  { waitMs, signal }: { readonly waitMs: number; readonly signal?: AbortSignal | undefined },
+): Promise<boolean> {
+  const until = performance.now() + waitMs;
   while ((await partialRoomsOf(hs)).has(roomKey)) {
-    if (performance.now() > until || hs.stopping.aborted || signal?.aborted) {
-      throw new MatrixError("M_UNKNOWN", "The members of this room are not known yet", {
-        status: 504,
-      });
-    }
+    if (performance.now() > until || hs.stopping.aborted || signal?.aborted) return false;
     await sleep(LOOK_MS, undefined, { ref: false });
   }
+  return true;
 }
