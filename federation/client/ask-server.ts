@@ -33,7 +33,7 @@ export type Question = {
 const MOST_BYTES = 16 * 1024 * 1024;
 
 /** What a proxy before a server says of a server that is not there. */
-const FROM_BETWEEN: ReadonlySet<number> = new Set([502, 503, 504]);
+export const FROM_BETWEEN: ReadonlySet<number> = new Set([502, 503, 504]);
 
 /**
  * Asks another homeserver something, with our signature.

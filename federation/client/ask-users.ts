@@ -5,6 +5,7 @@ import type { CanonicalObject } from "#src/kit/canonical-json.ts";
 import { JsonObject } from "#src/kit/json-object.ts";
 import { AUserId, mapOf, wireObject } from "./answer-schemas.ts";
 import { asking } from "./ask-server.ts";
+import { sparingAbsent } from "./spare-absent.ts";
 import { path, withQuery } from "./uri.ts";
 
 const MOST_DEVICES = 10_000;
@@ -42,29 +43,40 @@ type UserQuestions = Pick<
   "getUserDevices" | "queryUserEncryptionKeys" | "claimUserEncryptionKeys" | "exchangeOpenIdToken"
 >;
 
-/** What other servers can be asked about their users' devices. */
+/** What other servers can be asked about their users' devices: mostly while somebody waits, and of many at once. */
 export function userQuestions(hs: Homeserver): UserQuestions {
-  return {
-    /** @spec server-server-api#get_matrixfederationv1userdevicesuserid */
-    getUserDevices: asking(hs, UserDevices, ({ userId }) => ({
-      operation: "getUserDevices",
-      method: "GET",
-      uri: path`/_matrix/federation/v1/user/devices/${userId}`,
-    })),
-    /** @spec server-server-api#post_matrixfederationv1userkeysquery */
-    queryUserEncryptionKeys: asking(hs, UserKeys, (content) => ({
+  const getUserDevices: UserQuestions["getUserDevices"] = asking(hs, UserDevices, (question) => ({
+    operation: "getUserDevices",
+    method: "GET",
+    uri: path`/_matrix/federation/v1/user/devices/${question.userId}`,
+  }));
+  const queryUserEncryptionKeys: UserQuestions["queryUserEncryptionKeys"] = asking(
+    hs,
+    UserKeys,
+    (content) => ({
       operation: "queryUserEncryptionKeys",
       method: "POST",
       uri: "/_matrix/federation/v1/user/keys/query",
       content,
-    })),
-    /** @spec server-server-api#post_matrixfederationv1userkeysclaim */
-    claimUserEncryptionKeys: asking(hs, ClaimedKeys, (content) => ({
+    }),
+  );
+  const claimUserEncryptionKeys: UserQuestions["claimUserEncryptionKeys"] = asking(
+    hs,
+    ClaimedKeys,
+    (content) => ({
       operation: "claimUserEncryptionKeys",
       method: "POST",
       uri: "/_matrix/federation/v1/user/keys/claim",
       content,
-    })),
+    }),
+  );
+  return {
+    /** @spec server-server-api#get_matrixfederationv1userdevicesuserid */
+    getUserDevices: sparingAbsent(hs, getUserDevices),
+    /** @spec server-server-api#post_matrixfederationv1userkeysquery */
+    queryUserEncryptionKeys: sparingAbsent(hs, queryUserEncryptionKeys),
+    /** @spec server-server-api#post_matrixfederationv1userkeysclaim */
+    claimUserEncryptionKeys: sparingAbsent(hs, claimUserEncryptionKeys),
     /** @spec server-server-api#get_matrixfederationv1openiduserinfo */
     exchangeOpenIdToken: asking(hs, z.object({ sub: AUserId }), ({ access_token }) => ({
       operation: "exchangeOpenIdToken",
