@@ -29,11 +29,15 @@ export function toDeviceEdu({ sender, type, messageId, messages }: Bundle): stri
   });
 }
 
-/** What is told of a device: its keys as they are now; none if it is gone. */
+/** What is told of a device as it is now. */
 export type DeviceSaid = {
   readonly userId: UserId;
   readonly deviceId: string;
+  /** Null if it has none, or that is not told. */
+  readonly name: string | null;
+  /** Undefined if it has none. */
   readonly keys: object | undefined;
+  readonly isGone: boolean;
   readonly streamId: number;
   readonly prevId: number | null;
 };
@@ -42,7 +46,9 @@ export type DeviceSaid = {
 export function deviceListEdu({
   userId,
   deviceId,
+  name,
   keys,
+  isGone,
   streamId,
   prevId,
 }: DeviceSaid): string | undefined {
@@ -51,7 +57,9 @@ export function deviceListEdu({
     device_id: deviceId,
     stream_id: streamId,
     prev_id: prevId === null ? [] : [prevId],
-    ...(keys ? { keys } : { deleted: true }),
+    ...(name !== null && { device_display_name: name }),
+    ...(keys && { keys }),
+    ...(isGone && { deleted: true }),
   });
 }
 

@@ -3,13 +3,16 @@ import { deleteDevices } from "#src/devices/delete-devices.ts";
 import { lastUpdateNumber } from "#src/devices/device-updates.ts";
 import { sendToDevice } from "#src/devices/send-to-device.ts";
 import { encryptionStream } from "#src/encryption/encryption-stream.ts";
+import { ownDeviceList } from "#src/encryption/own-device-list.ts";
 import { crossSigningKey, deviceKeysOf, testDevice, testKey } from "#src/encryption/testing.ts";
 import { uploadKeys } from "#src/encryption/upload-keys.ts";
 import { sendReceipt } from "#src/ephemeral/send-receipt.ts";
 import { setTyping } from "#src/ephemeral/set-typing.ts";
 import type { UserId } from "#src/kit/identifiers.ts";
 import { setPresence } from "#src/presence/set-presence.ts";
+import { sendEvent } from "#src/rooms/send-event.ts";
 import { write } from "#src/streams/write.ts";
+import { asking, registered } from "#src/testing-http.ts";
 import { type FederatedHomeserver, testFederation } from "../testing.ts";
 import { QUICK, type Recorder, recorder, sharedRoom } from "./testing.ts";
 
@@ -102,10 +105,11 @@ describe("messages to devices", () => {
 
 describe("devices of our users", () => {
   test("are told to the servers in their rooms, one following the other", async () => {
-    const shared = await sharedRoom(hs1.hs, [two.name, one.name]);
     const device = await testDevice(hs1.hs, "local", "PHONE");
-    const updates = () =>
-      told(two, "m.device_list_update").filter((it) => it["device_id"] === "PHONE");
+    const shared = await sharedRoom(hs1.hs, [two.name, one.name]);
+    const all = () => told(two, "m.device_list_update").filter((it) => it["device_id"] === "PHONE");
+    await expect.poll(() => all().length, WAIT).toBe(1);
+    const updates = () => all().slice(1);
     const keys = deviceKeysOf(device);
     await uploadKeys(hs1.hs, device, { device_keys: keys });
     await expect.poll(() => updates().length, WAIT).toBe(1);
@@ -124,6 +128,56 @@ describe("devices of our users", () => {
     expect(third?.["prev_id"]).toEqual([second?.["stream_id"]]);
     expect(third).toMatchObject({ deleted: true });
     expect(third?.["keys"]).toBeUndefined();
+  });
+
+  test("are told, with their names if we may, to who has shared no room with the user before", async () => {
+    const device = await testDevice(hs1.hs, "newcomer", "FIRST");
+    const of = (by: Recorder) =>
+      told(by, "m.device_list_update").filter((it) => it["user_id"] === device.userId);
+    await testDevice(hs1.hs, "newcomer", "SECOND");
+    const keys = deviceKeysOf(device);
+    await uploadKeys(hs1.hs, device, { device_keys: keys });
+    const shared = await sharedRoom(hs1.hs, [one.name], "newcomer");
+    await expect.poll(() => of(one).length, WAIT).toBe(2);
+    const ofUser = { user_id: device.userId, prev_id: [] };
+    expect(of(one)).toEqual([
+      { ...ofUser, device_id: "SECOND", stream_id: expect.any(Number) },
+      { ...ofUser, device_id: "FIRST", keys, stream_id: expect.any(Number) },
+    ]);
+
+    // Who is told already is not told again: by another room, or by a new name.
+    await sharedRoom(hs1.hs, [one.name, two.name], "newcomer");
+    const content = { membership: "join", displayname: "Anew" };
+    await sendEvent(hs1.hs, {
+      sender: shared.local,
+      room: shared.room,
+      draft: { type: "m.room.member", state_key: shared.local.userId, content },
+    });
+    await shared.say("after that");
+    await expect.poll(() => one.bodies(), WAIT).toContain("after that");
+    expect(of(one)).toHaveLength(2);
+    await expect.poll(() => of(two).length, WAIT).toBe(2);
+  });
+
+  test("are told with their names if we may, and then also when they are named anew", async () => {
+    const { hs } = await federation.open({
+      host: "hs2.test",
+      outboundTimes: QUICK,
+      variables: { ARCHIPEL_FEDERATION_TELL_DEVICE_NAMES: "true" },
+    });
+    const ask = asking(hs);
+    const { access_token: token, user_id: userId, device_id } = await registered(ask, "namer");
+    await sharedRoom(hs, [one.name], "namer");
+    const device_keys = deviceKeysOf({ userId, deviceId: device_id });
+    await ask("POST", "keys/upload", { token, body: { device_keys } });
+    const display_name = "Telephone";
+    await ask("PUT", `devices/${device_id}`, { token, body: { display_name } });
+    const mine = () => told(one, "m.device_list_update").filter((it) => it["user_id"] === userId);
+    const named = { device_display_name: display_name };
+    await expect
+      .poll(() => mine().at(-1), WAIT)
+      .toMatchObject({ device_id, ...named, keys: { unsigned: named } });
+    expect((await ownDeviceList(hs, userId)).devices).toMatchObject([{ device_id, ...named }]);
   });
 
   test("of which many go at once are told of by one update that makes servers ask", async () => {

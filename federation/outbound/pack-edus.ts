@@ -6,6 +6,7 @@ import type { Position } from "#src/homeserver/position.ts";
 import type { ServerName, UserId } from "#src/kit/identifiers.ts";
 import { deviceListEdu, receiptEdu, signingKeyEdu, toDeviceEdu } from "./edu-texts.ts";
 import {
+  introductionsAt,
   type Owed,
   type ReceiptRow,
   receiptsAt,
@@ -31,6 +32,7 @@ export type Packed = {
 export type EduSources = {
   readonly receipts: ReadonlyMap<Position, ReceiptRow>;
   readonly updates: ReadonlyMap<string, UpdateRow>;
+  readonly introductions: ReadonlyMap<Position, readonly UpdateRow[]>;
   readonly keys: QueriedKeys;
   readonly bundles: Awaited<ReturnType<typeof bundlesFor>>;
 };
@@ -42,19 +44,26 @@ export async function readEduSources(hs: Homeserver, owed: readonly Owed[]): Pro
   ];
   const servers = new Set(owed.flatMap((it) => (it.kind === "message" ? [it.serverName] : [])));
   const [receipts, updates] = [positionsOf("receipt"), positionsOf("update")];
-  const [receiptRows, updateRows, bundles] = await Promise.all([
+  const introductions = positionsOf("introduction");
+  const [receiptRows, updated, introduced, bundles] = await Promise.all([
     receipts.length > 0 ? receiptsAt(hs.sql, receipts) : new Map<Position, ReceiptRow>(),
     updates.length > 0 ? updatesAt(hs.sql, updates) : [],
+    introductions.length > 0 ? introductionsAt(hs.sql, introductions) : [],
     servers.size > 0 ? bundlesFor(hs, [...servers]) : new Map(),
   ]);
-  const users = Map.groupBy(updateRows, (it) => it.userId);
-  const wanted = new Map<UserId, readonly string[]>([...users.keys()].map((it) => [it, []]));
+  const users = new Set([...updated, ...introduced].map((it) => it.userId));
+  const wanted = new Map<UserId, readonly string[]>([...users].map((it) => [it, []]));
   return {
     receipts: receiptRows,
-    updates: new Map(updateRows.map((it) => [`${it.position} ${it.part}`, it])),
+    updates: new Map(asTold(hs, updated).map((it) => [`${it.position} ${it.part}`, it])),
+    introductions: Map.groupBy(asTold(hs, introduced), (it) => it.position),
     keys: wanted.size > 0 ? await storedKeys(hs, wanted) : NO_KEYS,
     bundles,
   };
+}
+
+function asTold(hs: Homeserver, rows: readonly UpdateRow[]): readonly UpdateRow[] {
+  return hs.config.federation.tellDeviceNames ? rows : rows.map((it) => ({ ...it, name: null }));
 }
 
 const NO_KEYS: QueriedKeys = {
@@ -93,25 +102,28 @@ function textsOf(layers: readonly ReadonlyMap<string, ReceiptRow>[]): string[] {
 /** What has become of devices and keys: those of one position all or none. */
 export function packUpdates(
   owed: readonly Owed[],
-  { updates, keys }: EduSources,
+  { updates, introductions, keys }: EduSources,
   upTo: Position,
 ): Packed {
   const edus: string[] = [];
-  for (const [position, its] of Map.groupBy(owed, (it) => it.position)) {
+  const rows = owed.flatMap(({ kind, position, part }) =>
+    kind === "introduction"
+      ? (introductions.get(position) ?? [])
+      : (updates.get(`${position} ${part}`) ?? []),
+  );
+  const inOrder = rows.toSorted((a, b) => a.position - b.position);
+  for (const [position, its] of Map.groupBy(inOrder, (it) => it.position)) {
+    if (position > upTo) break;
     if (edus.length > 0 && edus.length + its.length > MOST_UPDATES) {
       return { edus, upTo: position - 1 };
     }
-    for (const { part } of its) {
-      const row = updates.get(`${position} ${part}`);
-      const text = row && updateEdu(row, keys);
-      if (text !== undefined) edus.push(text);
-    }
+    edus.push(...its.flatMap((it) => updateEdu(it, keys) ?? []));
   }
   return { edus, upTo };
 }
 
 function updateEdu(
-  { userId, deviceId, prevId, ...at }: UpdateRow,
+  { userId, deviceId, prevId, name, isGone, ...at }: UpdateRow,
   keys: QueriedKeys,
 ): string | undefined {
   if (deviceId === null) {
@@ -121,7 +133,8 @@ function updateEdu(
     });
   }
   const device = keys.device_keys[userId]?.[deviceId];
-  return deviceListEdu({ userId, deviceId, keys: device, streamId: updateNumber(at), prevId });
+  const streamId = updateNumber(at);
+  return deviceListEdu({ userId, deviceId, name, keys: device, isGone, streamId, prevId });
 }
 
 /** Messages to devices, the oldest first. What is sent before its place is not sent again: it is deleted once it is taken. */

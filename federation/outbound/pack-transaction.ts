@@ -20,7 +20,7 @@ import { firstOwed, type Limits, type Owed } from "./queries-owed.ts";
 const MOST_PDUS = 50;
 
 /** One more than is sent, of what is sent one by one. */
-const LIMITS: Limits = { events: MOST_PDUS + 1, receipts: 501, updates: 101 };
+const LIMITS: Limits = { events: MOST_PDUS + 1, receipts: 501, updates: 101, introductions: 11 };
 
 /** For how many destinations one query asks. */
 const MOST_AT_ONCE = 100;
@@ -110,7 +110,14 @@ function parcelOf(
   // before their place are sent again, which does no harm; messages to devices are not: they are deleted.
   const messages = packMessages(serverName, sources, end);
   const receipts = packReceipts(of("receipt"), sources, endOf(of("receipt"), LIMITS.receipts, end));
-  const updates = packUpdates(of("update"), sources, endOf(of("update"), LIMITS.updates, end));
+  const updates = packUpdates(
+    [...of("update"), ...of("introduction")],
+    sources,
+    Math.min(
+      endOf(of("update"), LIMITS.updates, end),
+      endOf(of("introduction"), LIMITS.introductions, end),
+    ),
+  );
   const whole = [messages, receipts, updates].map((it) => it.upTo);
   const reached = Math.max(after, Math.min(endOf(of("event"), LIMITS.events, end), ...whole));
   const sent = of("event").filter((it) => it.position <= reached);

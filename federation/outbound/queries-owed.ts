@@ -25,6 +25,12 @@ export async function markOwed(tx: Tx, after: Position, upTo: Position): Promise
       where since < position and (until is null or until >= position)
         and server_name is distinct from unless
       union all
+      -- Of those who come to a room the servers in it are told the devices, should they not know them.
+      select server_name, event_key from memberships join room_servers using (room_key)
+      where position > ${after} and event_key > ${after} and event_key <= ${upTo}
+        and local and membership = 'join' and since <= event_key
+        and (until is null or until >= event_key)
+      union all
       select server_name, position from remote_to_device
       where position > ${after} and position <= ${upTo}
     )
@@ -41,8 +47,11 @@ export async function markOwed(tx: Tx, after: Position, upTo: Position): Promise
 /** Something that a destination is owed. */
 export type Owed = {
   readonly serverName: ServerName;
-  /** Of `message` there is at most one: it says that messages to devices wait. */
-  readonly kind: "event" | "receipt" | "update" | "message";
+  /**
+   * Of `message` there is at most one: it says that messages to devices wait. An `introduction` is the join of a
+   * user of ours, at its position, to a room with the server, which has shared none with the user before.
+   */
+  readonly kind: "event" | "receipt" | "update" | "introduction" | "message";
   readonly position: Position;
   readonly part: number;
 };
@@ -52,6 +61,7 @@ export type Limits = {
   readonly events: number;
   readonly receipts: number;
   readonly updates: number;
+  readonly introductions: number;
 };
 
 /** The first things of each kind that destinations are owed, after what each has taken and up to a position. */
@@ -94,6 +104,29 @@ export async function firstOwed(
           and (until is null or until >= device_list_updates.position))
       order by position, part limit ${limits.updates})
       union all
+      (select 'introduction', own.event_key, 0
+      from memberships as own join events on events.event_key = own.event_key
+      join room_servers on room_servers.room_key = own.room_key
+        and room_servers.server_name = place.server_name
+        and since <= own.event_key and (until is null or until >= own.event_key)
+      where own.position > place.after and own.event_key > place.after and own.event_key <= ${upTo}
+        and own.local and own.membership = 'join'
+        and not exists (
+          select from events as before
+          where before.event_key = events.replaces and before.event_key <= place.after
+            and before.json::json -> 'content' ->> 'membership' = 'join')
+        and not exists (
+          select from memberships as other join events as now on now.event_key = other.event_key
+          left join events as before on before.event_key = now.replaces
+          join room_servers as theirs on theirs.room_key = other.room_key
+          where other.user_key = own.user_key and other.room_key <> own.room_key
+            and other.membership = 'join' and (now.event_key < own.event_key
+              or before.event_key < own.event_key
+                and before.json::json -> 'content' ->> 'membership' = 'join')
+            and theirs.server_name = place.server_name and theirs.since < own.event_key
+            and theirs.until is null)
+      order by own.event_key limit ${limits.introductions})
+      union all
       (select 'message', position, part from remote_to_device
       where remote_to_device.server_name = place.server_name order by position, part limit 1)
     ) as owed
@@ -122,6 +155,9 @@ export async function receiptsAt(
   return new Map(rows.map((it) => [it.position, it]));
 }
 
+/** The most devices of a user that are introduced: any one has a server ask for all of them. */
+const MOST_INTRODUCED = 20;
+
 export type UpdateRow = {
   readonly position: Position;
   readonly part: number;
@@ -129,6 +165,9 @@ export type UpdateRow = {
   /** Null if it is the user's own keys that have changed. */
   readonly deviceId: string | null;
   readonly prevId: number | null;
+  /** What it is called; null also if it is gone. */
+  readonly name: string | null;
+  readonly isGone: boolean;
 };
 
 /** Updates of device lists by their positions, in order. */
@@ -137,7 +176,31 @@ export async function updatesAt(
   positions: readonly Position[],
 ): Promise<readonly UpdateRow[]> {
   return await db<UpdateRow[]>`
-    select position, part, user_id as "userId", device_id as "deviceId", prev_id as "prevId"
-    from device_list_updates join users using (user_key)
+    select position, part, user_id as "userId", device_id as "deviceId", prev_id as "prevId",
+      display_name as name, devices.device_key is null as "isGone"
+    from device_list_updates join users using (user_key) left join devices using (user_key, device_id)
     where position = any(${positions}::bigint[]) order by position, part`;
+}
+
+/**
+ * The devices of those whose joins these are: as updates of which none follows upon what came before. Where a room
+ * was joined without its members, which servers are in it is hearsay: they are told only of devices with keys.
+ */
+export async function introductionsAt(
+  db: Queryable,
+  positions: readonly Position[],
+): Promise<readonly UpdateRow[]> {
+  return await db<UpdateRow[]>`
+    select event_key as position, part::int, user_id as "userId", device_id as "deviceId",
+      display_name as name, null::bigint as "prevId", false as "isGone"
+    from events join users on users.user_key = events.sender_key
+    cross join lateral (
+      select device_id, display_name, row_number() over (order by device_key desc) as part
+      from devices left join device_keys using (device_key) left join memberships
+        on memberships.user_key = events.sender_key and memberships.room_key = events.room_key
+      where devices.user_key = events.sender_key and (device_keys.json is not null
+        or events.on_partial is null and memberships.position = events.event_key)
+      order by device_key desc limit ${MOST_INTRODUCED}
+    ) as introduced
+    where event_key = any(${positions}::bigint[]) order by event_key, part`;
 }

@@ -109,13 +109,14 @@ export type SharedRoom = {
 
 let rooms = 0;
 
-/** A room that users of other servers are in, and a user of ours who joins last. */
+/** A room that users of other servers are in, and a user of ours, of some name, who joins last. */
 export async function sharedRoom(
   hs: Homeserver,
   servers: readonly ServerName[],
+  name = "local",
 ): Promise<SharedRoom> {
   const remote = new RemoteRoom("12", `outbound${rooms++}`);
-  const local = await testUser(hs, "local");
+  const local = await testUser(hs, name);
   const members = servers.map((it): UserId => `@member:${it}`);
   const [creator = "@a:b", ...others] = members;
   let last = remote.begin(creator, { [local.userId]: 100 });

@@ -335,6 +335,10 @@ export const ConfigFile = z.strictObject({
         .describe(
           "File like `/etc/hosts` that is asked before DNS, and read again when it changes.",
         ),
+      tellDeviceNames: z
+        .boolean()
+        .default(false)
+        .describe("Whether other servers are told what our users call their devices."),
       trustedKeyServers: z
         .array(z.string().min(1))
         .default([])

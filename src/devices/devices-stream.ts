@@ -47,7 +47,7 @@ export type DeviceWritten = { readonly deviceKey?: number; readonly count: numbe
 export const devicesStream: Stream<DeviceWrite, DeviceWritten> = {
   name: DEVICES,
 
-  async store(_hs, lane, placed) {
+  async store(hs, lane, placed) {
     const creations = placed.flatMap(({ write }) => (write.kind === "create" ? [write] : []));
     const [made, renamed, deleted] = await Promise.all([
       insertDevices(lane, creations),
@@ -55,11 +55,16 @@ export const devicesStream: Stream<DeviceWrite, DeviceWritten> = {
       deleteDeviceRows(lane, placed.flatMap(deletionsOf)),
     ]);
     const madeBy = new Map(made.map((it) => [idKey(it), it]));
-    const renamedIds = new Set(renamed.map(idKey));
+    const renamedKeys = new Map(renamed.map((it) => [idKey(it), it.deviceKey]));
     const deletedAt = Map.groupBy(deleted, (it) => it.position);
     const results = placed.map(({ write, position }): Stored => {
       if (write.kind === "create") return created(madeBy.get(idKey(write)));
-      if (write.kind === "rename") return { count: renamedIds.has(idKey(write)) ? 1 : 0, gone: [] };
+      if (write.kind === "rename") {
+        const deviceKey = renamedKeys.get(idKey(write));
+        return deviceKey === undefined
+          ? { count: 0, gone: [] }
+          : { count: 1, gone: [], renamed: { userKey: write.userKey, position, deviceKey } };
+      }
       const gone = deletedAt.get(position) ?? [];
       return { count: gone.length, gone };
     });
@@ -68,9 +73,13 @@ export const devicesStream: Stream<DeviceWrite, DeviceWritten> = {
       const one = placed[index];
       return one && it.count > 0 ? [{ userKey: one.write.userKey, position: one.position }] : [];
     });
-    recordDeviceUpdates(lane, results.flatMap(updatesOf));
+    recordDeviceUpdates(lane, [
+      ...results.flatMap(goneOf),
+      ...(hs.config.federation.tellDeviceNames ? results.flatMap(renamedOf) : []),
+    ]);
     const announced = Map.groupBy(await announceDeviceLists(lane, changed), (it) => it.position);
-    return results.map(({ gone, ...result }, index): Outcome<DeviceWritten> => {
+    return results.map(({ gone, deviceKey, count }, index): Outcome<DeviceWritten> => {
+      const result = { count, ...(deviceKey !== undefined && { deviceKey }) };
       const lists = announced.get(placed[index]?.position ?? 0) ?? [];
       return { ok: true, result, changes: [...gone.map(changeOf), ...lists] };
     });
@@ -84,7 +93,10 @@ export const devicesStream: Stream<DeviceWrite, DeviceWritten> = {
   },
 };
 
-type Stored = DeviceWritten & { readonly gone: readonly DeletedDevice[] };
+type Stored = DeviceWritten & {
+  readonly gone: readonly DeletedDevice[];
+  readonly renamed?: { userKey: number; position: number; deviceKey: number };
+};
 
 function created(it: MadeDevice | undefined): Stored {
   if (!it) throw new Error("a device was neither made nor found");
@@ -105,12 +117,18 @@ function deletionsOf({ write, position }: Placed<DeviceWrite>): Deletion[] {
 }
 
 /** Others know of those devices that had published keys. */
-function updatesOf({ gone }: Stored): DeviceUpdate[] {
+function goneOf({ gone }: Stored): DeviceUpdate[] {
   const known = gone.filter((it) => it.hadKeys);
   const [first] = known;
   if (!first) return [];
   const { userKey, position } = first;
   return [{ userKey, position, gone: known.map((it) => it.deviceId) }];
+}
+
+function renamedOf({ renamed }: Stored): DeviceUpdate[] {
+  if (!renamed) return [];
+  const { deviceKey, ...it } = renamed;
+  return [{ ...it, changed: [deviceKey] }];
 }
 
 function changeOf({ position, userKey, deviceKey }: GoneDevice): Change {

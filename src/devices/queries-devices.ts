@@ -41,19 +41,23 @@ export type Renaming = {
   readonly displayName: string;
 };
 
+type Renamed = {
+  readonly userKey: number;
+  readonly deviceId: string;
+  readonly deviceKey: number;
+};
+
 /** Renames devices: at most one name for each. Returns those that are there. */
-export async function renameDevices(
-  lane: Tx,
-  renamings: readonly Renaming[],
-): Promise<{ userKey: number; deviceId: string }[]> {
+export async function renameDevices(lane: Tx, renamings: readonly Renaming[]): Promise<Renamed[]> {
   if (renamings.length === 0) return [];
-  return await lane<{ userKey: number; deviceId: string }[]>`
+  return await lane<Renamed[]>`
     update devices set display_name = renaming.display_name
     from unnest(${renamings.map((it) => it.userKey)}::bigint[],
       ${renamings.map((it) => it.deviceId)}::text[], ${renamings.map((it) => it.displayName)}::text[])
       as renaming (user_key, device_id, display_name)
     where devices.user_key = renaming.user_key and devices.device_id = renaming.device_id
-    returning devices.user_key as "userKey", devices.device_id as "deviceId"`;
+    returning devices.user_key as "userKey", devices.device_id as "deviceId",
+      devices.device_key as "deviceKey"`;
 }
 
 /** Devices to delete: the one with an ID, or all of the user. */

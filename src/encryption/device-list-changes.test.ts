@@ -52,11 +52,12 @@ class Model {
   /** Those who must be told of, and those who may be, since they or the one who asks came and went. */
   expected() {
     const others = USERS.filter((it) => it !== 0);
-    const now = others.filter((it) => this.#share(this.joined, it));
+    const own = this.lists.has(0) ? [0] : [];
+    // The one who asks is like everybody else, and hears of own changes in any case.
+    const now = USERS.filter((it) => !own.includes(it) && this.#share(this.joined, it));
     const hasMoved = (user: number) =>
       ROOMS.some((room) => this.moved.has(`${user} ${room}`) || this.moved.has(`0 ${room}`));
     const isNew = (it: number) => this.lists.has(it) || !this.#share(this.before, it);
-    const own = this.lists.has(0) ? [0] : [];
     return {
       changed: [...own, ...now.filter(isNew)],
       mayBeChanged: [...own, ...now.filter((it) => isNew(it) || hasMoved(it))],

@@ -10,7 +10,11 @@ type DeviceListForServers = {
   readonly user_id: UserId;
   /** The number of the last update that is certainly in it. */
   readonly stream_id: number;
-  readonly devices: readonly { readonly device_id: string; readonly keys: object }[];
+  readonly devices: readonly {
+    readonly device_id: string;
+    readonly device_display_name?: string;
+    readonly keys: object;
+  }[];
   readonly master_key?: object;
   readonly self_signing_key?: object;
 };
@@ -33,8 +37,16 @@ export async function ownDeviceList(hs: Homeserver, userId: UserId): Promise<Dev
   return {
     user_id: userId,
     stream_id,
-    devices: devices.map(([device_id, its]) => ({ device_id, keys: its })),
+    devices: devices.map(([device_id, its]) => ({ device_id, ...nameIn(its), keys: its })),
     ...(master && { master_key: master }),
     ...(selfSigning && { self_signing_key: selfSigning }),
   };
+}
+
+/** What a device is called, if that is told. */
+function nameIn(keys: { readonly unsigned?: { readonly device_display_name?: string } }): {
+  readonly device_display_name?: string;
+} {
+  const name = keys.unsigned?.device_display_name;
+  return name === undefined ? {} : { device_display_name: name };
 }

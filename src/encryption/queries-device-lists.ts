@@ -20,6 +20,8 @@ export type Move = {
   readonly roomKey: number;
   readonly joined: boolean;
   readonly eventKey: number;
+  /** Whether the state has come to say so later than by the event: once all members of a room were known, say. */
+  readonly toldAnew: boolean;
 };
 
 /** Whose member events have changed in a range, in all rooms of a user, their own included. */
@@ -30,7 +32,8 @@ export async function movesAround(
 ): Promise<Move[]> {
   return await sql<Move[]>`
     select moved.user_key as "userKey", moved.room_key as "roomKey",
-      moved.membership = 'join' as joined, moved.event_key as "eventKey"
+      moved.membership = 'join' as joined, moved.event_key as "eventKey",
+      moved.position > moved.event_key as "toldAnew"
     from memberships as moved
     join memberships as own on own.room_key = moved.room_key and own.user_key = ${userKey}
     where moved.position > ${after} and moved.position <= ${upTo}`;
@@ -60,7 +63,7 @@ export type OthersMoved = {
 
 /**
  * Whose keys a user must ask for anew: of those with whom they share a room, whoever's have changed in
- * a range, and whoever has not shared one before; and those whose keys they have signed.
+ * a range, and whoever has not shared one before, which they themselves may be; and those whose keys they have signed.
  */
 export async function usersChanged(
   sql: Queryable,
@@ -78,7 +81,7 @@ export async function usersChanged(
       where position > ${after} and position <= ${upTo} and signer_key = ${userKey}
       union
       select user_key from memberships as newcomer
-      where membership = 'join' and user_key <> ${userKey}
+      where membership = 'join'
         and (room_key = any(${rooms.entered}::bigint[])
           or (room_key = any(${rooms.joined}::bigint[])
             and event_key = any(${others.entrances}::bigint[])))

@@ -24,8 +24,8 @@ export type QueriedKeys = {
 
 /**
  * The keys of users as we have them and as one may see them: what users have signed of others' is seen by
- * those who signed alone, and so is the key by which they did. Other servers are not told what devices
- * are called.
+ * those who signed alone, and so is the key by which they did. Other servers are told what devices are called
+ * only if we may.
  *
  * @param wanted the users, and of each which devices; all if none is named.
  * @param reader who asks, if it is a user of this server.
@@ -74,13 +74,14 @@ export async function storedKeys(
   const signers = new Map([...userKeys].map(([userId, userKey]) => [userKey, userId]));
   if (reader) signers.set(reader.userKey, reader.userId);
 
+  const seesNames = reader !== undefined || hs.config.federation.tellDeviceNames;
   const byUser = Map.groupBy(seen, (it) => it.userKey);
   const deviceEntries = [...userKeys].map(([userId, userKey]) => [
     userId,
     Object.fromEntries(
       (byUser.get(userKey) ?? []).map((it) => [
         it.deviceId,
-        { ...asSeen(it, it.added, signers), ...(reader && { unsigned: unsignedOf(it) }) },
+        { ...asSeen(it, it.added, signers), ...(seesNames && { unsigned: unsignedOf(it) }) },
       ]),
     ),
   ]);
