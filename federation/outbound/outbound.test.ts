@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { UserId } from "#src/kit/identifiers.ts";
+import type { EventId, UserId } from "#src/kit/identifiers.ts";
 import { FOLLOWERS } from "#src/roles.ts";
+import { redactEvent } from "#src/rooms/redact-event.ts";
+import { sendEvent } from "#src/rooms/send-event.ts";
 import { runFollowers } from "#src/streams/run-followers.ts";
 import { type FederatedHomeserver, testFederation } from "../testing.ts";
 import { runOutbound } from "./run-outbound.ts";
@@ -43,6 +45,35 @@ describe("what our users send", () => {
     // What others had sent before, and our own join, went over the server that we joined by.
     const types = new Set(one.taken.flatMap((it) => it.body.pdus.map((pdu) => pdu["type"])));
     expect(types).toEqual(new Set(["m.room.message"]));
+  });
+
+  test("goes out also if it redacts what only they know", async () => {
+    const shared = await sharedRoom(hs1.hs, [one.name]);
+    const redact = {
+      requester: shared.local,
+      room: shared.room,
+      target: "$of-theirs" as EventId,
+      content: {},
+    };
+    const transaction = { deviceKey: shared.local.deviceKey, txnId: "redaction" };
+    const redaction = await redactEvent(hs1.hs, { ...redact, transaction });
+    const redacting = () =>
+      one.taken
+        .flatMap((it) => it.body.pdus)
+        .filter((it) => it.content["redacts"] === "$of-theirs");
+    await expect.poll(() => redacting().length, WAIT).toBe(1);
+    expect(redaction).toMatch(/^\$/);
+    await sendEvent(hs1.hs, {
+      sender: shared.local,
+      room: shared.room,
+      draft: {
+        type: "m.room.power_levels",
+        state_key: "",
+        content: { users: { [shared.local.userId]: 49 }, state_default: 0 },
+      },
+    });
+    const again = { ...redact, transaction: { ...transaction, txnId: "again" } };
+    await expect(redactEvent(hs1.hs, again)).rejects.toThrow(/only what you sent/);
   });
 
   test("comes whole and in order after an outage, however long it was, of all rooms", async () => {

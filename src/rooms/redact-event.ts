@@ -5,6 +5,7 @@ import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { findEvent } from "./find-event.ts";
 import type { Room } from "./find-room.ts";
+import { serversInRoom } from "./residents.ts";
 import type { Transaction } from "./room-write.ts";
 import { sendEvent } from "./send-event.ts";
 
@@ -13,10 +14,10 @@ const KEPT = new Set(["m.room.create", "m.room.server_acl"]);
 
 /**
  * Strips an event of what it says. Users may redact what they sent themselves; for what others sent
- * it takes the room's `redact` level.
+ * it takes the room's `redact` level. So it does for what only other servers know.
  *
  * @param content what the redaction says of itself, such as a `reason`.
- * @throws MatrixError M_FORBIDDEN; M_NOT_FOUND of an event that is not in the room; M_USER_SUSPENDED of
+ * @throws MatrixError M_FORBIDDEN; M_NOT_FOUND of an event that cannot be in the room; M_USER_SUSPENDED of
  *   another's event, while one's account is suspended.
  * @spec client-server-api#put_matrixclientv3roomsroomidredacteventidtxnid
  */
@@ -37,13 +38,14 @@ export async function redactEvent(
   },
 ): Promise<EventId> {
   const event = await findEvent(hs, target);
-  if (!event || event.roomKey !== room.roomKey) {
+  if (event ? event.roomKey !== room.roomKey : !(await isShared(hs, room))) {
     throw new MatrixError("M_NOT_FOUND", "The room has no such event");
   }
-  if (KEPT.has(event.type) && event.stateKey !== undefined) {
+  if (event && KEPT.has(event.type) && event.stateKey !== undefined) {
     throw new MatrixError("M_FORBIDDEN", "Events of this type cannot be redacted");
   }
-  if (requester.isSuspended && event.senderKey !== requester.userKey) {
+  const isOwn = event?.senderKey === requester.userKey;
+  if (requester.isSuspended && !isOwn) {
     throw new MatrixError(
       "M_USER_SUSPENDED",
       "While suspended you may redact only your own events",
@@ -55,11 +57,16 @@ export async function redactEvent(
     draft: { type: "m.room.redaction", content, redacts: target },
     transaction,
     check(making) {
-      if (event.senderKey === requester.userKey) return;
+      if (isOwn) return;
       const create = making.lookup("m.room.create", "");
       const levels = create && making.levels(create);
       if (levels && levels.powerOf(requester.userId) >= levels.named("redact")) return;
       throw new MatrixError("M_FORBIDDEN", "You may redact only what you sent yourself");
     },
   });
+}
+
+/** Whether there are other servers in a room, which may know events of it that we do not. */
+async function isShared(hs: Homeserver, { roomKey }: Room): Promise<boolean> {
+  return (await serversInRoom(hs, roomKey)).some((it) => it !== hs.name);
 }
