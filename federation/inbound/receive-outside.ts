@@ -1,4 +1,5 @@
 import { isUserId } from "#src/events/event-identifiers.ts";
+import type { Pdu } from "#src/events/pdu.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { type EventId, serverNameOf, type UserId } from "#src/kit/identifiers.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
@@ -7,6 +8,7 @@ import { standingOf } from "#src/rooms/memberships.ts";
 import type { ReceivedEvent } from "#src/rooms/received/assess-events.ts";
 import { checkPdus } from "#src/rooms/received/check-pdus.ts";
 import { storeOutsideMembership } from "#src/rooms/received/outside-membership.ts";
+import type { StoredEvent } from "#src/rooms/stored-event.ts";
 import { findUserKeys } from "#src/rooms/user-keys.ts";
 
 /**
@@ -14,7 +16,7 @@ import { findUserKeys } from "#src/rooms/user-keys.ts";
  * or a knock of theirs refused. All else of such a room is passed over.
  *
  * We cannot know what the room allows. But whoever ends an invitation names it among the auth events, and its ID
- * is known to nobody but the room and us.
+ * is known to nobody but the room and us; and of an invitation it has to be whoever has made it.
  *
  * @returns the IDs of those that were taken.
  * @spec server-server-api#leaving-rooms-rejecting-invites
@@ -38,23 +40,34 @@ function isAboutMember(pdu: unknown): boolean {
 }
 
 async function takeEnd(hs: Homeserver, room: Room, received: ReceivedEvent): Promise<boolean> {
-  const { room_id, state_key: user, content, auth_events } = received.event;
+  const { room_id, state_key: user, content } = received.event;
   const { membership } = content;
   if (room_id !== room.roomId || (membership !== "leave" && membership !== "ban")) return false;
   if (!isUserId(user) || serverNameOf(user) !== hs.name) return false;
-  const waiting = await waitingBy(hs, room, user);
-  if (waiting === undefined || !auth_events.includes(waiting)) return false;
+  const waiting = await memberEventOf(hs, room, user);
+  // It has come before.
+  if (waiting?.eventId === received.event.event_id) return true;
+  if (!waiting || !isEnd(waiting, received.event)) return false;
   return (await storeOutsideMembership(hs, { room, received, membership })).stored;
 }
 
-/** The invitation or the knock that a user of ours has, if any. */
-async function waitingBy(
+/** Whether a user has knocked, or is invited by whoever ends it. */
+function isEnd(waiting: StoredEvent, { sender, auth_events, state_key: user }: Pdu): boolean {
+  if (!WAITING.has(waiting.content["membership"])) return false;
+  if (!auth_events.includes(waiting.eventId)) return false;
+  return waiting.sender === user || waiting.sender === sender;
+}
+
+const WAITING: ReadonlySet<unknown> = new Set(["invite", "knock"]);
+
+/** By which a user of ours has come to be what they are, from outside: by an invitation, or a knock of their own. */
+async function memberEventOf(
   hs: Homeserver,
   { roomKey }: Room,
   user: UserId,
-): Promise<EventId | undefined> {
+): Promise<StoredEvent | undefined> {
   const userKey = (await findUserKeys(hs, [user])).get(user);
   const standing = userKey === undefined ? undefined : await standingOf(hs, userKey, roomKey);
-  if (standing?.membership !== "invite" && standing?.membership !== "knock") return undefined;
-  return (await eventsOf(hs, [standing.eventKey])).get(standing.eventKey)?.eventId;
+  if (!standing) return undefined;
+  return (await eventsOf(hs, [standing.eventKey])).get(standing.eventKey);
 }

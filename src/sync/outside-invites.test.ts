@@ -33,7 +33,7 @@ type Answer = {
   readonly next_batch: string;
   readonly rooms?: {
     readonly invite?: Record<string, { invite_state: { events: { type: string }[] } }>;
-    readonly leave?: Record<string, unknown>;
+    readonly leave?: Record<string, { timeline: { events: { event_id: string }[] } }>;
     readonly join?: Record<string, unknown>;
   };
 };
@@ -90,7 +90,7 @@ describe("an invitation to a room of other servers", () => {
     }
   });
 
-  test("is forgotten when it is refused", async () => {
+  test("is forgotten when it is refused, and the client told how", async () => {
     const { remote, room, invite } = await invited("refused");
     const since = (await sync(hs)).next_batch;
     const leave = remote.add(local.userId, memberDraft("leave"), [invite]);
@@ -99,8 +99,10 @@ describe("an invitation to a room of other servers", () => {
       received: remote.received(leave),
       membership: "leave",
     });
-    const answer = await sync(hs, since);
-    expect(Object.keys(answer.rooms?.leave ?? {})).toEqual([remote.roomId]);
+    const { leave: leaves = {} } = (await sync(hs, since)).rooms ?? {};
+    expect(Object.keys(leaves)).toEqual([remote.roomId]);
+    const { timeline } = leaves[remote.roomId ?? ""] ?? {};
+    expect(timeline?.events.map((it) => it.event_id)).toEqual([leave]);
     const left = await hs.sql`select from received_invites where room_key = ${room.roomKey}`;
     expect(left).toHaveLength(0);
   });

@@ -101,7 +101,28 @@ export async function timelinesOf(
   }
   const read = await readTimelines(hs, toRead, question);
   for (const [roomKey, timeline] of read) timelines.set(roomKey, timeline);
+  for (const event of await leavesOutside(hs, rooms)) {
+    const timeline = timelines.get(event.roomKey);
+    if (!timeline || !question.wanted(event)) continue;
+    timelines.set(event.roomKey, { ...timeline, events: [event] });
+  }
   return timelines;
+}
+
+/** How users came to be out of rooms that they had been invited to from outside: it has no place in what is known of the room. */
+async function leavesOutside(
+  hs: Homeserver,
+  rooms: readonly TimelineRoom[],
+): Promise<readonly StoredEvent[]> {
+  const left = rooms.filter(
+    ({ standing: { membership } }) => membership === "leave" || membership === "ban",
+  );
+  if (left.length === 0) return [];
+  const events = await eventsOf(
+    hs,
+    left.map((it) => it.standing.eventKey),
+  );
+  return [...events.values()].filter((it) => it.status === EventStatus.outlier);
 }
 
 /** All of a room's news, if they are in memory and no more than the client wants. */
