@@ -125,6 +125,8 @@ describe("a space", () => {
     expect(now).toMatchObject({
       body: { children: [{ room_id: restricted, allowed_room_ids: [gate] }] },
     });
+    // That it was refused before is forgotten.
+    expect(await hierarchy(space)).toEqual([space, restricted]);
   });
 
   test("is no other server's to see if it is closed or denies it", async () => {

@@ -6,6 +6,10 @@ import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { parseRoomId, type RoomId, type ServerName } from "#src/kit/identifiers.ts";
 import { parseServerName } from "#src/kit/server-name.ts";
+import { EVENTS } from "#src/rooms/event-changes.ts";
+import { StoredEvent } from "#src/rooms/stored-event.ts";
+import type { Change } from "#src/streams/stream.ts";
+import { tailOf } from "#src/streams/tail.ts";
 import { inOrder, readChildren } from "./space-child.ts";
 import type { TreeRoom } from "./spaces-here.ts";
 
@@ -17,7 +21,7 @@ export type RemoteSpace = {
   readonly closed: ReadonlySet<string>;
 };
 
-/** How long an answer is believed, and how long it is known that there is none. */
+/** How long an answer is believed; and, unless somebody comes to a room or goes meanwhile, that there is none. */
 const BELIEVED_MS = 5 * 60_000;
 const UNKNOWN_MS = 30_000;
 
@@ -25,14 +29,29 @@ const UNKNOWN_MS = 30_000;
 const TIMEOUT_MS = 10_000;
 const MOST_SERVERS = 3;
 
-const answersOf = held(
-  () =>
-    new LRUCache<RoomId, Promise<RemoteSpace | undefined>>({
-      maxSize: 2_000,
-      sizeCalculation: () => 1,
-      ttl: BELIEVED_MS,
-    }),
-);
+const MOST_ANSWERS = 2_000;
+
+type Answers = {
+  readonly given: LRUCache<RoomId, Promise<RemoteSpace | undefined>>;
+  /** Rooms of which nobody tells. What others may tell us depends on which rooms they know our users to be in. */
+  readonly none: LRUCache<RoomId, true>;
+};
+
+const answersOf = held((hs): Answers => {
+  const none = new LRUCache<RoomId, true>({ max: MOST_ANSWERS, ttl: UNKNOWN_MS });
+  tailOf(hs).listen({
+    changed(changes) {
+      if (none.size > 0 && changes.some(isAboutMember)) none.clear();
+    },
+    missed: () => none.clear(),
+  });
+  return { none, given: new LRUCache({ max: MOST_ANSWERS, ttl: BELIEVED_MS }) };
+});
+
+function isAboutMember({ stream, detail }: Change): boolean {
+  if (stream !== EVENTS) return false;
+  return !(detail instanceof StoredEvent) || detail.type === "m.room.member";
+}
 
 /**
  * What other servers tell of a room that this one is not in: asked at this moment, or a little while ago.
@@ -45,13 +64,17 @@ export async function remoteSpace(
   roomId: RoomId,
   via: readonly ServerName[],
 ): Promise<RemoteSpace | undefined> {
-  const answers = answersOf(hs);
-  const known = answers.get(roomId);
+  const { given, none } = answersOf(hs);
+  if (none.has(roomId)) return undefined;
+  const known = given.get(roomId);
   if (known) return await known;
   const asked = ask(hs, roomId, via);
-  answers.set(roomId, asked);
+  given.set(roomId, asked);
   const answer = await asked;
-  if (answer === undefined) answers.set(roomId, asked, { ttl: UNKNOWN_MS });
+  if (answer === undefined) {
+    given.delete(roomId);
+    none.set(roomId, true);
+  }
   return answer;
 }
 
