@@ -10,6 +10,7 @@ import { roomIdsOf, type UserRooms, userRoomsAt } from "#src/rooms/user-rooms.ts
 import { tailOf } from "#src/streams/tail.ts";
 import { renderAggregated } from "#src/timeline/render-aggregated.ts";
 import { type ChangedRoom, changedRooms, type ChangedRooms } from "./changed-rooms.ts";
+import { cutAtHoles } from "./cut-at-holes.ts";
 import { withHeroes } from "./hero-members.ts";
 import { strippedStates } from "./invited-rooms.ts";
 import { namedRooms } from "./named-rooms.ts";
@@ -75,9 +76,10 @@ export async function readSync(hs: Homeserver, request: SyncRequest): Promise<Sy
     ),
     strippedStates(hs, requester.userKey, [...rooms.invited, ...rooms.knocked]),
   ]);
+  const unbroken = await cutAtHoles(hs, read);
   const timelines = request.stateAfter
-    ? read
-    : await trueTimelines(hs, told, { timelines: read, upTo });
+    ? unbroken
+    : await trueTimelines(hs, told, { timelines: unbroken, upTo });
   const changed = await roomStates(hs, request, told, { timelines, upTo, roomIds });
   const summaries = await summariesOf(hs, request, rooms.joined, { timelines, states: changed });
   const states = await withHeroes(hs, request, rooms.joined, {
