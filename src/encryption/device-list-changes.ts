@@ -42,7 +42,9 @@ export async function changedDeviceLists(
   );
   const wasIn = (roomKey: number, joined: boolean) => {
     const move = ownMoves.get(roomKey);
-    return move ? before.has(move.eventKey) : joined;
+    if (!move) return joined;
+    // Of whoever was in such a room the client has not been told.
+    return before.has(move.eventKey) && !(move.joined && move.toldAnew);
   };
   const keysWhere = (is: (was: boolean, now: boolean) => boolean) =>
     own.filter((it) => is(wasIn(it.roomKey, it.joined), it.joined)).map((it) => it.roomKey);

@@ -91,8 +91,9 @@ export async function persistReceived(
     outliers.map(({ row }) => row),
   );
   if (it.nodes.length > 0) insertNodes(lane, it.nodes);
-  if (settlement.comesAnew) noteMembersFrom(hs, lane, it);
   if (members.length > 0) upsertMemberships(lane, members);
+  // After it: who was in the room when we were last is not known to be any more.
+  if (settlement.comesAnew) noteMembersFrom(hs, lane, it);
   const come = placed.filter(({ row }) => row.anchor !== null).map(({ row }) => row.event_id);
   noteMissing(lane, {
     come: settlement.waiting?.isMissed === false ? [] : come,
