@@ -38,7 +38,7 @@ export type OpenOptions = {
   readonly outboundTimes?: OutboundTimes;
   /** Whether it sends nothing by itself. */
   readonly isSilent?: boolean;
-  /** What a request of another server waits for before it is answered, by its path. */
+  /** What a request of another server waits for before it is answered, by its path. If that fails, it gets no answer. */
   readonly gate?: (uri: string) => Promise<void> | undefined;
 };
 
@@ -150,7 +150,7 @@ export async function testFederation(): Promise<TestFederation> {
         void (async () => {
           await gate?.(request.url ?? "");
           await serve(request, response);
-        })();
+        })().catch(() => request.socket.destroy());
       closes.push(async () => await servers.close());
       return { ...servers, name: servers.hs.name };
     },

@@ -53,8 +53,21 @@ export const accounts = pgTable(
     index("accounts_leaving")
       .on(table.userKey)
       .where(sql`leaving_after is not null`),
+    index("accounts_of_guests")
+      .on(table.userKey)
+      .where(sql`is_guest`),
   ],
 );
+
+/**
+ * Rooms that guests are in, and the state of each by which it is known that it lets them in.
+ *
+ * A row goes when no guest is in the room any more (`dismiss-guests`).
+ */
+export const guestRooms = pgTable("guest_rooms", {
+  roomKey: number("room_key").primaryKey(),
+  lookedAt: number("looked_at").notNull(),
+});
 
 /**
  * What devices show to say whose they are: an access token, and where the client can, a refresh token

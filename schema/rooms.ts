@@ -11,7 +11,7 @@ import {
   text,
   uniqueIndex,
 } from "drizzle-orm/pg-core";
-import type { EventId, RoomId, ServerName } from "#src/kit/identifiers.ts";
+import type { EventId, RoomId, ServerName, UserId } from "#src/kit/identifiers.ts";
 
 const bytea = customType<{ data: Uint8Array }>({ dataType: () => "bytea" });
 const key = (name: string) => bigint(name, { mode: "number" });
@@ -231,6 +231,45 @@ export const roomServers = pgTable(
     index("room_servers_went")
       .on(table.until)
       .where(sql`until is not null`),
+  ],
+);
+
+/**
+ * Rooms that a user of ours is entering from outside: nobody else does meanwhile, and what others send of the room waits.
+ *
+ * A row goes when that is over. One that a dead process has left counts for nothing after a while, and goes when
+ * another does.
+ */
+export const roomEntries = pgTable("room_entries", {
+  roomId: text("room_id").$type<RoomId>().primaryKey(),
+  holder: text("holder").notNull(),
+  untilMs: key("until_ms").notNull(),
+});
+
+/**
+ * Users of ours who are out of rooms of others, of which nobody there could be told yet: since they have declined an
+ * invitation, or a join of theirs did not hold.
+ *
+ * A row goes when a server has been told, when none needs to be, or the user has come again, or after a week
+ * (`tell-leaves`).
+ */
+export const untoldLeaves = pgTable(
+  "untold_leaves",
+  {
+    userId: text("user_id").$type<UserId>().notNull(),
+    roomId: text("room_id").$type<RoomId>().notNull(),
+    servers: text("servers").$type<ServerName>().array().notNull(),
+    reason: text("reason"),
+    /** The member event that stood when they left, and still may; null if their leaving is known here. */
+    eventKey: key("event_key"),
+    sinceMs: key("since_ms").notNull(),
+    failures: integer("failures").notNull().default(0),
+    /** When it is tried again. */
+    dueMs: key("due_ms").notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.userId, table.roomId] }),
+    index("untold_leaves_due").on(table.dueMs),
   ],
 );
 

@@ -27,6 +27,8 @@ import type { Job } from "#src/jobs/job.ts";
 import { removeExpiredUploads } from "#src/media/job-remove-expired-uploads.ts";
 import { sweepBlobs } from "#src/media/job-sweep-blobs.ts";
 import { forgetRemoteMedia } from "#src/media/remote/job-forget-copies.ts";
+import { dismissGuests } from "#src/membership/job-dismiss-guests.ts";
+import { tellLeaves } from "#src/membership/outside/job-tell-leaves.ts";
 import { endAbsentPresence, forgetPresence } from "#src/presence/job-end-presence.ts";
 import { presenceStream } from "#src/presence/presence-stream.ts";
 import { forgetPreviews } from "#src/previews/job-forget-previews.ts";
@@ -94,6 +96,8 @@ export const JOBS: readonly Job[] = [
   forgetTransactions,
   fillOwedHoles,
   fetchMembers,
+  tellLeaves,
+  dismissGuests,
   settlePdus,
   forgetConnections,
   forgetDelayedEvents,

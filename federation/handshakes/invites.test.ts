@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { unpaddedBase64 } from "#src/kit/base64.ts";
 import type { RoomId, ServerName } from "#src/kit/identifiers.ts";
 import { signingKeyFromSeed, signJson } from "#src/kit/signed-json.ts";
+import { tellLeaves } from "#src/membership/outside/job-tell-leaves.ts";
 import { type Ask, asking } from "#src/testing-http.ts";
 import { openStage, type Stage, stateIds, user, type User, VERSIONS } from "./testing.ts";
 
@@ -82,6 +83,35 @@ describe("an invitation", () => {
     expect(await invitesOf(onTwo, bob)).not.toHaveProperty(room_id);
   });
 
+  test("that is declined while nobody can be told is declined there later", async () => {
+    let isAway = false;
+    const lone = await stage.federation.open({
+      host: "hs3.test",
+      gate: async () => await (isAway ? Promise.reject(new Error("away")) : Promise.resolve()),
+    });
+    const onLone = asking(lone.hs);
+    const dora = await user(onLone, "dora");
+    const made = await onLone("POST", "createRoom", {
+      token: dora.token,
+      body: { preset: "private_chat", invite: [bob.userId] },
+    });
+    const roomId = made.body.room_id as RoomId;
+    isAway = true;
+    const left = onTwo("POST", `rooms/${E(roomId)}/leave`, {
+      token: bob.token,
+      body: { reason: "no" },
+    });
+    expect((await left).status).toBe(200);
+    expect(await invitesOf(onTwo, bob)).not.toHaveProperty(roomId);
+    isAway = false;
+    await two.hs.sql`update untold_leaves set due_ms = 0`;
+    await tellLeaves.run(two.all[1] ?? two.hs, new AbortController().signal);
+    const path = `rooms/${E(roomId)}/state/m.room.member/${E(bob.userId)}`;
+    const member = await onLone("GET", path, { token: dora.token });
+    expect(member.body).toEqual({ membership: "leave", reason: "no" });
+    expect(await two.hs.sql`select from untold_leaves`).toHaveLength(0);
+  });
+
   test("is not made if the other server does not sign it", async () => {
     const { roomId } = await roomOf({ preset: "private_chat" });
     const invite = async (user_id: string) =>
@@ -120,10 +150,10 @@ describe("an invitation", () => {
     });
   });
 
-  test("is withdrawn", async () => {
-    const { roomId } = await roomOf({ preset: "private_chat", invite: [bob.userId] });
+  /** Has a user take bob out of a room. @returns what his server says of that, after what it says of another event. */
+  async function withdrawn(roomId: RoomId, { token }: User, txnId: string) {
     const body = { user_id: bob.userId };
-    await onOne("POST", `rooms/${E(roomId)}/kick`, { token: alice.token, body });
+    await onOne("POST", `rooms/${E(roomId)}/kick`, { token, body });
     const [kick] = await one.hs.sql<{ json: string }[]>`
       select json from events join rooms using (room_key)
       where room_id = ${roomId} and type = 'm.room.member' and state_key = ${bob.userId}
@@ -131,14 +161,32 @@ describe("an invitation", () => {
     const json = kick?.json ?? "";
     const message = { ...JSON.parse(json), type: "m.room.message" };
     const answer = await one.hs.remotes.sendTransaction(two.name, {
-      txnId: "kick",
+      txnId,
       origin_server_ts: one.hs.now(),
       pdus: [JSON.stringify(message), json],
       edus: [],
     });
-    const said = answer.ok ? [...answer.body.pdus.values()] : [];
+    return answer.ok ? [...answer.body.pdus.values()] : [];
+  }
+
+  test("is withdrawn", async () => {
+    const { roomId } = await roomOf({ preset: "private_chat", invite: [bob.userId] });
+    const said = await withdrawn(roomId, alice, "kick");
     expect(said).toEqual([{ error: expect.any(String) }, {}]);
     expect(await invitesOf(onTwo, bob)).not.toHaveProperty(roomId);
+  });
+
+  test("is not withdrawn by another, who may do so for all that we can know", async () => {
+    const carol = await user(onOne, "carol");
+    const { roomId } = await roomOf({
+      preset: "public_chat",
+      invite: [bob.userId],
+      power_level_content_override: { users: { [carol.userId]: 100 } },
+    });
+    await onOne("POST", `join/${E(roomId)}`, { token: carol.token, body: {} });
+    const said = await withdrawn(roomId, carol, "carols");
+    expect(said).toEqual([{ error: expect.any(String) }, { error: expect.any(String) }]);
+    expect(await invitesOf(onTwo, bob)).toHaveProperty([roomId]);
   });
 });
 

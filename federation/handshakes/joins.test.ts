@@ -64,6 +64,25 @@ describe("a room of another server", () => {
     expect(await join(bob)).toBe(200);
   });
 
+  test("is left again if what is said of it does not hold, so that nobody there believes us to be in it", async () => {
+    const { roomId } = await roomOf();
+    const { sendJoinV2 } = two.hs.remotes;
+    // As if the server that lets us in gave a state without its beginning.
+    const lying: typeof sendJoinV2 = async (...asked) => {
+      const answer = await sendJoinV2(...asked);
+      return answer.ok ? { ok: true, body: { ...answer.body, state: [] } } : answer;
+    };
+    Object.assign(two.hs.remotes, { sendJoinV2: lying });
+    const door = `join/${E(roomId)}?via=${E(one.name)}`;
+    const joined = await onTwo("POST", door, { token: bob.token, body: {} });
+    Object.assign(two.hs.remotes, { sendJoinV2 });
+    expect(joined.status).toBe(502);
+    const path = `rooms/${E(roomId)}/state/m.room.member/${E(bob.userId)}`;
+    const member = await onOne("GET", path, { token: alice.token });
+    expect(member.body).toEqual({ membership: "leave" });
+    expect(await two.hs.sql`select from untold_leaves`).toHaveLength(0);
+  });
+
   test("is not joined if it does not let the user in, or nobody knows it", async () => {
     const { roomId } = await roomOf({ preset: "private_chat" });
     const closed = await onTwo("POST", `join/${E(roomId)}?via=${E(one.name)}`, {

@@ -1,9 +1,9 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { parsePdu } from "#src/events/parse-pdu.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId, RoomId, ServerName } from "#src/kit/identifiers.ts";
 import { JsonObject } from "#src/kit/json-object.ts";
-import { entryUnderWay } from "#src/membership/enter-room.ts";
+import { entriesOver } from "#src/membership/entries.ts";
+import { tailOf } from "#src/streams/tail.ts";
 import { receiveEdus } from "../edus/receive-edus.ts";
 import { type Door, doorsFor } from "./doors.ts";
 import { type PduAnswer, type PduAnswers, receiveInRoom } from "./receive-in-room.ts";
@@ -80,12 +80,11 @@ async function doorsOf(
   roomIds: readonly RoomId[],
 ): Promise<ReadonlyMap<RoomId, Door>> {
   const doors = await doorsFor(hs, origin, roomIds);
-  const entries = roomIds.flatMap((id) =>
-    doors.get(id)?.isOurs === true ? [] : (entryUnderWay(hs, id) ?? []),
-  );
-  if (entries.length === 0) return doors;
-  const timeout = sleep(MOST_ENTERING_MS, undefined, { ref: false });
-  await Promise.race([Promise.allSettled(entries), timeout]);
+  const others = roomIds.filter((id) => doors.get(id)?.isOurs !== true);
+  const wereEntered = await entriesOver(hs, others, MOST_ENTERING_MS);
+  if (!wereEntered) return doors;
+  // What another process has done is known once it has been heard of.
+  await tailOf(hs).catchUp();
   return await doorsFor(hs, origin, roomIds);
 }
 

@@ -1,4 +1,3 @@
-import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { CanonicalObject } from "#src/kit/canonical-json.ts";
 import type { RoomId, ServerName } from "#src/kit/identifiers.ts";
@@ -7,6 +6,7 @@ import type { Requester } from "#src/kit/requester.ts";
 import { findRoom, type Room } from "#src/rooms/find-room.ts";
 import { membersKnown } from "#src/rooms/partial/partial-rooms.ts";
 import { isRoomHere, serversInRoom } from "#src/rooms/residents.ts";
+import { oneByOne } from "./entries.ts";
 import { inheritSettings } from "./inherit-settings.ts";
 import { joinRoom } from "./join-room.ts";
 import { memberDraft } from "./member-draft.ts";
@@ -68,22 +68,4 @@ export async function enterRoom(
 async function mayBeLetInElsewhere(hs: Homeserver, room: Room, error: unknown): Promise<boolean> {
   if (!(error instanceof MatrixError) || error.errcode !== "M_UNABLE_TO_GRANT_JOIN") return false;
   return (await serversInRoom(hs, room.roomKey)).some((it) => it !== hs.name);
-}
-
-/** What ends when nobody of this process is entering a room from outside any more; undefined if nobody is. */
-export function entryUnderWay(hs: Homeserver, roomId: RoomId): Promise<void> | undefined {
-  return joinsOf(hs).get(roomId);
-}
-
-const joinsOf = held(() => new Map<RoomId, Promise<void>>());
-
-async function oneByOne(hs: Homeserver, roomId: RoomId, join: () => Promise<void>): Promise<void> {
-  const joins = joinsOf(hs);
-  const own = (joins.get(roomId) ?? Promise.resolve()).then(join, join);
-  joins.set(roomId, own);
-  try {
-    await own;
-  } finally {
-    if (joins.get(roomId) === own) joins.delete(roomId);
-  }
 }

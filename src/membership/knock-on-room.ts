@@ -1,5 +1,4 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { findRoom } from "#src/rooms/find-room.ts";
 import { isRoomHere } from "#src/rooms/residents.ts";
@@ -36,6 +35,5 @@ export async function knockOnRoom(
     return;
   }
   const servers = await serversToAsk(hs, { userKey, room, via });
-  if (servers.length === 0) throw new MatrixError("M_NOT_FOUND", "This server knows no such room");
   await knockOnOutsideRoom(hs, { roomId, sender: userId, draft }, servers);
 }

@@ -43,8 +43,8 @@ async function toldSummary(
   { roomId, via }: { readonly roomId: RoomId; readonly via: readonly ServerName[] },
 ): Promise<RoomSummary | undefined> {
   const room = await findRoom(hs, roomId);
-  const servers = await serversToAsk(hs, { userKey, room, via });
-  return (await remoteSpace(hs, roomId, servers))?.room.summary;
+  const { first, others } = await serversToAsk(hs, { userKey, room, via });
+  return (await remoteSpace(hs, roomId, [...first, ...others]))?.room.summary;
 }
 
 function notFound(): MatrixError {

@@ -6,24 +6,29 @@ import type { RoomId, ServerName } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { isServerName } from "#src/kit/server-name.ts";
 import { findRoom } from "#src/rooms/find-room.ts";
+import { standingOf } from "#src/rooms/memberships.ts";
 import { finishSoon } from "#src/rooms/partial/finish-partial-room.ts";
 import type { ReceivedEvent } from "#src/rooms/received/assess-events.ts";
 import { checkPdus } from "#src/rooms/received/check-pdus.ts";
 import { ensureRoom } from "#src/rooms/received/ensure-room.ts";
 import { type JoinedState, storeJoinedState } from "#src/rooms/received/store-joined-state.ts";
 import { isResident } from "#src/rooms/residents.ts";
+import { userKeyOf } from "#src/rooms/user-keys.ts";
 import { bodyOf, throughOneOf, unhelpful } from "./refusals.ts";
+import type { ServersToAsk } from "./servers-to-ask.ts";
 import { type MemberEvent, signTemplate } from "./sign-template.ts";
+import { tellLeave } from "./tell-leave.ts";
 
 /** How long the first answer of a server may take: who does not answer is not waited for while others may. */
 const TEMPLATE_TIMEOUT_MS = 15_000;
 
 /**
  * Joins a user to a room that this server is not in, by way of one that is. What that one says of the room
- * is verified before anything of it counts: if it does not hold, we are not in the room.
+ * is verified before anything of it counts: if it does not hold, we are not in the room, and tell so whoever
+ * may have let us in.
  *
  * @param join the member event that the user wants to send.
- * @param servers those that are probably in the room, in the order in which to ask them.
+ * @param servers those that are probably in the room.
  * @throws MatrixError what the servers say, such as M_FORBIDDEN; M_NOT_FOUND if there are none; 502 if
  *   none of them is of any help.
  * @spec server-server-api#joining-rooms
@@ -31,12 +36,40 @@ const TEMPLATE_TIMEOUT_MS = 15_000;
 export async function joinOutsideRoom(
   hs: Homeserver,
   join: MemberEvent,
-  servers: readonly ServerName[],
+  servers: ServersToAsk,
 ): Promise<void> {
-  await throughOneOf(hs, servers, async (server) => await joinThrough(hs, server, join));
+  const letIn = new Set<ServerName>();
+  try {
+    await throughOneOf(hs, servers, async (server) => await joinThrough(hs, server, join, letIn));
+  } catch (error) {
+    if (letIn.size > 0) {
+      await takeBack(hs, join, [...letIn]).catch((err: unknown) => {
+        hs.log.error({ err, roomId: join.roomId }, "a join that does not hold was not taken back");
+      });
+    }
+    throw error;
+  }
 }
 
-async function joinThrough(hs: Homeserver, server: ServerName, join: MemberEvent): Promise<void> {
+/** That nobody there believes us to be in a room that we are not in. */
+async function takeBack(
+  hs: Homeserver,
+  { roomId, sender: userId }: MemberEvent,
+  servers: readonly ServerName[],
+): Promise<void> {
+  const [room, userKey] = [await findRoom(hs, roomId), await userKeyOf(hs, userId)];
+  const standing = room && (await standingOf(hs, userKey, room.roomKey));
+  const eventKey = standing?.eventKey ?? null;
+  await tellLeave(hs, { userId, roomId, servers, reason: null, eventKey });
+}
+
+/** @param letIn the servers that have perhaps taken the user into the room. */
+async function joinThrough(
+  hs: Homeserver,
+  server: ServerName,
+  join: MemberEvent,
+  letIn: Set<ServerName>,
+): Promise<void> {
   const { roomId, sender, draft } = join;
   const question = { roomId, userId: sender, versions: [...ROOM_VERSIONS.keys()] };
   const options = { timeoutMs: TEMPLATE_TIMEOUT_MS };
@@ -48,7 +81,9 @@ async function joinThrough(hs: Homeserver, server: ServerName, join: MemberEvent
   const known = await findRoom(hs, roomId);
   const omitMembers = !known || !(await isResident(hs.sql, known.roomKey));
   const sent = { roomId, eventId, event: wire, omitMembers };
-  const answer = bodyOf(server, await hs.remotes.sendJoinV2(server, sent));
+  const said = await hs.remotes.sendJoinV2(server, sent);
+  if (said.ok || said.why !== "refused") letIn.add(server);
+  const answer = bodyOf(server, said);
   const setting = { roomId, rules, server };
   const [joinEvent] = await checked(hs, [answer.event ?? wire], setting);
   if (joinEvent?.event.event_id !== eventId) throw unhelpful(server, "answered with another join");

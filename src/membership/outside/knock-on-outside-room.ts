@@ -8,6 +8,7 @@ import { ensureRoom } from "#src/rooms/received/ensure-room.ts";
 import { storeOutsideMembership } from "#src/rooms/received/outside-membership.ts";
 import { readToldState } from "#src/rooms/received/read-told-state.ts";
 import { bodyOf, throughOneOf, unhelpful } from "./refusals.ts";
+import type { ServersToAsk } from "./servers-to-ask.ts";
 import { type MemberEvent, signTemplate } from "./sign-template.ts";
 
 /** How long a server may take for each of the two answers. */
@@ -16,14 +17,14 @@ const TIMEOUT_MS = 15_000;
 /**
  * Knocks on a room that this server is not in, by way of one that is.
  *
- * @param servers those that are probably in the room, in the order in which to ask them.
+ * @param servers those that are probably in the room.
  * @throws MatrixError what the servers say, such as M_FORBIDDEN; 502 if none is of any help.
  * @spec server-server-api#knocking-upon-a-room-knocking-rooms
  */
 export async function knockOnOutsideRoom(
   hs: Homeserver,
   knock: MemberEvent,
-  servers: readonly ServerName[],
+  servers: ServersToAsk,
 ): Promise<void> {
   await throughOneOf(hs, servers, async (server) => await knockThrough(hs, server, knock));
 }

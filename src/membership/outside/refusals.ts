@@ -2,6 +2,7 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { RemoteAnswer } from "#src/homeserver/remotes.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
 import { type Errcode, MatrixError } from "#src/kit/matrix-error.ts";
+import type { ServersToAsk } from "./servers-to-ask.ts";
 
 /** What another server may say to our user. Of other errors it is we who asked wrongly, or they who cannot answer. */
 const PASSED_ON: readonly Errcode[] = [
@@ -43,24 +44,37 @@ export function unhelpful(server: ServerName, what: string, cause?: unknown): Ma
 }
 
 /**
- * Does something with the first server by which it succeeds.
+ * Does something with the first server by which it succeeds. Where one that knows the room refuses it, those that
+ * come later are not asked.
  *
  * @throws MatrixError the refusal that tells most: one that is about the user, rather than one about a server.
  */
 export async function throughOneOf<T>(
   hs: Homeserver,
-  servers: readonly ServerName[],
+  servers: ServersToAsk,
   attempt: (server: ServerName) => Promise<T>,
 ): Promise<T> {
   let refusal: MatrixError | undefined;
-  for (const server of servers.filter((it) => it !== hs.name).slice(0, MOST_SERVERS)) {
+  const rounds = [servers.first.slice(0, MOST_SERVERS), servers.others.slice(0, MOST_SERVERS)];
+  for (const server of rounds.flat()) {
+    if (refusal && knowsRoom(refusal) && !servers.first.includes(server)) break;
     try {
       return await attempt(server);
     } catch (error) {
       if (!(error instanceof MatrixError)) throw error;
       hs.log.info({ err: error, server }, "a server was of no help with a room of others");
-      if (!refusal || (refusal.status >= 500 && error.status < 500)) refusal = error;
+      if (!refusal || tellsMore(error, refusal)) refusal = error;
     }
   }
   throw refusal ?? new MatrixError("M_NOT_FOUND", "No server is known that is in this room");
+}
+
+function tellsMore(one: MatrixError, other: MatrixError): boolean {
+  if (other.status >= 500) return one.status < 500;
+  return knowsRoom(one) && !knowsRoom(other);
+}
+
+/** Whether a refusal is that of a server that is in the room. */
+function knowsRoom({ status, errcode }: MatrixError): boolean {
+  return status < 500 && errcode !== "M_NOT_FOUND";
 }

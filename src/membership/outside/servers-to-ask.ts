@@ -15,15 +15,25 @@ export type OutsideRoom = {
   readonly via?: readonly ServerName[];
 };
 
+/** Servers that are probably in a room, the likeliest first. */
+export type ServersToAsk = {
+  readonly first: readonly ServerName[];
+  /** Those that are asked only if the others know nothing of the room. */
+  readonly others: readonly ServerName[];
+};
+
 /**
- * The servers that are probably in a room, the likeliest first: those that the client names, the one that has
- * told us of the room, that of whoever has invited the user, those that were in it when we last knew.
+ * The servers that are probably in a room: those that the client names, the one that has told us of the room,
+ * that of whoever has invited the user, those that were in it when we last knew. What servers that the client has
+ * named refuse, none is asked for that nobody has named.
+ *
+ * @spec client-server-api#post_matrixclientv3joinroomidoralias
  */
 export async function serversToAsk(
   hs: Homeserver,
   { userKey, room, via = [] }: OutsideRoom,
-): Promise<ServerName[]> {
-  if (!room) return distinct(hs, via);
+): Promise<ServersToAsk> {
+  if (!room) return { first: distinct(hs, via), others: [] };
   const { roomKey } = room;
   const [standing, invites, last] = await Promise.all([
     standingOf(hs, userKey, roomKey),
@@ -32,12 +42,13 @@ export async function serversToAsk(
   ]);
   const told = invites.get(roomKey);
   const inviter = standing && (await eventsOf(hs, [standing.eventKey])).get(standing.eventKey);
-  return distinct(hs, [
+  const first = distinct(hs, [
     ...via,
     ...(told ? [told.toldBy] : []),
     ...(inviter ? [serverNameOf(inviter.sender)] : []),
-    ...last,
   ]);
+  const others = distinct(hs, last).filter((it) => !first.includes(it));
+  return via.length > 0 ? { first, others } : { first: [...first, ...others], others: [] };
 }
 
 function distinct(hs: Homeserver, servers: readonly ServerName[]): ServerName[] {

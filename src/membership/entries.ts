@@ -1,0 +1,73 @@
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { held } from "#src/homeserver/held.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { RoomId } from "#src/kit/identifiers.ts";
+import { entriesUnderWay, type Entry, endEntry, mayEnter, renewEntry } from "./queries-entries.ts";
+
+/** For how long nobody else enters a room, should this process end meanwhile, and how often it says that it is at it. */
+const LEASE_MS = 20_000;
+const RENEW_MS = 5_000;
+
+/** How often it is looked whether another process is done. */
+const LOOK_MS = 100;
+
+/** The last of those of this process who want to enter a room from outside. */
+const lastOf = held(() => new Map<RoomId, Promise<void>>());
+
+/**
+ * Has only one user at a time enter a room from outside, in whatever process: whoever is first brings the room
+ * here for the others.
+ */
+export async function oneByOne(
+  hs: Homeserver,
+  roomId: RoomId,
+  enter: () => Promise<void>,
+): Promise<void> {
+  const last = lastOf(hs);
+  const own = async () => await alone(hs, { roomId, holder: randomUUID() }, enter);
+  const done = (last.get(roomId) ?? Promise.resolve()).then(own, own);
+  last.set(roomId, done);
+  try {
+    await done;
+  } finally {
+    if (last.get(roomId) === done) last.delete(roomId);
+  }
+}
+
+/** When other processes let us, or do not say any more that they are at it. */
+async function alone(hs: Homeserver, entry: Entry, enter: () => Promise<void>): Promise<void> {
+  while (!(await mayEnter(hs.sql, entry, LEASE_MS))) {
+    await sleep(LOOK_MS, undefined, { signal: hs.stopping });
+  }
+  const renewal = setInterval(() => {
+    // Should it fail, somebody else may enter at the same time, which does no harm.
+    renewEntry(hs.sql, entry, LEASE_MS).catch(() => {});
+  }, RENEW_MS);
+  try {
+    await enter();
+  } finally {
+    clearInterval(renewal);
+    await endEntry(hs.sql, entry);
+  }
+}
+
+/**
+ * Waits until nobody, in whatever process, is entering any of some rooms from outside, but no longer than a time.
+ *
+ * @returns whether anybody was.
+ */
+export async function entriesOver(
+  hs: Homeserver,
+  roomIds: readonly RoomId[],
+  waitMs: number,
+): Promise<boolean> {
+  if (roomIds.length === 0) return false;
+  const until = performance.now() + waitMs;
+  for (let looks = 0; ; looks++) {
+    const own = roomIds.some((it) => lastOf(hs).has(it));
+    if (!own && !(await entriesUnderWay(hs.sql, roomIds))) return looks > 0;
+    if (performance.now() > until || hs.stopping.aborted) return true;
+    await sleep(LOOK_MS, undefined, { ref: false });
+  }
+}
