@@ -1,6 +1,5 @@
 import { STRIPPED_STATE_TYPES } from "#src/events/stripped-state.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import { type ServerName, serverNameOf } from "#src/kit/identifiers.ts";
 import { authChainOf } from "#src/rooms/auth-chain.ts";
 import { allStateAt, statesAt, stateWithoutMembers } from "#src/rooms/current-state.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
@@ -35,12 +34,13 @@ export async function joinedStateText(
   const told = new Set(omitMembers ? state : []);
   const texts = (events: readonly StoredEvent[]) =>
     events.map((it) => servedText(it, room.rules)).join(",");
+  const servers = omitMembers ? await serversInRoom(hs, room.roomKey, join.eventKey) : [];
   const members = [
     `"auth_chain":[${texts(chain.filter((it) => !told.has(it)))}]`,
     `"event":${join.json}`,
     `"members_omitted":${omitMembers}`,
     `"origin":${JSON.stringify(hs.name)}`,
-    ...(omitMembers ? [`"servers_in_room":${JSON.stringify(await othersIn(hs, room, join))}`] : []),
+    ...(omitMembers ? [`"servers_in_room":${JSON.stringify(servers)}`] : []),
     `"state":[${texts(state)}]`,
   ];
   return `{${members.join(",")}}`;
@@ -56,15 +56,6 @@ async function heroesOf(
   const summed = await roomSummaries(hs, join.senderKey, [roomKey], named);
   const heroes = await eventsOf(hs, summed.get(roomKey)?.heroEvents ?? []);
   return [...heroes.values()];
-}
-
-/** The servers in the room, but for that of the user who has joined, which knows. */
-async function othersIn(
-  hs: Homeserver,
-  { roomKey }: Room,
-  { sender }: StoredEvent,
-): Promise<ServerName[]> {
-  return (await serversInRoom(hs, roomKey)).filter((it) => it !== serverNameOf(sender));
 }
 
 /**

@@ -1,12 +1,22 @@
 import type { Queryable } from "#src/homeserver/database.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { Position } from "#src/homeserver/position.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
 
-/** The servers that somebody joined to a room is of: this one, if it is one of them, and then those of many first. */
-export async function serversInRoom(hs: Homeserver, roomKey: number): Promise<ServerName[]> {
+/**
+ * The servers that somebody joined to a room is of: this one, if it is one of them, and then those of many first.
+ *
+ * @param before leaves out other servers that came at this position or later.
+ */
+export async function serversInRoom(
+  hs: Homeserver,
+  roomKey: number,
+  before?: Position,
+): Promise<ServerName[]> {
   const [others, isOurs] = await Promise.all([
     hs.sql<{ server_name: ServerName }[]>`
       select server_name from room_servers where room_key = ${roomKey} and until is null
+        ${before === undefined ? hs.sql`` : hs.sql`and since < ${before}`}
       order by joined desc, server_name`,
     isResident(hs.sql, roomKey),
   ]);
