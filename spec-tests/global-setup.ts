@@ -5,13 +5,15 @@ import pino from "pino";
 import { connect, migrateDatabase } from "#src/homeserver/database.ts";
 import { startEmbeddedPostgres } from "#src/homeserver/embedded-postgres.ts";
 import { onDatabase } from "#src/testing-database.ts";
+import { foundRunAuthority } from "./run-authority.ts";
 import { SHARED_HOMESERVERS, shareHomeservers } from "./shared-homeservers.ts";
 
 const PREFIX = "archipel-tests-";
 
 /**
  * Before all tests of a run: one PostgreSQL server for them, and in it the database that `testDatabase` copies. It is
- * ours, in a directory of this run, or the one that `TEST_DATABASE_URL` names. And what starts homeservers for them.
+ * ours, in a directory of this run, or the one that `TEST_DATABASE_URL` names. And what starts
+ * homeservers for them, and whom those trust.
  */
 export async function setup(): Promise<() => Promise<void>> {
   const given = process.env["TEST_DATABASE_URL"];
@@ -50,6 +52,7 @@ export async function setup(): Promise<() => Promise<void>> {
   process.env["ARCHIPEL_TEST_SERVER"] = server;
   process.env["ARCHIPEL_TEST_TEMPLATE"] = template;
   process.env[SHARED_HOMESERVERS] = homeservers.url;
+  foundRunAuthority();
   return tearDown;
 }
 

@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { rmSync } from "node:fs";
-import { createServer, type IncomingMessage } from "node:http";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
+import { startOnDemand } from "./start-on-demand.ts";
 
 /** Where tests ask for a homeserver: an environment variable that `global-setup.ts` sets for every test. */
 export const SHARED_HOMESERVERS = "ARCHIPEL_TEST_HOMESERVERS";
@@ -34,48 +34,24 @@ export async function shareHomeservers(
   home: string,
   newDatabase: () => Promise<string>,
 ): Promise<{ readonly url: string; stop(): Promise<void> }> {
-  const running = new Map<string, Promise<Started>>();
   const children: ChildProcess[] = [];
-  const startIn = async (wanted: string, dataDir: string) => {
+  const demand = await startOnDemand(async (wanted, index) => {
     const child = launch({
       ...Wanted.parse(JSON.parse(wanted)),
       ARCHIPEL_DATABASE_URL: await newDatabase(),
-      ARCHIPEL_DATA_DIR: dataDir,
+      ARCHIPEL_DATA_DIR: join(home, String(index)),
     });
     children.push(child);
     return await readiness(child);
-  };
-
-  const server = createServer((request, response) => {
-    const answered = textOf(request).then(async (wanted) => {
-      const started = running.get(wanted) ?? startIn(wanted, join(home, String(running.size)));
-      running.set(wanted, started);
-      return JSON.stringify(await started);
-    });
-    answered.then(
-      (text) => response.end(text),
-      (error: unknown) => response.writeHead(500).end(String(error)),
-    );
   });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  const port = typeof address === "object" && address !== null ? address.port : 0;
   return {
-    url: `http://127.0.0.1:${port}`,
+    url: demand.url,
     async stop() {
-      server.close();
-      server.closeAllConnections();
+      demand.close();
       await Promise.all(children.map(end));
       rmSync(home, { recursive: true, force: true });
     },
   };
-}
-
-async function textOf(request: IncomingMessage): Promise<string> {
-  let text = "";
-  for await (const chunk of request) text += String(chunk);
-  return text;
 }
 
 function launch(variables: Readonly<Record<string, string>>): ChildProcess {

@@ -1,10 +1,10 @@
 import { generateKeyPairSync, type KeyObject, randomBytes, sign } from "node:crypto";
 
-/** A pair of keys as clients have them. */
+/** A pair of keys as clients and servers have them. */
 export type SigningPair = { readonly publicKey: string; readonly privateKey: KeyObject };
 
 /** @spec appendices#unpadded-base64 */
-function unpadded(bytes: Uint8Array): string {
+export function unpadded(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString("base64").replaceAll("=", "");
 }
 
@@ -22,22 +22,27 @@ function inOrder(value: unknown): unknown {
   return Object.fromEntries(entries.map(([key, it]) => [key, inOrder(it)]));
 }
 
+/** The text of JSON that is hashed and signed. @spec appendices#canonical-json */
+export function canonicalText(value: unknown): string {
+  return JSON.stringify(inOrder(value));
+}
+
 /**
- * Signs an object as a user.
+ * Signs an object as a user or a server.
  *
- * @param name what the key is called: a device's ID, or the key itself.
+ * @param name what the key is called: a device's ID, the key itself, or a version.
  * @spec appendices#signing-json
  */
 export function signed<T extends object>(
   object: T,
-  userId: string,
+  signer: string,
   { name, pair }: { readonly name: string; readonly pair: SigningPair },
 ): T {
   const { signatures, unsigned: _, ...rest } = object as any;
-  const bytes = Buffer.from(JSON.stringify(inOrder(rest)));
+  const bytes = Buffer.from(canonicalText(rest));
   const signature = unpadded(sign(null, bytes, pair.privateKey));
-  const own = { ...signatures?.[userId], [`ed25519:${name}`]: signature };
-  return { ...object, signatures: { ...signatures, [userId]: own } };
+  const own = { ...signatures?.[signer], [`ed25519:${name}`]: signature };
+  return { ...object, signatures: { ...signatures, [signer]: own } };
 }
 
 /** The keys of a device, signed by it. */

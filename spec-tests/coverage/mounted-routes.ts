@@ -23,7 +23,14 @@ const MOUNTED_ROUTES: readonly MountedRoute[] = ENDPOINTS.flatMap((it) =>
   })),
 );
 
+/** Those that other servers call, signed or not. */
+const OF_SERVERS = /^\/(?:_matrix\/(?:federation|key|policy)\/|\.well-known\/matrix\/server$)/;
+
+export const SERVER_ROUTES: readonly MountedRoute[] = MOUNTED_ROUTES.filter((it) =>
+  OF_SERVERS.test(it.path),
+);
+
 /** Those that clients and administrators call, rather than other servers. */
 export const CLIENT_ROUTES: readonly MountedRoute[] = MOUNTED_ROUTES.filter(
-  (it) => it.auth !== "server" && !/^\/_matrix\/(?:federation|key)\//.test(it.path),
+  (it) => !SERVER_ROUTES.includes(it),
 );

@@ -1,56 +1,98 @@
 import { globSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { CLIENT_ROUTES } from "./mounted-routes.ts";
-
-const FOLDER = join(import.meta.dirname, "../client-server");
+import { CLIENT_ROUTES, type MountedRoute, SERVER_ROUTES } from "./mounted-routes.ts";
 
 /** Asks of every route the same, and so is no test of any one of them. */
 const OF_ALL = "every-route.spec.ts";
 
-/** An operation that clients or administrators can call, and where it is tested. */
+/** One of the specification's APIs. */
+type Api = {
+  /** The folder of `spec-tests/` with its tests. */
+  readonly name: "client-server" | "server-server";
+  readonly title: string;
+  readonly callers: string;
+  readonly routes: readonly MountedRoute[];
+};
+
+const APIS: readonly Api[] = [
+  {
+    name: "client-server",
+    title: "For clients",
+    callers: "clients and administrators can call",
+    routes: CLIENT_ROUTES,
+  },
+  {
+    name: "server-server",
+    title: "For other servers",
+    callers: "other servers can call",
+    routes: SERVER_ROUTES,
+  },
+];
+
+/** An operation that somebody can call, and where it is tested. */
 export type SupportedOperation = {
+  readonly api: Api["name"];
   readonly operation: string;
   readonly method: string;
   readonly paths: readonly string[];
-  /** Files of `spec-tests/client-server/`. */
+  /** Files of the API's folder. */
   readonly testedIn: readonly string[];
 };
 
-/** Every operation that is mounted for clients, by name. A test of an operation has its name in quotes. */
+/** Every operation that is mounted, by API and name. A test of an operation has its name in quotes. */
 export function supportedOperations(): SupportedOperation[] {
-  const tests = globSync("*.spec.ts", { cwd: FOLDER })
+  return APIS.flatMap(({ name: api, routes }) => {
+    const filesFor = testsOf(api);
+    const byOperation = Map.groupBy(routes, (it) => it.operation);
+    return [...byOperation]
+      .map(([operation, its]) => ({
+        api,
+        operation,
+        method: its[0]?.method ?? "",
+        paths: its.map((it) => it.path.replaceAll(/:(\w+)/g, "{$1}")),
+        testedIn: filesFor(operation),
+      }))
+      .toSorted((a, b) => (a.operation < b.operation ? -1 : 1));
+  });
+}
+
+/** Finds the files of an API's tests that name an operation. */
+export function testsOf(api: Api["name"]): (operation: string) => string[] {
+  const folder = join(import.meta.dirname, "..", api);
+  const tests = globSync("*.spec.ts", { cwd: folder })
     .filter((file) => basename(file) !== OF_ALL)
     .toSorted()
-    .map((file) => ({ file, text: readFileSync(join(FOLDER, file), "utf8") }));
-  const byOperation = Map.groupBy(CLIENT_ROUTES, (it) => it.operation);
-  return [...byOperation]
-    .map(([operation, routes]) => ({
-      operation,
-      method: routes[0]?.method ?? "",
-      paths: routes.map((it) => it.path.replaceAll(/:(\w+)/g, "{$1}")),
-      testedIn: tests.filter(({ text }) => text.includes(`"${operation}"`)).map((it) => it.file),
-    }))
-    .toSorted((a, b) => (a.operation < b.operation ? -1 : 1));
+    .map((file) => ({ file, text: readFileSync(join(folder, file), "utf8") }));
+  return (operation) =>
+    tests.filter(({ text }) => text.includes(`"${operation}"`)).map((it) => it.file);
 }
 
 /** The text of `docs/spec-support.md`. */
 export function specSupport(): string {
-  const rows = supportedOperations().map(({ operation, method, paths, testedIn }) => {
-    const routes = paths.map((path) => `\`${method} ${path}\``).join("<br>");
-    return `| \`${operation}\` | ${routes} | ${testedIn.join(", ")} |`;
-  });
+  const operations = supportedOperations();
+  const sections = APIS.flatMap(({ name, title, callers }) => [
+    `## ${title}`,
+    "",
+    `Every operation that ${callers}, and the file of \`spec-tests/${name}/\` that tests it.`,
+    "",
+    "| Operation | Route | Tested in |",
+    "| --- | --- | --- |",
+    ...operations.filter((it) => it.api === name).map(rowOf),
+    "",
+  ]);
   return [
     "# What of the specification is supported",
     "",
     "<!-- Made by `npm run docs`. -->",
     "",
-    "Every operation that clients and administrators can call, by the name that the specification gives it, and the file of",
-    "`spec-tests/client-server/` that tests it over HTTP. All of them are held against bad tokens, bodies and paths by",
-    `\`${OF_ALL}\`. Paths with \`v3\` are served as \`r0\` too.`,
+    "Operations have the names that the specification gives them, and are tested over HTTP. All of them are held against bad",
+    `tokens or signatures, bodies and paths by the \`${OF_ALL}\` of their folder. Paths with \`v3\` are served as \`r0\` too.`,
     "",
-    "| Operation | Route | Tested in |",
-    "| --- | --- | --- |",
-    ...rows,
-    "",
+    ...sections,
   ].join("\n");
+}
+
+function rowOf({ operation, method, paths, testedIn }: SupportedOperation): string {
+  const routes = paths.map((path) => `\`${method} ${path}\``).join("<br>");
+  return `| \`${operation}\` | ${routes} | ${testedIn.join(", ")} |`;
 }

@@ -2,11 +2,13 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { documentAt, isRecord, resolved } from "./load-yaml.ts";
 
-/** An operation of the client-server API as the specification describes it. */
+/** The APIs that this server has answers for. */
+const APIS = ["client-server", "server-server"] as const;
+
+/** An operation as the specification describes it. */
 export type SpecifiedOperation = {
+  readonly api: (typeof APIS)[number];
   readonly operationId: string;
-  /** The specification's file, without `.yaml`. */
-  readonly file: string;
   readonly method: string;
   /** As in `/_matrix/client/v3/rooms/{roomId}/state`. */
   readonly path: string;
@@ -16,22 +18,24 @@ export type SpecifiedOperation = {
 
 const METHODS = ["get", "put", "post", "delete"] as const;
 
-/** Every operation of the client-server API, from the specification's sources. */
+/** Every operation of these APIs, from the specification's sources. */
 export function specifiedOperations(directory: string): SpecifiedOperation[] {
-  const folder = join(directory, "api/client-server");
-  const files = readdirSync(folder).filter((it) => it.endsWith(".yaml"));
-  return files.flatMap((file) => operationsOf(join(folder, file), file.replace(".yaml", "")));
+  return APIS.flatMap((api) => {
+    const folder = join(directory, "api", api);
+    const files = readdirSync(folder).filter((it) => it.endsWith(".yaml"));
+    return files.flatMap((file) => operationsOf(api, join(folder, file)));
+  });
 }
 
-function operationsOf(path: string, file: string): SpecifiedOperation[] {
+function operationsOf(api: SpecifiedOperation["api"], path: string): SpecifiedOperation[] {
   const document = documentAt(path) as any;
   const base: string = document.servers?.[0]?.variables?.basePath?.default ?? "";
   return Object.entries<any>(document.paths ?? {}).flatMap(([template, item]) =>
     METHODS.filter((method) => item[method] !== undefined).map((method) => {
       const operation = item[method];
       return {
+        api,
         operationId: operation.operationId,
-        file,
         method: method.toUpperCase(),
         // Where a path stands twice in the specification, a space at its end tells the two apart.
         path: (base + template).trim(),
