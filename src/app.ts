@@ -26,6 +26,7 @@ import { tagEndpoints } from "#src/account-data/routes/tags.ts";
 import { deactivationEndpoints } from "#src/accounts/routes/account-deactivation.ts";
 import { moderationEndpoints } from "#src/accounts/routes/admin.ts";
 import { administrativeContactEndpoints } from "#src/accounts/routes/administrative-contact.ts";
+import { fallbackEndpoints } from "#src/accounts/routes/fallbacks.ts";
 import { loginTokenEndpoints } from "#src/accounts/routes/login-token.ts";
 import { loginEndpoints } from "#src/accounts/routes/login.ts";
 import { logoutEndpoints } from "#src/accounts/routes/logout.ts";
@@ -105,6 +106,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...sharedSecretEndpoints,
   ...setupEndpoints,
   ...loginEndpoints,
+  ...fallbackEndpoints,
   ...loginTokenEndpoints,
   ...refreshEndpoints,
   ...logoutEndpoints,

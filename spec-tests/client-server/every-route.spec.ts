@@ -25,8 +25,11 @@ const shared = await newStage(hs);
 /** Keys that may hold anything: what is in them is between clients. */
 const FREE_KEYS = new Set(["setRoomTag.order"]);
 
-/** Those of ours that are a page for people rather than an answer to a program. */
-const routes = CLIENT_ROUTES.filter((it) => !it.path.startsWith("/_archipel/"));
+/** Those that are a page for people rather than an answer to a program. */
+const PAGES = new Set(["stagePage", "completeStage", "logInPage"]);
+const routes = CLIENT_ROUTES.filter(
+  (it) => !it.path.startsWith("/_archipel/") && !PAGES.has(it.operation),
+);
 const titled = (some: readonly MountedRoute[]) =>
   some.map((it) => [it.operation, it.method, it.path, it] as const);
 const forUsers = routes.filter((it) => it.auth === "user");

@@ -42,6 +42,7 @@ export async function newStage(hs: TestHomeserver): Promise<Stage> {
     token: "none",
     delayId: "none",
     action: "restart",
+    stage: "m.login.dummy",
   };
   return { user, roomId, parameters: new Map(Object.entries(parameters)) };
 }

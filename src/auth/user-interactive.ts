@@ -117,7 +117,9 @@ async function continuedSession(
   if (!row) return undefined;
   const completed = new Map(Completed.parse(JSON.parse(row.completed)) as [string, Proof][]);
   const isOther = row.subject !== binding.subject || row.userKey !== binding.userKey;
-  if (isOther || (completed.size > 0 && !row.bodyHash.equals(binding.bodyHash))) {
+  // Of a session whose stage was completed on a page of ours there is none yet.
+  const isBound = completed.size > 0 && row.bodyHash.length > 0;
+  if (isOther || (isBound && !row.bodyHash.equals(binding.bodyHash))) {
     throw new MatrixError("M_FORBIDDEN", "This session is of another request");
   }
   return { sessionId: row.sessionId, isStored: true, completed };
