@@ -46,7 +46,7 @@ function joinedText(answer: SyncAnswer, roomKey: number, room: ChangedRoom | und
   const parts = room ? eventParts(answer, room) : [];
   const summary = answer.summaries.get(roomKey)?.summary;
   if (summary) parts.push(`"summary":${JSON.stringify(summary)}`);
-  parts.push(...sectionParts(answer, roomKey));
+  parts.push(...sectionParts(answer, roomKey, room?.isNew));
   return roomText(answer, roomKey, parts);
 }
 
@@ -77,11 +77,12 @@ function textsOf({ texts, request }: SyncAnswer, events: readonly StoredEvent[])
   return its.map((it) => JSON.stringify(select(JSON.parse(it) as object))).join(",");
 }
 
-function sectionParts({ sections }: SyncAnswer, roomKey: number): string[] {
+/** @param isNew whether the client hears of the room for the first time: then it hears also that there is no account data. */
+function sectionParts({ sections }: SyncAnswer, roomKey: number, isNew = false): string[] {
   const { ephemeral = [], accountData = [], other = {} } = sections.rooms.get(roomKey) ?? {};
   return [
     ...(ephemeral.length > 0 ? [`"ephemeral":${JSON.stringify({ events: ephemeral })}`] : []),
-    ...(accountData.length > 0
+    ...(accountData.length > 0 || isNew
       ? [`"account_data":${JSON.stringify({ events: accountData })}`]
       : []),
     ...Object.entries(other).map(
