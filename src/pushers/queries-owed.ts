@@ -48,6 +48,11 @@ export async function giveBack(
 ): Promise<void> {
   if (told.length === 0) return;
   await db`
+    with ours as (
+      select pusher_key from pushers
+      where pusher_key = any(${told.map((it) => it.pusherKey)}::bigint[]) and holder = ${holder}
+      order by pusher_key for update
+    )
     update pushers set holder = null, leased_until_ms = 0, failures = told.failures,
       pushed_up_to = greatest(pushed_up_to, told.up_to), told_unread = told.unread,
       mailed_ms = told.mailed_ms, mail_gap_ms = told.mail_gap_ms,
@@ -58,7 +63,8 @@ export async function giveBack(
       ${told.map((it) => it.waitMs)}::bigint[], ${told.map((it) => it.mailedMs)}::bigint[],
       ${told.map((it) => it.mailGapMs)}::bigint[])
       as told (pusher_key, up_to, unread, failures, wait_ms, mailed_ms, mail_gap_ms)
-    where pushers.pusher_key = told.pusher_key and holder = ${holder}`;
+      join ours using (pusher_key)
+    where pushers.pusher_key = told.pusher_key`;
 }
 
 /** Deletes pushers of which the gateway says that there is nobody, unless they have been set anew meanwhile. */

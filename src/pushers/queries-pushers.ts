@@ -104,13 +104,17 @@ export async function markOwed(tx: Tx, after: Position, upTo: Position): Promise
       where position > ${after} and position <= ${upTo} and membership = 'invite' and local
       union
       select user_key from receipts where position > ${after} and position <= ${upTo}
+    ), owed as (
+      select pusher_key from pushers
+      where user_key in (select user_key from concerned) and is_enabled and owed_up_to < ${upTo}
+        and (kind <> 'email' or confirmed_ms is not null)
+      -- As those who give pushers back: two that wait for each other would wait for ever.
+      order by pusher_key for update
     )
     update pushers set owed_up_to = ${upTo},
       pushed_up_to = case when pushed_up_to < owed_up_to then pushed_up_to
         else greatest(pushed_up_to, ${after}) end
-    from concerned
-    where pushers.user_key = concerned.user_key and is_enabled and owed_up_to < ${upTo}
-      and (kind <> 'email' or confirmed_ms is not null)`;
+    from owed where pushers.pusher_key = owed.pusher_key`;
 }
 
 /** How many e-mails a user has asked for at addresses of which nobody has said yet that they want it. */

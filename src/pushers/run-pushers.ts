@@ -111,8 +111,14 @@ class Rounds {
   async look(): Promise<void> {
     const { sql } = this.#hs;
     const heardOf = this.#heardOf;
-    const returned = this.#returned.splice(0);
-    await giveBack(sql, this.#holder, returned);
+    const returned = this.#returned;
+    this.#returned = [];
+    try {
+      await giveBack(sql, this.#holder, returned);
+    } catch (error) {
+      this.#returned.push(...returned);
+      throw error;
+    }
     const isMarked = (await markedUpTo(sql, followPushed.name)) >= heardOf;
     const most = MOST_AT_ONCE - this.#running.size;
     const pushers = most > 0 ? await leaseOwed(sql, { holder: this.#holder, most }) : [];
