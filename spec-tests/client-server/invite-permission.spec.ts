@@ -12,7 +12,16 @@ const invite = async (by: TestUser, user: TestUser) => {
   const path = `/v3/rooms/${roomId}/invite`;
   return { roomId, answer: await by.call("POST", path, { user_id: user.userId }) };
 };
-const invitesOf = async (user: TestUser) => Object.keys((await user.sync()).rooms?.invite ?? {});
+/** By both ways to sync, which must agree. */
+const invitesOf = async (user: TestUser) => {
+  const told = Object.keys((await user.sync()).rooms?.invite ?? {}).toSorted();
+  const lists = { all: { ranges: [[0, 99]], required_state: [], timeline_limit: 0 } };
+  const path = "/unstable/org.matrix.simplified_msc3575/sync";
+  const { rooms } = (await user.call("POST", path, { lists })).body;
+  const slid = Object.keys(rooms).filter((it) => rooms[it].invite_state !== undefined);
+  expect(slid.toSorted()).toEqual(told);
+  return told;
+};
 const blocked = refusal(403, "M_INVITE_BLOCKED");
 
 /** @spec client-server-api#invite-permission */

@@ -1,9 +1,7 @@
-import { ignoredUsersOf } from "#src/account-data/ignored-users.ts";
-import { invitePermissionsOf } from "#src/account-data/invite-permissions.ts";
+import { unwantedInvitations } from "#src/account-data/unwanted-invitations.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { RoomId } from "#src/kit/identifiers.ts";
 import type { Owner } from "#src/push-rules/stored-push-rules.ts";
-import { eventsOf } from "#src/rooms/find-event.ts";
 import { roomIdsOf, type UserRooms, userRoomsOf } from "#src/rooms/user-rooms.ts";
 import { unreadCounts } from "./unread-counts.ts";
 
@@ -25,13 +23,6 @@ export async function unreadTotal(hs: Homeserver, owner: Owner): Promise<number>
 
 async function countInvites(hs: Homeserver, owner: Owner, rooms: UserRooms): Promise<number> {
   const invited = [...rooms.values()].filter((it) => it.membership === "invite");
-  if (invited.length === 0) return 0;
-  const ignored = await ignoredUsersOf(hs, owner.userKey);
-  const permissions = await invitePermissionsOf(hs, owner.userKey);
-  const events = await eventsOf(
-    hs,
-    invited.map((it) => it.eventKey),
-  );
-  const senders = [...events.values()].map((it) => it.sender);
-  return senders.filter((it) => !ignored.has(it) && permissions(it) === "allow").length;
+  const keys = invited.map((it) => it.eventKey);
+  return keys.length - (await unwantedInvitations(hs, owner.userKey, keys)).size;
 }

@@ -1,7 +1,7 @@
+import { unwantedInvitations } from "#src/account-data/unwanted-invitations.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import type { Requester } from "#src/kit/requester.ts";
-import { eventsOf } from "#src/rooms/find-event.ts";
 import { lastPositionsOf } from "#src/rooms/last-positions.ts";
 import { forgottenRooms, type Standing } from "#src/rooms/memberships.ts";
 import type { UserRooms } from "#src/rooms/user-rooms.ts";
@@ -26,7 +26,7 @@ export async function listedRooms(
   hs: Homeserver,
   { userKey }: Requester,
   rooms: UserRooms,
-  { isTold, ignored }: { isTold: (roomKey: number) => boolean; ignored: ReadonlySet<string> },
+  { isTold }: { isTold: (roomKey: number) => boolean },
 ): Promise<ListedRoom[]> {
   const joined: number[] = [];
   const out: [number, Standing][] = [];
@@ -48,7 +48,7 @@ export async function listedRooms(
     listed.push({ roomKey, standing, activity });
   }
   listed.push(...left);
-  const shown = await withoutIgnored(hs, listed, ignored);
+  const shown = await withoutUnwanted(hs, userKey, listed);
   return shown.sort((a, b) => b.activity - a.activity || b.roomKey - a.roomKey);
 }
 
@@ -74,20 +74,15 @@ async function listedOut(
     .map(([roomKey, standing]) => ({ roomKey, standing, activity: standing.position }));
 }
 
-/** Nobody is told that someone whom they ignore invites them. */
-async function withoutIgnored(
+async function withoutUnwanted(
   hs: Homeserver,
+  userKey: number,
   rooms: ListedRoom[],
-  ignored: ReadonlySet<string>,
 ): Promise<ListedRoom[]> {
-  if (ignored.size === 0) return rooms;
   const invitations = rooms.filter((it) => it.standing.membership === "invite");
-  const events = await eventsOf(
-    hs,
-    invitations.map((it) => it.standing.eventKey),
-  );
-  return rooms.filter(
-    ({ standing: { membership, eventKey } }) =>
-      membership !== "invite" || !ignored.has(events.get(eventKey)?.sender ?? ""),
-  );
+  const keys = invitations.map((it) => it.standing.eventKey);
+  const unwanted = await unwantedInvitations(hs, userKey, keys);
+  return unwanted.size === 0
+    ? rooms
+    : rooms.filter(({ standing }) => !unwanted.has(standing.eventKey));
 }

@@ -54,7 +54,7 @@ export async function readSlidingSync(
   const moment: Moment = { draft, position, changes, roomIds };
 
   const isTold = (roomKey: number) => before.rooms.has(roomKey);
-  const listed = await listedRooms(hs, requester, userRooms, { isTold, ignored });
+  const listed = await listedRooms(hs, requester, userRooms, { isTold });
   const { rooms: relevant, counts } = await relevantRooms(hs, request, listed, roomIds);
   draft.leaveBehind("events", movedElsewhere(listed, relevant, position), position);
   const asked = await askedRooms(hs, requester.userKey, relevant.values(), moment);

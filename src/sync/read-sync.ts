@@ -1,9 +1,8 @@
 import { ignoredUsersOf } from "#src/account-data/ignored-users.ts";
-import { invitePermissionsOf } from "#src/account-data/invite-permissions.ts";
+import { unwantedInvitations } from "#src/account-data/unwanted-invitations.ts";
 import { matchesRooms } from "#src/filters/matches-event-filter.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
-import { eventsOf } from "#src/rooms/find-event.ts";
 import { partialRoomsOf } from "#src/rooms/partial/partial-rooms.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
 import { roomIdsOf, type UserRooms, userRoomsAt } from "#src/rooms/user-rooms.ts";
@@ -55,7 +54,7 @@ export async function readSync(hs: Homeserver, request: SyncRequest): Promise<Sy
   const changes = since === undefined ? undefined : tailOf(hs).between(since, upTo);
   const ignored = await ignoredUsersOf(hs, requester.userKey);
   const found = await changedRooms(hs, request, wanted, changes);
-  const rooms = await withoutUnwanted(hs, requester.userKey, found, ignored);
+  const rooms = await withoutUnwanted(hs, requester.userKey, found);
   const told = [...rooms.joined, ...rooms.left];
 
   const [read, sections, stripped] = await Promise.all([
@@ -131,23 +130,15 @@ async function roomsToTell(
   return new Map([...rooms].filter(([key, it]) => it.membership !== "join" || !partial.has(key)));
 }
 
-/** Nobody is told that someone whom they ignore, or whose invitations they do not want, invites them. */
 async function withoutUnwanted(
   hs: Homeserver,
   userKey: number,
   rooms: ChangedRooms,
-  ignored: ReadonlySet<string>,
 ): Promise<ChangedRooms> {
-  if (rooms.invited.length === 0) return rooms;
-  const permissions = await invitePermissionsOf(hs, userKey);
-  const events = await eventsOf(
-    hs,
-    rooms.invited.map((it) => it.standing.eventKey),
-  );
-  const invited = rooms.invited.filter(({ standing }) => {
-    const sender = events.get(standing.eventKey)?.sender ?? "";
-    return !ignored.has(sender) && permissions(sender) === "allow";
-  });
+  const keys = rooms.invited.map((it) => it.standing.eventKey);
+  const unwanted = await unwantedInvitations(hs, userKey, keys);
+  if (unwanted.size === 0) return rooms;
+  const invited = rooms.invited.filter((it) => !unwanted.has(it.standing.eventKey));
   return { ...rooms, invited };
 }
 
