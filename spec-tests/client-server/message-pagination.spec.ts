@@ -25,6 +25,20 @@ describe("getOneRoomEvent", () => {
     );
   });
 
+  test("shows those who may redact what was redacted, if they ask for it", async () => {
+    const eventId = await bob.sendText(roomId, "deleted");
+    await bob.call("PUT", `${room}/redact/${eventId}/unseen`, {});
+    const path = `${room}/event/${eventId}?fi.mau.msc2815.include_unredacted_content=`;
+    expect((await alice.call("GET", `${path}true`)).body).toMatchObject({
+      content: { body: "deleted" },
+      unsigned: { redacted_because: { sender: bob.userId } },
+    });
+    expect((await alice.call("GET", `${path}false`)).body.content).toEqual({});
+    expect(await bob.call("GET", `${path}true`)).toMatchObject(forbidden);
+    expect(await mallory.call("GET", `${path}true`)).toMatchObject(refusal(404, "M_NOT_FOUND"));
+    expect((await alice.call("GET", `${room}/event/${eventId}`)).body.content).toEqual({});
+  });
+
   test("shows no event of before one came, where that is not shown", async () => {
     const closed = await alice.createRoom({
       preset: "public_chat",

@@ -41,6 +41,31 @@ describe("redactEvent", () => {
     expect((await read(other)).content.body).toBe("polite");
   });
 
+  test("redacts what relates to an event in the ways that are named, as far as one may", async () => {
+    const relate = async (user: TestUser, eventId: string, rel_type: string) =>
+      await user.send(roomId, "org.example.answer", {
+        "m.relates_to": { rel_type, event_id: eventId },
+      });
+    const isGone = async (eventId: string) => "redacted_because" in (await read(eventId)).unsigned;
+    for (const field of ["with_rel_types", "org.matrix.msc3912.with_relations"]) {
+      const eventId = await bob.sendText(roomId, "said");
+      const own = await relate(bob, eventId, "m.reference");
+      const others = await relate(alice, eventId, "m.reference");
+      const thread = await relate(bob, eventId, "m.thread");
+      await redact(bob, eventId, { [field]: ["m.reference"] });
+      expect(await Promise.all([eventId, own, others, thread].map(isGone))).toEqual([
+        true,
+        true,
+        false,
+        false,
+      ]);
+      await redact(alice, eventId, { [field]: ["*"] });
+      expect(await Promise.all([others, thread].map(isGone))).toEqual([true, true]);
+      const bad = await redact(bob, await bob.sendText(roomId, "x"), { [field]: "m.reference" });
+      expect(bad).toMatchObject(refusal(400, "M_BAD_JSON"));
+    }
+  });
+
   test("knows only events of the room", async () => {
     const elsewhere = await alice.createRoom();
     const eventId = await alice.sendText(elsewhere, "elsewhere");

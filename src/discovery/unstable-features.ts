@@ -31,6 +31,9 @@ export const UNSTABLE_FEATURES: Readonly<Record<string, boolean>> = {
   // matrix-js-sdk asks where these were before they were in the specification.
   "uk.half-shot.msc2666.query_mutual_rooms": true,
   "uk.half-shot.msc2666.query_mutual_rooms.stable": true,
+  // What was redacted, for those who may redact; and redactions of what relates to an event: moderators' clients, js-sdk.
+  "fi.mau.msc2815": true,
+  "org.matrix.msc3912": true,
   // Threads, relations of relations, filters by how events relate: matrix-js-sdk, where it does not see the version.
   "org.matrix.msc3440.stable": true,
   "org.matrix.msc3981": true,

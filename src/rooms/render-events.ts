@@ -30,6 +30,8 @@ export type RenderOptions = {
   readonly relations?: ReadonlyMap<StoredEvent, string>;
   /** Those that are shown as if they had been redacted. */
   readonly redacted?: ReadonlySet<StoredEvent>;
+  /** Those that are shown as if they had not been. */
+  readonly unredacted?: ReadonlySet<StoredEvent>;
 };
 
 /** What is not in the events themselves and is said of them in `unsigned`. */
@@ -81,9 +83,11 @@ function renderEvent(event: StoredEvent, around: Surroundings, options: RenderOp
   const isRedacted = options.redacted?.has(event) === true || isErased(event, around);
   const open = isRedacted
     ? redactedOpening(event, around, options)
-    : options.format === "federation"
-      ? federationOpening(event, around)
-      : clientOpening(event, around, options);
+    : options.unredacted?.has(event)
+      ? JSON.stringify(clientEvent(event.eventId, event.wire)).slice(0, -1)
+      : options.format === "federation"
+        ? federationOpening(event, around)
+        : clientOpening(event, around, options);
   const relations = options.relations?.get(event);
   const unsigned = unsignedOf(event, around);
   if (relations === undefined) return `${open},"unsigned":${unsigned}}`;

@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { type Endpoint, userEndpoint } from "#src/http/endpoint.ts";
 import type { CanonicalObject } from "#src/kit/canonical-json.ts";
 import { parseEventId, parseRoomId, parseTransactionId } from "#src/kit/identifiers.ts";
@@ -5,6 +6,7 @@ import { JsonObject } from "#src/kit/json-object.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { requireRoom } from "#src/rooms/memberships.ts";
 import { redactEvent } from "#src/rooms/redact-event.ts";
+import { redactRelated } from "#src/rooms/redact-related.ts";
 import { redactionTransactionId } from "#src/rooms/transaction-ids.ts";
 import { STATE_PATHS } from "#src/timeline/routes/rooms.ts";
 import { delayOf } from "../delay-of.ts";
@@ -65,17 +67,35 @@ export const roomSendEndpoints: readonly Endpoint[] = [
       if (reason !== undefined && typeof reason !== "string") {
         throw new MatrixError("M_BAD_JSON", "reason: must be a string");
       }
-      const redaction = {
+      const relTypes = relTypesIn(content);
+      const common = {
         requester,
         room,
         target,
         content: reason === undefined ? {} : { reason },
-        transaction: {
-          deviceKey: requester.deviceKey,
-          txnId: redactionTransactionId(target, txnId),
-        },
       };
-      return { event_id: await redactEvent(hs, redaction) };
+      const transaction = {
+        deviceKey: requester.deviceKey,
+        txnId: redactionTransactionId(target, txnId),
+      };
+      const eventId = await redactEvent(hs, { ...common, transaction });
+      if (relTypes.length > 0) await redactRelated(hs, { ...common, relTypes, txnId });
+      return { event_id: eventId };
     },
   }),
 ];
+
+const RelTypes = z.array(z.string()).max(50);
+
+/**
+ * The ways in which what relates to an event is redacted with it: under the name that clients send, and that which
+ * proposal 3912 has now.
+ *
+ * @throws MatrixError M_BAD_JSON
+ */
+function relTypesIn(content: CanonicalObject): readonly string[] {
+  const given = content["with_rel_types"] ?? content["org.matrix.msc3912.with_relations"] ?? [];
+  const { data, error } = RelTypes.safeParse(given);
+  if (data) return data;
+  throw new MatrixError("M_BAD_JSON", "with_rel_types: must be a list of texts", { cause: error });
+}

@@ -7,6 +7,7 @@ import { parseEventId, parseRoomId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { allStateAt } from "#src/rooms/current-state.ts";
 import { renderEvents } from "#src/rooms/render-events.ts";
+import { requireModerator } from "#src/rooms/require-moderator.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
 import { memberStates } from "../member-states.ts";
 import { asNotFound, placeIn, wholeNumber } from "../page-parameters.ts";
@@ -75,11 +76,16 @@ export const messagePaginationEndpoints: readonly Endpoint[] = [
     method: "GET",
     path: "/_matrix/client/v3/rooms/:roomId/event/:eventId",
     guests: true,
-    async handle(hs, { requester, params }) {
+    async handle(hs, { requester, params, query }) {
       const roomId = parseRoomId(params["roomId"] ?? "");
       const view = await viewOfRoom(hs, requester, roomId).catch(asNotFound);
       const event = await readEvent(hs, requester, view, parseEventId(params["eventId"] ?? ""));
-      const [text = "{}"] = await renderAggregated(hs, [event], requester, { roomId: true });
+      const whole = query.get("fi.mau.msc2815.include_unredacted_content") === "true";
+      if (whole) await requireModerator(hs, requester, view.room);
+      const [text = "{}"] = await renderAggregated(hs, [event], requester, {
+        roomId: true,
+        ...(whole && { unredacted: new Set([event]) }),
+      });
       return jsonText(text);
     },
   }),
