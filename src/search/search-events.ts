@@ -130,28 +130,30 @@ async function newestHits(hs: Homeserver, scope: Scope): Promise<Found> {
   const { limit, after } = scope.search;
   const hits: TextHit[] = [];
   let from = after?.from;
-  let count = 0;
-  for (let readings = 0; readings < MOST_READINGS; readings++) {
+  let seen = 0;
+  let isMore = true;
+  for (let readings = 0; isMore && hits.length < limit && readings < MOST_READINGS; readings++) {
     const rows = await matches(hs, scope, { from, limit: READ_AT_ONCE });
-    count += rows.length;
-    const seen = await hitsOf(hs, scope, rows);
-    for (const hit of seen) {
-      hits.push(hit);
-      if (hits.length < limit) continue;
-      const isLast = hit === seen.at(-1) && rows.length < READ_AT_ONCE;
-      return { hits, count, next: isLast ? undefined : nextAfter(scope, hit) };
-    }
+    const found = await hitsOf(hs, scope, rows);
+    seen += found.length;
+    hits.push(...found.slice(0, limit - hits.length));
+    isMore = rows.length === READ_AT_ONCE;
     const last = rows.at(-1);
-    if (!last || rows.length < READ_AT_ONCE) return { hits, count, next: undefined };
-    from = placeBefore(last.anchor, last.anchor_offset);
+    if (last) from = placeBefore(last.anchor, last.anchor_offset);
   }
-  const next = from && { from, told: 0, group: after?.group };
-  return { hits, count, next };
+  const count = after?.count ?? seen;
+  const next = nextPlace(hits, { limit, isMore, from });
+  return { hits, count, next: next && { from: next, told: 0, count, group: after?.group } };
 }
 
-function nextAfter({ search }: Scope, { event }: TextHit): SearchToken {
-  const from = placeBefore(event.anchor ?? 0, event.anchorOffset);
-  return { from, told: 0, group: search.after?.group };
+/** Where the next page begins. Clients expect one after every page that is full, though it may have nothing. */
+function nextPlace(
+  hits: readonly TextHit[],
+  { limit, isMore, from }: { limit: number; isMore: boolean; from: Place | undefined },
+): Place | undefined {
+  const last = hits.at(-1)?.event;
+  if (last && hits.length === limit) return placeBefore(last.anchor ?? 0, last.anchorOffset);
+  return isMore ? from : undefined;
 }
 
 async function rankedHits(hs: Homeserver, scope: Scope): Promise<Found> {
@@ -164,9 +166,9 @@ async function rankedHits(hs: Homeserver, scope: Scope): Promise<Found> {
   const hits = ranked.slice(told, told + limit);
   const [newest] = rows;
   const from = after?.from ?? (newest && { anchor: newest.anchor, offset: newest.anchor_offset });
-  const isMore = ranked.length > told + limit;
-  const next = isMore && from && { from, told: told + limit, group: after?.group };
-  return { hits, count: all.length, next: next || undefined };
+  const count = after?.count ?? all.length;
+  if (!from || hits.length < limit) return { hits, count, next: undefined };
+  return { hits, count, next: { from, told: told + limit, count, group: after?.group } };
 }
 
 /**
