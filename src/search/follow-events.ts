@@ -16,7 +16,7 @@ import {
 import { tokensOf } from "./search-tokens.ts";
 import { searchableText } from "./searchable-text.ts";
 
-const BATCH = 1_000;
+const BATCH = 500;
 
 /** How many batches a search waits for. If the index is further behind, it answers from what there is. */
 const MOST_BATCHES = 2;
@@ -24,7 +24,7 @@ const MOST_BATCHES = 2;
 /** Keeps what can be found up when nobody searches. */
 export const followForSearch: Job = {
   name: "follow-for-search",
-  everyMs: 30_000,
+  everyMs: 5_000,
   run: async (hs) => await followSome(hs),
 };
 

@@ -1,10 +1,10 @@
 import { ignoredUsersOf } from "#src/account-data/ignored-users.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
-import { renderEvents } from "#src/rooms/render-events.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
 import { roomIdsOf, userRoomsAt } from "#src/rooms/user-rooms.ts";
 import { tailOf } from "#src/streams/tail.ts";
+import { renderAggregated } from "#src/timeline/render-aggregated.ts";
 import { askedRooms, type Moment } from "./asked-rooms.ts";
 import { ConnectionDraft, type ConnectionState } from "./connection-state.ts";
 import type { Connection } from "./connections.ts";
@@ -69,7 +69,12 @@ export async function readSlidingSync(
   const expanded = new Set(asked.flatMap((it) => (it.isExpanded ? [it.roomKey] : [])));
   const events = rooms.flatMap((it) => [...(it.timeline?.events ?? []), ...it.stateEvents]);
   const [texts, extensions] = await Promise.all([
-    renderEvents(hs, events, requester, { roomId: false, standings: userRooms }),
+    renderAggregated(hs, events, requester, {
+      roomId: false,
+      standings: userRooms,
+      // Whoever has missed nothing knows of what relates to what.
+      aggregated: rooms.flatMap(({ timeline }) => (timeline?.limited ? timeline.events : [])),
+    }),
     readExtensions(hs, { ...moment, request, upTo, userRooms, relevant, timelines, expanded }),
   ]);
   return {

@@ -58,6 +58,21 @@ describe("a list", () => {
     }
   });
 
+  test("tells with an event what relates to it, unless the client has it all", async () => {
+    const roomId = await room(alice);
+    const root = await say(alice, roomId, "root");
+    const first = await sync(alice, { lists: { all: LIST } });
+    const content = { body: "x", "m.relates_to": { rel_type: "m.reference", event_id: root } };
+    await act(alice, "PUT", `rooms/${roomId}/send/org.example.answer/1`, content);
+    const relations = ({ timeline }: any) =>
+      timeline.find((it: any) => it.event_id === root)?.unsigned["m.relations"];
+    const next = await sync(alice, { lists: { all: LIST } }, after(first));
+    expect(next.rooms[roomId]).toMatchObject({ limited: false });
+    const lists = { all: { ...LIST, timeline_limit: 2 } };
+    const { rooms } = await sync(alice, { lists });
+    expect(relations(rooms[roomId])).toMatchObject({ "m.reference": { chunk: [{}] } });
+  });
+
   test("waits for news", async () => {
     const roomId = await room(alice);
     const lists = { all: LIST };
