@@ -29,7 +29,7 @@ const MOST_READINGS = 5;
 const MOST_RANKED = 300;
 
 /** A user in more rooms than these has matches sorted out by room after they are found. */
-const MOST_ROOM_TOKENS = 100;
+const MOST_ROOM_TOKENS = 300;
 
 export type Search = {
   readonly term: string;
@@ -182,7 +182,7 @@ async function matches(
 ): Promise<readonly FoundEntry[]> {
   const asked = { query, roomKeys: [...rooms.keys()], from, limit };
   const newest = await newestEntries(hs.sql, asked, LOOKED_THROUGH);
-  return newest.length >= limit ? newest : await indexedEntries(hs.sql, asked);
+  return newest.length >= READ_AT_ONCE ? newest : await indexedEntries(hs.sql, asked);
 }
 
 /** Those of some matches that the user may see and wants. */
