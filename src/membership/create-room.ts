@@ -50,7 +50,9 @@ export async function createRoom(
       if (request.visibility === "public") await publishRoom(tx, roomKey, requester.userKey);
     },
   });
-  await inheritSettings(hs, requester, roomId);
+  if (request.creation_content?.["predecessor"] !== undefined) {
+    await inheritSettings(hs, requester, roomId);
+  }
   await inviteOthers(hs, requester.userId, { roomId, request });
   return roomId;
 }

@@ -1,8 +1,10 @@
 import { changeAccountData, NO_ROOM } from "#src/account-data/account-data.ts";
 import { copyTags } from "#src/account-data/tags.ts";
 import { isRoomId } from "#src/events/event-identifiers.ts";
+import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { RoomId } from "#src/kit/identifiers.ts";
+import { lru } from "#src/kit/lru.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { copyRulesOfRoom } from "#src/push-rules/copy-rules.ts";
 import { changePushRules, userPushRulesOf } from "#src/push-rules/stored-push-rules.ts";
@@ -38,13 +40,27 @@ export async function inheritSettings(
   }
 }
 
+/** Of which rooms rooms say that they take their place, by the keys of these; null of those that say nothing. That never changes. */
+const predecessorsOf = held(() => lru<number, { readonly roomId: RoomId | null }>(10_000));
+
 /** The room that a room says it takes the place of, if this server knows it. */
 async function predecessorOf(hs: Homeserver, { roomKey, roomId }: Room): Promise<Room | undefined> {
-  const create = await stateEvent(hs, roomKey, "m.room.create", "");
-  const predecessor = create?.content["predecessor"];
-  if (typeof predecessor !== "object" || predecessor === null) return undefined;
+  const known = predecessorsOf(hs);
+  let said = known.get(roomKey);
+  if (!said) {
+    const create = await stateEvent(hs, roomKey, "m.room.create", "");
+    if (!create) return undefined;
+    said = { roomId: namedIn(create.content["predecessor"]) };
+    known.set(roomKey, said);
+  }
+  const before = said.roomId;
+  return before !== null && before !== roomId ? await findRoom(hs, before) : undefined;
+}
+
+function namedIn(predecessor: unknown): RoomId | null {
+  if (typeof predecessor !== "object" || predecessor === null) return null;
   const { room_id: before } = predecessor as Record<string, unknown>;
-  return isRoomId(before) && before !== roomId ? await findRoom(hs, before) : undefined;
+  return isRoomId(before) ? before : null;
 }
 
 type Move = { readonly from: RoomId; readonly to: RoomId };
