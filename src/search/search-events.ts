@@ -4,9 +4,11 @@ import { matchesRoomEventFilter, matchesRooms } from "#src/filters/matches-event
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { RoomId } from "#src/kit/identifiers.ts";
 import type { Requester } from "#src/kit/requester.ts";
+import { erasedUsers } from "#src/rooms/erased-users.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
 import { roomsByKeys } from "#src/rooms/find-room.ts";
 import { roomsOfUser, type UserRoom } from "#src/rooms/memberships.ts";
+import { readersMemberships } from "#src/rooms/readers-memberships.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
 import { editsOf } from "#src/timeline/aggregate-events.ts";
 import { relatingEvents } from "#src/timeline/relating-events.ts";
@@ -216,13 +218,25 @@ async function hitsOf(
     const rank = text === undefined ? 0 : rankOf(text, terms);
     return text !== undefined && rank > 0 ? [{ event, rank, text }] : [];
   });
-  const visible = new Set(
-    await visibleInRooms(
-      hs,
-      requester,
-      hits.map((it) => it.event),
-      rooms,
-    ),
-  );
-  return hits.filter((it) => visible.has(it.event));
+  const found = hits.map((it) => it.event);
+  const [visible, erased] = await Promise.all([
+    visibleInRooms(hs, requester, found, rooms),
+    erasedFor(hs, requester, found, rooms),
+  ]);
+  const isSeen = new Set(visible);
+  return hits.filter((it) => isSeen.has(it.event) && !erased.has(it.event));
+}
+
+/** What was said by users who wanted it erased, when the reader was not there: it is found no more than it is shown. */
+async function erasedFor(
+  hs: Homeserver,
+  requester: Requester,
+  events: readonly StoredEvent[],
+  rooms: ReadonlyMap<number, UserRoom>,
+): Promise<ReadonlySet<StoredEvent>> {
+  const erased = await erasedUsers(hs);
+  const theirs = events.filter((it) => erased.has(it.senderKey));
+  if (theirs.length === 0) return new Set();
+  const memberships = await readersMemberships(hs, theirs, requester, rooms);
+  return new Set(theirs.filter((it) => memberships.get(it) !== "join"));
 }
