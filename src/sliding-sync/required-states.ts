@@ -91,6 +91,8 @@ async function withRoots(
     const atHand = rootsAtHand(room);
     if (atHand) return atHand;
     const { roomKey, since } = room;
+    const end = timelines.get(roomKey)?.endRoot;
+    if (end !== undefined && since === undefined) return { from: undefined, to: end };
     const to = places.push({ roomKey, anchor: endOf(room, upTo) }) - 1;
     const from = since === undefined ? undefined : places.push({ roomKey, anchor: since }) - 1;
     return { places: { from, to } };
@@ -147,7 +149,7 @@ async function wholesOf(
   hs: Homeserver,
   asked: readonly Asked[],
 ): Promise<ReadonlyMap<Asked, ReadonlyMap<string, number>>> {
-  const whole = asked.filter((it) => wantsWhole(it) && wantsUnnamed(wantedOf(it)));
+  const whole = asked.filter(isLookedThrough);
   if (whole.length === 0) return new Map();
   const states = await entriesOfStates(hs, hs.sql, new Set(whole.map((it) => it.to)));
   const pairs = await pairsOf(hs, new Set([...states.values()].flatMap((it) => it.slots)));
@@ -157,11 +159,22 @@ async function wholesOf(
       const wanted = new Map<string, number>();
       for (const [index, slot] of slots.entries()) {
         const pair = pairs.get(slot);
-        if (pair && isNewlyWanted(it, ...pair)) wanted.set(pairKey(...pair), events[index] ?? 0);
+        if (!pair || !(isLook(pair) || isNewlyWanted(it, ...pair))) continue;
+        wanted.set(pairKey(...pair), events[index] ?? 0);
       }
       return [it, wanted];
     }),
   );
+}
+
+/** Whether all of a room's state has to be looked through. */
+function isLookedThrough(it: Asked): boolean {
+  return wantsWhole(it) && wantsUnnamed(wantedOf(it));
+}
+
+/** What every room is shown by, whether the client wants the events or not. */
+function isLook([type, stateKey]: StatePair): boolean {
+  return stateKey === "" && (type === NAME[0] || type === AVATAR[0]);
 }
 
 function wantsWhole({ room, from }: Asked): boolean {
@@ -203,10 +216,13 @@ async function lookedUp(
 }
 
 function pairsFor(it: Asked): StatePair[] {
+  const members = lazyMembers(it).map((id): StatePair => ["m.room.member", id]);
+  // The others are found where all of the state is looked through.
+  if (isLookedThrough(it)) return members;
   const named = wantsWhole(it)
     ? namedPairs(wantedOf(it)).filter((pair) => isNewlyWanted(it, ...pair))
     : [];
-  return [...named, NAME, AVATAR, ...lazyMembers(it).map((id): StatePair => ["m.room.member", id])];
+  return [...named, NAME, AVATAR, ...members];
 }
 
 /** Those by whom or of whom a timeline is, if members come lazily. */

@@ -22,6 +22,8 @@ export type Timeline = {
   readonly start: Place;
   /** Whether anything of it, told or not, may have changed the room's summary. */
   readonly changesSummary: boolean;
+  /** The room's state at its end, if that is at hand. */
+  readonly endRoot: number | undefined;
 };
 
 /** How many events a client gets of a room, if it does not say. */
@@ -140,6 +142,7 @@ function timelineInMemory(
     limited: false,
     start: startOf(asked[0], upTo),
     changesSummary: shown.some(isSummed),
+    endRoot: shown.at(-1)?.roomState,
   };
 }
 
@@ -188,6 +191,7 @@ async function readTimelines(
       limited: isMore && !room.isOutside,
       start: startOf(shown[0], endOf(room, upTo)),
       changesSummary: told.some(isSummed),
+      endRoot: newestFirst[0]?.roomState,
     });
   }
   return timelines;
