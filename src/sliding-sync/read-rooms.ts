@@ -2,11 +2,11 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
 import { strippedStates } from "#src/sync/invited-rooms.ts";
-import { membersNotYetGiven } from "#src/sync/lazy-members.ts";
 import { isIgnored, type Timeline, timelinesOf } from "#src/sync/room-timelines.ts";
 import type { AskedRoom, Moment } from "./asked-rooms.ts";
 import type { ConnectionName } from "./connections.ts";
-import { requiredStates, type ToldState } from "./required-states.ts";
+import { withMembers } from "./given-members.ts";
+import { requiredStates } from "./required-states.ts";
 import { roomProfiles } from "./room-profiles.ts";
 import type { SlidingRequest } from "./sliding-request.ts";
 import { isNews, type RoomAnswer } from "./told-room.ts";
@@ -57,38 +57,13 @@ export async function readRooms(
       stripped: stripped.get(roomKey),
     };
   });
-  return { rooms: rooms.filter(isNews).map((it) => withMembers(hs, it, at)), timelines };
+  return {
+    rooms: rooms.filter(isNews).map((it) => withMembers(hs, at.connection, it, upTo)),
+    timelines,
+  };
 }
 
 /** Who was never in a room is told of nothing but what they themselves have become. */
 function ownMembers({ isOutside }: AskedRoom, timeline: Timeline | undefined): StoredEvent[] {
   return timeline && isOutside ? timeline.events.filter((it) => it.type === "m.room.member") : [];
-}
-
-/** Adds the members that come lazily and that the client has not got. */
-function withMembers(
-  hs: Homeserver,
-  answer: RoomAnswer,
-  { position, upTo, connection: { deviceKey, connectionId } }: ReadAt,
-): RoomAnswer {
-  const { room, state, stateEvents, timeline } = answer;
-  if (!state) return answer;
-  const holder = `${deviceKey} ${connectionId}`;
-  // After a gap a client knows no more who is in the room.
-  const anew = room.since === undefined || timeline?.limited === true;
-  const given = { anew, since: position, upTo };
-  notedMembers(hs, holder, state, given);
-  const members = membersNotYetGiven(hs, holder, state.members, given);
-  return members.length === 0 ? answer : { ...answer, stateEvents: [...stateEvents, ...members] };
-}
-
-/** Takes note of the members that are told whether the client has them or not. */
-function notedMembers(
-  hs: Homeserver,
-  holder: string,
-  { events }: ToldState,
-  given: Parameters<typeof membersNotYetGiven>[3],
-): void {
-  const members = events.filter((it) => it.type === "m.room.member");
-  if (members.length > 0) membersNotYetGiven(hs, holder, members, given);
 }
