@@ -13,8 +13,7 @@ export type PeerRequest = {
 /** What a server answers that has the whole of a room: the text of the answer; undefined if it knows no such thing. */
 export function answerOfRoom(room: PeerRoom, request: PeerRequest): string | undefined {
   const { parts, query } = request;
-  const [operation = "", , second = ""] = parts;
-  const asked = (query.get("event_id") ?? "") as EventId;
+  const [operation = "", first, second] = parts;
   switch (operation) {
     case "make_join":
       return JSON.stringify({
@@ -23,21 +22,24 @@ export function answerOfRoom(room: PeerRoom, request: PeerRequest): string | und
       });
     case "send_join":
       return joined(room, request);
+    case "event":
+      return eventsAnswer(room, [first as EventId]);
     case "state":
-      return stateAnswer(room, room.stateBefore(asked));
-    case "state_ids": {
-      const ids = room.stateBefore(asked);
-      return JSON.stringify({ pdu_ids: ids, auth_chain_ids: room.authChainOf(ids) });
-    }
+    case "state_ids":
+      return stateAnswer(room, operation, query);
     case "event_auth":
       return `{"auth_chain":${texts(room, room.authChainOf([second as EventId]))}}`;
     case "get_missing_events":
       return missingEvents(room, request.body);
     case "backfill":
-      return `{"origin":"bench","origin_server_ts":${Date.now()},"pdus":[]}`;
+      return eventsAnswer(room, []);
     default:
       return undefined;
   }
+}
+
+function eventsAnswer(room: PeerRoom, ids: readonly EventId[]): string {
+  return `{"origin":"bench","origin_server_ts":${Date.now()},"pdus":${texts(room, ids)}}`;
 }
 
 function joined(room: PeerRoom, { parts: [, , id = ""], query, body }: PeerRequest): string {
@@ -59,7 +61,11 @@ function serverOf(room: PeerRoom, id: EventId): string[] {
   return event?.type === "m.room.member" ? [event.sender.replace(/^[^:]*:/, "")] : [];
 }
 
-function stateAnswer(room: PeerRoom, ids: readonly EventId[]): string {
+function stateAnswer(room: PeerRoom, kind: "state" | "state_ids", query: URLSearchParams): string {
+  const ids = room.stateBefore((query.get("event_id") ?? "") as EventId);
+  if (kind === "state_ids") {
+    return JSON.stringify({ pdu_ids: ids, auth_chain_ids: room.authChainOf(ids) });
+  }
   return `{"pdus":${texts(room, ids)},"auth_chain":${texts(room, room.authChainOf(ids))}}`;
 }
 

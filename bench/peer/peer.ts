@@ -4,7 +4,7 @@ import { text } from "node:stream/consumers";
 import { xMatrixHeader } from "#federation/client/x-matrix.ts";
 import type { WireEvent } from "#src/events/pdu.ts";
 import { unpaddedBase64 } from "#src/kit/base64.ts";
-import type { ServerName, UserId } from "#src/kit/identifiers.ts";
+import type { EventId, ServerName, UserId } from "#src/kit/identifiers.ts";
 import { type SigningKey, signingKeyFromSeed, signJson } from "#src/kit/signed-json.ts";
 import { parseWireJson } from "#src/kit/wire-json.ts";
 import type { HttpConnection } from "../load/http-connection.ts";
@@ -41,7 +41,7 @@ export async function startPeer(run: FederationOfRun): Promise<Peer> {
     const [, , , , ...parts] = url.pathname.split("/").map(decodeURIComponent);
     const body = await text(request);
     if (parts[0] !== "send") {
-      const room = rooms.get(parts[1] ?? "");
+      const room = roomOfRequest(rooms, parts);
       const isKey = url.pathname.startsWith("/_matrix/key/");
       const asked = { parts, query: url.searchParams, body };
       return end(response, isKey ? keys : room && answerOfRoom(room, asked));
@@ -75,6 +75,14 @@ export async function startPeer(run: FederationOfRun): Promise<Peer> {
       return sign("PUT", uri, `{"edus":[],${about},"pdus":[${pdus}]}`);
     },
   };
+}
+
+function roomOfRequest(
+  rooms: ReadonlyMap<string, PeerRoom>,
+  [operation, subject = ""]: readonly string[],
+): PeerRoom | undefined {
+  if (operation !== "event") return rooms.get(subject);
+  return rooms.values().find((room) => room.events.has(subject as EventId));
 }
 
 function end(response: ServerResponse, said: string | undefined): void {

@@ -11,6 +11,7 @@ import { warmUpSending } from "../load/warm-up.ts";
 import { exchange } from "../peer/join-elsewhere.ts";
 import type { HeldEvent, PeerRoom } from "../peer/peer-room.ts";
 import { type Peer, startPeer } from "../peer/peer.ts";
+import { untilWhole } from "./federated-join.ts";
 import { bySize, type Workload } from "./workload.ts";
 
 /** What a case of W8 is: how many rooms, how many events in a transaction, how many transactions at once. */
@@ -64,6 +65,7 @@ export async function commonRoom(
   const server = encodeURIComponent(peer.name);
   const path = `/join/${encodeURIComponent(room.roomId)}?via=${server}&server_name=${server}`;
   await ask(connections.lane(0), { method: "POST", path, account, body: "{}" });
+  await untilWhole(connections, account, { roomId: room.roomId, members: 2 });
   return room;
 }
 

@@ -1,7 +1,7 @@
 import type { Tx } from "#src/homeserver/database.ts";
 import type { EventId } from "#src/kit/identifiers.ts";
 import { anchorsOfFollowers, beforeAnchors } from "./queries-received.ts";
-import type { SettledEvent, Settlement } from "./settle-events.ts";
+import type { SettledEvent, Settlement } from "./settlement.ts";
 
 /** A place in a room's order, and how many of its events had counted as unread by then. */
 export type Place = { readonly anchor: number; readonly offset: number; readonly ordinal: number };

@@ -10,7 +10,7 @@ import { mapsOfDrafts } from "./draft-maps.ts";
 import type { DraftedState, EntryRef } from "./drafted-state.ts";
 import { historyPlaces, type Place } from "./history-places.ts";
 import { positionsOf, type ReceivedWrite } from "./received-write.ts";
-import type { SettledEvent, Settlement } from "./settle-events.ts";
+import type { SettledEvent, Settlement } from "./settlement.ts";
 
 /** Received events, ready to be stored. */
 export type PlacedReceived = {

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { stateKeyOf } from "#src/events/pdu.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import type { EventId } from "#src/kit/identifiers.ts";
+import type { EventId, UserId } from "#src/kit/identifiers.ts";
 import { tailOf } from "#src/streams/tail.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
 import { allStateAt, currentStateRoot } from "../current-state.ts";
@@ -14,7 +14,7 @@ import {
   deliverBatch,
   forkedRoom,
   inBatches,
-  type RemoteRoom,
+  RemoteRoom,
   replay,
   steps,
   USERS,
@@ -146,4 +146,31 @@ describe("events of other servers", () => {
     },
     60_000,
   );
+
+  test("that come at once and add to a fork come to one state of the room together", async () => {
+    const remote = new RemoteRoom("12", "at-once");
+    const [creator, bob] = USERS as [UserId, UserId];
+    let last = remote.begin(creator, { [bob]: 100 });
+    const join = { type: "m.room.member", state_key: bob, content: { membership: "join" } };
+    last = remote.add(bob, join, [last]);
+    const basis = [...remote.events.keys()];
+    const entry = (key: number, by: UserId) => ({
+      type: "entry",
+      state_key: `${key}`,
+      content: { by },
+    });
+    const own = remote.add(creator, entry(0, creator), [last]);
+    const fork: EventId[] = [];
+    for (let key = 0; key < 12; key++) {
+      last = remote.add(bob, entry(key, bob), [last]);
+      fork.push(last);
+    }
+    const room = await storedRoom(remote);
+    await deliver(remote, room, [basis, [own], fork]);
+
+    await expectTruth(remote, room);
+    const root = await currentStateRoot(hs, room.roomKey);
+    const added = (await stored(room)).filter((it) => fork.includes(it.eventId));
+    expect(added.map((it) => it.roomState)).toEqual(fork.map(() => root));
+  });
 });

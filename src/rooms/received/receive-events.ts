@@ -15,7 +15,8 @@ import { headOf } from "./head-of.ts";
 import { whatWaitsFor } from "./queries-received.ts";
 import type { ReceivedAs, ReceivedWrite, ReceivedWritten } from "./received-write.ts";
 import { inTurn, keepingStill } from "./room-turns.ts";
-import { settleEvents, settleHistory, type Settlement } from "./settle-events.ts";
+import { settleEvents, settleHistory } from "./settle-events.ts";
+import type { Settlement } from "./settlement.ts";
 
 /** What became of a received event. */
 export type Receipt =

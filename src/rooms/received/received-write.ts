@@ -4,7 +4,7 @@ import { NODES_PER_EVENT } from "../state-map/node.ts";
 import type { StoredEvent } from "../stored-event.ts";
 import type { Assessed } from "./assess-events.ts";
 import { mostNodesOf } from "./drafted-state.ts";
-import type { SettledEvent, Settlement } from "./settle-events.ts";
+import type { SettledEvent, Settlement } from "./settlement.ts";
 
 /**
  * Where events go in the room's order: to its end, or before live events that are there already. Those that

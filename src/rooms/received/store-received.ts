@@ -15,7 +15,8 @@ import { isPartialAfter, type PlacedReceived, placeReceived } from "./place-rece
 import { placesOf, whatWaitsFor } from "./queries-received.ts";
 import type { ReceivedWrite, ReceivedWritten } from "./received-write.ts";
 import { rememberRoot } from "./resolve-states.ts";
-import { settleEvents, settleHistory, type Settlement } from "./settle-events.ts";
+import { settleEvents, settleHistory } from "./settle-events.ts";
+import type { Settlement } from "./settlement.ts";
 
 const unexplained = new Counter({
   name: "archipel_room_state_resets_total",
