@@ -68,6 +68,12 @@ export function eventIdOf(wire: WireEvent, rules: RoomVersionRules): EventId {
   return eventIdOfText(signedTextOf(wire, rules), rules);
 }
 
+/** The event's ID, for whoever has its `signedTextOf` already. */
+export function eventIdIn(wire: WireEvent, signedText: string, rules: RoomVersionRules): EventId {
+  if (rules.eventIdFormat === "assigned") return wire["event_id"] as EventId;
+  return eventIdOfText(signedText, rules);
+}
+
 /** The event ID that a `signedTextOf` makes, for whoever has that text already. */
 export function eventIdOfText(signedText: string, rules: RoomVersionRules): EventId {
   const hashed = sha256(signedText);

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { unpaddedBase64 } from "#src/kit/base64.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
 import { parseVerifyKey, signingKeyFromSeed } from "#src/kit/signed-json.ts";
+import { signedTextOf } from "./event-hash.ts";
 import {
   keyIsValidFor,
   requiredSignatures,
@@ -62,7 +63,7 @@ describe("signatureVerifier", () => {
     const wire = { type: "m.room.message", content: { body: "x" }, depth: 1 };
     const signed = signEvent(signEvent(wire, rules, one, keys[0]!), rules, two, keys[1]!);
 
-    const verify = signatureVerifier(signed, rules);
+    const verify = signatureVerifier(signed, signedTextOf(signed, rules));
     expect(await verify(one, verifyKeys[0]!)).toBe(true);
     expect(await verify(two, verifyKeys[1]!)).toBe(true);
     expect(await verify(one, verifyKeys[1]!)).toBe(false);

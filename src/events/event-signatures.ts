@@ -82,20 +82,20 @@ export async function verifyEventSignature(
   server: ServerName,
   key: VerifyKey,
 ): Promise<boolean> {
-  return await signatureVerifier(wire, rules)(server, key);
+  return await signatureVerifier(wire, signedTextOf(wire, rules))(server, key);
 }
 
 /** Verifies one signature of the event that it was made for. */
 export type SignatureVerifier = (server: ServerName, key: VerifyKey) => Promise<boolean>;
 
 /**
- * A verifier of an event's signatures, for an event that wants several: what they sign is encoded
- * once.
+ * A verifier of an event's signatures, for an event of which that is known already which text they cover, or which
+ * wants several.
  *
- * @throws NotCanonicalError unless the event has passed `parsePdu`.
+ * @param signedText its `signedTextOf`.
  */
-export function signatureVerifier(wire: WireEvent, rules: RoomVersionRules): SignatureVerifier {
-  const text = Buffer.from(signedTextOf(wire, rules));
+export function signatureVerifier(wire: WireEvent, signedText: string): SignatureVerifier {
+  const text = Buffer.from(signedText);
   return (server, key) => verifySignedText(text, wire["signatures"], [server, key]);
 }
 

@@ -1,7 +1,7 @@
 import { type CanonicalObject, NotCanonicalError } from "#src/kit/canonical-json.ts";
 import type { EventId, RoomId, ServerName, UserId } from "#src/kit/identifiers.ts";
 import { isRawLiteral } from "#src/kit/raw-literal.ts";
-import { eventIdOf, roomIdOfCreate } from "./event-hash.ts";
+import { eventIdIn, roomIdOfCreate, signedTextOf } from "./event-hash.ts";
 import { fits, isEventId } from "./event-identifiers.ts";
 import { checkFormat, type Fault, type FormatOptions } from "./pdu-format.ts";
 import type { Pdu, WireEvent } from "./pdu.ts";
@@ -11,7 +11,14 @@ import { wireText } from "./wire-text.ts";
 
 /** An event that has its room version's format, or why what was sent is none. */
 export type ParsedPdu =
-  | { readonly ok: true; readonly event: Pdu; readonly wire: WireEvent; readonly json: string }
+  | {
+      readonly ok: true;
+      readonly event: Pdu;
+      readonly wire: WireEvent;
+      readonly json: string;
+      /** What its signatures cover: see `signedTextOf`. */
+      readonly signedText: string;
+    }
   | ({ readonly ok: false } & Fault);
 
 /**
@@ -43,9 +50,10 @@ export function parsePdu(
     return { ok: false, errcode: "M_TOO_LARGE", reason: `over ${MAX_EVENT_BYTES} bytes` };
   }
 
-  const event = pduOf(eventIdOf(wire, rules), wire, rules);
+  const signedText = signedTextOf(wire, rules);
+  const event = pduOf(eventIdIn(wire, signedText, rules), wire, rules);
   const withUnsigned = { ...event, unsigned: unsigned as CanonicalObject };
-  return { ok: true, event: unsigned === undefined ? event : withUnsigned, wire, json };
+  return { ok: true, event: unsigned === undefined ? event : withUnsigned, wire, json, signedText };
 }
 
 /**

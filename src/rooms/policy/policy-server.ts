@@ -1,4 +1,4 @@
-import { signatureVerifier } from "#src/events/event-signatures.ts";
+import { verifyEventSignature } from "#src/events/event-signatures.ts";
 import type { Pdu, WireEvent } from "#src/events/pdu.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { CanonicalObject } from "#src/kit/canonical-json.ts";
@@ -66,5 +66,5 @@ export async function isRecommended(
   { rules }: Pick<Room, "rules">,
   { server, key }: PolicyServer,
 ): Promise<boolean> {
-  return await signatureVerifier(wire, rules)(server, key);
+  return await verifyEventSignature(wire, rules, server, key);
 }

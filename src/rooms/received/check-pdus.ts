@@ -6,8 +6,8 @@ import {
   signatureVerifier,
   signingKeyIdsOf,
 } from "#src/events/event-signatures.ts";
-import { parsePdu, pduOf } from "#src/events/parse-pdu.ts";
-import type { Pdu, WireEvent } from "#src/events/pdu.ts";
+import { type ParsedPdu, parsePdu, pduOf } from "#src/events/parse-pdu.ts";
+import type { Pdu } from "#src/events/pdu.ts";
 import { redact } from "#src/events/redact.ts";
 import type { RoomVersionRules } from "#src/events/room-versions.ts";
 import { wireText } from "#src/events/wire-text.ts";
@@ -35,7 +35,7 @@ export type CheckSetting = {
   readonly isHistory?: true;
 };
 
-type Parsed = { readonly event: Pdu; readonly wire: WireEvent; readonly json: string };
+type Parsed = Pick<Extract<ParsedPdu, { ok: true }>, "event" | "wire" | "json" | "signedText">;
 
 /**
  * The first three checks on receipt, for many events of one room: the keys of all are asked for at once,
@@ -59,9 +59,9 @@ export async function checkPdus(
 function readPdu(value: unknown, { rules, isHistory }: CheckSetting): Parsed | CheckedPdu {
   const it = parsePdu(value, rules, { ...(isHistory && { mayNameMany: isHistory }) });
   if (!it.ok) return { ok: false, check: 1, reason: it.reason };
-  const { event, wire, json } = it;
+  const { event, wire, json, signedText } = it;
   if (hasNul(event)) return { ok: false, check: 1, reason: "a NUL in what names it" };
-  return { event, wire, json };
+  return { event, wire, json, signedText };
 }
 
 /** Whether an event is named, or names others, in a way that no database of ours can hold; nobody's does. */
@@ -95,13 +95,13 @@ function questionsFor(
 }
 
 async function checkOne(
-  { event, wire, json }: Parsed,
+  { event, wire, json, signedText }: Parsed,
   keys: ReadonlyMap<ServerName, KnownKeys>,
   setting: CheckSetting,
 ): Promise<CheckedPdu> {
   const { rules } = setting;
   // 2. Passes signature checks, otherwise it is dropped.
-  const lacking = await lackingSignatures({ event, wire }, keys, setting);
+  const lacking = await lackingSignatures({ event, wire, signedText }, keys, setting);
   const [fatal] = lacking.filter((it) => it.because !== "join_authorised_via_users_server");
   if (fatal) {
     const reason = `not signed by the server of its ${fatal.because}`;
@@ -123,13 +123,13 @@ async function checkOne(
 }
 
 async function lackingSignatures(
-  { event, wire }: Pick<Parsed, "event" | "wire">,
+  { event, wire, signedText }: Omit<Parsed, "json">,
   keys: ReadonlyMap<ServerName, KnownKeys>,
   { rules, now }: CheckSetting,
 ): Promise<RequiredSignature[]> {
   const required = requiredSignatures(event, rules);
   if (required.length === 0) return [];
-  const verify = signatureVerifier(wire, rules);
+  const verify = signatureVerifier(wire, signedText);
   const lacking: RequiredSignature[] = [];
   for (const it of required) {
     if (!(await isSignedBy(it.server))) lacking.push(it);
