@@ -16,7 +16,8 @@ const FOR_GUESTS = new Set(
   getMembersByRoom getOneRoomEvent getPushRules getRoomEvents getRoomState getRoomStateWithKey
   getRetentionConfiguration getRtcTransports
   getTokenOwner joinRoom joinRoomById leaveRoom logout logout_all queryKeys sendMessage sendToDevice
-  setProfileField setRoomStateWithKey sync updateDevice uploadKeys`.split(/\s+/),
+  setProfileField setRoomStateWithKey sync updateDevice uploadKeys
+  getDelayedEvent getDelayedEvents scheduleDelayedEvent slidingSync slidingSyncDeployed`.split(/\s+/),
 );
 
 /** For what changes nothing. */

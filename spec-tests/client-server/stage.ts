@@ -40,6 +40,7 @@ export async function newStage(hs: TestHomeserver): Promise<Stage> {
     sessionId: "session",
     keyName: "org.example.field",
     token: "none",
+    threadRootId: eventId,
     delayId: "none",
     action: "restart",
     stage: "m.login.dummy",
