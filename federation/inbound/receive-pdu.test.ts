@@ -9,8 +9,9 @@ import type { Sources } from "#src/rooms/holes/sources.ts";
 import { ensureRoom } from "#src/rooms/received/ensure-room.ts";
 import { receiveEvents } from "#src/rooms/received/receive-events.ts";
 import { RemoteRoom } from "#src/rooms/received/testing.ts";
+import { redactEvent } from "#src/rooms/redact-event.ts";
 import { EventStatus } from "#src/rooms/stored-event.ts";
-import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
+import { testHomeservers, type TestHomeservers, testUser } from "#src/testing.ts";
 import { receivePdus } from "./receive-pdu.ts";
 
 let servers: TestHomeservers;
@@ -306,5 +307,32 @@ describe("PDUs", () => {
     expect(stored.get(target)?.redactedBy).toBe(stored.get(redaction)?.eventKey);
     const waiting = await hs.sql`select from waiting_redactions where target = ${target}`;
     expect(waiting).toHaveLength(0);
+  });
+
+  test("are redacted by what a user of ours has sent before they came", async () => {
+    const { remote, room, last } = await begun();
+    const local = await testUser(hs, "local");
+    const { userId } = local;
+    const options = { origin, keys, remotes: serverOf(remote) };
+    const joins = { type: "m.room.member", state_key: userId, content: { membership: "join" } };
+    const levels = { users: { [userId]: 100 } };
+    const join = remote.add(userId, joins, [last]);
+    const raised = remote.add(
+      CREATOR,
+      { type: "m.room.power_levels", state_key: "", content: levels },
+      [join],
+    );
+    const target = remote.add(BOB, say("regretted"), [raised]);
+    await receiveEvents(hs, room, [remote.received(join), remote.received(raised)]);
+    const redaction = await redactEvent(hs, {
+      requester: local,
+      room,
+      target,
+      content: {},
+      transaction: { deviceKey: local.deviceKey, txnId: "before" },
+    });
+    await receivePdus(hs, room, [wireOf(remote, target)], options);
+    const stored = await findEvents(hs, [target, redaction]);
+    expect(stored.get(target)?.redactedBy).toBe(stored.get(redaction)?.eventKey);
   });
 });

@@ -157,7 +157,7 @@ export type RedactionRow = {
 
 /**
  * Applies redactions to their targets, where those are known and of the same room and the sender may. What is
- * redacted relates to nothing any more.
+ * redacted relates to nothing any more. Those whose targets are not known are kept until these come.
  *
  * @returns the redactions that took effect.
  * @spec rooms/v3#handling-redactions
@@ -182,5 +182,20 @@ export async function applyRedactions(
       delete from relations using redacted where relations.event_key = redacted.event_key
     )
     select redacted_by from redacted`;
-  return new Set(applied.map((it) => it.redacted_by));
+  const done = new Set(applied.map((it) => it.redacted_by));
+  const others = rows.filter((it) => !done.has(it.redactionKey));
+  if (others.length > 0) keepRedactions(lane, others);
+  return done;
+}
+
+/** Keeps redactions whose targets are not known until those come. */
+function keepRedactions(lane: Tx, rows: readonly RedactionRow[]): void {
+  void lane`
+    insert into waiting_redactions (target, redaction_key, room_key, anyone, domain)
+    select target, redaction_key, room_key, anyone = 1, domain from unnest(
+      ${rows.map((it) => it.target)}::text[], ${rows.map((it) => it.redactionKey)}::bigint[],
+      ${rows.map((it) => it.roomKey)}::bigint[], ${rows.map((it) => Number(it.anyone))}::int[],
+      ${rows.map((it) => it.domain)}::text[]) as new (target, redaction_key, room_key, anyone, domain)
+    where not exists (select from events where event_id = new.target)
+    on conflict do nothing`;
 }

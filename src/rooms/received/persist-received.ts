@@ -34,7 +34,6 @@ import type { PlacedEvent, PlacedReceived } from "./place-received.ts";
 import {
   applyWaitingRedactions,
   forgetInvites,
-  keepRedactions,
   markRelayed,
   noteComing,
   noteMissing,
@@ -225,8 +224,6 @@ async function redact(
     for (const it of redactions) {
       if (applied.has(it.redactionKey)) redacted.set(it.target, it.redactionKey);
     }
-    const others = redactions.filter((it) => !applied.has(it.redactionKey));
-    if (others.length > 0) keepRedactions(lane, others);
   }
   if (rows.length === 0 || settlement.waiting?.isRedacted === false) return redacted;
   const come = rows.map((it) => it.event_id);

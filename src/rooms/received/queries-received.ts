@@ -1,6 +1,6 @@
 import type { Queryable, Tx } from "#src/homeserver/database.ts";
 import type { EventId } from "#src/kit/identifiers.ts";
-import { arrayText, type RedactionRow } from "../queries-persist.ts";
+import { arrayText } from "../queries-persist.ts";
 import type { EventRow } from "../stored-event.ts";
 
 // What received events write beside what all events write. Statements are answered with the commit.
@@ -126,18 +126,6 @@ export function noteComing(lane: Tx, roomKey: number, depth: number): void {
 export function markRelayed(lane: Tx, eventKeys: readonly number[], isRelayed: boolean): void {
   void lane`
     update events set relayed = ${isRelayed} where event_key = any(${eventKeys}::bigint[])`;
-}
-
-/** Keeps redactions whose targets are not known until those come. */
-export function keepRedactions(lane: Tx, rows: readonly RedactionRow[]): void {
-  void lane`
-    insert into waiting_redactions (target, redaction_key, room_key, anyone, domain)
-    select target, redaction_key, room_key, anyone = 1, domain from unnest(
-      ${rows.map((it) => it.target)}::text[], ${rows.map((it) => it.redactionKey)}::bigint[],
-      ${rows.map((it) => it.roomKey)}::bigint[], ${rows.map((it) => Number(it.anyone))}::int[],
-      ${rows.map((it) => it.domain)}::text[]) as new (target, redaction_key, room_key, anyone, domain)
-    where not exists (select from events where event_id = new.target)
-    on conflict do nothing`;
 }
 
 /**
