@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
 /** Asks for a path as somebody; the path begins after `/_matrix/client`. */
 export type Read = (path: string) => Promise<any>;
 
@@ -7,7 +9,11 @@ export type WalkOptions = {
   readonly limit: () => number;
   readonly from?: string;
   readonly to?: string;
+  /** Whether what other servers have and do not give yet is waited for: until then a page leads back to itself. */
+  readonly isPatient?: boolean;
 };
+
+const PATIENCE_MS = 30_000;
 
 /**
  * Pages through a room's history to its end.
@@ -18,8 +24,9 @@ export type WalkOptions = {
 export async function walkRoom(
   read: Read,
   roomId: string,
-  { direction, limit, from, to }: WalkOptions,
+  { direction, limit, from, to, isPatient = false }: WalkOptions,
 ): Promise<any[]> {
+  const patientUntil = performance.now() + (isPatient ? PATIENCE_MS : 0);
   const events: any[] = [];
   const seen = new Set<string>();
   for (let at = from; ;) {
@@ -33,6 +40,10 @@ export async function walkRoom(
     const page = await read(`/v3/rooms/${encodeURIComponent(roomId)}/messages?${query.toString()}`);
     if (page.chunk.length > size) throw new Error(`${page.chunk.length} events, not ${size}`);
     events.push(...page.chunk);
+    if (page.chunk.length === 0 && page.end === at && performance.now() < patientUntil) {
+      await sleep(100);
+      continue;
+    }
     at = page.end;
     if (at === undefined) return events;
     if (seen.has(at)) throw new Error(`the walk through ${roomId} comes back to ${at}`);

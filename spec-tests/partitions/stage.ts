@@ -1,0 +1,155 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import pino from "pino";
+import { connect, type Sql } from "#src/homeserver/database.ts";
+import { startEmbeddedPostgres } from "#src/homeserver/embedded-postgres.ts";
+import { testAuthority } from "#src/outbound/testing.ts";
+import { onDatabase } from "#src/testing-database.ts";
+import { startHomeserver } from "../homeserver-under-test.ts";
+import { Dice } from "../oracle/dice.ts";
+import { startSynapse } from "../synapse-under-test.ts";
+import type { TestUser } from "../test-user.ts";
+import { FaultyNetwork } from "./faulty-network.ts";
+
+/** How a server keeps an event. */
+export type Kept = {
+  readonly standing: "shown" | "soft-failed" | "rejected" | "outlier";
+  /** Whether it came after what follows it was there already. */
+  readonly isLate: boolean;
+  /** The event as servers exchange it. */
+  readonly pdu: any;
+};
+
+/** A server on the stage. */
+export type Player = {
+  readonly name: string;
+  /** Where its clients find it. */
+  readonly url: string;
+  readonly isOurs: boolean;
+  registerUser(name: string): Promise<TestUser>;
+  /** The events of a room, by their IDs: read from its database, since clients are not told of all. */
+  keptOf(roomId: string): Promise<ReadonlyMap<string, Kept>>;
+};
+
+/** Three homeservers of ours and a Synapse, with a network between them that does as it is told. */
+export type Stage = {
+  readonly network: FaultyNetwork;
+  readonly players: readonly Player[];
+  close(): Promise<void>;
+};
+
+const OURS = 3;
+
+/** So that what was cut is soon tried again. */
+const SYNAPSES = {
+  federation: {
+    destination_min_retry_interval: 300,
+    destination_retry_multiplier: 1,
+    destination_max_retry_interval: 300,
+  },
+};
+const ENV = {
+  ARCHIPEL_FEDERATION_MAX_RETRY_WAIT_MS: "300",
+  ARCHIPEL_FEDERATION_REQUEST_TIMEOUT_MS: "5000",
+};
+
+/** Starts everything. */
+export async function openStage(): Promise<Stage> {
+  const directory = mkdtempSync(join(tmpdir(), "archipel-partitions-"));
+  const closes: (() => unknown)[] = [() => rmSync(directory, { recursive: true, force: true })];
+  const close = async () => {
+    for (const it of closes.splice(0).reverse()) await it();
+  };
+  try {
+    const authority = testAuthority(directory);
+    const network = new FaultyNetwork(authority, new Dice(0));
+    closes.push(async () => await network.close());
+    const log = pino({ level: "warn" }, pino.destination(2));
+    const postgres = await startEmbeddedPostgres({ dataDir: directory, log, durable: false });
+    closes.push(async () => await postgres.stop());
+    const admin = connect(postgres.url, 1);
+    closes.push(async () => await admin.end());
+
+    const startOurs = async (index: number): Promise<Player> => {
+      const database = `partitions_${index}`;
+      await admin`create database ${admin(database)}`;
+      const databaseUrl = onDatabase(postgres.url, database);
+      const name = await network.open();
+      const given = { SERVER_NAME: name, CA_CERT: authority.caFile, DATABASE_URL: databaseUrl };
+      const server = await startHomeserver({ env: { ...ENV, ...given } });
+      closes.push(async () => await server.dispose());
+      const { url } = server;
+      const registerUser = async (user: string) => await server.registerUser(user);
+      network.lead(name, url);
+      const sql = connect(databaseUrl, 1);
+      closes.push(async () => await sql.end());
+      const keptOf = async (roomId: string) => await keptByOurs(sql, roomId);
+      return { name, url, isOurs: true, registerUser, keptOf };
+    };
+    const startTheirs = async (): Promise<Player> => {
+      const serverName = await network.open();
+      const synapse = await startSynapse({
+        serverName,
+        caFile: authority.caFile,
+        settings: SYNAPSES,
+      });
+      closes.push(async () => await synapse.dispose());
+      const { url, databaseFile } = synapse;
+      const registerUser = async (user: string) => await synapse.registerUser(user);
+      network.lead(serverName, url);
+      const keptOf = async (roomId: string) =>
+        await Promise.resolve(keptBySynapse(databaseFile, roomId));
+      return { name: serverName, url, isOurs: false, registerUser, keptOf };
+    };
+
+    const ours = Array.from({ length: OURS }, (_, index) => startOurs(index));
+    const started = await Promise.allSettled([...ours, startTheirs()]);
+    const players = started.map((it) => {
+      if (it.status === "rejected") throw it.reason;
+      return it.value;
+    });
+    return { network, players, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function keptByOurs(sql: Sql, roomId: string): Promise<Map<string, Kept>> {
+  const rows = await sql<{ id: string; status: number; isLate: boolean; json: string }[]>`
+    select event_id as id, status, anchor_offset <> 0 as "isLate", json
+    from events join rooms using (room_key) where room_id = ${roomId}`;
+  const standings = ["shown", "soft-failed", "rejected", "outlier"] as const;
+  return new Map(
+    rows.map(({ id, status, isLate, json }) => {
+      const standing = standings[status];
+      if (standing === undefined) throw new Error(`${id} has the status ${status}`);
+      return [id, { standing, isLate, pdu: JSON.parse(json) }];
+    }),
+  );
+}
+
+function keptBySynapse(databaseFile: string, roomId: string): Map<string, Kept> {
+  const database = new DatabaseSync(databaseFile, { readOnly: true, timeout: 10_000 });
+  try {
+    const rows = database
+      .prepare(
+        `select event_id as id, outlier, rejection_reason is not null as rejected, internal_metadata as metadata, json
+         from events join event_json using (event_id) where events.room_id = ?`,
+      )
+      .all(roomId);
+    return new Map(
+      rows.map(({ id, outlier, rejected, metadata, json }) => {
+        const isSoftFailed = JSON.parse(String(metadata)).soft_failed === true;
+        const accepted = isSoftFailed ? "soft-failed" : outlier ? "outlier" : "shown";
+        const pdu = JSON.parse(String(json));
+        const standing = rejected ? "rejected" : accepted;
+        return [String(id), { standing, isLate: false, pdu }];
+      }),
+    );
+  } finally {
+    database.close();
+  }
+}
