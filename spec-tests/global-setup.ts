@@ -5,6 +5,8 @@ import pino from "pino";
 import { connect, migrateDatabase } from "#src/homeserver/database.ts";
 import { startEmbeddedPostgres } from "#src/homeserver/embedded-postgres.ts";
 import { onDatabase } from "#src/testing-database.ts";
+import { SHARED_PAIR } from "./peers/pair.ts";
+import { sharePair } from "./peers/share-pair.ts";
 import { foundRunAuthority } from "./run-authority.ts";
 import { SHARED_HOMESERVERS, shareHomeservers } from "./shared-homeservers.ts";
 
@@ -13,7 +15,7 @@ const PREFIX = "archipel-tests-";
 /**
  * Before all tests of a run: one PostgreSQL server for them, and in it the database that `testDatabase` copies. It is
  * ours, in a directory of this run, or the one that `TEST_DATABASE_URL` names. And what starts
- * homeservers for them, and whom those trust.
+ * homeservers for them, the pair of ours and a Synapse, and whom all of these trust.
  */
 export async function setup(): Promise<() => Promise<void>> {
   const given = process.env["TEST_DATABASE_URL"];
@@ -30,8 +32,9 @@ export async function setup(): Promise<() => Promise<void>> {
   };
   const files = runDirectory();
   const homeservers = await shareHomeservers(runDirectory(), copyTemplate);
+  const pair = await sharePair();
   const tearDown = async () => {
-    await homeservers.stop();
+    await Promise.all([homeservers.stop(), pair.stop()]);
     rmSync(files, { recursive: true, force: true });
     for (const name of own === undefined ? copies : []) {
       await admin`drop database if exists ${admin(name)} with (force)`;
@@ -52,6 +55,7 @@ export async function setup(): Promise<() => Promise<void>> {
   process.env["ARCHIPEL_TEST_SERVER"] = server;
   process.env["ARCHIPEL_TEST_TEMPLATE"] = template;
   process.env[SHARED_HOMESERVERS] = homeservers.url;
+  process.env[SHARED_PAIR] = pair.url;
   foundRunAuthority();
   return tearDown;
 }

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 /** The password of every user that tests register. */
 export const PASSWORD = "secret";
 
-const SYNC_TIMEOUT_MS = 10_000;
+const SYNC_TIMEOUT_MS = 30_000;
 
 /** A response as it came: its status, and its body if that was JSON. */
 export type Answer = { readonly status: number; readonly body: any };
@@ -22,7 +22,7 @@ export type TestUser = {
    * Syncs, from the beginning of this user's time and on, until something holds of one response.
    *
    * @returns that response
-   * @throws Error after ten seconds
+   * @throws Error after half a minute
    */
   syncUntil(holds: (response: any) => boolean): Promise<any>;
 };

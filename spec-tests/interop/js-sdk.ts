@@ -20,6 +20,9 @@ import { PASSWORD, type TestUser } from "../test-user.ts";
 /** How long to wait, for `expect.poll`, for something that another client has done. */
 export const SOON = { timeout: 10_000, interval: 20 };
 
+/** How long `until` waits: what it waits for may come from another server. */
+const UNTIL_MS = 30_000;
+
 /** A device with matrix-js-sdk on it, logged in and syncing. */
 export type SdkDevice = {
   readonly client: MatrixClient;
@@ -54,7 +57,7 @@ const SILENT: Logger = {
 
 /** Logs a user in on a new device, and starts it. Done when it has synced once. */
 export async function newDevice(
-  homeserver: HomeserverUnderTest,
+  homeserver: Pick<HomeserverUnderTest, "url">,
   user: Pick<TestUser, "localpart">,
   { encrypted = false, sliding = false, start = {}, login = {} }: DeviceOptions = {},
 ): Promise<SdkDevice> {
@@ -98,9 +101,9 @@ export async function newDevice(
   };
 }
 
-/** Waits until something that another client has done has come. @throws Error when it has not in ten seconds */
+/** Waits until something that another client has done has come. @throws Error when it has not in half a minute */
 export async function until(holds: () => boolean): Promise<void> {
-  const deadline = Date.now() + SOON.timeout;
+  const deadline = Date.now() + UNTIL_MS;
   while (!holds()) {
     if (Date.now() > deadline) throw new Error(`This did not come to hold: ${holds.toString()}`);
     await sleep(SOON.interval);
