@@ -1,4 +1,4 @@
-import { bigint, index, pgTable, text } from "drizzle-orm/pg-core";
+import { bigint, index, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
 import type { RoomAlias } from "#src/kit/identifiers.ts";
 
 const key = (name: string) => bigint(name, { mode: "number" });
@@ -19,11 +19,17 @@ export const roomAliases = pgTable(
 );
 
 /**
- * The rooms that this server's directory lists.
+ * The rooms that this server's directory lists, and those that application services list for their networks.
  *
  * Rows go when a room is taken out of the directory, and with their rooms.
  */
-export const publishedRooms = pgTable("published_rooms", {
-  roomKey: key("room_key").primaryKey(),
-  publisherKey: key("publisher_key").notNull(),
-});
+export const publishedRooms = pgTable(
+  "published_rooms",
+  {
+    roomKey: key("room_key").notNull(),
+    /** As `networkName` has them; empty for the server's own list. */
+    network: text("network").notNull().default(""),
+    publisherKey: key("publisher_key").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.roomKey, table.network] })],
+);

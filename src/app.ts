@@ -39,9 +39,12 @@ import { setupEndpoints } from "#src/accounts/routes/setup.ts";
 import { sharedSecretEndpoints } from "#src/accounts/routes/synapse-register.ts";
 import { registrationTokenAdminEndpoints } from "#src/accounts/routes/synapse-registration-tokens.ts";
 import { whoamiEndpoints } from "#src/accounts/routes/whoami.ts";
+import { appservicePingEndpoints } from "#src/appservices/routes/appservice-ping.ts";
+import { thirdPartyLookupEndpoints } from "#src/appservices/routes/third-party-lookup.ts";
 import { lookupToken } from "#src/auth/lookup-token.ts";
 import { deviceManagementEndpoints } from "#src/devices/routes/device-management.ts";
 import { toDeviceEndpoints } from "#src/devices/routes/to-device.ts";
+import { appserviceDirectoryEndpoints } from "#src/directory/routes/appservice-room-directory.ts";
 import { directoryEndpoints } from "#src/directory/routes/directory.ts";
 import { publicRoomsEndpoints } from "#src/directory/routes/list-public-rooms.ts";
 import { capabilitiesEndpoints } from "#src/discovery/routes/capabilities.ts";
@@ -118,6 +121,8 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...moderationEndpoints,
   ...registrationTokenAdminEndpoints,
   ...serverNoticeEndpoints,
+  ...appservicePingEndpoints,
+  ...thirdPartyLookupEndpoints,
   ...profileEndpoints,
   ...userDirectoryEndpoints,
   ...mutualRoomsEndpoints,
@@ -142,6 +147,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...presenceEndpoints,
   ...directoryEndpoints,
   ...publicRoomsEndpoints,
+  ...appserviceDirectoryEndpoints,
   ...spaceHierarchyEndpoints,
   ...roomSummaryEndpoints,
   ...createRoomEndpoints,

@@ -5,6 +5,8 @@ import { createServer as createTlsServer } from "node:https";
 import { getRequestListener } from "@hono/node-server";
 import type { Logger } from "pino";
 import { runOutbound } from "#federation/outbound/run-outbound.ts";
+import { registerSenders } from "#src/accounts/appservice-users.ts";
+import { runFeeds } from "#src/bridging/run-feeds.ts";
 import type { Config } from "#src/config/config.ts";
 import { awaitDatabase } from "#src/homeserver/await-database.ts";
 import { migrateDatabase } from "#src/homeserver/database.ts";
@@ -67,11 +69,13 @@ export async function startServer(config: Config, options: StartOptions): Promis
     const { hs } = opened;
     beginToStop = () => opened.beginToStop();
     ends.push(async () => await opened.close());
+    await registerSenders(hs);
     opened.until(runJobs(hs, JOBS));
     opened.until(runFollowers(hs, FOLLOWERS));
     opened.until(runOutbound(hs));
     opened.until(runPushers(hs));
     opened.until(runDelayedEvents(hs));
+    opened.until(runFeeds(hs));
     if (config.metrics.enabled) {
       measureProcess();
       const metrics = await serveMetrics(config.metrics);

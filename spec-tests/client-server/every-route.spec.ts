@@ -17,7 +17,9 @@ const FOR_GUESTS = new Set(
   getRetentionConfiguration getRtcTransports
   getTokenOwner joinRoom joinRoomById leaveRoom logout logout_all queryKeys sendMessage sendToDevice
   setProfileField setRoomStateWithKey sync updateDevice uploadKeys
-  getDelayedEvent getDelayedEvents scheduleDelayedEvent slidingSync slidingSyncDeployed`.split(/\s+/),
+  getDelayedEvent getDelayedEvents scheduleDelayedEvent slidingSync slidingSyncDeployed`.split(
+    /\s+/,
+  ),
 );
 
 /** For what changes nothing. */

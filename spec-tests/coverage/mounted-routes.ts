@@ -6,8 +6,8 @@ export type MountedRoute = {
   readonly method: "GET" | "PUT" | "POST" | "DELETE";
   /** With `:name` for a parameter. */
   readonly path: string;
-  /** Who may call it: users with a token, anybody, or other servers. */
-  readonly auth: "user" | "none" | "optional" | "server";
+  /** Who may call it: users with a token, anybody (and some tell application services apart), or other servers. */
+  readonly auth: "user" | "none" | "optional" | "appservice" | "server";
   /** Whether it reads a JSON body. */
   readonly hasBody: boolean;
 };

@@ -90,7 +90,8 @@ function wrongPassword(): MatrixError {
   return new MatrixError("M_FORBIDDEN", "Wrong user name or password");
 }
 
-function requireUsable(account: Account): Account {
+/** @throws MatrixError M_USER_DEACTIVATED, M_USER_LOCKED. */
+export function requireUsable(account: Account): Account {
   if (account.deactivatedAtMs !== undefined) {
     throw new MatrixError("M_USER_DEACTIVATED", "This account has been deactivated");
   }

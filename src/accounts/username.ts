@@ -1,5 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { findAccount } from "#src/auth/find-account.ts";
+import type { Appservice } from "#src/config/appservice.ts";
+import { looksAfterUser, ownersOfUser } from "#src/config/registered-appservices.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { UserId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
@@ -12,9 +14,15 @@ const MOST_USER_ID_BYTES = 255;
 /**
  * The user ID that a user name stands for. Capitals become small letters.
  *
- * @throws MatrixError M_INVALID_USERNAME if no user ID can be made of it; M_EXCLUSIVE if it is the server's own.
+ * @param appservice the application service that asks, if one does.
+ * @throws MatrixError M_INVALID_USERNAME if no user ID can be made of it; M_EXCLUSIVE if it is the server's own, an
+ *   application service's, or none of the one's that asks.
  */
-export function userIdOfUsername(hs: Homeserver, username: string): UserId {
+export function userIdOfUsername(
+  hs: Homeserver,
+  username: string,
+  appservice?: Appservice,
+): UserId {
   const localpart = username.toLowerCase();
   const userId: UserId = `@${localpart}:${hs.name}`;
   if (!LOCALPART.test(localpart)) {
@@ -29,7 +37,19 @@ export function userIdOfUsername(hs: Homeserver, username: string): UserId {
   if (userId.length > MOST_USER_ID_BYTES) {
     throw new MatrixError("M_INVALID_USERNAME", "The user name is too long");
   }
+  requireMayHave(hs, userId, appservice);
   return userId;
+}
+
+/** @spec application-service-api#server-admin-style-permissions */
+function requireMayHave(hs: Homeserver, userId: UserId, appservice: Appservice | undefined): void {
+  const owners = ownersOfUser(hs.config, userId);
+  if (owners.some((it) => it.id !== appservice?.id)) {
+    throw new MatrixError("M_EXCLUSIVE", "The user name is kept for an application service");
+  }
+  if (appservice && !looksAfterUser(hs.config, appservice, userId)) {
+    throw new MatrixError("M_EXCLUSIVE", "The user name is not in the application service's space");
+  }
 }
 
 /** @throws MatrixError M_USER_IN_USE if the user ID is or was somebody's. */

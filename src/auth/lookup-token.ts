@@ -1,16 +1,23 @@
+import type { Appservice } from "#src/config/appservice.ts";
+import { appserviceOfToken } from "#src/config/registered-appservices.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { OperationId } from "#src/kit/operation-ids.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { changeAccount } from "./accounts-stream.ts";
 import { noteSeen } from "./last-seen.ts";
+import { masqueradeAs } from "./masquerade.ts";
 import { requireUnmoderated } from "./moderated-accounts.ts";
 import { endReplacedPair, findByAccessHash, type StoredPair } from "./queries-tokens.ts";
 import { tokenHash } from "./secret-tokens.ts";
 import { type KnownToken, tokenCacheOf } from "./token-cache.ts";
 
 /** What a token is shown for, and from where. */
-export type TokenUse = { readonly operation: OperationId; readonly ip: string };
+export type TokenUse = {
+  readonly operation: OperationId;
+  readonly ip: string;
+  readonly query: () => URLSearchParams;
+};
 
 /**
  * Finds out who an access token speaks for. Answers at once, without a query, for a token that this
@@ -26,8 +33,32 @@ export function lookupToken(
   use: TokenUse,
 ): Requester | Promise<Requester> {
   const known = tokenCacheOf(hs).get(token);
-  return known ? admit(hs, known, use) : admitUnknown(hs, token, use);
+  if (known) return admit(hs, known, use);
+  const appservice = appserviceOfToken(hs.config, token);
+  if (appservice) return admitAppservice(hs, appservice, use);
+  return admitUnknown(hs, token, use);
 }
+
+/** @throws MatrixError what `masqueradeAs` throws, and what `requireUnmoderated` throws of the user. */
+async function admitAppservice(
+  hs: Homeserver,
+  appservice: Appservice,
+  use: TokenUse,
+): Promise<Requester> {
+  const known = await masqueradeAs(hs, appservice, use.query());
+  if (known.requester.deviceId === "" && NEEDS_DEVICE.has(use.operation)) {
+    throw new MatrixError("M_MISSING_PARAM", "Missing device_id: this is done for a device");
+  }
+  return admit(hs, known, use);
+}
+
+/** What belongs to a device, and so is not for an application service that names none. */
+const NEEDS_DEVICE: ReadonlySet<OperationId> = new Set([
+  "uploadKeys",
+  "postPusher",
+  "slidingSync",
+  "slidingSyncDeployed",
+]);
 
 async function admitUnknown(hs: Homeserver, token: string, use: TokenUse): Promise<Requester> {
   const cache = tokenCacheOf(hs);
@@ -70,6 +101,6 @@ function admit(hs: Homeserver, { requester, expiresAtMs, isLocked }: KnownToken,
     throw new MatrixError("M_UNKNOWN_TOKEN", "The access token has expired", { fields });
   }
   requireUnmoderated({ isLocked, isSuspended: requester.isSuspended ?? false }, use.operation);
-  noteSeen(hs, requester.deviceKey, use.ip);
+  if (requester.deviceKey > 0) noteSeen(hs, requester.deviceKey, use.ip);
   return requester;
 }

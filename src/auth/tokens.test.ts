@@ -23,7 +23,7 @@ beforeAll(async () => {
 afterAll(async () => await homes.close());
 
 const whoami = async (ask: Ask, token: string) => await ask("GET", "account/whoami", { token });
-const use = { operation: "sync", ip: "" } as const;
+const use = { operation: "sync", ip: "", query: () => new URLSearchParams() } as const;
 
 /** Asks until the answer is another: news travels between processes. */
 async function eventually(ask: () => Promise<{ status: number; body: any }>, status: number) {

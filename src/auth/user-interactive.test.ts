@@ -26,7 +26,11 @@ beforeAll(async () => {
   ask = asking(hs);
   const alice = await registered(ask, "alice");
   bob = await registered(ask, "bob");
-  requester = await lookupToken(hs, alice.access_token, { operation: "sync", ip: "" });
+  requester = await lookupToken(hs, alice.access_token, {
+    operation: "sync",
+    ip: "",
+    query: () => new URLSearchParams(),
+  });
 });
 afterAll(async () => await homes.close());
 

@@ -11,7 +11,9 @@ import { type Proof, type Stage, tryStage } from "./uia-stages.ts";
 
 /** The request that needs authentication. A route's `Call` is one. */
 export type InteractiveCall = {
-  readonly requester?: { readonly userKey: number; readonly userId: UserId } | undefined;
+  readonly requester?:
+    | { readonly userKey: number; readonly userId: UserId; readonly appserviceId?: string }
+    | undefined;
   readonly params: Readonly<Record<string, string>>;
   readonly body: { readonly auth?: AuthData | undefined };
 };
@@ -21,6 +23,14 @@ export type InteractiveOptions = {
   /** The ways to prove it, each a list of stages that all are needed. The password if left out. */
   readonly flows?: readonly (readonly Stage[])[];
 };
+
+/** What application services do without: they are trusted with their users. */
+const FREE_TO_APPSERVICES: ReadonlySet<OperationId> = new Set([
+  "deleteDevice",
+  "deleteDevices",
+  "uploadCrossSigningKeys",
+  "deactivateAccount",
+]);
 
 /** How long a client may take. */
 const LIFETIME_MS = 30 * 60 * 1000;
@@ -46,12 +56,24 @@ const Completed = z.array(
  * completed in it, to the request's body: until then a client may still ask for something else, as
  * those do that ask with an empty body at first.
  *
+ * Of application services only what they need not do without is asked.
+ *
  * @throws MatrixError 401 with `session`, `flows`, `params` and `completed`, and with an errcode if a
  *   stage failed; M_FORBIDDEN (403) if the session is of another request, or another user's password
  *   was given.
  * @spec client-server-api#user-interactive-api-in-the-rest-api
  */
 export async function requireUserInteractive(
+  hs: Homeserver,
+  call: InteractiveCall,
+  options: InteractiveOptions,
+): Promise<Proof> {
+  const isAppservice = call.requester?.appserviceId !== undefined;
+  if (isAppservice && FREE_TO_APPSERVICES.has(options.operation)) return {};
+  return await proofOf(hs, call, options);
+}
+
+async function proofOf(
   hs: Homeserver,
   call: InteractiveCall,
   { operation, flows = [["m.login.password"]] }: InteractiveOptions,

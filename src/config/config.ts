@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { isServerName } from "#src/kit/server-name.ts";
+import type { Appservice } from "./appservice.ts";
 import { rateLimits } from "./rate-limits.ts";
 import { calls, mail, push, serverNotices } from "./telling-users.ts";
 
@@ -348,15 +349,18 @@ export const ConfigFile = z.strictObject({
     .describe("Other servers, and how they are reached."),
   appservices: z
     .strictObject({
+      files: z
+        .array(z.string().min(1))
+        .default([])
+        .describe("Registration files of application services, one for each."),
       directory: z
         .string()
         .nullable()
         .default(null)
-        .describe(
-          "Directory whose `*.yaml` files register application services. Without effect until this server has them.",
-        ),
+        .describe("Directory whose `*.yaml` files are registration files too."),
     })
-    .prefault({}),
+    .prefault({})
+    .describe("Bridges and other application services."),
 
   log: z
     .strictObject({
@@ -373,7 +377,9 @@ export const ConfigFile = z.strictObject({
 });
 
 /** The configuration as the program uses it: read, checked, and completed. */
-export type Config = Omit<z.infer<typeof ConfigFile>, "publicBaseUrl" | "media"> & {
+export type Config = Omit<z.infer<typeof ConfigFile>, "publicBaseUrl" | "media" | "appservices"> & {
   readonly publicBaseUrl: string;
+  /** What the registration files say. */
+  readonly appservices: readonly Appservice[];
   readonly media: z.infer<typeof ConfigFile>["media"] & { readonly directory: string };
 };

@@ -3,8 +3,10 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { Document, parse, parseDocument } from "yaml";
 import type { z } from "zod";
+import type { Appservice } from "./appservice.ts";
 import { CONFIG_KEYS, type ConfigKey } from "./config-keys.ts";
 import { type Config, ConfigFile } from "./config.ts";
+import { loadAppservices } from "./load-appservices.ts";
 import { faultsOfTlsFiles } from "./tls-files.ts";
 
 /** The exit status for a configuration that is not valid: `EX_CONFIG` of sysexits. */
@@ -45,8 +47,10 @@ export function loadConfig(env: NodeJS.ProcessEnv, argv: readonly string[]): Con
   readSecretFiles(document, faults);
   faults.push(...faultsOfTlsFiles((path) => document.getIn(path)));
 
-  const result = ConfigFile.safeParse(document.toJS() ?? {});
-  if (result.success && faults.length === 0) return complete(result.data);
+  const settings: unknown = document.toJS() ?? {};
+  const result = ConfigFile.safeParse(settings);
+  const appservices = appservicesOf(settings, faults);
+  if (result.success && faults.length === 0) return complete(result.data, appservices);
   faults.push(...(result.error?.issues ?? []).flatMap((issue) => inWords(issue, env)));
   throw new ConfigError([...new Set(faults)]);
 }
@@ -159,12 +163,22 @@ function nameOf(path: readonly string[], env: NodeJS.ProcessEnv): string {
   return key !== undefined && env[key.variable] ? `${name} (${key.variable})` : name;
 }
 
-function complete(file: ReturnType<typeof ConfigFile.parse>): Config {
+/** Also of a configuration that has faults elsewhere: all are said at once. */
+function appservicesOf(settings: unknown, faults: string[]): Appservice[] {
+  const { data } = ConfigFile.pick({ appservices: true }).loose().safeParse(settings);
+  return data ? loadAppservices(data.appservices, faults) : [];
+}
+
+function complete(
+  file: ReturnType<typeof ConfigFile.parse>,
+  appservices: readonly Appservice[],
+): Config {
   const { host, port } = file.listener;
   const own = `http://${host === "127.0.0.1" ? "localhost" : host}:${port}`;
   const guess = file.serverName === "localhost" ? own : `https://${file.serverName}`;
   return {
     ...file,
+    appservices,
     publicBaseUrl: (file.publicBaseUrl ?? guess).replace(/\/+$/, ""),
     media: { ...file.media, directory: file.media.directory ?? join(file.dataDir, "media") },
   };

@@ -18,6 +18,8 @@ export type PublicRoomsQuestion = {
   readonly searchTerm: string | undefined;
   /** Null for rooms that have no type. Undefined for all. */
   readonly roomTypes: readonly (string | null)[] | undefined;
+  /** Of which network, as `networkName` has them; empty for those of none, null for all. */
+  readonly network: string | null;
 };
 
 /** A page of a directory, as it goes over the wire. */
@@ -68,9 +70,9 @@ export async function publicRooms(
 /** All rooms that a filter leaves, in the order of the list. */
 async function listedRooms(
   hs: Homeserver,
-  { searchTerm, roomTypes }: Pick<PublicRoomsQuestion, "searchTerm" | "roomTypes">,
+  { searchTerm, roomTypes, network }: Omit<PublicRoomsQuestion, "limit" | "since">,
 ): Promise<Listed[]> {
-  const all = (await publishedRooms(hs.sql)).map((row) => ({
+  const all = (await publishedRooms(hs.sql, network)).map((row) => ({
     ...rememberRoom(hs, row),
     root: row.state_root,
   }));

@@ -1,3 +1,4 @@
+import { queryAlias } from "#src/appservices/query-on-demand.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import {
   type RoomAlias,
@@ -28,7 +29,7 @@ export type AliasedRoom = { readonly roomId: RoomId; readonly servers: readonly 
 export async function resolveAlias(hs: Homeserver, alias: RoomAlias): Promise<AliasedRoom> {
   const server = serverNameOf(alias);
   if (server === hs.name) {
-    const found = await roomOfAlias(hs, alias);
+    const found = (await roomOfAlias(hs, alias)) ?? (await roomMadeFor(hs, alias));
     if (!found) throw noSuchAlias();
     const servers = await serversInRoom(hs, found.roomKey);
     return { roomId: found.roomId, servers: servers.slice(0, MOST_SERVERS) };
@@ -41,6 +42,11 @@ export async function resolveAlias(hs: Homeserver, alias: RoomAlias): Promise<Al
   }
   if (answer.why === "refused" && answer.status < 500) throw noSuchAlias();
   throw new MatrixError("M_UNKNOWN", "The server of this alias does not answer", { status: 502 });
+}
+
+/** The room that an application service has made for an alias because we ask. */
+async function roomMadeFor(hs: Homeserver, alias: RoomAlias) {
+  return (await queryAlias(hs, alias)) ? await roomOfAlias(hs, alias) : undefined;
 }
 
 function noSuchAlias(): MatrixError {

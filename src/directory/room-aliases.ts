@@ -1,7 +1,23 @@
+import { ownersOfAlias } from "#src/config/registered-appservices.ts";
 import type { Queryable, Tx } from "#src/homeserver/database.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { RoomAlias, RoomId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
+import type { Requester } from "#src/kit/requester.ts";
+
+/**
+ * @throws MatrixError M_EXCLUSIVE if the alias is kept for an application service that does not ask.
+ * @spec application-service-api#server-admin-style-permissions
+ */
+export function requireUnclaimedAlias(
+  hs: Homeserver,
+  alias: RoomAlias,
+  { appserviceId }: Pick<Requester, "appserviceId">,
+): void {
+  if (ownersOfAlias(hs.config, alias).some((it) => it.id !== appserviceId)) {
+    throw new MatrixError("M_EXCLUSIVE", "The alias is kept for an application service");
+  }
+}
 
 /** @throws MatrixError M_ROOM_IN_USE if the alias is somebody's. */
 export async function requireFreeAlias(hs: Homeserver, alias: RoomAlias): Promise<void> {
@@ -36,10 +52,16 @@ export async function claimAlias(
   if (claimed.length === 0) throw new MatrixError("M_ROOM_IN_USE", "The alias is taken");
 }
 
-/** Lists a room in the directory. */
-export async function publishRoom(tx: Queryable, roomKey: number, userKey: number): Promise<void> {
+/** Lists a room in the directory, for a network or for nobody's. */
+export async function publishRoom(
+  tx: Queryable,
+  roomKey: number,
+  userKey: number,
+  network = "",
+): Promise<void> {
   await tx`
-    insert into published_rooms (room_key, publisher_key) values (${roomKey}, ${userKey})
+    insert into published_rooms (room_key, network, publisher_key)
+    values (${roomKey}, ${network}, ${userKey})
     on conflict do nothing`;
 }
 

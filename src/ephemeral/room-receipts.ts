@@ -1,6 +1,6 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { receiptEvent } from "./ephemeral-events.ts";
 import { receiptsAsked, type ReceiptsAsked } from "./queries-receipts.ts";
-import { receiptEvent } from "./sync-section.ts";
 
 /** The `m.receipt` events of rooms, by room key, with those receipts that are asked for; none where there are none. */
 export async function roomReceipts(

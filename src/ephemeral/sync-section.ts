@@ -1,8 +1,6 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import { groupToObject } from "#src/kit/group-to-object.ts";
-import { WHOLE_ROOM } from "#src/rooms/room-reads.ts";
-import { userIdsOf } from "#src/rooms/user-keys.ts";
 import type { Range, SyncQuestion, SyncRoomPart, SyncSection } from "#src/streams/sync-section.ts";
+import { receiptEvent, typingEvent } from "./ephemeral-events.ts";
 import { receiptsInRooms } from "./queries-receipts.ts";
 import { roomsWithTypingAfter } from "./queries-typing.ts";
 import type { Receipt } from "./receipt.ts";
@@ -64,19 +62,6 @@ async function receiptsFor(
   return [...stored, ...latest.values()];
 }
 
-/** An `m.receipt` event of some receipts of a room. */
-export function receiptEvent(receipts: readonly Receipt[]): object {
-  const byUser = (group: readonly Receipt[]) => groupToObject(group, (it) => it.userId, receiptOf);
-  const byType = (group: readonly Receipt[]) => groupToObject(group, (it) => it.type, byUser);
-  return { type: "m.receipt", content: groupToObject(receipts, (it) => it.eventId, byType) };
-}
-
-/** Of several of one user at one event, that for the room with all its threads says the most (MSC4102). */
-function receiptOf(group: readonly [Receipt, ...Receipt[]]): object {
-  const { ts, thread } = group.find((it) => it.thread === WHOLE_ROOM) ?? group[0];
-  return { ts, ...(thread !== WHOLE_ROOM && { thread_id: thread }) };
-}
-
 /**
  * Who types, as one `m.typing` event for each room where that has changed, with all of them.
  *
@@ -94,9 +79,7 @@ export const typingSection: SyncSection = {
     for (const [roomKey, changed] of await roomsForTyping(hs, question, range)) {
       const userKeys = await typingRoomsOf(hs).typingIn(roomKey);
       if (userKeys.length === 0 && !changed) continue;
-      const userIds = await userIdsOf(hs, userKeys);
-      const user_ids = userKeys.flatMap((it) => userIds.get(it) ?? []);
-      parts.push([roomKey, { ephemeral: [{ type: "m.typing", content: { user_ids } }] }]);
+      parts.push([roomKey, { ephemeral: [await typingEvent(hs, userKeys)] }]);
     }
     return { rooms: new Map(parts) };
   },

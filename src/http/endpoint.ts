@@ -67,9 +67,12 @@ export type UserEndpoint<Body> = Common<Body> & {
   readonly handle: (hs: Homeserver, call: Call<Body, Requester>) => Promise<Answer> | Answer;
 };
 
-/** A route that answers anybody, and may heed a token that is shown. */
+/**
+ * A route that answers anybody, and may heed a token that is shown: `optional` any, `appservice` none but that of an
+ * application service.
+ */
 export type OpenEndpoint<Body> = Common<Body> & {
-  readonly auth: "none" | "optional";
+  readonly auth: "none" | "optional" | "appservice";
   readonly handle: (
     hs: Homeserver,
     call: Call<Body, Requester | undefined>,
@@ -99,7 +102,7 @@ export function serverEndpoint<Body = undefined>(it: Omit<ServerEndpoint<Body>, 
   return { ...it, auth: "server" } as Endpoint;
 }
 
-/** Declares a route for anybody. A token is looked at only if `auth` is `optional`. */
+/** Declares a route for anybody. A token is looked at only if `auth` is not `none`. */
 export function openEndpoint<Body = undefined>(it: OpenEndpoint<Body>): Endpoint {
   return it as Endpoint;
 }

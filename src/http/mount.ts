@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { HttpBindings } from "@hono/node-server";
 import { type Context, Hono } from "hono";
 import { Histogram } from "prom-client";
+import { appserviceOfToken } from "#src/config/registered-appservices.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { registry } from "#src/homeserver/metrics.ts";
 import { requestContext } from "#src/homeserver/request-context.ts";
@@ -23,7 +24,12 @@ import { type OriginCheck, readServerRequest } from "./server-request.ts";
 export type TokenLookup = (
   hs: Homeserver,
   token: string,
-  use: { readonly operation: OperationId; readonly ip: string },
+  use: {
+    readonly operation: OperationId;
+    readonly ip: string;
+    /** The request's query, in which an application service says whom it speaks for. */
+    readonly query: () => URLSearchParams;
+  },
 ) => Promise<Requester> | Requester;
 
 type Env = { Bindings: HttpBindings };
@@ -113,7 +119,9 @@ async function call(
     return await endpoint.handle(hs, callOf(c, { requester: origin, body, ip }));
   }
   const requester = await requesterOf(hs, endpoint, { c, lookup, ip });
-  checkRate(hs, endpoint.rate ?? "default", { userId: requester?.userId, ip });
+  if (!requester?.isUnlimited) {
+    checkRate(hs, endpoint.rate ?? "default", { userId: requester?.userId, ip });
+  }
   const body = endpoint.body ? await readJsonBody(c.req, incoming, endpoint.body) : undefined;
   const it = callOf(c, { requester: requester as Requester, body, ip });
   return await Promise.resolve(endpoint.handle(hs, it));
@@ -125,16 +133,27 @@ async function requesterOf(
   endpoint: Exclude<Endpoint, { auth: "server" }>,
   { c, lookup, ip }: { c: Context<Env>; lookup: TokenLookup; ip: string },
 ): Promise<Requester | undefined> {
-  const token = endpoint.auth === "none" ? undefined : bearerToken(c);
+  const token = heededToken(hs, endpoint, c);
   if (endpoint.auth === "user" && token === undefined) {
     throw new MatrixError("M_MISSING_TOKEN", "Missing access token");
   }
   const { operation } = endpoint;
-  const requester = token === undefined ? undefined : await lookup(hs, token, { operation, ip });
+  // Where an account is made or entered the application service asks itself, whoever's name its libraries add.
+  const query = () =>
+    endpoint.auth === "appservice" ? new URLSearchParams() : new URL(c.req.url).searchParams;
+  const requester =
+    token === undefined ? undefined : await lookup(hs, token, { operation, ip, query });
   if (endpoint.auth === "user" && requester?.isGuest && !endpoint.guests) {
     throw new MatrixError("M_GUEST_ACCESS_FORBIDDEN", "Guests may not do this");
   }
   return requester;
+}
+
+function heededToken(hs: Homeserver, { auth }: Endpoint, c: Context<Env>): string | undefined {
+  if (auth === "none") return undefined;
+  const token = bearerToken(c);
+  if (auth !== "appservice" || token === undefined) return token;
+  return appserviceOfToken(hs.config, token) && token;
 }
 
 function callOf<Who>(

@@ -1,6 +1,11 @@
 import { requireInvitable } from "#src/account-data/require-invitable.ts";
 import { requireOnlyAlias } from "#src/directory/require-aliases-of-room.ts";
-import { claimAlias, publishRoom, requireFreeAlias } from "#src/directory/room-aliases.ts";
+import {
+  claimAlias,
+  publishRoom,
+  requireFreeAlias,
+  requireUnclaimedAlias,
+} from "#src/directory/room-aliases.ts";
 import type { EventDraft } from "#src/events/build-event.ts";
 import { ROOM_VERSIONS } from "#src/events/room-versions.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
@@ -40,7 +45,7 @@ export async function createRoom(
   requester: Requester,
   request: CreateRoomRequest,
 ): Promise<RoomId> {
-  const plan = await planOf(hs, requester.userId, request);
+  const plan = await planOf(hs, requester, request);
   const { roomId, write } = makeRoom(hs, plan.rules, requester, await draftsOf(hs, plan));
   const { alias } = plan;
   await writeToRoom(hs, {
@@ -88,9 +93,10 @@ function directness({ is_direct }: CreateRoomRequest): CanonicalObject {
 
 async function planOf(
   hs: Homeserver,
-  creator: UserId,
+  requester: Requester,
   request: CreateRoomRequest,
 ): Promise<RoomPlan> {
+  const creator = requester.userId;
   const version = request.room_version ?? hs.config.rooms.defaultVersion;
   const rules = ROOM_VERSIONS.get(version);
   if (!rules) {
@@ -100,7 +106,7 @@ async function planOf(
   if ((request.invite_3pid ?? []).length > 0) {
     throw new MatrixError("M_THREEPID_DENIED", "This server invites nobody by e-mail or phone");
   }
-  const alias = await aliasOf(hs, request);
+  const alias = await aliasOf(hs, requester, request);
   const { visibility } = request;
   const preset = request.preset ?? (visibility === "public" ? "public_chat" : "private_chat");
   return { request, rules, creator, preset, alias };
@@ -109,6 +115,7 @@ async function planOf(
 /** The alias that the room is to have, and that alone may be its canonical one. */
 async function aliasOf(
   hs: Homeserver,
+  requester: Requester,
   { room_alias_name: localpart, initial_state = [] }: CreateRoomRequest,
 ): Promise<RoomAlias | undefined> {
   if (localpart?.includes(":")) {
@@ -118,7 +125,9 @@ async function aliasOf(
   for (const { type, content } of initial_state) {
     if (type === "m.room.canonical_alias") requireOnlyAlias(content, alias);
   }
-  if (alias !== undefined) await requireFreeAlias(hs, alias);
+  if (alias === undefined) return undefined;
+  requireUnclaimedAlias(hs, alias, requester);
+  await requireFreeAlias(hs, alias);
   return alias;
 }
 

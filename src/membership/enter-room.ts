@@ -55,7 +55,7 @@ export async function enterRoom(
     if (!room || !(await isRoomHere(hs.sql, room.roomKey))) return false;
     await membersKnown(hs, room.roomKey);
     try {
-      await joinRoom(hs, requester, roomId, further);
+      await joinRoom(hs, requester, roomId, { content: further });
     } catch (error) {
       if (await mayBeLetInElsewhere(hs, room, error)) return false;
       throw error;

@@ -5,15 +5,18 @@ import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { stateEvent } from "#src/rooms/current-state.ts";
 import { findRoom, type Room } from "#src/rooms/find-room.ts";
+import type { MassagedTime } from "#src/rooms/massaged-time.ts";
 import { standingOf } from "#src/rooms/memberships.ts";
 import { authoriserOf } from "./authorise-join.ts";
 import { memberDraft } from "./member-draft.ts";
 import { setMembership } from "./set-membership.ts";
 
+/** What a client adds to the member event: to its content, such as a `reason`, and when it was. */
+export type Joining = { readonly content?: CanonicalObject; readonly time?: MassagedTime };
+
 /**
  * Joins a user to a room. Of one who is joined already nothing is changed.
  *
- * @param further what the client adds to the member event's content, such as a `reason`.
  * @returns the member event; undefined if there was nothing to do.
  * @throws MatrixError M_NOT_FOUND of an unknown room; M_FORBIDDEN if the room's rules keep the user out.
  * @spec client-server-api#joining-rooms
@@ -22,7 +25,7 @@ export async function joinRoom(
   hs: Homeserver,
   requester: Requester,
   roomId: RoomId,
-  further: CanonicalObject = {},
+  { content = {}, time = {} }: Joining = {},
 ): Promise<EventId | undefined> {
   const room = await findRoom(hs, roomId);
   if (!room) throw new MatrixError("M_NOT_FOUND", "This server knows no such room");
@@ -34,13 +37,13 @@ export async function joinRoom(
   const authoriser =
     standing?.membership === "invite" ? undefined : await authoriserOf(hs, joiner, room);
   const draft = await memberDraft(hs, requester.userId, "join", {
-    ...further,
+    ...content,
     ...(authoriser !== undefined && { join_authorised_via_users_server: authoriser }),
   });
   return await setMembership(hs, {
     room,
     sender: requester,
-    draft,
+    draft: { ...draft, ...time },
     decide: (current) => current !== "join",
   });
 }

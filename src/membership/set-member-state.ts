@@ -8,6 +8,7 @@ import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { stateEvent } from "#src/rooms/current-state.ts";
 import type { Room } from "#src/rooms/find-room.ts";
+import type { MassagedTime } from "#src/rooms/massaged-time.ts";
 import { membersKnown } from "#src/rooms/partial/partial-rooms.ts";
 import { sendEvent } from "#src/rooms/send-event.ts";
 import { joinRoom } from "./join-room.ts";
@@ -29,15 +30,21 @@ export async function setMemberState(
     room,
     target,
     content,
-  }: { readonly room: Room; readonly target: UserId; readonly content: CanonicalObject },
+    time,
+  }: {
+    readonly room: Room;
+    readonly target: UserId;
+    readonly content: CanonicalObject;
+    readonly time: MassagedTime;
+  },
 ): Promise<EventId> {
   const own = withoutAuthoriser(content);
   const joins = target === requester.userId && own["membership"] === "join";
   if (joins) {
-    const joined = await joinRoom(hs, requester, room.roomId, own);
+    const joined = await joinRoom(hs, requester, room.roomId, { content: own, time });
     if (joined !== undefined) return joined;
   }
-  const draft = { type: "m.room.member", state_key: target, content: own };
+  const draft = { type: "m.room.member", state_key: target, content: own, ...time };
   if (own["membership"] === "invite" && serverNameOf(target) !== hs.name) {
     return await inviteFromOutside(hs, requester.userId, { room, draft });
   }

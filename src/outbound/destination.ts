@@ -10,6 +10,8 @@ export type Destination = {
   readonly certificateName: string;
   /** What the `Host` header says. */
   readonly hostHeader: string;
+  /** Whether the operator has named it, so that it may be in a private network. */
+  readonly isConfigured?: boolean;
 };
 
 /** The destination of an ordinary URL, and the rest of it as it stands on the request line. */

@@ -5,6 +5,7 @@ import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { findEvent } from "./find-event.ts";
 import type { Room } from "./find-room.ts";
+import type { MassagedTime } from "./massaged-time.ts";
 import { serversInRoom } from "./residents.ts";
 import type { Transaction } from "./room-write.ts";
 import { sendEvent } from "./send-event.ts";
@@ -29,12 +30,14 @@ export async function redactEvent(
     target,
     content,
     transaction,
+    time = {},
   }: {
     readonly requester: Requester;
     readonly room: Room;
     readonly target: EventId;
     readonly content: CanonicalObject;
     readonly transaction: Transaction;
+    readonly time?: MassagedTime;
   },
 ): Promise<EventId> {
   const event = await findEvent(hs, target);
@@ -54,7 +57,7 @@ export async function redactEvent(
   return await sendEvent(hs, {
     sender: requester,
     room,
-    draft: { type: "m.room.redaction", content, redacts: target },
+    draft: { type: "m.room.redaction", content, redacts: target, ...time },
     transaction,
     check(making) {
       if (isOwn) return;

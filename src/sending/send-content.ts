@@ -6,6 +6,7 @@ import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { setMemberState } from "#src/membership/set-member-state.ts";
 import type { Room } from "#src/rooms/find-room.ts";
+import type { MassagedTime } from "#src/rooms/massaged-time.ts";
 import { redactEvent } from "#src/rooms/redact-event.ts";
 import { requireNewAnnotation } from "#src/rooms/require-new-annotation.ts";
 import { requireThreadRoot } from "#src/rooms/require-thread-root.ts";
@@ -17,6 +18,8 @@ export type Message = {
   readonly room: Room;
   readonly type: string;
   readonly content: CanonicalObject;
+  /** When it was sent, if that is not now. */
+  readonly time?: MassagedTime;
 };
 
 /**
@@ -29,18 +32,19 @@ export type Message = {
 export async function sendMessage(
   hs: Homeserver,
   requester: Requester,
-  { room, type, content }: Message,
+  { room, type, content, time = {} }: Message,
   transaction: Transaction,
 ): Promise<EventId> {
   if (type === "m.room.redaction" && typeof content["redacts"] === "string") {
     const { redacts, ...rest } = content;
     const target = parseEventId(redacts as string);
-    return await redactEvent(hs, { requester, room, target, content: rest, transaction });
+    return await redactEvent(hs, { requester, room, target, content: rest, transaction, time });
   }
   if (type === "m.room.message") requireMessage(content);
   if (type === "m.reaction") await requireNewAnnotation(hs, requester, content, transaction);
   await requireThreadRoot(hs, content);
-  return await sendEvent(hs, { sender: requester, room, draft: { type, content }, transaction });
+  const draft = { type, content, ...time };
+  return await sendEvent(hs, { sender: requester, room, draft, transaction });
 }
 
 /**
@@ -52,17 +56,18 @@ export async function sendMessage(
 export async function sendState(
   hs: Homeserver,
   requester: Requester,
-  { room, type, stateKey, content }: Message & { readonly stateKey: string },
+  { room, type, stateKey, content, time = {} }: Message & { readonly stateKey: string },
   transaction?: Transaction,
 ): Promise<EventId> {
   if (type === "m.room.create") {
     throw new MatrixError("M_INVALID_PARAM", "A room has no create event but its first");
   }
   if (type === "m.room.member") {
-    return await setMemberState(hs, requester, { room, target: parseUserId(stateKey), content });
+    const target = parseUserId(stateKey);
+    return await setMemberState(hs, requester, { room, target, content, time });
   }
   if (type === "m.room.canonical_alias") await requireAliasesOfRoom(hs, room, content);
-  const draft = { type, state_key: stateKey, content };
+  const draft = { type, state_key: stateKey, content, ...time };
   return await sendEvent(hs, {
     sender: requester,
     room,

@@ -1,3 +1,4 @@
+import { queryUser } from "#src/appservices/query-on-demand.ts";
 import type { Queryable } from "#src/homeserver/database.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { UserId } from "#src/kit/identifiers.ts";
@@ -26,6 +27,13 @@ export async function profileOf(hs: Homeserver, userId: UserId): Promise<ShownPr
 
 /** All that a user of this server tells about themselves; undefined if there is no such user. */
 export async function wholeProfileOf(hs: Homeserver, userId: UserId): Promise<Profile | undefined> {
+  const stored = await storedProfileOf(hs, userId);
+  if (stored || !(await queryUser(hs, userId))) return stored;
+  // An application service knows them, and has made them now.
+  return await storedProfileOf(hs, userId);
+}
+
+async function storedProfileOf(hs: Homeserver, userId: UserId): Promise<Profile | undefined> {
   const [row] = await hs.sql<(ProfileRow | { others: null })[]>`
     select displayname, avatar_url, others
     from users join accounts using (user_key) left join profiles using (user_key)

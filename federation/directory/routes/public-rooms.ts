@@ -8,9 +8,6 @@ import { type Endpoint, serverEndpoint } from "#src/http/endpoint.ts";
 
 const PATH = "/_matrix/federation/v1/publicRooms";
 
-/** Of a network that we have no bridge to. */
-const NO_ROOMS = { chunk: [], total_room_count_estimate: 0 };
-
 /** The specification's `public_rooms.yaml`: this server's directory, and no other's. */
 export const publicRoomsForServersEndpoints: readonly Endpoint[] = [
   /** @spec server-server-api#get_matrixfederationv1publicrooms */
@@ -18,10 +15,7 @@ export const publicRoomsForServersEndpoints: readonly Endpoint[] = [
     operation: "getPublicRooms",
     method: "GET",
     path: PATH,
-    async handle(hs, { query }) {
-      const question = questionIn(query);
-      return question ? await publicRooms(hs, question) : NO_ROOMS;
-    },
+    handle: async (hs, { query }) => await publicRooms(hs, questionIn(query)),
   }),
   /** @spec server-server-api#post_matrixfederationv1publicrooms */
   serverEndpoint({
@@ -29,9 +23,6 @@ export const publicRoomsForServersEndpoints: readonly Endpoint[] = [
     method: "POST",
     path: PATH,
     body: PublicRoomsFilter,
-    async handle(hs, { body }) {
-      const question = questionOf(body);
-      return question ? await publicRooms(hs, question) : NO_ROOMS;
-    },
+    handle: async (hs, { body }) => await publicRooms(hs, questionOf(body)),
   }),
 ];

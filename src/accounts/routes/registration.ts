@@ -3,12 +3,14 @@ import { AuthData } from "#src/auth/auth-data.ts";
 import { requireUserInteractive } from "#src/auth/user-interactive.ts";
 import { type Endpoint, openEndpoint } from "#src/http/endpoint.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
+import { registerForAppservice, requireAppservice } from "../appservice-users.ts";
 import { OptionalText } from "../optional-text.ts";
 import { checkRegistration, register, registerGuest, registrationFlows } from "../register.ts";
 import { requireFreeUserId, userIdOfUsername } from "../username.ts";
 
 const RegisterBody = z.object({
   auth: AuthData.optional(),
+  type: OptionalText,
   username: OptionalText,
   password: OptionalText,
   device_id: OptionalText,
@@ -23,7 +25,7 @@ export const registrationEndpoints: readonly Endpoint[] = [
     operation: "register",
     method: "POST",
     path: "/_matrix/client/v3/register",
-    auth: "none",
+    auth: "appservice",
     rate: "register",
     body: RegisterBody,
     async handle(hs, call) {
@@ -33,7 +35,6 @@ export const registrationEndpoints: readonly Endpoint[] = [
       if (kind === "guest") return await registerGuest(hs, displayName);
       if (kind !== "user") throw new MatrixError("M_INVALID_PARAM", "Unknown kind of account");
 
-      const flows = registrationFlows(hs);
       const device = {
         deviceId: body.device_id ?? undefined,
         displayName,
@@ -44,8 +45,15 @@ export const registrationEndpoints: readonly Endpoint[] = [
         password: body.password ?? undefined,
         device: body.inhibit_login ? undefined : device,
       };
+      if (body.type === "m.login.application_service") {
+        const hasToken = call.request.header("authorization") !== undefined;
+        const appservice = requireAppservice(hs, call.requester, hasToken);
+        return await registerForAppservice(hs, appservice, wanted);
+      }
+      const flows = registrationFlows(hs);
       await checkRegistration(hs, wanted);
-      const proof = await requireUserInteractive(hs, call, { operation: "register", flows });
+      const asked = { params: call.params, body };
+      const proof = await requireUserInteractive(hs, asked, { operation: "register", flows });
       return await register(hs, wanted, proof);
     },
   }),

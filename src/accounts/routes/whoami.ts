@@ -9,7 +9,7 @@ export const whoamiEndpoints: readonly Endpoint[] = [
     guests: true,
     handle: (_hs, { requester }) => ({
       user_id: requester.userId,
-      device_id: requester.deviceId,
+      ...(requester.deviceId !== "" && { device_id: requester.deviceId }),
       is_guest: requester.isGuest,
     }),
   }),

@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { AuthData } from "#src/auth/auth-data.ts";
 import { requireUserInteractive } from "#src/auth/user-interactive.ts";
-import { type Endpoint, userEndpoint } from "#src/http/endpoint.ts";
+import { type Endpoint, JSON_HEADERS, userEndpoint } from "#src/http/endpoint.ts";
+import { createDevice } from "../create-device.ts";
 import { deleteDevices } from "../delete-devices.ts";
 import { getDevice, listDevices, renameDevice } from "../list-devices.ts";
 
@@ -37,7 +38,12 @@ export const deviceManagementEndpoints: readonly Endpoint[] = [
     guests: true,
     async handle(hs, { requester, params, body }) {
       const deviceId = params["deviceId"] ?? "";
-      await renameDevice(hs, requester, { deviceId, displayName: body.display_name });
+      const displayName = body.display_name;
+      if (requester.appserviceId !== undefined) {
+        const { isNew } = await createDevice(hs, requester, { deviceId, displayName });
+        if (isNew) return new Response("{}", { status: 201, headers: JSON_HEADERS });
+      }
+      await renameDevice(hs, requester, { deviceId, displayName });
       return {};
     },
   }),

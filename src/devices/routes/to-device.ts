@@ -17,8 +17,11 @@ export const toDeviceEndpoints: readonly Endpoint[] = [
     async handle(hs, { requester, params, body }) {
       const { eventType: type = "" } = params;
       const txnId = parseTransactionId(params["txnId"] ?? "");
-      const transaction = { deviceKey: requester.deviceKey, txnId };
-      await sendToDevice(hs, requester, { type, messages: body.messages, transaction });
+      const { deviceId, deviceKey } = requester;
+      // An application service that names no device has nothing by which repetitions are kept.
+      const transaction = deviceId === "" ? undefined : { deviceKey, txnId };
+      const messages = { type, messages: body.messages, ...(transaction && { transaction }) };
+      await sendToDevice(hs, requester, messages);
       return {};
     },
   }),

@@ -6,7 +6,7 @@ import { requireJoined } from "#src/rooms/memberships.ts";
 import { requireReadable } from "#src/rooms/world-readable.ts";
 import { deleteAlias } from "../delete-alias.ts";
 import { resolveAlias } from "../resolve-alias.ts";
-import { aliasesOfRoom, claimAlias } from "../room-aliases.ts";
+import { aliasesOfRoom, claimAlias, requireUnclaimedAlias } from "../room-aliases.ts";
 
 const NewAlias = z.object({ room_id: z.string() });
 
@@ -32,6 +32,7 @@ export const directoryEndpoints: readonly Endpoint[] = [
       if (serverNameOf(alias) !== hs.name) {
         throw new MatrixError("M_INVALID_PARAM", "The alias is of another server");
       }
+      requireUnclaimedAlias(hs, alias, requester);
       const { roomKey } = await requireJoined(hs, requester, parseRoomId(body.room_id));
       const { userKey } = requester;
       await hs.sql.begin(async (tx) => {

@@ -54,11 +54,11 @@ export const publicRoomsEndpoints: readonly Endpoint[] = [
 async function roomsOf(
   hs: Homeserver,
   named: string | null,
-  question: PublicRoomsQuestion | undefined,
+  question: PublicRoomsQuestion,
 ): Promise<PublicRoomsPage> {
-  // Rooms of a network that we have no bridge to.
-  if (!question) return { chunk: [], total_room_count_estimate: 0 };
   const server = named === null || named === "" ? hs.name : parseServerName(named);
   if (server === hs.name) return await publicRooms(hs, question);
+  // Of another server's bridges we know nothing.
+  if (question.network) return { chunk: [], total_room_count_estimate: 0 };
   return await remotePublicRooms(hs, server, question);
 }

@@ -18,12 +18,10 @@ export const PublicRoomsFilter = z.object({
   third_party_instance_id: z.string().nullish(),
 });
 
-/** What a body asks for; undefined if it is rooms of another network. */
-export function questionOf(
-  body: z.infer<typeof PublicRoomsFilter>,
-): PublicRoomsQuestion | undefined {
-  if (body.third_party_instance_id != null && body.third_party_instance_id !== "") return undefined;
+/** What a body asks for. */
+export function questionOf(body: z.infer<typeof PublicRoomsFilter>): PublicRoomsQuestion {
   return {
+    network: body.include_all_networks ? null : networkIn(body.third_party_instance_id),
     limit: body.limit ?? undefined,
     since: body.since ?? undefined,
     searchTerm: body.filter?.generic_search_term ?? undefined,
@@ -32,20 +30,29 @@ export function questionOf(
 }
 
 /**
- * What a query asks for; undefined if it is rooms of another network.
+ * What a query asks for.
  *
  * @throws MatrixError M_INVALID_PARAM
  */
-export function questionIn(query: URLSearchParams): PublicRoomsQuestion | undefined {
-  if (query.get("third_party_instance_id")) return undefined;
+export function questionIn(query: URLSearchParams): PublicRoomsQuestion {
   const size = query.get("limit");
   if (size !== null && !/^\d{1,9}$/.test(size)) {
     throw new MatrixError("M_INVALID_PARAM", "limit must be a whole number");
   }
+  const isAll = query.get("include_all_networks") === "true";
   return {
+    network: isAll ? null : networkIn(query.get("third_party_instance_id")),
     limit: size === null ? undefined : Number(size),
     since: query.get("since") ?? undefined,
     searchTerm: undefined,
     roomTypes: undefined,
   };
+}
+
+/** @throws MatrixError M_INVALID_PARAM of what names no network. */
+function networkIn(instanceId: string | null | undefined): string {
+  if (instanceId?.includes("\0")) {
+    throw new MatrixError("M_INVALID_PARAM", "third_party_instance_id names no network");
+  }
+  return instanceId ?? "";
 }

@@ -4,6 +4,7 @@ import type { CanonicalObject } from "#src/kit/canonical-json.ts";
 import { parseEventId, parseRoomId, parseTransactionId } from "#src/kit/identifiers.ts";
 import { JsonObject } from "#src/kit/json-object.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
+import { massagedTime } from "#src/rooms/massaged-time.ts";
 import { requireRoom } from "#src/rooms/memberships.ts";
 import { redactEvent } from "#src/rooms/redact-event.ts";
 import { redactRelated } from "#src/rooms/redact-related.ts";
@@ -22,7 +23,8 @@ export const roomSendEndpoints: readonly Endpoint[] = [
     body: JsonObject,
     rate: "message",
     guests: true,
-    async handle(hs, { requester, params, query, body: content }) {
+    async handle(hs, call) {
+      const { requester, params, query, body: content } = call;
       const room = await requireRoom(hs, parseRoomId(params["roomId"] ?? ""));
       const type = params["eventType"] ?? "";
       const txnId = parseTransactionId(params["txnId"] ?? "");
@@ -32,7 +34,8 @@ export const roomSendEndpoints: readonly Endpoint[] = [
         return { delay_id: await scheduleEvent(hs, requester, message) };
       }
       const transaction = { deviceKey: requester.deviceKey, txnId };
-      return { event_id: await sendMessage(hs, requester, { room, type, content }, transaction) };
+      const message = { room, type, content, time: massagedTime(call) };
+      return { event_id: await sendMessage(hs, requester, message, transaction) };
     },
   }),
   userEndpoint<CanonicalObject>({
@@ -42,7 +45,8 @@ export const roomSendEndpoints: readonly Endpoint[] = [
     body: JsonObject,
     rate: "message",
     guests: true,
-    async handle(hs, { requester, params, query, body: content }) {
+    async handle(hs, call) {
+      const { requester, params, query, body: content } = call;
       const { eventType: type = "", stateKey = "" } = params;
       const room = await requireRoom(hs, parseRoomId(params["roomId"] ?? ""));
       const delayMs = delayOf(query);
@@ -50,7 +54,8 @@ export const roomSendEndpoints: readonly Endpoint[] = [
         const state = { room, type, stateKey, content, txnId: undefined, delayMs };
         return { delay_id: await scheduleEvent(hs, requester, state) };
       }
-      return { event_id: await sendState(hs, requester, { room, type, stateKey, content }) };
+      const state = { room, type, stateKey, content, time: massagedTime(call) };
+      return { event_id: await sendState(hs, requester, state) };
     },
   }),
   userEndpoint<CanonicalObject>({
@@ -59,7 +64,8 @@ export const roomSendEndpoints: readonly Endpoint[] = [
     path: "/_matrix/client/v3/rooms/:roomId/redact/:eventId/:txnId",
     body: JsonObject,
     rate: "message",
-    async handle(hs, { requester, params, body: content }) {
+    async handle(hs, call) {
+      const { requester, params, body: content } = call;
       const room = await requireRoom(hs, parseRoomId(params["roomId"] ?? ""));
       const target = parseEventId(params["eventId"] ?? "");
       const txnId = parseTransactionId(params["txnId"] ?? "");
@@ -78,7 +84,7 @@ export const roomSendEndpoints: readonly Endpoint[] = [
         deviceKey: requester.deviceKey,
         txnId: redactionTransactionId(target, txnId),
       };
-      const eventId = await redactEvent(hs, { ...common, transaction });
+      const eventId = await redactEvent(hs, { ...common, transaction, time: massagedTime(call) });
       if (relTypes.length > 0) await redactRelated(hs, { ...common, relTypes, txnId });
       return { event_id: eventId };
     },

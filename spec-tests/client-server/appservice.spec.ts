@@ -1,0 +1,261 @@
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { homeserver, refusal } from "./client.ts";
+import { crossSigningKey, newPair } from "./signing.ts";
+
+const AS_TOKEN = "as-token-of-the-bridge";
+const folder = mkdtempSync(join(tmpdir(), "archipel-registrations-"));
+writeFileSync(
+  join(folder, "bridge.yaml"),
+  JSON.stringify({
+    id: "bridge",
+    url: null,
+    as_token: AS_TOKEN,
+    hs_token: "hs-token-of-the-bridge",
+    sender_localpart: "bridgebot",
+    namespaces: {
+      users: [
+        { exclusive: true, regex: "@_bridge_.*:hs\\.test" },
+        { exclusive: false, regex: "@shared-.*:hs\\.test" },
+      ],
+      aliases: [{ exclusive: true, regex: "#_bridge_.*:hs\\.test" }],
+      rooms: [],
+    },
+  }),
+);
+writeFileSync(
+  join(folder, "other.yaml"),
+  JSON.stringify({
+    id: "other",
+    url: null,
+    as_token: "as-token-of-another",
+    hs_token: "hs-token-of-another",
+    sender_localpart: "otherbot",
+    namespaces: { users: [{ exclusive: true, regex: "@_other_.*" }] },
+  }),
+);
+const hs = await homeserver({ ARCHIPEL_APPSERVICES_DIRECTORY: folder });
+const alice = await hs.registerUser("alice");
+
+const asBridge = async (method: any, path: string, body?: unknown, token = AS_TOKEN) =>
+  await hs.request(method, path, { token, ...(body !== undefined && { body }) });
+let count = 0;
+const newUser = async () => {
+  const username = `_bridge_${++count}`;
+  const body = { type: "m.login.application_service", username, inhibit_login: true };
+  expect(await asBridge("POST", "/v3/register", body)).toMatchObject({
+    status: 200,
+    body: { user_id: `@${username}:hs.test` },
+  });
+  return `@${username}:hs.test`;
+};
+const as = (userId: string, further = "") => `user_id=${encodeURIComponent(userId)}${further}`;
+
+/** @spec application-service-api#server-admin-style-permissions */
+describe("register", () => {
+  const type = "m.login.application_service";
+
+  test("makes users of the application service, without asking, and logs them in only if it wants", async () => {
+    await newUser();
+    const body = { type, username: "_bridge_loud" };
+    // As libraries of bridges do, in the name of the user that is to be.
+    const path = `/v3/register?${as("@_bridge_loud:hs.test")}`;
+    const made = await asBridge("POST", path, body);
+    expect(made.body).toMatchObject({ user_id: "@_bridge_loud:hs.test" });
+    const { access_token: token } = made.body;
+    expect((await hs.request("GET", "/v3/account/whoami", { token })).status).toBe(200);
+    expect(await asBridge("POST", "/v3/register", body)).toMatchObject(
+      refusal(400, "M_USER_IN_USE"),
+    );
+  });
+
+  test("keeps names for the application service that they are of", async () => {
+    const exclusive = refusal(400, "M_EXCLUSIVE");
+    for (const username of ["free", "_other_1", "otherbot"]) {
+      const body = { type, username, inhibit_login: true };
+      expect(await asBridge("POST", "/v3/register", body)).toMatchObject(exclusive);
+    }
+    for (const username of ["_bridge_x", "bridgebot", "_BRIDGE_X"]) {
+      const body = { username, password: "correct horse", auth: { type: "m.login.dummy" } };
+      expect(await hs.request("POST", "/v3/register", { body })).toMatchObject(exclusive);
+      const path = `/v3/register/available?username=${username}`;
+      expect(await hs.request("GET", path)).toMatchObject(exclusive);
+    }
+  });
+
+  test("is of this type only for application services", async () => {
+    const body = { type, username: "_bridge_y", inhibit_login: true };
+    const { token } = alice;
+    expect(await hs.request("POST", "/v3/register", { body })).toMatchObject(
+      refusal(401, "M_MISSING_TOKEN"),
+    );
+    for (const shown of [token, "nonsense"]) {
+      expect(await hs.request("POST", "/v3/register", { token: shown, body })).toMatchObject(
+        refusal(403, "M_FORBIDDEN"),
+      );
+    }
+  });
+});
+
+/** @spec client-server-api#appservice-login */
+describe("login", () => {
+  const logIn = async (user: string, token?: string) =>
+    await hs.request("POST", "/v3/login", {
+      token,
+      body: { type: "m.login.application_service", identifier: { type: "m.id.user", user } },
+    });
+
+  test("lets an application service in as one of its users, and as no other", async () => {
+    const userId = await newUser();
+    expect((await logIn(userId, AS_TOKEN)).body).toMatchObject({ user_id: userId });
+    expect((await logIn("bridgebot", AS_TOKEN)).body).toMatchObject({
+      user_id: "@bridgebot:hs.test",
+    });
+    expect(await logIn(alice.userId, AS_TOKEN)).toMatchObject(refusal(400, "M_EXCLUSIVE"));
+    expect(await logIn("_bridge_nobody", AS_TOKEN)).toMatchObject(refusal(403, "M_FORBIDDEN"));
+    expect(await logIn(userId, alice.token)).toMatchObject(refusal(403, "M_FORBIDDEN"));
+    expect(await logIn(userId)).toMatchObject(refusal(401, "M_MISSING_TOKEN"));
+    const { flows } = (await hs.request("GET", "/v3/login")).body;
+    expect(flows).toContainEqual({ type: "m.login.application_service" });
+  });
+});
+
+/** @spec application-service-api#identity-assertion */
+describe("getTokenOwner", () => {
+  test("says whom an application service speaks for, on which device", async () => {
+    const userId = await newUser();
+    const whoami = async (query: string) => await asBridge("GET", `/v3/account/whoami${query}`);
+    expect((await whoami("")).body).toEqual({ user_id: "@bridgebot:hs.test", is_guest: false });
+    expect((await whoami(`?${as(userId)}`)).body).toEqual({ user_id: userId, is_guest: false });
+    const unknown = await whoami(`?${as(userId, "&device_id=ABSENT")}`);
+    expect(unknown).toMatchObject(refusal(400, "M_UNKNOWN_DEVICE"));
+    await asBridge("PUT", `/v3/devices/MINE?${as(userId)}`, {});
+    for (const name of ["device_id", "org.matrix.msc3202.device_id"]) {
+      expect((await whoami(`?${as(userId, `&${name}=MINE`)}`)).body.device_id).toBe("MINE");
+    }
+    const forbidden = refusal(403, "M_FORBIDDEN");
+    const others = [
+      alice.userId,
+      "@_bridge_none:hs.test",
+      "@_bridge_1:elsewhere",
+      "@otherbot:hs.test",
+    ];
+    for (const other of others) expect(await whoami(`?${as(other)}`)).toMatchObject(forbidden);
+    expect(await whoami("?user_id=nonsense")).toMatchObject(refusal(400, "M_INVALID_PARAM"));
+  });
+
+  test("lets an application service speak for users that others have made in its space", async () => {
+    const body = {
+      username: "shared-1",
+      password: "correct horse",
+      auth: { type: "m.login.dummy" },
+    };
+    const { user_id: userId } = (await hs.request("POST", "/v3/register", { body })).body;
+    expect((await asBridge("GET", `/v3/account/whoami?${as(userId)}`)).body.user_id).toBe(userId);
+  });
+
+  test("lets nobody else say whom they speak for", async () => {
+    const { body } = await alice.call("GET", `/v3/account/whoami?${as("@bridgebot:hs.test")}`);
+    expect(body.user_id).toBe(alice.userId);
+  });
+});
+
+/** @spec client-server-api#put_matrixclientv3devicesdeviceid */
+describe("updateDevice", () => {
+  test("makes devices for application services, which delete them without a password", async () => {
+    const userId = await newUser();
+    const path = `/v3/devices/NEW?${as(userId)}`;
+    const put = async () => await asBridge("PUT", path, { display_name: "Bridge" });
+    expect(await put()).toMatchObject({ status: 201, body: {} });
+    expect(await put()).toMatchObject({ status: 200, body: {} });
+    expect((await asBridge("GET", path)).body.display_name).toBe("Bridge");
+    const known = `/v3/account/whoami?${as(userId, "&device_id=NEW")}`;
+    expect((await asBridge("GET", known)).status).toBe(200);
+    expect((await asBridge("DELETE", path, {})).status).toBe(200);
+    await expect
+      .poll(async () => (await asBridge("GET", known)).body.errcode, { timeout: 20_000 })
+      .toBe("M_UNKNOWN_DEVICE");
+    expect(await alice.call("PUT", "/v3/devices/NEW", {})).toMatchObject(
+      refusal(404, "M_NOT_FOUND"),
+    );
+  });
+});
+
+/** @spec client-server-api#post_matrixclientv3keysdevice_signingupload */
+describe("uploadCrossSigningKeys", () => {
+  test("takes new keys of an application service's user without a password", async () => {
+    const userId = await newUser();
+    for (let times = 0; times < 2; times++) {
+      const body = { master_key: crossSigningKey(userId, "master", { pair: newPair() }) };
+      const path = `/v3/keys/device_signing/upload?${as(userId)}`;
+      expect((await asBridge("POST", path, body)).status).toBe(200);
+    }
+  });
+});
+
+describe("uploadKeys", () => {
+  test("is for a device", async () => {
+    const userId = await newUser();
+    expect(await asBridge("POST", `/v3/keys/upload?${as(userId)}`, {})).toMatchObject(
+      refusal(400, "M_MISSING_PARAM"),
+    );
+  });
+});
+
+describe("sendToDevice", () => {
+  test("sends what an application service says on no device", async () => {
+    const userId = await newUser();
+    const path = `/v3/sendToDevice/test.type/1?${as(userId)}`;
+    const body = { messages: { [alice.userId]: { [alice.deviceId]: { text: "hi" } } } };
+    expect((await asBridge("PUT", path, body)).status).toBe(200);
+    const { to_device } = await alice.syncUntil((it) => it.to_device?.events.length > 0);
+    expect(to_device.events[0]).toMatchObject({ sender: userId, content: { text: "hi" } });
+  });
+});
+
+/** @spec application-service-api#timestamp-massaging */
+describe("sendMessage", () => {
+  test("is sent when an application service says, and by nobody else", async () => {
+    const userId = await newUser();
+    const room = await asBridge("POST", `/v3/createRoom?${as(userId)}`, { preset: "public_chat" });
+    const roomId = room.body.room_id;
+    await alice.call("POST", `/v3/rooms/${encodeURIComponent(roomId)}/join`, {});
+    const send = `/v3/rooms/${encodeURIComponent(roomId)}/send/m.room.message/1`;
+    const content = { msgtype: "m.text", body: "long ago" };
+    const path = `${send}?${as(userId, "&ts=1234567890")}`;
+    const { event_id } = (await asBridge("PUT", path, content)).body;
+    // The same request does nothing more, on whatever device or on none.
+    expect((await asBridge("PUT", path, content)).body.event_id).toBe(event_id);
+    const own = (await alice.call("PUT", `${send}?ts=1234567890`, content)).body.event_id;
+    const timeOf = async (id: string) => {
+      const at = `/v3/rooms/${encodeURIComponent(roomId)}/event/${encodeURIComponent(id)}`;
+      return (await alice.call("GET", at)).body.origin_server_ts;
+    };
+    expect(await timeOf(event_id)).toBe(1_234_567_890);
+    expect(await timeOf(own)).toBeGreaterThan(1_600_000_000_000);
+    const state = `/v3/rooms/${encodeURIComponent(roomId)}/state/m.room.topic/?${as(userId, "&ts=7")}`;
+    const topic = await asBridge("PUT", state, { topic: "old" });
+    expect(await timeOf(topic.body.event_id)).toBe(7);
+    expect(await asBridge("PUT", `${send}2?${as(userId, "&ts=x")}`, content)).toMatchObject(
+      refusal(400, "M_INVALID_PARAM"),
+    );
+  });
+});
+
+/** @spec application-service-api#server-admin-style-permissions */
+describe("setRoomAlias", () => {
+  test("keeps aliases for the application service that they are of", async () => {
+    const userId = await newUser();
+    const room = await asBridge("POST", `/v3/createRoom?${as(userId)}`, {});
+    const path = `/v3/directory/room/${encodeURIComponent("#_bridge_room:hs.test")}`;
+    const mine = await alice.createRoom();
+    const exclusive = refusal(400, "M_EXCLUSIVE");
+    expect(await alice.call("PUT", path, { room_id: mine })).toMatchObject(exclusive);
+    const named = { room_alias_name: "_bridge_mine" };
+    expect(await alice.call("POST", "/v3/createRoom", named)).toMatchObject(exclusive);
+    const body = { room_id: room.body.room_id };
+    expect((await asBridge("PUT", `${path}?${as(userId)}`, body)).status).toBe(200);
+  });
+});
