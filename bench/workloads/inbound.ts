@@ -95,14 +95,16 @@ let ordinals = 0;
 function prepare(
   peer: Peer,
   rooms: readonly PeerRoom[],
-  { count, together }: { readonly count: number; readonly together: number },
+  { count, together, inFlight = 1 }: Pick<Shape, "together"> & { count: number; inFlight?: number },
 ): Prepared {
   const sent = new Map<PeerRoom, SentEvents>(rooms.map((room) => [room, new Map()]));
   const events: HeldEvent[] = [];
   for (let index = 0; index < count; index++) {
     const room = rooms[index % rooms.length];
     if (room === undefined) throw new Error("A load must have a room.");
-    const mark = { stream: 0, ordinal: ordinals++ };
+    // Of what is sent at once nobody says in which order it comes.
+    const ordinal = ordinals++;
+    const mark = inFlight > 1 ? { stream: ordinal, ordinal: 0 } : { stream: 0, ordinal };
     const content = JSON.parse(messageContent(mark)) as { msgtype: string; body: string };
     const held = room.add(senderIn(room), { type: "m.room.message", content });
     sent.get(room)?.set(held.event.event_id, markNumber(mark));
@@ -148,7 +150,7 @@ async function measureCase(
   const { together, inFlight } = shape;
   const rooms = all.slice(0, shape.rooms);
   const count = inFlight > 1 ? FLOOD : bySize(stage.size, [500, 5_000, 50_000]);
-  const { transactions, sent } = prepare(peer, rooms, { count, together });
+  const { transactions, sent } = prepare(peer, rooms, { count, together, inFlight });
   const reader = await readerOf(connections.lane(0), user);
   const measurement = await measure(stage, id, {
     operations: count,
