@@ -52,6 +52,7 @@ import { healthEndpoints } from "#src/discovery/routes/health.ts";
 import { retentionEndpoints } from "#src/discovery/routes/retention.ts";
 import { rtcTransportEndpoints } from "#src/discovery/routes/rtc-transports.ts";
 import { versionsEndpoints } from "#src/discovery/routes/versions.ts";
+import { voipEndpoints } from "#src/discovery/routes/voip.ts";
 import { wellKnownEndpoints } from "#src/discovery/routes/wellknown.ts";
 import { dehydratedDeviceEndpoints } from "#src/encryption/dehydrated/routes/dehydrated-device.ts";
 import { crossSigningEndpoints } from "#src/encryption/routes/cross-signing.ts";
@@ -85,6 +86,7 @@ import { roomSendEndpoints } from "#src/sending/routes/room-send.ts";
 import { slidingSyncEndpoints } from "#src/sliding-sync/routes/sliding-sync.ts";
 import { roomSummaryEndpoints } from "#src/spaces/routes/room-summary.ts";
 import { spaceHierarchyEndpoints } from "#src/spaces/routes/space-hierarchy.ts";
+import { roomInitialSyncEndpoints } from "#src/sync/routes/room-initial-sync.ts";
 import { syncEndpoints } from "#src/sync/routes/sync.ts";
 import { threadSubscriptionEndpoints } from "#src/thread-subscriptions/routes/thread-subscriptions.ts";
 import { messagePaginationEndpoints } from "#src/timeline/routes/message-pagination.ts";
@@ -101,6 +103,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...versionsEndpoints,
   ...wellKnownEndpoints,
   ...rtcTransportEndpoints,
+  ...voipEndpoints,
   ...retentionEndpoints,
   ...capabilitiesEndpoints,
   ...healthEndpoints,
@@ -157,6 +160,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...roomSendEndpoints,
   ...delayedEventEndpoints,
   ...syncEndpoints,
+  ...roomInitialSyncEndpoints,
   ...slidingSyncEndpoints,
   ...threadSubscriptionEndpoints,
   ...messagePaginationEndpoints,

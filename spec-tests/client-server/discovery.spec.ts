@@ -107,3 +107,12 @@ describe("getRetentionConfiguration", () => {
     expect(answer).toMatchObject({ status: 200, body: { policies: {}, limits: {} } });
   });
 });
+
+/** @spec client-server-api#get_matrixclientv3voipturnserver */
+describe("getTurnServer", () => {
+  test("says that there is none", async () => {
+    const alice = await hs.registerUser("alice");
+    const answer = await alice.call("GET", "/v3/voip/turnServer");
+    expect(answer).toMatchObject({ status: 200, text: "{}" });
+  });
+});

@@ -6,6 +6,7 @@ import { accountDataStream } from "./account-data-stream.ts";
 import {
   accountDataContent,
   type AccountDataKey,
+  accountDataOfUser,
   deleteAccountData,
   otherAccountDataBytes,
 } from "./queries-account-data.ts";
@@ -47,6 +48,21 @@ export async function findAccountData(
   }
   const content = await accountDataContent(hs.sql, { userKey: owner.userKey, roomKey, type });
   return content === DELETED ? undefined : content;
+}
+
+/** What a user has set of a room, as clients get it. */
+export async function accountDataOfRoom(
+  hs: Homeserver,
+  { userKey }: Pick<Owner, "userKey">,
+  roomKey: number,
+): Promise<readonly { readonly type: string; readonly content: object }[]> {
+  const rows = await accountDataOfUser(hs.sql, userKey, {
+    after: Number.MAX_SAFE_INTEGER,
+    newRooms: [roomKey],
+  });
+  return rows
+    .filter((it) => it.content !== DELETED)
+    .map((it) => ({ type: it.type, content: JSON.parse(it.content) as object }));
 }
 
 /** Deletes a user's account data. Clients hear of it as of an empty object. @throws MatrixError as `setAccountData` does. */

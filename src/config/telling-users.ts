@@ -73,5 +73,27 @@ export const calls = z
       .describe(
         "Where clients ask for a place in a call: the URL of a LiveKit authorisation service. Null: this server offers none.",
       ),
+    turnUris: z
+      .array(z.string().regex(/^turns?:/, "Not a URI that begins with turn: or turns:"))
+      .default([])
+      .describe(
+        "TURN servers, through which those call each other who cannot reach each other, as `turn:turn.example.com?transport=udp`.",
+      ),
+    turnSecret: z
+      .string()
+      .min(1)
+      .nullable()
+      .default(null)
+      .describe(
+        "Secret that the TURN servers share (`static-auth-secret` of coturn). Each user gets credentials made with it.",
+      ),
+    turnSecretFile: z
+      .string()
+      .nullable()
+      .default(null)
+      .describe("File that holds the value of `turnSecret`."),
+    turnLifetimeMs: duration
+      .default(24 * 60 * 60 * 1000)
+      .describe("How long such credentials are good, in milliseconds."),
   })
   .prefault({});
