@@ -2,15 +2,9 @@ import type { Tx } from "#src/homeserver/database.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { UserId } from "#src/kit/identifiers.ts";
 import type { Outcome, Placed, Stream } from "#src/streams/stream.ts";
-import {
-  buildChains,
-  type Built,
-  rememberNewRoom,
-  type SeenInLane,
-  type WritePart,
-} from "./build-chains.ts";
+import { buildChains, type Built, type SeenInLane, type WritePart } from "./build-chains.ts";
 import { changeOf, eventChangesBetween, EVENTS } from "./event-changes.ts";
-import { eventsOf, heedRedaction, rememberStored } from "./find-event.ts";
+import { eventsOf } from "./find-event.ts";
 import { neededPairs } from "./needed-pairs.ts";
 import { persistChains } from "./persist-chains.ts";
 import { placeChain, type PlacedChain } from "./place-events.ts";
@@ -21,10 +15,10 @@ import {
   type ReceivedWritten,
 } from "./received/received-write.ts";
 import { type StoredReceived, storeReceived } from "./received/store-received.ts";
-import { forgetHead, knownHead, loadState, readHeads, rememberHead } from "./room-head.ts";
+import { rememberChains } from "./remember-chains.ts";
+import { forgetHead, knownHead, loadState, readHeads } from "./room-head.ts";
 import type { RoomWrite, RoomWritten } from "./room-write.ts";
-import { rememberNodes } from "./state-map/stored-nodes.ts";
-import { pairKey, slotsOf } from "./state-slots.ts";
+import { slotsOf } from "./state-slots.ts";
 import { StoredEvent } from "./stored-event.ts";
 import { userKeysOf } from "./user-keys.ts";
 
@@ -222,7 +216,7 @@ async function storeSent(
   }
   forgetUnmade(lane, parts, settled);
   const outcomes = placed.map((it) => wholeOutcome(it, parts, settled));
-  return { outcomes, remember: () => remember(hs, all, { stored, applied }) };
+  return { outcomes, remember: () => rememberChains(hs, all, { stored, applied }) };
 }
 
 async function settle(
@@ -243,50 +237,4 @@ async function settle(
   const events = built.links.flatMap((it) => stored.get(it.eventKey) ?? []);
   await write?.also?.(lane, roomKey, events);
   return { ok: true, result: { roomKey, events }, changes: events.map((it) => changeOf(it)) };
-}
-
-type Committed = {
-  readonly stored: ReadonlyMap<number, StoredEvent>;
-  /** The event keys of the redactions that took effect. */
-  readonly applied: ReadonlySet<number>;
-};
-
-/** Brings the memory of this process to what has been committed. */
-function remember(hs: Homeserver, chains: readonly PlacedChain[], committed: Committed): void {
-  for (const event of committed.stored.values()) rememberStored(hs, event);
-  for (const it of chains) rememberChain(hs, it, committed);
-}
-
-function rememberChain(hs: Homeserver, placed: PlacedChain, committed: Committed): void {
-  const { chain, rows, newNodes, stateRoot, ordinal } = placed;
-  rememberNodes(hs, newNodes);
-  if (!chain.head) rememberNewRoom(hs, chain.room);
-  const state = chain.head?.state ?? new Map<string, StoredEvent | null>();
-  rememberLinks(hs, placed, committed, state);
-  const last = committed.stored.get(rows.at(-1)?.event_key ?? 0);
-  if (!last) return;
-  const version = (chain.head?.version ?? 0) + 1;
-  const { room } = chain;
-  const { depth } = last;
-  const isPartial = chain.head?.isPartial ?? false;
-  const extremities = [last];
-  rememberHead(hs, { room, version, extremities, depth, stateRoot, ordinal, isPartial, state });
-}
-
-/** Brings a head's state in memory, and the events that were redacted, to what a chain has changed. */
-function rememberLinks(
-  hs: Homeserver,
-  { chain }: PlacedChain,
-  { stored, applied }: Committed,
-  state: Map<string, StoredEvent | null>,
-): void {
-  for (const { eventKey, event } of chain.links) {
-    const own = stored.get(eventKey);
-    if (own?.stateKey !== undefined) state.set(pairKey(own.type, own.stateKey), own);
-    const { redacts } = event.event;
-    if (redacts === undefined || !applied.has(eventKey)) continue;
-    heedRedaction(hs, redacts, eventKey);
-    // The head may know it by another object than the memory of events.
-    for (const it of state.values()) if (it?.eventId === redacts) it.redactedBy = eventKey;
-  }
 }
