@@ -40,7 +40,13 @@ const SETTINGS = {
   log_timezone: "UTC",
 } as const;
 
-const NOT_DURABLE = { fsync: "off", synchronous_commit: "off", full_page_writes: "off" } as const;
+/** For tests, whose many servers share it. */
+const NOT_DURABLE = {
+  fsync: "off",
+  synchronous_commit: "off",
+  full_page_writes: "off",
+  max_connections: "400",
+} as const;
 
 /**
  * Starts the server of a cluster and waits until it takes connections, also through the recovery after a crash.
