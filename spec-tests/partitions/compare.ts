@@ -35,8 +35,10 @@ function lackingOf(view: View, other: View, ours: ReadonlySet<string>): string[]
     if (standing === "outlier") continue;
     const kept = view.kept.get(id);
     // Synapse does not send all that it has missed to send, and what no accepted event follows nobody finds out by themselves.
-    const isOfOurs = ours.has(pdu.sender.slice(pdu.sender.indexOf(":") + 1));
-    const isOwed = standing === "shown" || isOfOurs;
+    const sender = pdu.sender.slice(pdu.sender.indexOf(":") + 1);
+    // What its own server took for soft-failed was refused, as an invitation that its room did not allow any more once it was signed.
+    const wasRefused = standing === "soft-failed" && sender === other.of.player.name;
+    const isOwed = standing === "shown" || (ours.has(sender) && !wasRefused);
     if (isOwed && (kept === undefined || kept.standing === "outlier")) {
       faults.push(
         `${nameOf(view)} lacks ${id}, which is ${standing} at ${nameOf(other)}: ${told(pdu)}`,

@@ -22,13 +22,15 @@ describe.skipIf(isOutside || (await lacks("synapse")))(
 
     const seeds = Array.from({ length: RUNS }, (_, index) => SEED + index);
 
+    // One that does not agree is made once more, with the same acts: what comes of that by some rare turn of events is for
+    // `run.ts` to find, which makes none twice.
     test.each(seeds)(
       "node spec-tests/partitions/run.ts --runs 1 --seed %s",
+      { retry: 1, timeout: 150_000 },
       async (seed) => {
         const { faults } = await runTrial(stage, seed);
         expect(faults).toEqual([]);
       },
-      150_000,
     );
   },
 );
