@@ -2,8 +2,7 @@ import { afterAll, expect, test } from "vitest";
 import { asking, LENIENT, registered } from "#src/testing-http.ts";
 import { testHomeservers } from "#src/testing.ts";
 
-// Who waits is told of nothing but what these tests do.
-const homeservers = await testHomeservers(2, { ...LENIENT, ARCHIPEL_PRESENCE_ENABLED: "false" });
+const homeservers = await testHomeservers(2, LENIENT);
 afterAll(async () => await homeservers.close());
 const [ask, askOther] = homeservers.all.map((it) => asking(it)) as [
   ReturnType<typeof asking>,
