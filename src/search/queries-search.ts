@@ -2,6 +2,7 @@ import type { Queryable, Tx } from "#src/homeserver/database.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import type { EventRow } from "#src/rooms/stored-event.ts";
+import { advancePlace } from "#src/streams/advance-place.ts";
 import type { Place } from "#src/timeline/token.ts";
 
 const FOLLOWER = "search";
@@ -45,14 +46,9 @@ export async function nextSearched(
 /** Notes how far the index has come. @returns false if another process has been quicker. */
 export async function advanceSearch(
   tx: Tx,
-  { from, to }: { readonly from: Position; readonly to: Position },
+  range: { readonly from: Position; readonly to: Position },
 ): Promise<boolean> {
-  await tx`
-    insert into stream_followers (name, position) values (${FOLLOWER}, 0) on conflict do nothing`;
-  const rows = await tx`
-    update stream_followers set position = ${to} where name = ${FOLLOWER} and position = ${from}
-    returning name`;
-  return rows.length > 0;
+  return await advancePlace(tx, FOLLOWER, range);
 }
 
 export type SearchEntry = {

@@ -2,6 +2,7 @@ import type { Tx } from "#src/homeserver/database.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import type { UserId } from "#src/kit/identifiers.ts";
+import { advancePlace } from "#src/streams/advance-place.ts";
 import { type ShownProfile, shownProfile } from "./profile.ts";
 
 /** Of what the directory follows in rooms: who is in them, and whom they are open to. */
@@ -43,14 +44,9 @@ export async function nextDirectoryEvents(
 /** Notes how far the directory has come. @returns false if another process has been quicker. */
 export async function advanceDirectory(
   tx: Tx,
-  { from, to }: { readonly from: Position; readonly to: Position },
+  range: { readonly from: Position; readonly to: Position },
 ): Promise<boolean> {
-  await tx`
-    insert into stream_followers (name, position) values (${FOLLOWER}, 0) on conflict do nothing`;
-  const rows = await tx`
-    update stream_followers set position = ${to} where name = ${FOLLOWER} and position = ${from}
-    returning name`;
-  return rows.length > 0;
+  return await advancePlace(tx, FOLLOWER, range);
 }
 
 /** Sets which of some rooms are open to anybody. */
