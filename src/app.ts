@@ -86,6 +86,7 @@ import { roomSendEndpoints } from "#src/sending/routes/room-send.ts";
 import { slidingSyncEndpoints } from "#src/sliding-sync/routes/sliding-sync.ts";
 import { roomSummaryEndpoints } from "#src/spaces/routes/room-summary.ts";
 import { spaceHierarchyEndpoints } from "#src/spaces/routes/space-hierarchy.ts";
+import { oldSyncEndpoints } from "#src/sync/routes/old-sync.ts";
 import { roomInitialSyncEndpoints } from "#src/sync/routes/room-initial-sync.ts";
 import { syncEndpoints } from "#src/sync/routes/sync.ts";
 import { threadSubscriptionEndpoints } from "#src/thread-subscriptions/routes/thread-subscriptions.ts";
@@ -160,6 +161,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...roomSendEndpoints,
   ...delayedEventEndpoints,
   ...syncEndpoints,
+  ...oldSyncEndpoints,
   ...roomInitialSyncEndpoints,
   ...slidingSyncEndpoints,
   ...threadSubscriptionEndpoints,

@@ -17,7 +17,7 @@ const FOR_GUESTS = new Set(
   getRetentionConfiguration getRtcTransports
   getTokenOwner joinRoom joinRoomById leaveRoom logout logout_all queryKeys sendMessage sendToDevice
   setProfileField setRoomStateWithKey sync updateDevice uploadKeys
-  getTurnServer roomInitialSync getDelayedEvent getDelayedEvents scheduleDelayedEvent slidingSync slidingSyncDeployed`.split(
+  getTurnServer getEvents roomInitialSync getDelayedEvent getDelayedEvents scheduleDelayedEvent slidingSync slidingSyncDeployed`.split(
     /\s+/,
   ),
 );

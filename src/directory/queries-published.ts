@@ -23,6 +23,13 @@ export async function isPublished(sql: Queryable, roomKey: number): Promise<bool
   return rows.length > 0;
 }
 
+export async function publishedOf(sql: Queryable, roomKeys: readonly number[]): Promise<number[]> {
+  const rows = await sql<{ room_key: number }[]>`
+    select room_key from published_rooms
+    where room_key = any(${roomKeys}::bigint[]) and network = ''`;
+  return rows.map((it) => it.room_key);
+}
+
 export async function unpublish(sql: Queryable, roomKey: number, network = ""): Promise<void> {
   await sql`delete from published_rooms where room_key = ${roomKey} and network = ${network}`;
 }

@@ -5,7 +5,7 @@ import type { Requester } from "#src/kit/requester.ts";
 import { findRoom, type Room } from "#src/rooms/find-room.ts";
 import { membershipOf } from "#src/rooms/memberships.ts";
 import { mayNameRoom } from "./may-name-room.ts";
-import { isPublished, unpublish } from "./queries-published.ts";
+import { isPublished, publishedOf, unpublish } from "./queries-published.ts";
 import { publishRoom } from "./room-aliases.ts";
 
 export type DirectoryVisibility = "public" | "private";
@@ -22,6 +22,14 @@ export async function visibilityOfRoom(
 ): Promise<DirectoryVisibility> {
   const { roomKey } = await requireKnown(hs, roomId);
   return (await isPublished(hs.sql, roomKey)) ? "public" : "private";
+}
+
+/** Of some rooms, those that this server's directory lists. */
+export async function publishedAmong(
+  hs: Homeserver,
+  roomKeys: readonly number[],
+): Promise<ReadonlySet<number>> {
+  return new Set(await publishedOf(hs.sql, roomKeys));
 }
 
 /**

@@ -72,6 +72,37 @@ export async function waitForNews(
   const rooms = await userRoomsOf(hs, user);
   if (tailOf(hs).position > after || signal.aborted || hs.stopping.aborted) return;
   const listener = register(hs, own, { ...user, rooms });
+  await wakened(listener, { waitMs, signal });
+}
+
+/**
+ * Waits until something may have happened in a room, whoever is in it.
+ *
+ * @returns when there may be news, the time is up, the client has gone, or the server stops.
+ */
+export async function waitForNewsOfRoom(
+  hs: Homeserver,
+  roomKey: number,
+  { after, waitMs, signal }: { after: Position; waitMs: number; signal: AbortSignal },
+): Promise<void> {
+  const { byRoom } = registryOf(hs);
+  if (tailOf(hs).position > after || signal.aborted || hs.stopping.aborted) return;
+  const listener: Listener = { userId: "", rooms: NO_ROOMS, wakes: new Set(), askedAtMs: hs.now() };
+  listenIn(byRoom, roomKey, listener);
+  const stop = () => wake(listener);
+  hs.stopping.addEventListener("abort", stop);
+  await wakened(listener, { waitMs, signal });
+  hs.stopping.removeEventListener("abort", stop);
+  stopListeningIn(byRoom, roomKey, listener);
+}
+
+const NO_ROOMS: UserRooms = new Map();
+
+/** Returns when a listener is woken, or need not wait any more. */
+async function wakened(
+  listener: Listener,
+  { waitMs, signal }: { waitMs: number; signal: AbortSignal },
+): Promise<void> {
   waitingGauge.inc();
   await new Promise<void>((resolve) => {
     const done = () => {
@@ -103,21 +134,26 @@ function register(
     leaveRooms(byRoom, listener);
     listener.rooms = rooms;
     for (const [roomKey, { membership }] of rooms) {
-      if (membership !== "join") continue;
-      const others = byRoom.get(roomKey);
-      if (others) others.add(listener);
-      else byRoom.set(roomKey, new Set([listener]));
+      if (membership === "join") listenIn(byRoom, roomKey, listener);
     }
   }
   return listener;
 }
 
+function listenIn(byRoom: Registry["byRoom"], roomKey: number, listener: Listener): void {
+  const others = byRoom.get(roomKey);
+  if (others) others.add(listener);
+  else byRoom.set(roomKey, new Set([listener]));
+}
+
+function stopListeningIn(byRoom: Registry["byRoom"], roomKey: number, listener: Listener): void {
+  const others = byRoom.get(roomKey);
+  others?.delete(listener);
+  if (others?.size === 0) byRoom.delete(roomKey);
+}
+
 function leaveRooms(byRoom: Registry["byRoom"], listener: Listener): void {
-  for (const roomKey of listener.rooms.keys()) {
-    const others = byRoom.get(roomKey);
-    others?.delete(listener);
-    if (others?.size === 0) byRoom.delete(roomKey);
-  }
+  for (const roomKey of listener.rooms.keys()) stopListeningIn(byRoom, roomKey, listener);
 }
 
 function dropIdle(hs: Homeserver, { byUser, byUserId, byRoom }: Registry): void {

@@ -24,3 +24,17 @@ export function waitOf(timeout: string | null): number {
 export function mostWait(timeoutMs: number): number {
   return Math.min(timeoutMs, MOST_WAIT_MS);
 }
+
+/**
+ * How many events a client wants.
+ *
+ * @throws MatrixError M_INVALID_PARAM
+ */
+export function limitOf(
+  text: string | null,
+  { standard, most }: { readonly standard: number; readonly most: number },
+): number {
+  if (text === null) return standard;
+  if (!/^[0-9]{1,9}$/.test(text)) throw new MatrixError("M_INVALID_PARAM", "limit: not a number");
+  return Math.min(Math.max(Number(text), 1), most);
+}

@@ -14,9 +14,9 @@ import { readMessages } from "#src/timeline/read-messages.ts";
 import { renderAggregated } from "#src/timeline/render-aggregated.ts";
 import { placeBefore, tokenOf } from "#src/timeline/token.ts";
 import { viewOfRoom } from "#src/timeline/view-of-room.ts";
+import { limitOf } from "./read-query.ts";
 
-const STANDARD = 20;
-const MOST = 100;
+const LIMITS = { standard: 20, most: 100 };
 
 /** The specification's `room_initial_sync.yaml`, by which clients look into rooms that they are not in; and the single event of `old_sync.yaml`. */
 export const roomInitialSyncEndpoints: readonly Endpoint[] = [
@@ -29,7 +29,7 @@ export const roomInitialSyncEndpoints: readonly Endpoint[] = [
       const view = await viewOfRoom(hs, requester, parseRoomId(params["roomId"] ?? ""));
       const { room, root, standing } = view;
       const end = { anchor: view.until ?? (await currentPosition(hs)), offset: 0 };
-      const limit = limitOf(query.get("limit"));
+      const limit = limitOf(query.get("limit"), LIMITS);
       const page = { direction: "b", from: end, to: undefined, limit, filter: undefined } as const;
       const { events } = await readMessages(hs, requester, view, page);
       const oldestFirst = events.toReversed();
@@ -69,10 +69,3 @@ export const roomInitialSyncEndpoints: readonly Endpoint[] = [
     },
   }),
 ];
-
-/** @throws MatrixError M_INVALID_PARAM */
-function limitOf(text: string | null): number {
-  if (text === null) return STANDARD;
-  if (!/^[0-9]{1,9}$/.test(text)) throw new MatrixError("M_INVALID_PARAM", "limit: not a number");
-  return Math.min(Math.max(Number(text), 1), MOST);
-}
