@@ -1,7 +1,7 @@
-import { Turns } from "#src/auth/turns.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
+import { Turns } from "#src/kit/turns.ts";
 import { newAttempts } from "./attempts.ts";
 import { type KeyDocument, readKeyDocument } from "./key-document.ts";
 import { storeDocuments } from "./queries-keys.ts";

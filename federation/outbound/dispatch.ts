@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Turns } from "#src/auth/turns.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { newBell } from "#src/kit/bell.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
 import { lru } from "#src/kit/lru.ts";
+import { Turns } from "#src/kit/turns.ts";
 import { retryWaitMs } from "./back-off.ts";
 import { type Attempt, Courier, type Office } from "./courier.ts";
 import { type OutboundTimes, USUAL_TIMES } from "./outbound-times.ts";

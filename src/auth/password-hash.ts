@@ -2,7 +2,7 @@ import { hash, verify } from "@node-rs/argon2";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
-import { Turns } from "./turns.ts";
+import { Turns } from "#src/kit/turns.ts";
 
 /**
  * How many passwords are hashed at once. The work is done by the threads that also read files and
