@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
+import { Turns } from "#src/kit/turns.ts";
 
 /** Pictures in work at once: at most half of the cores, and few, since each takes memory. */
 const AT_ONCE = Math.min(4, Math.max(1, Math.floor(availableParallelism() / 2)));
@@ -9,9 +10,7 @@ const AT_ONCE = Math.min(4, Math.max(1, Math.floor(availableParallelism() / 2)))
 /** How many may wait for their turn. More would wait longer than their clients do. */
 const MOST_WAITING = 200;
 
-type Pool = { running: number; readonly waiting: (() => void)[] };
-
-const poolOf = held((): Pool => ({ running: 0, waiting: [] }));
+const turnsOf = held(() => new Turns(AT_ONCE, MOST_WAITING));
 
 /**
  * Runs something that works on a picture, when it is its turn.
@@ -19,23 +18,9 @@ const poolOf = held((): Pool => ({ running: 0, waiting: [] }));
  * @throws MatrixError M_LIMIT_EXCEEDED if too many wait already; and what the work throws.
  */
 export async function inThumbnailPool<T>(hs: Homeserver, work: () => Promise<T>): Promise<T> {
-  const pool = poolOf(hs);
-  if (pool.running < AT_ONCE) {
-    pool.running++;
-  } else {
-    if (pool.waiting.length >= MOST_WAITING) {
-      throw new MatrixError("M_LIMIT_EXCEEDED", "Too many thumbnails are being made", {
-        fields: { retry_after_ms: 1000 },
-      });
-    }
-    // Whoever ends gives its place to the one that has waited longest.
-    await new Promise<void>((resolve) => pool.waiting.push(resolve));
-  }
-  try {
-    return await work();
-  } finally {
-    const next = pool.waiting.shift();
-    if (next) next();
-    else pool.running--;
-  }
+  const turn = await turnsOf(hs).take(work);
+  if (turn) return turn.done;
+  throw new MatrixError("M_LIMIT_EXCEEDED", "Too many thumbnails are being made", {
+    fields: { retry_after_ms: 1000 },
+  });
 }
