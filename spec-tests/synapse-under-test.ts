@@ -58,7 +58,7 @@ runpy.run_module("synapse.app.homeserver", run_name="__main__", alter_sys=True)
 /**
  * Starts a Synapse from the package index, on SQLite, and waits until it answers.
  *
- * @throws Error with the last words of one that does not start; OracleMissingError if it cannot be installed.
+ * @throws Error with the last words of one that does not start; PackagesMissingError if it cannot be installed.
  */
 export async function startSynapse(options: SynapseOptions): Promise<SynapseUnderTest> {
   const python = await installOracle();

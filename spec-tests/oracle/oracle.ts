@@ -2,7 +2,8 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { installedOracle, OracleMissingError } from "./install.ts";
+import { PackagesMissingError } from "../python-packages.ts";
+import { installedOracle } from "./install.ts";
 
 /** What the driver answers when Synapse will not have something. */
 export type Refusal = { readonly refused: string; readonly reason: string };
@@ -56,12 +57,14 @@ export type Oracle = {
 /**
  * Starts the oracle.
  *
- * @throws OracleMissingError if it is not installed.
+ * @throws PackagesMissingError if it is not installed.
  */
 export async function openOracle(): Promise<Oracle> {
   const python = await installedOracle();
   if (!python) {
-    throw new OracleMissingError("Run `node spec-tests/oracle/install.ts` to install the oracle.");
+    throw new PackagesMissingError(
+      "Run `node spec-tests/oracle/install.ts` to install the oracle.",
+    );
   }
   const child = spawn(python, [join(import.meta.dirname, "driver.py")], {
     stdio: ["pipe", "pipe", "inherit"],
