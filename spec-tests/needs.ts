@@ -1,10 +1,11 @@
 import { appendFileSync, existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { expect } from "vitest";
+import { installedObjectStore } from "./object-store/install.ts";
 import { installedOracle } from "./oracle/install.ts";
 
 /** What some suites need and a machine may not have. */
-export type Need = "chromium" | "synapse";
+export type Need = "chromium" | "synapse" | "object store";
 
 /** What tests do more with, and nowhere need: it cannot be installed as the others can. */
 export type Want = "specification";
@@ -14,8 +15,16 @@ const GETS: Record<Need | Want, string> = {
   chromium: "Chromium (Debian: apt-get install chromium; elsewhere set CHROMIUM to its program)",
   synapse:
     "Python 3.10 or newer with venv (Debian: apt-get install python3-venv), then node spec-tests/oracle/install.ts",
+  "object store":
+    "Python 3.10 or newer with venv (Debian: apt-get install python3-venv), then node spec-tests/object-store/install.ts",
   specification:
     "the specification's sources (github.com/matrix-org/matrix-spec), and let SPEC_DATA name their directory data: answers are then checked by its schemas",
+};
+
+const FINDS: Record<Need, () => string | undefined | Promise<string | undefined>> = {
+  chromium: findChromium,
+  synapse: installedOracle,
+  "object store": installedObjectStore,
 };
 
 /** Where suites that are left out are noted for the end of the run. Set by `omissionsReporter`. */
@@ -28,7 +37,7 @@ const NOTES = "ARCHIPEL_TEST_OMISSIONS";
  * @throws Error with `CI` set, where nothing may be left out.
  */
 export async function lacks(need: Need): Promise<boolean> {
-  const there = need === "chromium" ? findChromium() : await installedOracle();
+  const there = await FINDS[need]();
   if (there !== undefined) return false;
   if (process.env["CI"]) throw new Error(`Nothing may be left out in CI. Get ${GETS[need]}.`);
   noteOmission(need);

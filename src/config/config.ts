@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { isServerName } from "#src/kit/server-name.ts";
 import type { Appservice } from "./appservice.ts";
+import { media } from "./media.ts";
 import { rateLimits } from "./rate-limits.ts";
 import { calls, mail, push, serverNotices } from "./telling-users.ts";
 
@@ -250,53 +251,7 @@ export const ConfigFile = z.strictObject({
     .prefault({}),
   mail,
   push,
-  media: z
-    .strictObject({
-      maxUploadBytes: z
-        .int()
-        .min(1)
-        .default(100 * 1024 * 1024)
-        .describe("Largest file that may be uploaded, in bytes."),
-      directory: z
-        .string()
-        .min(1)
-        .nullable()
-        .default(null)
-        .describe(
-          "Directory for files. Null: `media` in `dataDir`. Several processes need a shared one.",
-        ),
-      maxPendingUploads: z
-        .int()
-        .min(1)
-        .default(20)
-        .describe("How many media a user may have announced and not yet uploaded."),
-      maxThumbnailPixels: z
-        .int()
-        .min(1)
-        .default(50_000_000)
-        .describe(
-          "Largest picture that thumbnails are made of, in pixels; of AVIF a quarter of that.",
-        ),
-      maxRemoteCopyBytes: z
-        .int()
-        .min(0)
-        .default(20 * 1024 * 1024 * 1024)
-        .describe(
-          "Room for copies of other servers' files, in bytes, for all together. Those that were wanted least lately give way.",
-        ),
-      remoteCopyLifetimeMs: duration
-        .default(90 * 24 * 60 * 60 * 1000)
-        .describe(
-          "How long a copy of another server's file is kept after somebody last wanted it, in milliseconds.",
-        ),
-      unauthenticatedAccess: z
-        .boolean()
-        .default(false)
-        .describe(
-          "Whether files can be fetched without an access token, over the deprecated paths of old clients.",
-        ),
-    })
-    .prefault({}),
+  media,
 
   federation: z
     .strictObject({

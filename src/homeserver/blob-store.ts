@@ -20,13 +20,17 @@ export type BlobWriter = {
   follow(): Promise<ReadableStream<Uint8Array>>;
 };
 
-/** A blob that is open. Whoever opens it reads it once, by either way, or closes it. */
+/** Part of a blob: from one offset up to but not including another. */
+export type ByteRange = { readonly start: number; readonly end: number };
+
+/** A blob, or a part of one, that is open. Whoever opens it reads it once, by either way, or closes it. */
 export type BlobReader = {
+  /** How large the blob is as a whole. */
   readonly sizeBytes: number;
-  /** The bytes from one offset up to but not including another. Closes the blob when it ends or is cancelled. */
-  stream(start: number, end: number): ReadableStream<Uint8Array>;
-  /** The same at once, for blobs that are small. Closes the blob. */
-  bytes(start: number, end: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** As fast as it is taken. Closes the blob when it ends or is cancelled. */
+  stream(): ReadableStream<Uint8Array>;
+  /** The same at once, for what is small. Closes the blob. */
+  bytes(): Promise<Uint8Array<ArrayBuffer>>;
   close(): Promise<void>;
 };
 
@@ -38,19 +42,33 @@ export type BlobReader = {
  */
 export type BlobStore = {
   create(): Promise<BlobWriter>;
-  /** Undefined if there is no such blob. */
-  open(key: BlobKey): Promise<BlobReader | undefined>;
+  /**
+   * @param range what of it is to be read; all of it if left out.
+   * @returns undefined if there is no such blob, or it ends before that.
+   */
+  open(key: BlobKey, range?: ByteRange): Promise<BlobReader | undefined>;
   /** Gives the path of a file of this machine with the blob in it, for libraries that want one. */
   withFile<T>(key: BlobKey, use: (path: string) => Promise<T>): Promise<T>;
   /** Removes blobs, those that are gone already included. */
   remove(keys: readonly BlobKey[]): Promise<void>;
-  /** The store is listed part by part, from 0 up to but not including this. */
-  readonly parts: number;
-  /** The blobs of one part that were made before a time. */
+  /** The blobs of one part, of `BLOB_PARTS`, that were made before a time. */
   list(part: number, before: UnixMs): Promise<BlobKey[]>;
   /** Removes what writers that died before a time have left. Returns how many there were. */
   removeAbandoned(before: UnixMs): Promise<number>;
 };
+
+/** Folders that the blobs are spread over, so that none gets too full: named by three digits of the key. */
+export const BLOB_PARTS = 16 ** 3;
+
+/** The name of a part, of 0 up to but not including `BLOB_PARTS`. */
+export function blobPart(part: number): string {
+  return part.toString(16).padStart(3, "0");
+}
+
+/** Where a blob is kept: the same in every store, so that one can be copied into another. */
+export function blobPath(key: BlobKey): string {
+  return `${key.slice(0, 3)}/${key.slice(3)}`;
+}
 
 /** A key that no blob has. */
 export function newBlobKey(): BlobKey {

@@ -1,5 +1,4 @@
-/** Part of a file: from one offset up to but not including another. */
-export type ByteRange = { readonly start: number; readonly end: number };
+import type { ByteRange } from "#src/homeserver/blob-store.ts";
 
 /**
  * Reads a `Range` header (RFC 9110, section 14).

@@ -1,3 +1,4 @@
+import { BLOB_PARTS } from "#src/homeserver/blob-store.ts";
 import { blobsOf } from "#src/homeserver/blobs.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Job } from "#src/jobs/job.ts";
@@ -10,7 +11,7 @@ const OLD_MS = 24 * 60 * 60 * 1000;
 const PARTS_AT_ONCE = 16;
 
 /** Where to go on. A process that starts begins by chance somewhere, so that in the end all is seen. */
-const nextPartOf = held((hs) => ({ part: Math.floor(Math.random() * blobsOf(hs).parts) }));
+const nextPartOf = held(() => ({ part: Math.floor(Math.random() * BLOB_PARTS) }));
 
 /** Removes what uploads that were cut off have left, and blobs that nothing names. A part of the store at a time. */
 export const sweepBlobs: Job = {
@@ -25,7 +26,7 @@ export const sweepBlobs: Job = {
     const next = nextPartOf(hs);
     for (let count = 0; count < PARTS_AT_ONCE && !signal.aborted; count++) {
       const keys = await blobs.list(next.part, before);
-      next.part = (next.part + 1) % blobs.parts;
+      next.part = (next.part + 1) % BLOB_PARTS;
       if (keys.length === 0) continue;
       const known = await knownBlobs(hs.sql, keys);
       const orphans = keys.filter((key) => !known.has(key));

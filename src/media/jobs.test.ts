@@ -2,6 +2,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { z } from "zod";
+import { BLOB_PARTS } from "#src/homeserver/blob-store.ts";
 import { blobsOf } from "#src/homeserver/blobs.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { removeExpiredUploads } from "./job-remove-expired-uploads.ts";
@@ -56,7 +57,7 @@ test("files that nothing names are swept away once they are old, and no others",
   expect(filesIn(servers.directory)).toHaveLength(kept.length + 2);
 
   const sweepAll = async (hs: Homeserver) => {
-    for (let run = 0; run < blobs.parts / 16; run++) await sweepBlobs.run(hs, signal);
+    for (let run = 0; run < BLOB_PARTS / 16; run++) await sweepBlobs.run(hs, signal);
   };
   await sweepAll(later(0));
   expect(filesIn(servers.directory)).toHaveLength(kept.length + 2);

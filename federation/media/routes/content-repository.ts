@@ -72,8 +72,7 @@ async function contentOf(
     hs.log.error({ blobKey: media.blobKey }, "a file is missing from the media store");
     throw new MatrixError("M_NOT_FOUND", "The media has been lost");
   }
-  const { sizeBytes } = reader;
-  return { content: reader.stream(0, sizeBytes), sizeBytes };
+  return { content: reader.stream(), sizeBytes: reader.sizeBytes };
 }
 
 function bodyOf(

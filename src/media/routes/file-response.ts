@@ -1,9 +1,9 @@
-import type { BlobKey } from "#src/homeserver/blob-store.ts";
+import type { BlobKey, ByteRange } from "#src/homeserver/blob-store.ts";
 import { blobsOf } from "#src/homeserver/blobs.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { CORS_HEADERS, type Call } from "#src/http/endpoint.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
-import { type ByteRange, readByteRange } from "../byte-range.ts";
+import { readByteRange } from "../byte-range.ts";
 import { mediaBytes } from "../media-metrics.ts";
 
 /** Something to send that is not JSON. */
@@ -38,7 +38,7 @@ const SAFETY_HEADERS = {
 
 /**
  * The response with a file: the whole of it, the range that was asked for, or that the client has it
- * already. It is streamed from the disk as the client takes it.
+ * already. It is streamed from the store as the client takes it.
  *
  * @throws MatrixError M_NOT_FOUND if the file is missing from the store.
  * @spec client-server-api#content-repository
@@ -113,15 +113,16 @@ function wantedRange(request: Request, file: ServedFile, etag: string) {
   return readByteRange(request.header("range"), file.sizeBytes);
 }
 
-async function bodyOf(hs: Homeserver, file: ServedFile, { start, end }: ByteRange) {
+async function bodyOf(hs: Homeserver, file: ServedFile, range: ByteRange) {
+  const { start, end } = range;
   if ("bytes" in file.source) return new Uint8Array(file.source.bytes.subarray(start, end));
-  const reader = await blobsOf(hs).open(file.source.blobKey);
+  const reader = await blobsOf(hs).open(file.source.blobKey, range);
   if (reader?.sizeBytes !== file.sizeBytes) {
     await reader?.close();
     hs.log.error({ blobKey: file.source.blobKey }, "a file is missing from the media store");
     throw new MatrixError("M_NOT_FOUND", "The media has been lost");
   }
-  return end - start <= AT_ONCE_BYTES ? await reader.bytes(start, end) : reader.stream(start, end);
+  return end - start <= AT_ONCE_BYTES ? await reader.bytes() : reader.stream();
 }
 
 /** Whether an `If-None-Match` header names what we would send. */
