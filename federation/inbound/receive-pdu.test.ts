@@ -102,6 +102,17 @@ function serverOf(
   };
 }
 
+/** Servers that cannot be reached. */
+const unreachable = async () => ({ ok: false as const, why: "unreachable" as const, cause: 0 });
+const nobody: Sources["remotes"] = {
+  getMissingPreviousEvents: unreachable,
+  getEventAuth: unreachable,
+  getRoomStateIds: unreachable,
+  getRoomState: unreachable,
+  getEvent: unreachable,
+  backfillRoom: unreachable,
+};
+
 let rooms = 0;
 
 async function begun(version = "12") {
@@ -227,15 +238,6 @@ describe("PDUs", () => {
     const { remote, room, last } = await begun();
     const lost = remote.add(BOB, say("lost"), [last]);
     const id = remote.add(BOB, say("hello"), [lost]);
-    const unreachable = async () => ({ ok: false as const, why: "unreachable" as const, cause: 0 });
-    const nobody: Sources["remotes"] = {
-      getMissingPreviousEvents: unreachable,
-      getEventAuth: unreachable,
-      getRoomStateIds: unreachable,
-      getRoomState: unreachable,
-      getEvent: unreachable,
-      backfillRoom: unreachable,
-    };
     const { receipts } = await receivePdus(hs, room, [wireOf(remote, id)], {
       origin,
       keys,
@@ -307,6 +309,25 @@ describe("PDUs", () => {
     expect(stored.get(target)?.redactedBy).toBe(stored.get(redaction)?.eventKey);
     const waiting = await hs.sql`select from waiting_redactions where target = ${target}`;
     expect(waiting).toHaveLength(0);
+  });
+
+  test("redact what comes after them and has to wait for others then", async () => {
+    const { remote, room, last } = await begun();
+    const lost = remote.add(BOB, say("lost"), [last]);
+    const target = remote.add(BOB, say("regretted"), [lost]);
+    const redaction = remote.add(BOB, { type: "m.room.redaction", content: {}, redacts: target }, [
+      last,
+    ]);
+    const options = { origin, keys, remotes: nobody };
+    await receivePdus(hs, room, [wireOf(remote, redaction)], options);
+    const { receipts } = await receivePdus(hs, room, [wireOf(remote, target)], options);
+    expect(receipts.get(target)?.outcome).toBe("waits");
+    await receivePdus(hs, room, [wireOf(remote, lost)], options);
+    const stored = await findEvents(hs, [target, redaction]);
+    expect(stored.get(target)).toMatchObject({
+      status: EventStatus.accepted,
+      redactedBy: stored.get(redaction)?.eventKey,
+    });
   });
 
   test("are redacted by what a user of ours has sent before they came", async () => {

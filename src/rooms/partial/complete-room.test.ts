@@ -18,6 +18,7 @@ import {
   type RemoteRoom,
   replay,
   steps,
+  wronglyRedacted,
 } from "../received/testing.ts";
 import { sendEvent } from "../send-event.ts";
 import { EventStatus } from "../stored-event.ts";
@@ -80,6 +81,7 @@ async function expectTruth(
     expect(await stateIds(event?.stateBefore ?? 0)).toEqual(model?.before);
     expect(await stateIds(event?.stateAfter ?? 0)).toEqual(model?.after);
   }
+  expect(wronglyRedacted(remote, [...events.values()])).toEqual([]);
   expect(await stateIds(await currentStateRoot(hs, room.roomKey))).toEqual(expected.current);
   const members = await membersOfRoom(hs, room.roomKey, ["join"]);
   const joined = [...expected.current.values()]

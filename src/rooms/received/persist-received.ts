@@ -112,7 +112,7 @@ export async function persistReceived(
     noteComing(lane, write.room.roomKey, head.depth);
   }
   noteWhatClientsSee(hs, lane, it);
-  return { members, redacted: await redact(lane, it, rows), toldAnew: [] };
+  return { members, redacted: await redact(lane, it), toldAnew: [] };
 }
 
 /** Stores what events have become that were judged again: their places and what they say are as before. */
@@ -215,7 +215,6 @@ function linkOf({ settled, row, position }: PlacedEvent, { room }: PlacedReceive
 async function redact(
   lane: Tx,
   { placed, settlement }: PlacedReceived,
-  rows: readonly EventRow[],
 ): Promise<ReadonlyMap<EventId, number>> {
   const redactions = placed.flatMap((it) => redactionOf(it) ?? []);
   const redacted = new Map<EventId, number>();
@@ -225,8 +224,9 @@ async function redact(
       if (applied.has(it.redactionKey)) redacted.set(it.target, it.redactionKey);
     }
   }
-  if (rows.length === 0 || settlement.waiting?.isRedacted === false) return redacted;
-  const come = rows.map((it) => it.event_id);
+  if (settlement.waiting?.isRedacted === false) return redacted;
+  // Also what has no place yet: once it has one it is not new.
+  const come = placed.map(({ row }) => row.event_id);
   for (const [target, key] of await applyWaitingRedactions(lane, come)) redacted.set(target, key);
   return redacted;
 }

@@ -17,12 +17,19 @@ export type Waiting = {
   readonly isRedacted: boolean;
 };
 
-export async function whatWaitsFor(db: Queryable, eventIds: readonly EventId[]): Promise<Waiting> {
+/**
+ * @param come all that have come: what has no place yet is redacted nevertheless.
+ * @param placed those of them that have got their places.
+ */
+export async function whatWaitsFor(
+  db: Queryable,
+  { come, placed }: { readonly come: readonly EventId[]; readonly placed: readonly EventId[] },
+): Promise<Waiting> {
   const rows = await db<WaitingRow[]>`
     select missing_id as id, event_key, status, anchor is null as unplaced
-    from missing_events join events using (event_key) where missing_id = any(${eventIds}::text[])
+    from missing_events join events using (event_key) where missing_id = any(${placed}::text[])
     union all
-    select target, null, null, null from waiting_redactions where target = any(${eventIds}::text[])`;
+    select target, null, null, null from waiting_redactions where target = any(${come}::text[])`;
   const missed = rows.filter((it) => it.event_key !== null);
   return {
     followed: new Set(missed.filter((it) => it.status === 0).map((it) => it.id)),

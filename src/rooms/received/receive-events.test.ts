@@ -18,6 +18,7 @@ import {
   replay,
   steps,
   USERS,
+  wronglyRedacted,
 } from "./testing.ts";
 
 let servers: TestHomeservers;
@@ -98,6 +99,7 @@ async function expectTruth(remote: RemoteRoom, room: Room): Promise<void> {
     new Set(expected.extremities),
   );
 
+  expect(wronglyRedacted(remote, events)).toEqual([]);
   await expectMembers(room, events, expected.current);
   const [missing] = await hs.sql`select from missing_events where room_key = ${room.roomKey}`;
   expect(missing).toBeUndefined();

@@ -15,7 +15,7 @@ import { headOf } from "./head-of.ts";
 import { whatWaitsFor } from "./queries-received.ts";
 import type { ReceivedAs, ReceivedWrite, ReceivedWritten } from "./received-write.ts";
 import { inTurn, keepingStill } from "./room-turns.ts";
-import { settleEvents, settleHistory } from "./settle-events.ts";
+import { settleEvents, settleHistory, whatComes } from "./settle-events.ts";
 import type { Settlement } from "./settlement.ts";
 
 /** What became of a received event. */
@@ -117,8 +117,7 @@ async function settlementOf(
   { as, head, assessed }: { as: ReceivedAs; head: RoomHead; assessed: Assessment["assessed"] },
 ): Promise<Settlement> {
   if (as === "history") {
-    const ids = assessed.map((it) => it.event.event_id);
-    return settleHistory(head, assessed, await whatWaitsFor(hs.sql, ids));
+    return settleHistory(head, assessed, await whatWaitsFor(hs.sql, whatComes(assessed)));
   }
   const pending = new Map(assessed.map((it) => [it.event.event_id, it]));
   return await settleEvents(hs, { room, db: hs.sql, pending }, head, assessed);

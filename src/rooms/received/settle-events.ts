@@ -20,8 +20,7 @@ export async function settleEvents(
   head: RoomHead,
   assessed: readonly Assessed[],
 ): Promise<Settlement> {
-  const ids = assessed.filter((it) => it.states).map((it) => it.event.event_id);
-  const waiting = await whatWaitsFor(reading.db, ids);
+  const waiting = await whatWaitsFor(reading.db, whatComes(assessed));
   let at = begin({ ...unchanged(head), waiting });
   const byId = new Map(assessed.map((it) => [it.event.event_id, it]));
   for (const it of assessed) {
@@ -32,6 +31,12 @@ export async function settleEvents(
     });
   }
   return await resolved(hs, reading, at);
+}
+
+/** Which events have come, and which of them have got their places. */
+export function whatComes(assessed: readonly Assessed[]) {
+  const idsOf = (its: readonly Assessed[]) => its.map((it) => it.event.event_id);
+  return { come: idsOf(assessed), placed: idsOf(assessed.filter((it) => it.states)) };
 }
 
 /** Adds events of the past, of which nothing follows for the room as it is. */

@@ -15,7 +15,7 @@ import { isPartialAfter, type PlacedReceived, placeReceived } from "./place-rece
 import { placesOf, whatWaitsFor } from "./queries-received.ts";
 import type { ReceivedWrite, ReceivedWritten } from "./received-write.ts";
 import { rememberRoot } from "./resolve-states.ts";
-import { settleEvents, settleHistory } from "./settle-events.ts";
+import { settleEvents, settleHistory, whatComes } from "./settle-events.ts";
 import type { Settlement } from "./settlement.ts";
 
 const unexplained = new Counter({
@@ -100,8 +100,9 @@ async function settlementFor(
   if (!head) throw new Error("a room has a version and no head");
   // Before and after all members are known, events are judged by other states.
   if (head.isPartial !== settlement.head.isPartial) return undefined;
-  const ids = assessed.map((it) => it.event.event_id);
-  if (as === "history") return settleHistory(head, assessed, await whatWaitsFor(lane, ids));
+  if (as === "history") {
+    return settleHistory(head, assessed, await whatWaitsFor(lane, whatComes(assessed)));
+  }
   const pending = new Map(assessed.map((it) => [it.event.event_id, it]));
   return await settleEvents(hs, { room, db: lane, pending }, head, assessed);
 }

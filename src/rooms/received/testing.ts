@@ -11,6 +11,7 @@ import { checkAuthRules } from "#src/events/auth-rules/check.ts";
 import { buildEvent, type BuiltEvent, type EventDraft } from "#src/events/build-event.ts";
 import { referenceHash } from "#src/events/event-hash.ts";
 import { type Pdu, type RoomGraph, type StateKey, stateKeyOf } from "#src/events/pdu.ts";
+import { readPowerLevels } from "#src/events/power-levels.ts";
 import { ROOM_VERSIONS, type RoomVersionRules } from "#src/events/room-versions.ts";
 import { resolveState } from "#src/events/state-resolution/resolve.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
@@ -18,6 +19,7 @@ import { unpaddedBase64 } from "#src/kit/base64.ts";
 import { type EventId, type RoomId, serverNameOf, type UserId } from "#src/kit/identifiers.ts";
 import { signingKeyFromSeed } from "#src/kit/signed-json.ts";
 import type { Room } from "../find-room.ts";
+import { EventStatus, type StoredEvent } from "../stored-event.ts";
 import { receiveEvents } from "./receive-events.ts";
 
 export type ModelState = ReadonlyMap<StateKey, EventId>;
@@ -180,6 +182,38 @@ export function replay(room: RemoteRoom, order: readonly EventId[]) {
   return { current, extremities, softFailed };
 }
 
+/**
+ * Which of a room's stored events are redacted though nothing does that, or by another than what does, or are not
+ * though something does: a redaction that is part of the room, and whose sender might redact what that other one sent.
+ *
+ * @spec rooms/v3#handling-redactions
+ */
+export function wronglyRedacted(room: RemoteRoom, stored: readonly StoredEvent[]): StoredEvent[] {
+  const idsByKey = new Map(stored.map((it) => [it.eventKey, it.eventId]));
+  const redactions = stored
+    .filter((it) => it.type === "m.room.redaction" && it.status === EventStatus.accepted)
+    .flatMap((it) => room.graph.events.get(it.eventId) ?? []);
+  return stored.filter(({ eventId, redactedBy }) => {
+    const by = redactions
+      .filter((it) => it.redacts === eventId && mayRedact(room, it))
+      .map((it) => it.event_id);
+    if (redactedBy === undefined) return by.length > 0;
+    return !by.includes(idsByKey.get(redactedBy) ?? "$");
+  });
+}
+
+function mayRedact(room: RemoteRoom, { event_id, sender, redacts = "$" }: Pdu): boolean {
+  const before = room.lookupIn(room.events.get(event_id)?.before ?? new Map());
+  const create = before("m.room.create", "");
+  if (!create) throw new Error("a room was redacted before it began");
+  const levels = readPowerLevels(before("m.room.power_levels", ""), create, room.rules);
+  const target = room.graph.events.get(redacts)?.sender ?? "@:";
+  return (
+    levels.powerOf(sender) >= levels.named("redact") ||
+    serverNameOf(sender) === serverNameOf(target)
+  );
+}
+
 /** Those who are in a `forkedRoom`. */
 export const USERS: readonly UserId[] = [
   "@creator:one.test",
@@ -193,8 +227,9 @@ export type Step = {
   readonly target: number;
   readonly kind: string;
   readonly level: number;
-  /** How far back from the newest the events are that it follows. */
+  /** How far back from the newest the events are that it follows, and the one that it redacts if it does. */
   readonly back: readonly number[];
+  readonly redacts: number;
 };
 
 /** What happens in a room. */
@@ -212,14 +247,17 @@ export const steps = fc.array(
       "kick",
       "ban",
       "rules",
+      "redaction",
+      "redaction",
     ),
     level: fc.constantFrom(0, 50, 100),
     back: fc.array(fc.nat(5), { minLength: 1, maxLength: 3 }),
+    redacts: fc.nat(5),
   }),
   { minLength: 4, maxLength: 22 },
 );
 
-function draftOf({ kind, sender, target, level }: Step, index: number) {
+function draftOf({ kind, sender, target, level }: Step, index: number): EventDraft {
   const own = USERS[sender] ?? "@a:b";
   const theirs = USERS[target] ?? "@a:b";
   const member = (user: UserId, membership: string) => ({
@@ -256,6 +294,10 @@ function draftOf({ kind, sender, target, level }: Step, index: number) {
   }
 }
 
+function redactionOf(redacts: EventId): EventDraft {
+  return { type: "m.room.redaction", content: {}, redacts };
+}
+
 let rooms = 0;
 
 /** A room in which everybody is, and which then goes its random ways. */
@@ -270,7 +312,9 @@ export function forkedRoom(version: string, its: readonly Step[]) {
   const tips = [last];
   for (const [index, step] of its.entries()) {
     const prev = [...new Set(step.back.map((n) => tips.at(-1 - n) ?? last))];
-    tips.push(room.add(USERS[step.sender] as UserId, draftOf(step, index), prev));
+    const target = tips.at(-1 - step.redacts) ?? last;
+    const draft = step.kind === "redaction" ? redactionOf(target) : draftOf(step, index);
+    tips.push(room.add(USERS[step.sender] as UserId, draft, prev));
   }
   return { room, basis, later: tips.slice(1) };
 }
