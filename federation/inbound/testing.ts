@@ -44,8 +44,16 @@ export type Asked = { readonly status: number; readonly body: ReturnType<typeof 
 
 let transactions = 0;
 
-/** A server at a host name of the test federation. It signs with the key that a `RemoteRoom` gives it. */
-export async function testPeer(federation: TestFederation, host = "liar.test"): Promise<Peer> {
+/**
+ * A server at a host name of the test federation. It signs with the key that a `RemoteRoom` gives it.
+ *
+ * @param isReady what it waits for before it says which that is.
+ */
+export async function testPeer(
+  federation: TestFederation,
+  host = "liar.test",
+  { isReady }: { readonly isReady?: Promise<void> } = {},
+): Promise<Peer> {
   const asked: string[] = [];
   let answers: PeerAnswers = () => undefined;
   let published: CanonicalObject = {};
@@ -53,6 +61,7 @@ export async function testPeer(federation: TestFederation, host = "liar.test"): 
     const url = new URL(request.url ?? "/", "https://peer.test");
     const text = (await buffer(request)).toString();
     if (url.pathname === "/_matrix/key/v2/server") {
+      await isReady;
       response.end(JSON.stringify(published));
       return;
     }

@@ -18,6 +18,7 @@ import type { Place } from "#src/timeline/token.ts";
 import { viewOfRoom } from "#src/timeline/view-of-room.ts";
 import { visibleEvents } from "#src/timeline/visible-events.ts";
 import { EventStatus, type StoredEvent } from "../stored-event.ts";
+import { fetchPast } from "./fetch-past.ts";
 import { fillOwedHoles } from "./job-fill-holes.ts";
 
 const federation = await testFederation();
@@ -223,6 +224,30 @@ describe("who reads backwards", () => {
     peer.answer(answersFrom(remote));
     const all = [...remote.events.keys()].toReversed();
     await expect.poll(async () => await pages(shared, 50)).toEqual(all);
+  });
+
+  test("waits no longer than they want to, and finds what came too late the next time", async () => {
+    // Nobody tells by which key its users' events are signed, until somebody does.
+    const { promise: told, resolve: tell } = Promise.withResolvers<void>();
+    const slow = await testPeer(federation, "liar.test", { isReady: told });
+    const shared = await sharedRoom(hs, peer, {
+      past(remote, last) {
+        const user = slow.user("slow");
+        return remote.add(user, memberDraft(user, "join"), [last]);
+      },
+    });
+    peer.answer(answersFrom(shared.remote));
+    const [hole] = await hs.sql<{ event_key: number }[]>`
+      select event_key from missing_events where room_key = ${shared.room.roomKey}`;
+    const begun = performance.now();
+    const read = async () =>
+      await fetchPast(hs, shared.room, hole?.event_key ?? 0, AbortSignal.timeout(300));
+    // The second one waits for what the first has begun.
+    expect(await Promise.all([read(), read()])).toEqual([false, false]);
+    expect(performance.now() - begun).toBeLessThan(3_000);
+    tell();
+    const all = [...shared.remote.events.keys()].toReversed();
+    await expect.poll(async () => await pages(shared, 50), { timeout: 15_000 }).toEqual(all);
   });
 
   test("is not told what a server makes up that leads nowhere", async () => {
