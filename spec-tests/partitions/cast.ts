@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { demand } from "../faults/call.ts";
 import type { Dice } from "../oracle/dice.ts";
 import type { TestUser } from "../test-user.ts";
@@ -52,7 +53,27 @@ export async function assembleCast({ players }: Stage, dice: Dice): Promise<Cast
     return roomId;
   });
   const roomIds = await Promise.all(making);
+  const anchors = actors.filter((it) => it.isAnchor);
+  await Promise.all(roomIds.map(async (roomId) => await untilAllAreKnown(roomId, anchors)));
   return { actors, roomIds };
+}
+
+/** How long it may take until servers hear of who has joined, on a busy machine. */
+const PATIENCE_MS = 60_000;
+
+/** Waits until each server knows that all anchors are joined: what forks off before that they need not be shown. */
+async function untilAllAreKnown(roomId: string, anchors: readonly Actor[]): Promise<void> {
+  const deadline = performance.now() + PATIENCE_MS;
+  const path = `/v3/rooms/${encodeURIComponent(roomId)}/joined_members`;
+  for (const { user, player } of anchors) {
+    for (;;) {
+      const request = { method: "GET", path, token: user.accessToken } as const;
+      const { joined } = await demand(player.url, request);
+      if (anchors.every((it) => it.user.userId in joined)) break;
+      if (performance.now() > deadline) throw new Error(`${player.name} lacks a join`);
+      await sleep(50);
+    }
+  }
 }
 
 /** What makes a room in which some may do much, and some little. */

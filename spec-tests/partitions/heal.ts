@@ -7,8 +7,12 @@ import { type View, viewOf } from "./view.ts";
 /** After how long it is certain that servers will not agree, also on a machine with much else to do. */
 const PATIENCE_MS = 60_000;
 
-/** How long servers have to agree by themselves before somebody speaks. */
+/**
+ * How long servers have to agree by themselves before somebody speaks: so long, and so many looks at them, each of which
+ * takes long on a busy machine.
+ */
 const SILENCE_MS = 500;
+const LEAST_LOOKS = 5;
 
 /** Each room, as each server has it. */
 export type Views = ReadonlyMap<string, readonly View[]>;
@@ -42,20 +46,18 @@ export async function heal(play: Play, anchors: readonly Actor[]): Promise<Heale
   if (lacked.length > 0) return { views, differences: lacked, sendingMs };
 
   for (let turn = 0; ; turn++) {
+    const speaker = anchors[turn % anchors.length];
+    if (speaker) await speak(play, speaker);
     const quietUntil = performance.now() + SILENCE_MS;
-    do {
+    for (let looks = 0; looks < LEAST_LOOKS || performance.now() < quietUntil; looks++) {
+      if (looks > 0) await sleep(100);
+      views = await look();
       const differences = [...views].flatMap(([roomId, it]) =>
         differencesOf(it).map((difference) => `${roomId}: ${difference}`),
       );
-      if (turn > 0 && differences.length === 0) return { views, differences, sendingMs };
-      if (performance.now() > until) return { views, differences, sendingMs };
-      if (turn === 0) break;
-      await sleep(100);
-      views = await look();
-    } while (performance.now() < quietUntil);
-    const speaker = anchors[turn % anchors.length];
-    if (speaker) await speak(play, speaker);
-    views = await look();
+      const isOver = differences.length === 0 || performance.now() > until;
+      if (isOver) return { views, differences, sendingMs };
+    }
   }
 }
 
