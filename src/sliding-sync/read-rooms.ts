@@ -1,6 +1,7 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
+import { cutAtHoles } from "#src/sync/cut-at-holes.ts";
 import { strippedStates } from "#src/sync/invited-rooms.ts";
 import { isIgnored, type Timeline, timelinesOf } from "#src/sync/room-timelines.ts";
 import type { AskedRoom, Moment } from "./asked-rooms.ts";
@@ -30,11 +31,12 @@ export async function readRooms(
   const open = asked.filter((it) => it.hasMoved || it.isExpanded || it.narrower);
   const inside = open.filter((it) => !it.isStripped);
 
-  const timelines = await timelinesOf(
+  const read = await timelinesOf(
     hs,
     inside.filter((it) => it.hasMoved || it.isExpanded),
     { requester, upTo, wanted: (it) => !isIgnored(it, ignored) },
   );
+  const timelines = await cutAtHoles(hs, read);
   const shown = inside.filter((it) => !it.isOutside);
   const outside = open.filter((it) => it.isStripped || it.isOutside);
   const [states, stripped, unread] = await Promise.all([
