@@ -132,6 +132,23 @@ describe("a room of which the members are not known yet", () => {
     first?.resolve();
   });
 
+  test("is left to others at once by a process that ends", async () => {
+    await joinPartially();
+    const ending = new AbortController();
+    await two.hs.sql`update partial_rooms set due_ms = 0, failures = 0`;
+    const run = fetchMembers.run(two.all[1] ?? two.hs, ending.signal);
+    const taken = async () =>
+      await two.hs.sql`select from partial_rooms where due_ms > ${two.hs.now()}`;
+    await expect.poll(taken).toHaveLength(1);
+    ending.abort();
+    await run;
+    const rows = await two.hs.sql<{ failures: number; due_ms: number }[]>`
+      select failures, due_ms from partial_rooms`;
+    expect(rows).toMatchObject([{ failures: 0 }]);
+    expect(rows[0]?.due_ms).toBeLessThanOrEqual(two.hs.now());
+    gate?.resolve();
+  });
+
   test("is told to other servers when it is whole, and not before", async () => {
     const roomId = await joinPartially();
     const eventId = (await say(onTwo, bob, roomId, "stated")) as EventId;
@@ -180,6 +197,68 @@ describe("a room of which the members are not known yet", () => {
     await onTwo("GET", `rooms/${E(roomId)}/members`, { token: bob.token });
     const after = await sync(`since=${meanwhile.next_batch}`);
     expect(after.device_lists.changed).toContain(stranger.userId);
+  });
+
+  test("shows whoever speaks, types and reads in it, before its members are known", async () => {
+    const roomId = await joinPartially();
+    const said = await say(onOne, carol, roomId, "hello");
+    const typing = `rooms/${E(roomId)}/typing/${E(carol.userId)}`;
+    await onOne("PUT", typing, { token: carol.token, body: { typing: true, timeout: 60_000 } });
+    const receipt = `rooms/${E(roomId)}/receipt/m.read/${E(said)}`;
+    await onOne("POST", receipt, { token: carol.token, body: {} });
+    type Ephemeral = { type: string; content: object };
+    const ephemeral = async () => {
+      const { rooms } = await sync(`filter=${LAZY}`);
+      const events = (rooms.join[roomId]?.ephemeral?.events ?? []) as Ephemeral[];
+      return Object.fromEntries(events.map((it) => [it.type, it.content]));
+    };
+    await expect.poll(ephemeral).toMatchObject({
+      "m.typing": { user_ids: [carol.userId] },
+      "m.receipt": { [said]: { "m.read": { [carol.userId]: {} } } },
+    });
+    const seen = [bob.userId, carol.userId].toSorted();
+    const lazy = async () => membersIn((await sync(`filter=${LAZY}`)).rooms.join[roomId] as Room);
+    await expect.poll(lazy).toEqual(seen);
+    const filter = E(JSON.stringify({ lazy_load_members: true }));
+    const messages = `rooms/${E(roomId)}/messages?dir=b&filter=${filter}`;
+    const page = await onTwo("GET", messages, { token: bob.token });
+    const senders = (page.body.state as { state_key: string }[]).map((it) => it.state_key);
+    expect(senders.toSorted()).toEqual(seen);
+    const config = { timeline_limit: 5, required_state: [["m.room.member", "$LAZY"]] };
+    const body = { room_subscriptions: { [roomId]: config } };
+    const where = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync";
+    const slid = await onTwo("POST", where, { token: bob.token, body });
+    const members = slid.body.rooms[roomId].required_state as { state_key: string }[];
+    expect(members.map((it) => it.state_key)).toContain(carol.userId);
+    gate?.resolve();
+  });
+
+  test("is joined by others of us by asking those who know its members", async () => {
+    const [dave, erin] = [await user(onTwo, "dave"), await user(onTwo, "erin")];
+    const roomId = await joinPartially();
+    const where = `rooms/${E(roomId)}/ban`;
+    await onOne("POST", where, { token: alice.token, body: { user_id: erin.userId } });
+    const join = async ({ token }: User) =>
+      await onTwo("POST", `join/${E(roomId)}`, { token, body: {} });
+    expect((await join(dave)).status).toBe(200);
+    expect((await join(bob)).status).toBe(200);
+    expect((await join(erin)).body.errcode).toBe("M_FORBIDDEN");
+    expect(await two.hs.sql`select from partial_rooms`).toHaveLength(1);
+    await say(onTwo, dave, roomId, "here");
+    gate?.resolve();
+    const state = async () => await stateIds(one, roomId);
+    await expect.poll(async () => await stateIds(two, roomId)).toEqual(await state());
+    const members = await onTwo("GET", `rooms/${E(roomId)}/members`, { token: dave.token });
+    expect(members.body.chunk).toHaveLength(5);
+  });
+
+  test("tells its members to those who have left it meanwhile", async () => {
+    const roomId = await joinPartially();
+    await sync(`filter=${LAZY}`);
+    await onTwo("POST", `rooms/${E(roomId)}/leave`, { token: bob.token, body: {} });
+    gate?.resolve();
+    const members = await onTwo("GET", `rooms/${E(roomId)}/members`, { token: bob.token });
+    expect(members.body.chunk).toHaveLength(3);
   });
 
   test("can be left, and is then no longer of interest", async () => {

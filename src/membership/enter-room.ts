@@ -4,7 +4,8 @@ import type { RoomId, ServerName } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { findRoom, type Room } from "#src/rooms/find-room.ts";
-import { membersKnown } from "#src/rooms/partial/partial-rooms.ts";
+import { standingOf } from "#src/rooms/memberships.ts";
+import { membersKnown, partialRoomsOf } from "#src/rooms/partial/partial-rooms.ts";
 import { isRoomHere, serversInRoom } from "#src/rooms/residents.ts";
 import { oneByOne } from "./entries.ts";
 import { inheritSettings } from "./inherit-settings.ts";
@@ -47,13 +48,20 @@ export async function enterRoom(
     const room = await findRoom(hs, roomId);
     const servers = await serversToAsk(hs, { userKey: requester.userKey, room, via });
     const draft = await memberDraft(hs, requester.userId, "join", further);
-    await joinOutsideRoom(hs, { roomId, sender: requester.userId, draft }, servers);
+    try {
+      await joinOutsideRoom(hs, { roomId, sender: requester.userId, draft }, servers);
+    } catch (error) {
+      if (!room || isRefusal(error) || !(await isRoomHere(hs.sql, room.roomKey))) throw error;
+      await membersKnown(hs, room.roomKey);
+      if (!(await joinedHere())) throw error;
+    }
   }
 
   async function joinedHere(): Promise<boolean> {
     const room = await findRoom(hs, roomId);
     if (!room || !(await isRoomHere(hs.sql, room.roomKey))) return false;
-    await membersKnown(hs, room.roomKey);
+    // What the room has said of the user may be among what is not known: those who know are asked.
+    if (await mayBeBarred(hs, requester, room)) return false;
     try {
       await joinRoom(hs, requester, roomId, { content: further });
     } catch (error) {
@@ -62,6 +70,23 @@ export async function enterRoom(
     }
     return true;
   }
+}
+
+/** Whether a room's members are not all known, and the user's standing in it neither. Guests wait until they are. */
+async function mayBeBarred(
+  hs: Homeserver,
+  { userKey, isGuest }: Requester,
+  { roomKey }: Room,
+): Promise<boolean> {
+  if (!(await partialRoomsOf(hs)).has(roomKey)) return false;
+  if ((await standingOf(hs, userKey, roomKey))?.membership === "join") return false;
+  if (isGuest) await membersKnown(hs, roomKey);
+  return !isGuest;
+}
+
+/** Whether it is the room's rules that keep a user out, and not that nobody can be asked. */
+function isRefusal(error: unknown): boolean {
+  return !(error instanceof MatrixError) || (error.status < 500 && error.errcode !== "M_NOT_FOUND");
 }
 
 /** Whether another server may let a user into a restricted room whom nobody of this one can. */

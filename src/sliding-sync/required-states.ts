@@ -1,6 +1,7 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
+import { citedMembers } from "#src/rooms/partial/cited-members.ts";
 import { lookUpSlots } from "#src/rooms/state-map/look-up-slots.ts";
 import { entriesOfStates } from "#src/rooms/state-map/read-entries.ts";
 import { differences } from "#src/rooms/state-map/state-map.ts";
@@ -77,7 +78,12 @@ export async function requiredStates(
       return [...named.values(), ...changed.flatMap(({ eventKey }) => eventKey ?? [])];
     }),
   );
-  return new Map(asked.map((it) => [it.room.roomKey, toldState(it, keysOf(it), events)]));
+  const lazy = asked.filter(({ room }) => isLazy(room.config.requiredState));
+  const timelineEvents = lazy.flatMap((it) => it.timeline?.events ?? []);
+  const cited = await citedMembers(hs, timelineEvents, [...events.values()]);
+  return new Map(
+    asked.map((it) => [it.room.roomKey, toldState(it, keysOf(it), { events, cited })]),
+  );
 }
 
 /** Finds the roots: at hand where all that has happened is in memory; of the others with one query. */
@@ -239,7 +245,7 @@ function lazyMembers({ room, timeline }: Asked): string[] {
 function toldState(
   it: Asked,
   { named, changed }: { named: ReadonlyMap<string, number>; changed: readonly Changed[] },
-  events: ReadonlyMap<number, StoredEvent>,
+  { events, cited }: { events: ReadonlyMap<number, StoredEvent>; cited: readonly StoredEvent[] },
 ): ToldState {
   const { from } = it;
   const at = (key: string) => events.get(named.get(key) ?? -1);
@@ -258,9 +264,12 @@ function toldState(
   return {
     events: [...told.values()],
     deleted: wanted.flatMap(({ pair, eventKey }) => (eventKey === undefined ? [pair] : [])),
-    members: lazyMembers(it)
-      .map((id) => pairKey("m.room.member", id))
-      .flatMap((key) => (told.has(key) ? [] : (at(key) ?? []))),
+    members: [
+      ...lazyMembers(it)
+        .map((id) => pairKey("m.room.member", id))
+        .flatMap((key) => (told.has(key) ? [] : (at(key) ?? []))),
+      ...cited.filter((member) => member.roomKey === it.room.roomKey),
+    ],
     hasChanged: (type, stateKey) => isNew(([itsType, its]) => itsType === type && its === stateKey),
     hasMembersChanged: isNew(([type]) => type === "m.room.member"),
     name: at(pairKey(...NAME)),

@@ -7,6 +7,7 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import { allStatesAt, statesAt } from "#src/rooms/current-state.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
+import { citedMembers } from "#src/rooms/partial/cited-members.ts";
 import { differences } from "#src/rooms/state-map/state-map.ts";
 import { withNodes } from "#src/rooms/state-map/stored-nodes.ts";
 import type { StatePair } from "#src/rooms/state-slots.ts";
@@ -166,7 +167,8 @@ async function wantedState(
     from === undefined
       ? all.filter((it) => it.type === "m.room.member" && senders.has(it.stateKey ?? ""))
       : await membersIn(hs, to, senders);
-  const members = theirs.filter((it) => !inTimeline.has(it.eventKey));
+  const cited = await citedMembers(hs, timeline.events, theirs);
+  const members = [...theirs, ...cited].filter((it) => !inTimeline.has(it.eventKey));
   const anew = room.isNew || fullState;
   // With state_after, changes of members must be told whoever was given them: also to one who begins anew, and may
   // know of members from before.

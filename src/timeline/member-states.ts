@@ -1,5 +1,6 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { statesAt } from "#src/rooms/current-state.ts";
+import { citedMembers } from "#src/rooms/partial/cited-members.ts";
 import type { StatePair } from "#src/rooms/state-slots.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
 
@@ -13,5 +14,6 @@ export async function memberStates(
     "m.room.member",
     sender,
   ]);
-  return [...(await statesAt(hs, root, pairs)).values()];
+  const members = [...(await statesAt(hs, root, pairs)).values()];
+  return [...members, ...(await citedMembers(hs, events, members))];
 }

@@ -8,6 +8,7 @@ import { isServerName } from "#src/kit/server-name.ts";
 import { findRoom } from "#src/rooms/find-room.ts";
 import { standingOf } from "#src/rooms/memberships.ts";
 import { finishSoon } from "#src/rooms/partial/finish-partial-room.ts";
+import { partialRoomsOf } from "#src/rooms/partial/partial-rooms.ts";
 import type { ReceivedEvent } from "#src/rooms/received/assess-events.ts";
 import { checkPdus } from "#src/rooms/received/check-pdus.ts";
 import { ensureRoom } from "#src/rooms/received/ensure-room.ts";
@@ -77,9 +78,7 @@ async function joinThrough(
   const authorised = { ...draft, content: { ...draft.content, ...authoriserIn(template) } };
   const { event, rules, wire } = signTemplate(hs, server, template, { ...join, draft: authorised });
   const eventId = event.event_id;
-  // Where we are already, nothing is gained by less.
-  const known = await findRoom(hs, roomId);
-  const omitMembers = !known || !(await isResident(hs.sql, known.roomKey));
+  const omitMembers = await wantsLess(hs, roomId);
   const sent = { roomId, eventId, event: wire, omitMembers };
   const said = await hs.remotes.sendJoinV2(server, sent);
   if (said.ok || said.why !== "refused") letIn.add(server);
@@ -95,10 +94,19 @@ async function joinThrough(
   const stored = await storeJoinedState(hs, joined);
   if (!stored.ok) {
     hs.log.warn({ roomId, server, eventId, reason: stored.reason }, "a join does not hold");
+    // Whoever is banned cannot leave either.
+    if (citesBan(joinEvent, [...state.stateEvents, ...state.authChain])) letIn.delete(server);
     throw new MatrixError("M_FORBIDDEN", "The state of the room does not allow the join");
   }
   hs.log.info({ roomId, server, events: state.stateEvents.length }, "joined a room of others");
   if (membersFrom) finishSoon(hs, room);
+}
+
+/** Whether a room's state may come without its members: where we know them already, nothing is gained by less. */
+async function wantsLess(hs: Homeserver, roomId: RoomId): Promise<boolean> {
+  const known = await findRoom(hs, roomId);
+  if (!known || !(await isResident(hs.sql, known.roomKey))) return true;
+  return (await partialRoomsOf(hs)).has(known.roomKey);
 }
 
 /** The most servers that are believed to be in a room before we know its members. */
@@ -112,6 +120,18 @@ function othersIn(
 ): ServerName[] {
   const others = servers_in_room.slice(0, MOST_SERVERS).filter(isServerName);
   return [...new Set([server, ...others])].filter((it) => it !== hs.name);
+}
+
+/** Whether the state by which a join does not hold says itself that the user is banned. */
+function citesBan({ event }: ReceivedEvent, events: readonly ReceivedEvent[]): boolean {
+  const cited = new Set(event.auth_events);
+  return events.some(
+    ({ event: it }) =>
+      cited.has(it.event_id) &&
+      it.type === "m.room.member" &&
+      it.state_key === event.sender &&
+      it.content["membership"] === "ban",
+  );
 }
 
 /** Who lets the user in, where the room's rules want somebody to. @spec server-server-api#restricted-rooms */

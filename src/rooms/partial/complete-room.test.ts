@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { stateKeyOf } from "#src/events/pdu.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import type { EventId, ServerName } from "#src/kit/identifiers.ts";
+import type { EventId, ServerName, UserId } from "#src/kit/identifiers.ts";
 import { testHomeservers, type TestHomeservers, testUser } from "#src/testing.ts";
 import { allStateAt, currentStateRoot } from "../current-state.ts";
 import { findEvents } from "../find-event.ts";
@@ -175,5 +175,30 @@ describe("a room that was joined without its members", () => {
       union all select from rooms where room_key = ${room.roomKey} and is_partial
       union all select from events where room_key = ${room.roomKey} and on_partial`;
     expect(left).toHaveLength(0);
+  });
+
+  test("takes back what only lacked members have let pass, and lets pass what they have kept out", async () => {
+    const { room: remote, basis } = forkedRoom("12", []);
+    const before = basis.at(-2) ?? "$";
+    const member = (user: UserId, membership: string) => ({
+      type: "m.room.member",
+      state_key: user,
+      content: { membership },
+    });
+    // That bob has gone is not said by who tells us of the room without its members.
+    const gone = remote.add("@bob:two.test", member("@bob:two.test", "leave"), [before]);
+    const own = remote.add("@local:test", member("@local:test", "join"), [gone]);
+    const { room, ...known } = await enter(remote, [...basis.slice(0, -1), gone, own]);
+    const kick = remote.add("@bob:two.test", member("@carol:three.test", "leave"), [own], [before]);
+    const draft = { type: "m.room.message", content: { body: "still here" } };
+    const said = remote.add("@carol:three.test", draft, [kick]);
+    const statuses = async () => {
+      const found = await findEvents(hs, [kick, said]);
+      return [kick, said].map((id) => found.get(id)?.status);
+    };
+    await deliverBatch(hs, room, remote, [kick, said]);
+    expect(await statuses()).toEqual([EventStatus.accepted, EventStatus.rejected]);
+    await complete(remote, room, known);
+    expect(await statuses()).toEqual([EventStatus.rejected, EventStatus.accepted]);
   });
 });

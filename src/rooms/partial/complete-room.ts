@@ -3,10 +3,10 @@ import type { EventId } from "#src/kit/identifiers.ts";
 import { write } from "#src/streams/write.ts";
 import { statesAt } from "../current-state.ts";
 import { eventsStream } from "../events-stream.ts";
-import { eventsOf } from "../find-event.ts";
+import { eventsOf, findEvents } from "../find-event.ts";
 import type { Room } from "../find-room.ts";
 import { assessEvents, type ReceivedEvent } from "../received/assess-events.ts";
-import { givenStates } from "../received/given-states.ts";
+import { completedState, givenStates } from "../received/given-states.ts";
 import { headOf } from "../received/head-of.ts";
 import type { ReceivedWrite, ReceivedWritten } from "../received/received-write.ts";
 import { inTurn, keepingStill } from "../received/room-turns.ts";
@@ -55,6 +55,11 @@ async function tryOnce(
     .flatMap((key) => stored.get(key) ?? [])
     .map((it) => receivedOf(it, room, hasPolicy));
   const given = await givenStates(hs, head, new Map([[joinId, state]]));
+  const own = [...stored.values()];
+  for (const it of await unledOf(hs, room, own)) {
+    if (it.eventId === joinId || it.stateBefore === undefined) continue;
+    given.set(it.eventId, await completedState(hs, it.stateBefore, { room, state }));
+  }
   const { assessed } = await assessEvents(hs, room, events, {
     states: { head: undefined, given },
     again: true,
@@ -67,17 +72,36 @@ async function tryOnce(
   return !written.stale;
 }
 
+/** Those of some events before which the state was given by another server, since not all that leads to them is known. */
+async function unledOf(
+  hs: Homeserver,
+  { rules }: Room,
+  events: readonly StoredEvent[],
+): Promise<StoredEvent[]> {
+  const named = await findEvents(
+    hs,
+    events.flatMap((it) => it.pdu(rules).prev_events),
+  );
+  return events.filter((it) =>
+    it.pdu(rules).prev_events.some((id) => named.get(id)?.stateAfter === undefined),
+  );
+}
+
 const POLICY: StatePair = ["m.room.policy", ""];
 
 /**
- * An event as it came. What was soft-failed may be part of the room after all; but not if that was perhaps its
- * policy server's doing, which is not asked again.
+ * An event as it came. What was soft-failed or rejected may be part of the room after all; but not if that was
+ * perhaps its policy server's doing, which is not asked again, or perhaps for want of a signature, which is not looked at again.
  */
 function receivedOf(it: StoredEvent, { rules }: Room, hasPolicy: boolean): ReceivedEvent {
+  const event = it.pdu(rules);
   const mayBeRefused = hasPolicy && it.status === EventStatus.softFailed;
+  const mayBeUnsigned =
+    it.status === EventStatus.rejected && "join_authorised_via_users_server" in event.content;
   return {
-    event: it.pdu(rules),
+    event,
     json: it.json,
     ...(mayBeRefused && { refusedByPolicy: "soft-failed before" }),
+    ...(mayBeUnsigned && { lacksAuthorisersSignature: true }),
   };
 }

@@ -8,6 +8,7 @@ import { fetchWholeState } from "./fetch-whole-state.ts";
 import {
   abandonPartial,
   claimPartial,
+  handBackPartial,
   type PartialRow,
   putOffPartial,
   renewPartial,
@@ -77,12 +78,18 @@ async function finish(
     if (state) {
       await completeRoom(hs, room, { joinId, state });
       hs.log.info({ roomId: room.roomId, events: state.length }, "all members of a room are known");
-    } else await putOff(hs, room, row);
+    } else await giveUp();
   } catch (error) {
-    if (!until.aborted) await putOff(hs, room, row);
+    await giveUp();
     throw error;
   } finally {
     clearInterval(renewal);
+  }
+
+  /** Whoever only has to end here leaves the room to others, or to this server when it is back, at once. */
+  async function giveUp(): Promise<void> {
+    if (until.aborted) await handBackPartial(hs.sql, roomKey, hs.now());
+    else await putOff(hs, room, row);
   }
 }
 

@@ -5,19 +5,24 @@ import { MatrixError } from "#src/kit/matrix-error.ts";
 import { tailOf } from "#src/streams/tail.ts";
 import { EVENTS, MemberMoved } from "../event-changes.ts";
 import { StoredEvent } from "../stored-event.ts";
-import { partialRoomKeys } from "./queries-partial.ts";
+import { isPartial, partialRoomKeys } from "./queries-partial.ts";
 
-type Known = { rooms: Promise<ReadonlySet<number>> | undefined };
+type Known = {
+  rooms: Promise<ReadonlySet<number>> | undefined;
+  /** The same, once it has been read. */
+  read: ReadonlySet<number>;
+};
 
 /** The rooms whose members are not all known yet, by their keys; read again when that may have changed, in whatever process. */
 const knownOf = held((hs): Known => {
-  const known: Known = { rooms: undefined };
+  const known: Known = { rooms: undefined, read: new Set() };
   tailOf(hs).listen({
     changed(changes) {
       for (const { stream, detail } of changes) {
         if (stream !== EVENTS) continue;
-        const mayBegin = detail instanceof StoredEvent && detail.isOnPartial;
-        if (mayBegin || detail instanceof MemberMoved) known.rooms = undefined;
+        if (detail instanceof MemberMoved || (detail instanceof StoredEvent && bearsOn(detail))) {
+          known.rooms = undefined;
+        }
       }
     },
     missed() {
@@ -25,12 +30,17 @@ const knownOf = held((hs): Known => {
     },
   });
   return known;
+
+  /** Whether a room's members may be unknown from here on; or known, where somebody comes to it again. */
+  function bearsOn({ isOnPartial, roomKey, type }: StoredEvent): boolean {
+    return isOnPartial || (type === "m.room.member" && known.read.has(roomKey));
+  }
 });
 
 /** The keys of those rooms that we have come to without knowing all of their members yet. */
 export async function partialRoomsOf(hs: Homeserver): Promise<ReadonlySet<number>> {
   const known = knownOf(hs);
-  known.rooms ??= partialRoomKeys(hs.sql).then((keys) => new Set(keys));
+  known.rooms ??= partialRoomKeys(hs.sql).then((keys) => (known.read = new Set(keys)));
   try {
     return await known.rooms;
   } catch (error) {
@@ -65,9 +75,12 @@ export async function membersKnownWithin(
   { waitMs, signal }: { readonly waitMs: number; readonly signal?: AbortSignal | undefined },
 ): Promise<boolean> {
   const until = performance.now() + waitMs;
-  while ((await partialRoomsOf(hs)).has(roomKey)) {
+  if (!(await partialRoomsOf(hs)).has(roomKey)) return true;
+  // Of a room in which nobody of ours is left, nobody is told that its members are known.
+  while (await isPartial(hs.sql, roomKey)) {
     if (performance.now() > until || hs.stopping.aborted || signal?.aborted) return false;
     await sleep(LOOK_MS, undefined, { ref: false });
   }
+  knownOf(hs).rooms = undefined;
   return true;
 }

@@ -138,6 +138,11 @@ export async function renewPartial(db: Queryable, roomKey: number, now: UnixMs):
     where room_key = ${roomKey} and due_ms < ${now + LEASE_MS}`;
 }
 
+/** Lets others have a room that was taken in hand. */
+export async function handBackPartial(db: Queryable, roomKey: number, now: UnixMs): Promise<void> {
+  await db`update partial_rooms set due_ms = ${now} where room_key = ${roomKey}`;
+}
+
 /** Forgets what was to be fetched of a room that nobody here is in any more. */
 export async function abandonPartial(db: Queryable, roomKey: number): Promise<void> {
   await db`
@@ -155,4 +160,9 @@ export async function putOffPartial(db: Queryable, roomKey: number, dueMs: UnixM
 export async function partialRoomKeys(db: Queryable): Promise<readonly number[]> {
   const rows = await db<{ room_key: number }[]>`select room_key from partial_rooms`;
   return rows.map((it) => it.room_key);
+}
+
+export async function isPartial(db: Queryable, roomKey: number): Promise<boolean> {
+  const rows = await db`select from partial_rooms where room_key = ${roomKey}`;
+  return rows.length > 0;
 }

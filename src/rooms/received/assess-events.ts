@@ -201,7 +201,9 @@ async function assess(
     create: await createOf(hs, reading, found),
     before: found && withCitedMembers(found.lookup, cited),
   };
-  const decision = judged(received, { ...standing, outlier }, rules);
+  // What was rejected by a state that lacked members is judged by one that has them.
+  const wasRejected = !options.again && outlier?.status === EventStatus.rejected;
+  const decision = judged(received, { ...standing, wasRejected }, rules);
   const isRejected = decision.outcome === "rejected";
   const ref = outlier?.eventKey ?? event.event_id;
   return {
@@ -258,9 +260,9 @@ function pairsFor(event: Pdu, rules: Room["rules"]): StatePair[] {
 function judged(
   { event, lacksAuthorisersSignature }: ReceivedEvent,
   {
-    outlier,
+    wasRejected,
     ...standing
-  }: Pick<Standing, "authEvents" | "create" | "before"> & { outlier: StoredEvent | undefined },
+  }: Pick<Standing, "authEvents" | "create" | "before"> & { readonly wasRejected: boolean },
   rules: Room["rules"],
 ): Decision {
   if (lacksAuthorisersSignature) return UNSIGNED;
@@ -269,7 +271,6 @@ function judged(
     { ...standing, current: undefined, refusedByPolicy: undefined },
     rules,
   );
-  const wasRejected = outlier?.status === EventStatus.rejected;
   return wasRejected && decision.outcome !== "rejected" ? REJECTED_BEFORE : decision;
 }
 

@@ -1,6 +1,7 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId } from "#src/kit/identifiers.ts";
 import { findEvents } from "../find-event.ts";
+import type { Room } from "../find-room.ts";
 import type { RoomHead } from "../room-head.ts";
 import type { NodeKey } from "../state-map/node.ts";
 import { differences, mapOf } from "../state-map/state-map.ts";
@@ -30,6 +31,18 @@ export async function givenStates(
     drafts.set(eventId, await draftOf(hs, base, entries));
   }
   return drafts;
+}
+
+/** A stored state, with what it lacks of another that a server gave. */
+export async function completedState(
+  hs: Homeserver,
+  base: NodeKey,
+  { room, state }: { readonly room: Room; readonly state: readonly EventId[] },
+): Promise<DraftedState> {
+  const other = mapOf(await entriesOf(hs, room.roomKey, state));
+  const changes = await withNodes(hs, hs.sql, (source) => differences(base, other, source));
+  const lacking = changes.filter((it) => it.before === undefined);
+  return { base, changes: new Map(lacking.map((it) => [it.slot, it.after])) };
 }
 
 async function entriesOf(

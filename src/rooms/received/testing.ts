@@ -79,11 +79,16 @@ export class RemoteRoom {
     return this.rules.privilegedCreators ? levels : { [creator]: 100, ...levels };
   }
 
-  /** Adds an event after others, authorised by the state there, whether or not the rules allow it. */
-  add(sender: UserId, draft: EventDraft, prev: readonly EventId[]): EventId {
+  /**
+   * Adds an event after others, authorised by the state there, whether or not the rules allow it.
+   *
+   * @param at after which others the state is by which the event says that it is authorised.
+   */
+  add(sender: UserId, draft: EventDraft, prev: readonly EventId[], at = prev): EventId {
     const before = this.stateAfter(prev);
     const lookup = this.lookupIn(before);
-    const auth = selectAuthEvents({ ...draft, sender }, lookup, this.rules);
+    const cited = this.lookupIn(this.stateAfter(at));
+    const auth = selectAuthEvents({ ...draft, sender }, cited, this.rules);
     const hashes = new Map(
       [...prev, ...auth.map((it) => it.event_id)].map((id) => {
         const wire = this.events.get(id)?.built.wire ?? {};
@@ -110,10 +115,9 @@ export class RemoteRoom {
       event,
       rejected: this.graph.rejected.has(event.event_id),
     }));
-    const cited = [...auth, ...this.#create()];
     const isRejected = !(
       checkAuthEvents(built.event, authEvents, this.rules).allowed &&
-      checkAuthRules(built.event, lookupAmong(cited), this.rules).allowed &&
+      checkAuthRules(built.event, lookupAmong([...auth, ...this.#create()]), this.rules).allowed &&
       checkAuthRules(built.event, lookup, this.rules).allowed
     );
     this.graph.events.set(id, built.event);
