@@ -83,6 +83,39 @@ describe("a room of another server", () => {
     expect(await two.hs.sql`select from untold_leaves`).toHaveLength(0);
   });
 
+  test("is not left by whom its own state bans: such a leave is no more allowed than the join", async () => {
+    const { roomId } = await roomOf();
+    const { makeJoin, sendJoinV2, makeLeave } = two.hs.remotes;
+    const question = { roomId, userId: bob.userId, versions: VERSIONS };
+    const template = await makeJoin(one.name, question);
+    if (!template.ok) throw new Error(template.why);
+    const body = { user_id: bob.userId };
+    await onOne("POST", `rooms/${E(roomId)}/ban`, { token: alice.token, body });
+    const rows = await one.hs.sql<{ event_id: string; state_key: string; json: string }[]>`
+      select event_id, state_key, json from events join rooms using (room_key)
+      where room_id = ${roomId} and state_key is not null order by event_key`;
+    const banId = rows.find((it) => it.state_key === bob.userId)?.event_id;
+    const state = rows.map((it) => JSON.parse(it.json) as object);
+    const { event } = template.body;
+    const auth_events = [...(event["auth_events"] as unknown[]), banId];
+    let left = 0;
+    // As if the server did not look whether it has banned him.
+    Object.assign(two.hs.remotes, {
+      makeJoin: () => ({ ok: true, body: { ...template.body, event: { ...event, auth_events } } }),
+      sendJoinV2: () => ({ ok: true, body: { state, auth_chain: state } }),
+      makeLeave: async (...asked: Parameters<typeof makeLeave>) => {
+        left++;
+        return await makeLeave(...asked);
+      },
+    });
+    const door = `join/${E(roomId)}?via=${E(one.name)}`;
+    const joined = await onTwo("POST", door, { token: bob.token, body: {} });
+    Object.assign(two.hs.remotes, { makeJoin, sendJoinV2, makeLeave });
+    expect(joined).toMatchObject({ status: 403, body: { errcode: "M_FORBIDDEN" } });
+    expect(left).toBe(0);
+    expect(await two.hs.sql`select from untold_leaves`).toHaveLength(0);
+  });
+
   test("is not joined if it does not let the user in, or nobody knows it", async () => {
     const { roomId } = await roomOf({ preset: "private_chat" });
     const closed = await onTwo("POST", `join/${E(roomId)}?via=${E(one.name)}`, {
