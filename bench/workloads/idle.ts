@@ -3,6 +3,9 @@ import { fillRoom, openConnections, registerUsers } from "../load/population.ts"
 import { measure, type Stage } from "../load/stage.ts";
 import { bySize, type Workload } from "./workload.ts";
 
+/** What a server still does for those who were there is over after so long. */
+const REST_MS = 10_000;
+
 /** W18: what a server takes that has nothing to do. One operation is one second. */
 export const idle: Workload = {
   id: "W18",
@@ -16,6 +19,7 @@ async function run(stage: Stage, [id = "W18/idle"]: readonly string[]): Promise<
   const users = await registerUsers(connections, "idle-", 5);
   await fillRoom(connections.lane(0), users);
   connections.close();
+  await sleep(REST_MS);
   const seconds = bySize(stage.size, [10, 60, 600]);
   const measurement = await measure(stage, id, {
     operations: seconds,

@@ -1,33 +1,36 @@
+import { performance } from "node:perf_hooks";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
-const LOOK_EVERY_MS = 5_000;
+const LOOK_EVERY_MS = 2_000;
 
-/** A process that has used less than this of its time is at rest. */
-const REST = 0.01;
+/** A process whose loop has used less than this of its time is at rest. */
+const REST = 0.02;
+
+/** What is too little to be worth the work of giving it back. */
+const LEAST_BYTES = 32 * 1024 * 1024;
 
 /**
  * Gives back to the system what work has left behind: now, and whenever the process has come to rest after it. V8 by itself
  * would keep it until there is more to collect: after the start, when the texts of all files and the schemas in the making
  * are of no more use, that is a quarter of what a process has.
  *
- * It stops the process for some 50 ms, when nobody has asked for anything for seconds.
+ * It stops the process for some 50 ms, when nobody has asked for anything for seconds, and not again before there is more.
  */
 export function giveBackMemoryAtRest(): void {
   const collect = garbageCollector();
   collect();
-  let before = process.cpuUsage();
-  let hasWorked = false;
+  let least = process.memoryUsage.rss();
+  let before = performance.eventLoopUtilization();
   const look = () => {
-    const { user, system } = process.cpuUsage(before);
-    before = process.cpuUsage();
-    const isAtRest = user + system < REST * LOOK_EVERY_MS * 1_000;
-    if (isAtRest && hasWorked) {
-      collect();
-      // That was work as well.
-      before = process.cpuUsage();
-    }
-    hasWorked = !isAtRest;
+    const { utilization } = performance.eventLoopUtilization(before);
+    before = performance.eventLoopUtilization();
+    const rss = process.memoryUsage.rss();
+    least = Math.min(least, rss);
+    if (utilization > REST || rss < least + LEAST_BYTES) return;
+    collect();
+    least = process.memoryUsage.rss();
+    before = performance.eventLoopUtilization();
   };
   setInterval(look, LOOK_EVERY_MS).unref();
 }

@@ -41,14 +41,24 @@ export async function renewLease(
   return renewed.count === 1;
 }
 
-/** Gives a job back, to be run again after a wait. Does nothing if another process has taken it over. */
+/** A job that has been run, and when it is to be run again. */
+export type Returned = {
+  readonly name: string;
+  /** From now. */
+  readonly waitMs: number;
+  readonly failures: number;
+};
+
+/** Gives jobs back, to be run again after a wait. Leaves those alone that another process has taken over. */
 export async function giveBack(
   sql: Queryable,
-  name: string,
-  { holder, waitMs, failures }: { holder: string; waitMs: number; failures: number },
+  holder: string,
+  returned: readonly Returned[],
 ): Promise<void> {
   await sql`
-    update jobs set holder = null, leased_until_ms = 0, failures = ${failures},
-      due_at_ms = (extract(epoch from clock_timestamp()) * 1000)::bigint + ${waitMs}::bigint
-    where name = ${name} and holder = ${holder}`;
+    update jobs set holder = null, leased_until_ms = 0, failures = returned.failures,
+      due_at_ms = (extract(epoch from clock_timestamp()) * 1000)::bigint + returned.wait_ms
+    from unnest(${returned.map((it) => it.name)}::text[], ${returned.map((it) => it.waitMs)}::bigint[],
+      ${returned.map((it) => it.failures)}::int[]) as returned (name, wait_ms, failures)
+    where jobs.name = returned.name and holder = ${holder}`;
 }

@@ -1,6 +1,8 @@
 import { once } from "node:events";
 import { afterAll, describe, expect, test } from "vitest";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { Stream } from "#src/streams/stream.ts";
+import { write } from "#src/streams/write.ts";
 import { testHomeservers } from "#src/testing.ts";
 import type { Job } from "./job.ts";
 import { runJobs } from "./run-jobs.ts";
@@ -9,6 +11,18 @@ const servers = await testHomeservers(2);
 afterAll(async () => await servers.close());
 
 const TIMES = { lookMs: 5, leaseMs: 600 };
+
+/** Something of no consequence. */
+const nothing: Stream<undefined, undefined> = {
+  name: "nothing",
+  store: async (_hs, _lane, writes) =>
+    writes.map(({ position }) => ({
+      ok: true,
+      result: undefined,
+      changes: [{ position, stream: "nothing" }],
+    })),
+  changesBetween: async () => [],
+};
 
 /** Runs a job in one process or more, until the test says that it is enough. */
 async function running(jobs: readonly Job[], processes: number, until: () => Promise<unknown>) {
@@ -152,5 +166,28 @@ describe("a job", () => {
     const row = await rowOf("stopped");
     expect(row?.holder).toBeNull();
     expect(row?.waitMs).toBeLessThanOrEqual(0);
+  });
+
+  test("that follows the streams rests while they stand still", async () => {
+    const runs = { follower: 0, other: 0 };
+    const job = (name: keyof typeof runs, follows: Pick<Job, "followsStreams">): Job => ({
+      name,
+      everyMs: 1,
+      ...follows,
+      async run() {
+        runs[name]++;
+        return "done";
+      },
+    });
+    const jobs = [job("follower", { followsStreams: true }), job("other", {})];
+    const own = await testHomeservers(1, {}, (hs) => [runJobs(hs, jobs, TIMES)]);
+    try {
+      await expect.poll(() => runs.other, { timeout: 10_000 }).toBeGreaterThan(5);
+      expect(runs.follower).toBe(1);
+      await write(own.hs, nothing, undefined);
+      await expect.poll(() => runs.follower, { timeout: 10_000 }).toBe(2);
+    } finally {
+      await own.close();
+    }
   });
 });

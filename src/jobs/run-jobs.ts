@@ -3,8 +3,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Counter, Histogram } from "prom-client";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { registry } from "#src/homeserver/metrics.ts";
+import type { Position } from "#src/homeserver/position.ts";
+import { tailOf } from "#src/streams/tail.ts";
 import type { Job } from "./job.ts";
-import { giveBack, insertJobs, leaseDueJobs, renewLease } from "./queries-jobs.ts";
+import { insertJobs, leaseDueJobs, renewLease } from "./queries-jobs.ts";
+import { Returns } from "./returns.ts";
 
 /** How often to look for jobs that are due, and how long one is ours without our saying so again. */
 export type JobTimes = { readonly lookMs: number; readonly leaseMs: number };
@@ -44,14 +47,26 @@ export async function runJobs(
   const holder = randomUUID();
   const byName = new Map(jobs.map((job) => [job.name, job]));
   const running = new Set<Promise<void>>();
+  const returns = new Returns(hs, holder);
+  const caughtUp = new Map<string, Position>();
+  const rests = ({ name, followsStreams }: Job) =>
+    followsStreams === true && caughtUp.get(name) === tailOf(hs).position;
+  async function turn(job: Job | undefined, failures: number): Promise<void> {
+    if (!job) return;
+    const begunAt = tailOf(hs).position;
+    const { isDone, ...next } = await runOne(hs, job, { holder, failures, ...times });
+    if (isDone) caughtUp.set(job.name, begunAt);
+    await returns.add({ name: job.name, ...next });
+  }
   let known = false;
   while (!hs.stopping.aborted) {
     try {
       if (!known) await insertJobs(hs.sql, [...byName.keys()]);
       known = true;
-      const due = await leaseDueJobs(hs.sql, [...byName.keys()], { holder, ...times });
+      const names = jobs.filter((job) => !rests(job)).map((job) => job.name);
+      const due = await leaseDueJobs(hs.sql, names, { holder, ...times });
       for (const { name, failures } of due) {
-        const run = runOne(hs, byName.get(name), { holder, failures, ...times });
+        const run = turn(byName.get(name), failures);
         running.add(run);
         void run.finally(() => running.delete(run));
       }
@@ -65,33 +80,33 @@ export async function runJobs(
 
 type Lease = { readonly holder: string; readonly failures: number; readonly leaseMs: number };
 
-/** Runs a job that is leased, and gives it back. Never throws. */
-async function runOne(hs: Homeserver, job: Job | undefined, lease: Lease): Promise<void> {
-  if (!job) return;
+/** How a run has ended, and when the next is to be. */
+type Outcome = {
+  readonly isDone: boolean;
+  readonly waitMs: number;
+  readonly failures: number;
+};
+
+/** Runs a job that is leased. Never throws. */
+async function runOne(hs: Homeserver, job: Job, lease: Lease): Promise<Outcome> {
   const lost = new AbortController();
   const renewal = setInterval(() => void renew(hs, job, { lease, lost }), lease.leaseMs / 3);
   const begun = performance.now();
-  let failures = 0;
-  let waitMs = job.everyMs;
   try {
     const signal = AbortSignal.any([hs.stopping, lost.signal]);
     const end = await runAll(hs, job, signal);
-    if (end === "stopped") waitMs = 0;
     runs.inc({ job: job.name, outcome: end });
+    const isDone = end === "done";
+    return { isDone, waitMs: isDone ? job.everyMs : 0, failures: 0 };
   } catch (error) {
-    failures = lease.failures + 1;
-    waitMs = retryWaitMs(job, failures);
+    const failures = lease.failures + 1;
+    const waitMs = retryWaitMs(job, failures);
     runs.inc({ job: job.name, outcome: "failed" });
     hs.log.error({ err: error, job: job.name, failures, waitMs }, "a job failed");
+    return { isDone: false, waitMs, failures };
   } finally {
     clearInterval(renewal);
     seconds.observe({ job: job.name }, (performance.now() - begun) / 1000);
-  }
-  try {
-    await giveBack(hs.sql, job.name, { holder: lease.holder, waitMs, failures });
-  } catch (error) {
-    // Its lease will end.
-    if (!hs.stopping.aborted) hs.log.warn({ err: error, job: job.name }, "cannot give a job back");
   }
 }
 

@@ -20,6 +20,7 @@ const GUEST_ACCESS: StatePair = ["m.room.guest_access", ""];
 export const dismissGuests: Job = {
   name: "dismiss-guests",
   everyMs: 2_000,
+  followsStreams: true,
   async run(hs, signal) {
     const rooms = await guestRoomsToLookAt(hs.sql, ROOMS_AT_A_TIME);
     if (rooms.length === 0) {

@@ -27,7 +27,7 @@ import { tellOverGateway } from "./tell-over-gateway.ts";
 export type PusherTimes = {
   /** Between two looks at what is owed, so that many events are seen to at once. */
   readonly pauseMs: number;
-  /** After this time it looks even if nothing has happened: something may be due again. */
+  /** After this time it looks even if nothing has happened: a process may have died with what was due. */
   readonly lookMs: number;
   /** The wait after a first failure, and the longest after many. */
   readonly firstRetryMs: number;
@@ -36,7 +36,7 @@ export type PusherTimes = {
 
 const USUAL_TIMES: PusherTimes = {
   pauseMs: 250,
-  lookMs: 2_000,
+  lookMs: 10_000,
   firstRetryMs: 1_000,
   lastRetryMs: 60 * 60 * 1000,
 };
@@ -81,6 +81,8 @@ class Rounds {
   #returned: Returned[] = [];
   /** Up to where something has happened that may be somebody's concern. */
   #heardOf: Position = 0;
+  /** Up to where it is known of all pushers what they are owed. */
+  #markedUpTo: Position = 0;
 
   constructor(hs: Homeserver, times: PusherTimes) {
     this.#hs = hs;
@@ -115,11 +117,12 @@ class Rounds {
     this.#returned = [];
     try {
       await giveBack(sql, this.#holder, returned);
+      for (const { waitMs } of returned) if (waitMs > 0) this.#ringAfter(waitMs);
     } catch (error) {
       this.#returned.push(...returned);
       throw error;
     }
-    const isMarked = (await markedUpTo(sql, followPushed.name)) >= heardOf;
+    if (this.#markedUpTo < heardOf) this.#markedUpTo = await markedUpTo(sql, followPushed.name);
     const most = MOST_AT_ONCE - this.#running.size;
     const pushers = most > 0 ? await leaseOwed(sql, { holder: this.#holder, most }) : [];
     if (pushers.length > 0) {
@@ -127,7 +130,7 @@ class Rounds {
       const byPusher = Map.groupBy(owed, (it) => it.pusherKey);
       for (const it of pushers) this.#begin(it, byPusher.get(it.pusherKey) ?? []);
     }
-    if (!isMarked) this.#bell.ring();
+    if (this.#markedUpTo < heardOf) this.#bell.ring();
   }
 
   #begin(pusher: OwedPusher, owed: readonly OwedEvent[]): void {
@@ -137,6 +140,11 @@ class Rounds {
       this.#bell.ring();
     });
     this.#running.add(turn);
+  }
+
+  /** Looks again when something is due that has been put off. Who waits for longer than from one look to another is found by those. */
+  #ringAfter(ms: number): void {
+    if (ms < this.#times.lookMs) setTimeout(this.#bell.ring, ms + 1).unref();
   }
 
   async end(): Promise<void> {

@@ -25,6 +25,7 @@ const MOST_BATCHES = 2;
 export const followForSearch: Job = {
   name: "follow-for-search",
   everyMs: 5_000,
+  followsStreams: true,
   run: async (hs) => await followSome(hs),
 };
 

@@ -1,6 +1,7 @@
 import { Counter } from "prom-client";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { registry } from "#src/homeserver/metrics.ts";
+import type { UnixMs } from "#src/homeserver/position.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { alarmOf } from "./alarm.ts";
 import type { DelayedEvent } from "./delayed-event.ts";
@@ -36,14 +37,20 @@ export async function runDelayedEvents(hs: Homeserver): Promise<void> {
   hs.stopping.addEventListener("abort", alarm.ring, { once: true });
   while (!hs.stopping.aborted) {
     try {
-      while (!hs.stopping.aborted && (await sendDue(hs)) === MOST_AT_ONCE);
-      const next = await nextDue(hs.sql);
+      let next = await nextDue(hs.sql);
+      if (next !== undefined && next <= hs.now()) next = await sendAllDue(hs);
       if (next !== undefined) alarm.set(Math.max(next, hs.now() + 1));
     } catch (error) {
       if (!hs.stopping.aborted) hs.log.warn({ err: error }, "cannot see which events are due");
     }
     await alarm.wait(hs, LOOK_MS);
   }
+}
+
+/** @returns when the next is due. */
+async function sendAllDue(hs: Homeserver): Promise<UnixMs | undefined> {
+  while (!hs.stopping.aborted && (await sendDue(hs)) === MOST_AT_ONCE);
+  return await nextDue(hs.sql);
 }
 
 async function sendDue(hs: Homeserver): Promise<number> {

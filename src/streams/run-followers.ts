@@ -60,16 +60,21 @@ async function follow(hs: Homeserver, follower: Follower, times: FollowerTimes):
   const bell = bellFor(hs, follower);
   let isKnown = false;
   let isOurs = true;
+  // Everything up to here has been handled, by whatever process.
+  let handledUpTo: Position = -1;
   let failures = 0;
   while (!hs.stopping.aborted) {
     try {
       if (!isKnown) await register(hs, follower);
       isKnown = true;
-      const step = await act(hs, follower);
+      // What the tail has heard of has been committed, so the transaction that begins now sees it.
+      const upTo = tailOf(hs).position;
+      const step = handledUpTo < upTo ? await act(hs, follower, upTo) : "done";
       failures = 0;
       if (step !== "done") isOurs = step !== "elsewhere";
       if (step === "behind") continue;
       if (step === "elsewhere") bell.ring();
+      else handledUpTo = upTo;
     } catch (error) {
       if (hs.stopping.aborted) return;
       failures++;
@@ -100,10 +105,8 @@ async function register(hs: Homeserver, { name, begins }: Follower): Promise<voi
 type Step = "advanced" | "behind" | "elsewhere" | "done";
 
 /** Lets a follower handle what it has not yet, in one transaction. */
-async function act(hs: Homeserver, follower: Follower): Promise<Step> {
+async function act(hs: Homeserver, follower: Follower, upTo: Position): Promise<Step> {
   const { name } = follower;
-  // What the tail has heard of has been committed, so the transaction that begins now sees it.
-  const upTo = tailOf(hs).position;
   return await hs.sql.begin(async (tx) => {
     const [row] = await tx<{ position: Position }[]>`
       select position from stream_followers where name = ${name} for update skip locked`;

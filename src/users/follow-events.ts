@@ -27,6 +27,7 @@ const MOST_BATCHES = 4;
 export const followUserDirectory: Job = {
   name: "follow-user-directory",
   everyMs: 10_000,
+  followsStreams: true,
   run: async (hs) => await followSome(hs),
 };
 
