@@ -55,6 +55,8 @@ function handOver(node, { program, endsWithParent = false }, args) {
   const watch = endsWithParent && (underNpm || !canBecome);
   const command = [
     "--disable-warning=ExperimentalWarning",
+    // V8 would collect twice half a minute after every rest, however little there is to give back. A server does it itself.
+    "--no-memory-reducer",
     ...(watch ? ["--import", new URL("end-with-parent.mjs", import.meta.url).href] : []),
     ...program,
     ...args,
