@@ -357,6 +357,38 @@ export const waitingRedactions = pgTable(
 );
 
 /**
+ * Users who were removed from rooms in such a way that what they sent there during their last stay is redacted (MSC4293):
+ * how far that has come, and what of it may still come.
+ *
+ * A row goes when all is redacted and the user has become something else in the room (`redact-senders`).
+ */
+export const senderRedactions = pgTable(
+  "sender_redactions",
+  {
+    /** The member event by which the user was removed. */
+    redactionKey: key("redaction_key").primaryKey(),
+    roomKey: key("room_key").notNull(),
+    senderKey: key("sender_key").notNull(),
+    /** The place in the room's order at which their stay began; null until that was looked up. */
+    sinceAnchor: key("since_anchor"),
+    sinceOffset: integer("since_offset").notNull().default(0),
+    /** The place down to which all is redacted; null until that was begun. */
+    downAnchor: key("down_anchor"),
+    downOffset: integer("down_offset").notNull().default(0),
+    done: boolean("done").notNull().default(false),
+    /** The position of the last step. */
+    position: key("position").notNull(),
+  },
+  (table) => [
+    index("sender_redactions_in_room").on(table.roomKey, table.senderKey),
+    index("sender_redactions_by_position").on(table.position),
+    index("sender_redactions_unfinished")
+      .on(table.redactionKey)
+      .where(sql`not done`),
+  ],
+);
+
+/**
  * Invitations from other servers to rooms that this server is not in, and answers to knocks: what the
  * invited user is told of the room.
  *

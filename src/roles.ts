@@ -39,6 +39,8 @@ import { expireRendezvous } from "#src/rendezvous/sessions.ts";
 import { forgetReports } from "#src/reports/job-forget-reports.ts";
 import { eventsStream } from "#src/rooms/events-stream.ts";
 import { fillOwedHoles } from "#src/rooms/holes/job-fill-holes.ts";
+import { redactSendersJob } from "#src/rooms/mass-redaction/redact-senders.ts";
+import { senderRedactionsStream } from "#src/rooms/mass-redaction/sender-redactions-stream.ts";
 import { fetchMembers } from "#src/rooms/partial/job-fetch-members.ts";
 import { followForSearch } from "#src/search/follow-events.ts";
 import { forgetDelayedEvents } from "#src/sending/job-forget-delayed-events.ts";
@@ -64,6 +66,7 @@ export const STREAMS: readonly Stream<never, unknown>[] = [
   accountsStream,
   subscriptionsStream,
   profilesStream,
+  senderRedactionsStream,
 ];
 
 /** All that is done because the streams moved, a transaction at a time. */
@@ -99,6 +102,7 @@ export const JOBS: readonly Job[] = [
   tellLeaves,
   dismissGuests,
   settlePdus,
+  redactSendersJob,
   forgetConnections,
   forgetDelayedEvents,
   forgetPreviews,

@@ -5,6 +5,8 @@ import { type RoomId, serverNameOf, type UserId } from "#src/kit/identifiers.ts"
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { findRoom, type Room } from "#src/rooms/find-room.ts";
+import { redactSenders } from "#src/rooms/mass-redaction/redact-senders.ts";
+import { REDACT_EVENTS } from "#src/rooms/mass-redaction/removal.ts";
 import { requireJoined, standingOf } from "#src/rooms/memberships.ts";
 import { membersKnown } from "#src/rooms/partial/partial-rooms.ts";
 import { isRoomHere } from "#src/rooms/residents.ts";
@@ -20,6 +22,8 @@ export type MemberRequest = {
   readonly target: UserId;
   /** Why, for people to read. */
   readonly reason?: string | undefined;
+  /** Of one who is removed: whether what they sent is redacted, if whoever removes them may do that (MSC4293). */
+  readonly redactEvents?: boolean | undefined;
 };
 
 /**
@@ -174,7 +178,7 @@ export async function forgetRoom(
 async function setOther(
   hs: Homeserver,
   requester: Requester,
-  { roomId, target, reason }: MemberRequest,
+  { roomId, target, reason, redactEvents }: MemberRequest,
   {
     membership,
     decide,
@@ -184,9 +188,14 @@ async function setOther(
   await setMembership(hs, {
     room,
     sender: requester,
-    draft: await memberDraft(hs, target, membership, reasonOf(reason)),
+    draft: await memberDraft(hs, target, membership, {
+      ...reasonOf(reason),
+      ...(redactEvents !== undefined && { [REDACT_EVENTS]: redactEvents }),
+    }),
     decide,
   });
+  // Who looks afterwards sees it.
+  if (redactEvents) await redactSenders(hs);
 }
 
 function reasonOf(reason: string | undefined): CanonicalObject {

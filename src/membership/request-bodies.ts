@@ -1,7 +1,15 @@
 import { z } from "zod";
+import { REDACT_EVENTS } from "#src/rooms/mass-redaction/removal.ts";
 
 /** A body that at most gives a reason. */
 export const WithReason = z.object({ reason: z.string().optional() });
+
+/** A body that names a user who is to be removed: also whether what they sent is redacted. */
+export const WithRemoved = z.object({
+  user_id: z.string(),
+  reason: z.string().optional(),
+  [REDACT_EVENTS]: z.boolean().optional(),
+});
 
 /** A body that names a user, and maybe a reason. */
 export const WithUser = z.object({ user_id: z.string(), reason: z.string().optional() });

@@ -4,6 +4,8 @@ import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId } from "#src/kit/identifiers.ts";
 import { lru } from "#src/kit/lru.ts";
+import type { RoomPlace, SenderRedaction } from "./mass-redaction/queries-sender-redactions.ts";
+import { NEVER_REDACTED } from "./mass-redaction/removal.ts";
 import { eventsByIds, eventsByKeys } from "./queries-events.ts";
 import { type EventRow, StoredEvent } from "./stored-event.ts";
 
@@ -18,11 +20,13 @@ type Cache = {
   readonly keys: LRUCache<EventId, number>;
   /** The targets of redactions that were heard of lately. */
   readonly redactedLately: LRUCache<EventId, true>;
+  /** What users sent that is being redacted, or was lately, by room and sender. */
+  readonly sendersLately: LRUCache<string, Omit<SenderRedaction, "position">>;
 };
 
 /**
- * An event changes only by being redacted, of which every process hears (see `heedRedaction`); and by its room's
- * state becoming whole: until then it is not kept in memory.
+ * An event changes only by being redacted, of which every process hears (see `heedRedaction`, `heedSenderRedaction`); and
+ * by its room's state becoming whole: until then it is not kept in memory.
  */
 const cacheOf = held((): Cache => ({
   byKey: new LRUCache({
@@ -35,11 +39,16 @@ const cacheOf = held((): Cache => ({
     sizeCalculation: () => 1,
     ttl: REDACTED_LATELY_MS,
   }),
+  sendersLately: new LRUCache({
+    maxSize: 10_000,
+    sizeCalculation: () => 1,
+    ttl: REDACTED_LATELY_MS,
+  }),
 }));
 
 /** Puts a row into memory, or gives the event that is there already. */
 export function rememberEvent(hs: Homeserver, row: EventRow): StoredEvent {
-  const { byKey, keys, redactedLately } = cacheOf(hs);
+  const { byKey, keys, redactedLately, sendersLately } = cacheOf(hs);
   const known = byKey.get(row.event_key);
   if (known) {
     known.redactedBy = row.redacted_by ?? known.redactedBy;
@@ -47,6 +56,7 @@ export function rememberEvent(hs: Homeserver, row: EventRow): StoredEvent {
     if (known.anchor !== undefined || row.anchor === null) return known;
   }
   const event = new StoredEvent(row);
+  if (sendersLately.size > 0) redactIfSenderWas(event, sendersLately.get(senderIn(event)));
   if (event.isOnPartial) {
     byKey.delete(event.eventKey);
     return event;
@@ -85,6 +95,46 @@ export function heedRedaction(hs: Homeserver, redacted: EventId, redactionKey: n
   const key = keys.peek(redacted);
   const event = key === undefined ? undefined : byKey.peek(key);
   if (event) event.redactedBy = redactionKey;
+}
+
+/**
+ * Marks the events in memory as redacted that a user sent who was removed from a room, and from now on those that are read.
+ *
+ * @param others events that may be remembered elsewhere.
+ */
+export function heedSenderRedaction(
+  hs: Homeserver,
+  redaction: Omit<SenderRedaction, "position">,
+  others: Iterable<StoredEvent>,
+): void {
+  const { byKey, sendersLately } = cacheOf(hs);
+  const which = senderIn(redaction);
+  const isKnown = sendersLately.get(which)?.redactionKey === redaction.redactionKey;
+  sendersLately.set(which, redaction);
+  if (isKnown) return;
+  for (const event of byKey.values()) redactIfSenderWas(event, redaction);
+  for (const event of others) redactIfSenderWas(event, redaction);
+}
+
+function senderIn({ roomKey, senderKey }: { roomKey: number; senderKey: number }): string {
+  return `${roomKey} ${senderKey}`;
+}
+
+function redactIfSenderWas(
+  event: StoredEvent,
+  redaction: Omit<SenderRedaction, "position"> | undefined,
+): void {
+  const { roomKey, senderKey, anchor, anchorOffset, redactedBy, type, stateKey } = event;
+  if (!redaction || redactedBy !== undefined || anchor === undefined) return;
+  if (redaction.roomKey !== roomKey || redaction.senderKey !== senderKey) return;
+  if (stateKey !== undefined && NEVER_REDACTED.includes(type)) return;
+  const place = { anchor, offset: anchorOffset };
+  if (!isAfter(place, redaction.since) || !isAfter(redaction.until, place)) return;
+  event.redactedBy = redaction.redactionKey;
+}
+
+function isAfter(a: RoomPlace, b: RoomPlace): boolean {
+  return a.anchor > b.anchor || (a.anchor === b.anchor && a.offset > b.offset);
 }
 
 /** An event by its key, if it is in memory. */

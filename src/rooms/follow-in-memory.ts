@@ -2,7 +2,14 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId } from "#src/kit/identifiers.ts";
 import { tailOf } from "#src/streams/tail.ts";
 import { EVENTS } from "./event-changes.ts";
-import { forgetEvents, forgetUnredacted, rememberStored } from "./find-event.ts";
+import {
+  forgetEvents,
+  forgetUnredacted,
+  heedSenderRedaction,
+  rememberStored,
+} from "./find-event.ts";
+import type { SenderRedaction } from "./mass-redaction/queries-sender-redactions.ts";
+import { SENDER_REDACTIONS } from "./mass-redaction/sender-redactions-stream.ts";
 import { StoredEvent } from "./stored-event.ts";
 
 /** Keeps the events in memory true to what other processes do, and takes in what they store. */
@@ -10,6 +17,9 @@ export function followInMemory(hs: Homeserver): void {
   tailOf(hs).listen({
     changed(changes) {
       for (const { stream, detail } of changes) {
+        if (stream === SENDER_REDACTIONS) {
+          heedSenderRedaction(hs, detail as SenderRedaction, eventsInTail(hs));
+        }
         if (stream !== EVENTS || !(detail instanceof StoredEvent)) continue;
         rememberStored(hs, detail);
         // Whether a redaction took effect is in the row of its target. This process's own have been heeded; of
@@ -20,6 +30,10 @@ export function followInMemory(hs: Homeserver): void {
     },
     missed: () => forgetEvents(hs),
   });
+}
+
+function* eventsInTail(hs: Homeserver): Generator<StoredEvent> {
+  for (const { detail } of tailOf(hs).remembered()) if (detail instanceof StoredEvent) yield detail;
 }
 
 /** What a redaction redacts, wherever its room version puts it. */

@@ -3,6 +3,8 @@ import type { Tx } from "#src/homeserver/database.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { together } from "#src/homeserver/one-statement.ts";
 import { serverNameOf, type UserId } from "#src/kit/identifiers.ts";
+import { noteRemovals, type RemovalRow } from "./mass-redaction/queries-sender-redactions.ts";
+import { asksToRedact, mayRedact } from "./mass-redaction/removal.ts";
 import { noteUnread } from "./note-unread.ts";
 import type { PlacedChain } from "./place-events.ts";
 import { insertHighlights } from "./queries-highlights.ts";
@@ -55,6 +57,8 @@ export async function persistChains(
   if (memberships.length > 0) upsertMemberships(lane, memberships);
   insertHighlights(hs, lane, links);
   markOnPartial(lane, rows);
+  const removals = links.flatMap((it) => removalOf(it) ?? []);
+  if (removals.length > 0) noteRemovals(lane, removals);
   return redactions.length > 0 ? await applyRedactions(lane, redactions) : new Set();
 }
 
@@ -141,6 +145,13 @@ export function relationOf(
     // A NUL is nothing that anybody could be shown, and the database can hold none.
     aggregationKey: typeof key === "string" && !key.includes("\0") ? key : null,
   };
+}
+
+/** Whom an event removes from the room in such a way that what they sent is redacted, if its sender may do that. */
+export function removalOf({ event, eventKey, room }: Link): RemovalRow | undefined {
+  if (!asksToRedact(event.event) || !mayRedact(event.levels, event.event.sender)) return undefined;
+  const target = event.event.state_key as UserId;
+  return { redactionKey: eventKey, roomKey: room.roomKey, target };
 }
 
 function redactionOf({ event, eventKey, room }: Link): RedactionRow | undefined {

@@ -1,6 +1,8 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { rememberNewRoom } from "./build-chains.ts";
 import { heedRedaction, rememberStored } from "./find-event.ts";
+import { redactSendersSoon } from "./mass-redaction/redact-senders.ts";
+import { asksToRedact } from "./mass-redaction/removal.ts";
 import type { PlacedChain } from "./place-events.ts";
 import { rememberHead } from "./room-head.ts";
 import { rememberNodes } from "./state-map/stored-nodes.ts";
@@ -49,6 +51,7 @@ function rememberLinks(
   for (const { eventKey, event } of chain.links) {
     const own = stored.get(eventKey);
     if (own?.stateKey !== undefined) state.set(pairKey(own.type, own.stateKey), own);
+    if (asksToRedact(event.event)) redactSendersSoon(hs);
     const { redacts } = event.event;
     if (redacts === undefined || !applied.has(eventKey)) continue;
     heedRedaction(hs, redacts, eventKey);

@@ -77,6 +77,11 @@ export class Tail {
     return this.#changes.slice(this.#indexAfter(after), this.#indexAfter(upTo));
   }
 
+  /** All changes that are in memory. */
+  remembered(): readonly Change[] {
+    return this.#changes;
+  }
+
   /**
    * Says that a group of this process's own is about to be committed: news of it may come from the bus
    * before the commit itself returns, and need not be read.

@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import { type Endpoint, userEndpoint } from "#src/http/endpoint.ts";
 import { parseRoomId, parseUserId } from "#src/kit/identifiers.ts";
+import { REDACT_EVENTS } from "#src/rooms/mass-redaction/removal.ts";
 import {
   banUser,
   forgetRoom,
@@ -9,26 +10,24 @@ import {
   leaveRoom,
   unbanUser,
 } from "../change-members.ts";
-import { WithReason, WithUser } from "../request-bodies.ts";
-
-type WithUser = z.infer<typeof WithUser>;
+import { WithReason, WithRemoved, WithUser } from "../request-bodies.ts";
 
 /** What one member does to another: `inviting.yaml`, `kicking.yaml` and `banning.yaml`. */
 const toOthers = [
-  { operation: "inviteUser", verb: "invite", act: inviteUser, rate: "invite" },
-  { operation: "kick", verb: "kick", act: kickUser, rate: "default" },
-  { operation: "ban", verb: "ban", act: banUser, rate: "default" },
-  { operation: "unban", verb: "unban", act: unbanUser, rate: "default" },
+  { operation: "inviteUser", verb: "invite", act: inviteUser, rate: "invite", body: WithUser },
+  { operation: "kick", verb: "kick", act: kickUser, rate: "default", body: WithRemoved },
+  { operation: "ban", verb: "ban", act: banUser, rate: "default", body: WithRemoved },
+  { operation: "unban", verb: "unban", act: unbanUser, rate: "default", body: WithUser },
 ] as const;
 
 /** The specification's `leaving.yaml`, `inviting.yaml`, `kicking.yaml` and `banning.yaml`. */
 export const leavingEndpoints: readonly Endpoint[] = [
-  ...toOthers.map(({ operation, verb, act, rate }) =>
-    userEndpoint<WithUser>({
+  ...toOthers.map(({ operation, verb, act, rate, body: schema }) =>
+    userEndpoint<z.infer<typeof WithRemoved>>({
       operation,
       method: "POST",
       path: `/_matrix/client/v3/rooms/:roomId/${verb}`,
-      body: WithUser,
+      body: schema,
       rate,
       async handle(hs, { requester, params, body }) {
         const roomId = parseRoomId(params["roomId"] ?? "");
@@ -36,6 +35,7 @@ export const leavingEndpoints: readonly Endpoint[] = [
           roomId,
           target: parseUserId(body.user_id),
           reason: body.reason,
+          redactEvents: body[REDACT_EVENTS],
         });
         return {};
       },

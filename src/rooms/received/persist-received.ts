@@ -4,6 +4,7 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { together } from "#src/homeserver/one-statement.ts";
 import { type EventId, serverNameOf } from "#src/kit/identifiers.ts";
 import { eventsOf } from "../find-event.ts";
+import { noteRemovals, redactLate } from "../mass-redaction/queries-sender-redactions.ts";
 import { noteUnread } from "../note-unread.ts";
 import {
   beginPartial,
@@ -12,7 +13,7 @@ import {
   type MemberKey,
   restateEvents,
 } from "../partial/queries-partial.ts";
-import { relationOf } from "../persist-chains.ts";
+import { relationOf, removalOf } from "../persist-chains.ts";
 import { insertHighlights } from "../queries-highlights.ts";
 import {
   applyRedactions,
@@ -112,6 +113,7 @@ export async function persistReceived(
     noteComing(lane, write.room.roomKey, head.depth);
   }
   noteWhatClientsSee(hs, lane, it);
+  noteRemoved(lane, it);
   return { members, redacted: await redact(lane, it), toldAnew: [] };
 }
 
@@ -196,6 +198,15 @@ function noteWhatClientsSee(hs: Homeserver, lane: Tx, { placed, write }: PlacedR
   noteUnread(hs, lane, links);
 }
 
+/** Notes whom they remove from the room in such a way that what they sent is redacted. */
+function noteRemoved(lane: Tx, { placed, write }: PlacedReceived): void {
+  const removals = placed.filter(isShown).flatMap((it) => {
+    const link = linkOf(it, write);
+    return (link && removalOf({ ...link, eventKey: it.row.event_key })) ?? [];
+  });
+  if (removals.length > 0) noteRemovals(lane, removals);
+}
+
 /** An event in the form in which local ones are stored. */
 function linkOf({ settled, row, position }: PlacedEvent, { room }: PlacedReceived["write"]) {
   const { event, levels, senderKey, received } = settled.assessed;
@@ -224,12 +235,20 @@ async function redact(
       if (applied.has(it.redactionKey)) redacted.set(it.target, it.redactionKey);
     }
   }
-  if (settlement.waiting?.isRedacted === false) return redacted;
-  // Also what has no place yet: once it has one it is not new.
-  const come = placed.map(({ row }) => row.event_id);
-  for (const [target, key] of await applyWaitingRedactions(lane, come)) redacted.set(target, key);
+  const { isRedacted, isOfRemoved } = settlement.waiting ?? UNKNOWN;
+  if (isRedacted) {
+    // Also what has no place yet: once it has one it is not new.
+    const come = placed.map(({ row }) => row.event_id);
+    for (const [target, key] of await applyWaitingRedactions(lane, come)) redacted.set(target, key);
+  }
+  if (isOfRemoved) {
+    const come = placed.map(({ row }) => row.event_key);
+    for (const [target, key] of await redactLate(lane, come)) redacted.set(target, key);
+  }
   return redacted;
 }
+
+const UNKNOWN = { isRedacted: true, isOfRemoved: true };
 
 function redactionOf(it: PlacedEvent): RedactionRow | undefined {
   const { event, levels } = it.settled.assessed;

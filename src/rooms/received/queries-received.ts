@@ -15,6 +15,8 @@ export type Waiting = {
   readonly isMissed: boolean;
   /** Whether there are redactions of these. */
   readonly isRedacted: boolean;
+  /** Whether what somebody sent to the room is redacted since they were removed from it. */
+  readonly isOfRemoved: boolean;
 };
 
 /**
@@ -23,26 +25,32 @@ export type Waiting = {
  */
 export async function whatWaitsFor(
   db: Queryable,
+  roomKey: number,
   { come, placed }: { readonly come: readonly EventId[]; readonly placed: readonly EventId[] },
 ): Promise<Waiting> {
   const rows = await db<WaitingRow[]>`
     select missing_id as id, event_key, status, anchor is null as unplaced
     from missing_events join events using (event_key) where missing_id = any(${placed}::text[])
     union all
-    select target, null, null, null from waiting_redactions where target = any(${come}::text[])`;
+    select target, null, null, null from waiting_redactions where target = any(${come}::text[])
+    union all
+    select null, null, null, null
+    where exists (select from sender_redactions where room_key = ${roomKey})`;
   const missed = rows.filter((it) => it.event_key !== null);
+  const isOfRemoved = rows.some((it) => it.id === null);
   return {
-    followed: new Set(missed.filter((it) => it.status === 0).map((it) => it.id)),
+    followed: new Set(missed.flatMap((it) => (it.status === 0 && it.id !== null ? [it.id] : []))),
     outliers: [
       ...new Set(missed.flatMap((it) => (it.unplaced && it.event_key ? [it.event_key] : []))),
     ],
     isMissed: missed.length > 0,
-    isRedacted: missed.length < rows.length,
+    isRedacted: missed.length + Number(isOfRemoved) < rows.length,
+    isOfRemoved,
   };
 }
 
 type WaitingRow = {
-  readonly id: EventId;
+  readonly id: EventId | null;
   readonly event_key: number | null;
   readonly status: number | null;
   readonly unplaced: boolean | null;

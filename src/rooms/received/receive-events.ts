@@ -117,7 +117,11 @@ async function settlementOf(
   { as, head, assessed }: { as: ReceivedAs; head: RoomHead; assessed: Assessment["assessed"] },
 ): Promise<Settlement> {
   if (as === "history") {
-    return settleHistory(head, assessed, await whatWaitsFor(hs.sql, whatComes(assessed)));
+    return settleHistory(
+      head,
+      assessed,
+      await whatWaitsFor(hs.sql, room.roomKey, whatComes(assessed)),
+    );
   }
   const pending = new Map(assessed.map((it) => [it.event.event_id, it]));
   return await settleEvents(hs, { room, db: hs.sql, pending }, head, assessed);

@@ -20,7 +20,7 @@ export async function settleEvents(
   head: RoomHead,
   assessed: readonly Assessed[],
 ): Promise<Settlement> {
-  const waiting = await whatWaitsFor(reading.db, whatComes(assessed));
+  const waiting = await whatWaitsFor(reading.db, reading.room.roomKey, whatComes(assessed));
   let at = begin({ ...unchanged(head), waiting });
   const byId = new Map(assessed.map((it) => [it.event.event_id, it]));
   for (const it of assessed) {

@@ -5,6 +5,8 @@ import { registry } from "#src/homeserver/metrics.ts";
 import type { Change, Outcome, Placed } from "#src/streams/stream.ts";
 import { changeOf, memberChange, serversChange } from "../event-changes.ts";
 import { eventsOf, heedRedaction, rememberStored } from "../find-event.ts";
+import { redactSendersSoon } from "../mass-redaction/redact-senders.ts";
+import { asksToRedact } from "../mass-redaction/removal.ts";
 import { knownHead, readHeads, rememberHead } from "../room-head.ts";
 import { rememberNodes } from "../state-map/stored-nodes.ts";
 import { pairKey, pairsOf } from "../state-slots.ts";
@@ -81,6 +83,9 @@ export async function storeReceived(
       rememberNodes(hs, placed.newNodes);
       for (const [draft, root] of placed.roots) rememberRoot(draft, root);
       rememberHead(hs, head);
+      if (placed.placed.some(({ settled }) => asksToRedact(settled.assessed.event))) {
+        redactSendersSoon(hs);
+      }
     },
   };
 }
@@ -101,7 +106,11 @@ async function settlementFor(
   // Before and after all members are known, events are judged by other states.
   if (head.isPartial !== settlement.head.isPartial) return undefined;
   if (as === "history") {
-    return settleHistory(head, assessed, await whatWaitsFor(lane, whatComes(assessed)));
+    return settleHistory(
+      head,
+      assessed,
+      await whatWaitsFor(lane, room.roomKey, whatComes(assessed)),
+    );
   }
   const pending = new Map(assessed.map((it) => [it.event.event_id, it]));
   return await settleEvents(hs, { room, db: lane, pending }, head, assessed);
