@@ -48,7 +48,8 @@ export const media = pgTable(
   },
   (table) => [
     uniqueIndex("media_by_uri").on(table.mediaId, table.origin),
-    index("media_of_uploader").on(table.uploaderKey),
+    // With the size, so that what a user has uploaded is summed up without looking at the rows.
+    index("media_of_uploader").on(table.uploaderKey, table.sizeBytes),
     index("media_expiring")
       .on(table.expiresAtMs)
       .where(sql`expires_at_ms is not null`),
@@ -85,4 +86,22 @@ export const mediaThumbnails = pgTable(
     }),
     index("media_thumbnails_by_blob").on(table.blobKey),
   ],
+);
+
+/**
+ * Media that administrators have had taken out of sight: served to nobody, whatever `media` has of them,
+ * and of other servers not fetched again. A row need not have one in `media`.
+ *
+ * Rows go when the administrators change their minds.
+ */
+export const quarantinedMedia = pgTable(
+  "quarantined_media",
+  {
+    origin: text("origin").$type<ServerName>().notNull(),
+    mediaId: text("media_id").notNull(),
+    quarantinedAtMs: number("quarantined_at_ms").notNull(),
+    /** The administrator. */
+    byUserKey: number("by_user_key").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.mediaId, table.origin] })],
 );

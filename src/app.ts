@@ -67,6 +67,7 @@ import type { Endpoint } from "#src/http/endpoint.ts";
 import { mount } from "#src/http/mount.ts";
 import { authedContentRepoEndpoints } from "#src/media/routes/authed-content-repo.ts";
 import { contentRepoEndpoints } from "#src/media/routes/content-repo.ts";
+import { quarantineEndpoints } from "#src/media/routes/synapse-quarantine.ts";
 import { createRoomEndpoints } from "#src/membership/routes/create-room.ts";
 import { joiningEndpoints } from "#src/membership/routes/joining.ts";
 import { leavingEndpoints } from "#src/membership/routes/leaving.ts";
@@ -173,6 +174,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...searchEndpoints,
   ...contentRepoEndpoints,
   ...authedContentRepoEndpoints,
+  ...quarantineEndpoints,
   ...previewEndpoints,
   ...serverVersionEndpoints,
   ...serverKeyEndpoints,

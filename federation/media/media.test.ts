@@ -6,7 +6,8 @@ import { Readable } from "node:stream";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { appOf } from "#src/app.ts";
-import { mxcUri } from "#src/media/mxc.ts";
+import { mxcUri, parseMxc } from "#src/media/mxc.ts";
+import { liftQuarantine, quarantineMedia } from "#src/media/quarantine-media.ts";
 import { forgetRemoteMedia } from "#src/media/remote/job-forget-copies.ts";
 import { uploadMedia } from "#src/media/upload-media.ts";
 import { asking, registered } from "#src/testing-http.ts";
@@ -107,6 +108,33 @@ describe("a file of another server", () => {
     expect(refused.status).toBe(404);
     expect(await copies()).toBe(kept);
     expect((await get(`download/${file}?allow_remote=perhaps`)).status).toBe(400);
+  });
+
+  test("that is quarantined is not served, nor fetched again, nor given by its own server", async () => {
+    const admin = await testUser(hs1.hs, "admin");
+    const [here, gone, there] = [
+      await uploaded(bytes),
+      await uploaded(bytes),
+      await uploaded(bytes),
+    ];
+    const mxcOf = (file: string) => parseMxc(...(file.split("/") as [string, string]));
+    expect((await get(`download/${here}`)).status).toBe(200);
+    for (const file of [here, gone]) await quarantineMedia(hs1.hs, admin, mxcOf(file));
+    await quarantineMedia(hs2.hs, await testUser(hs2.hs, "admin"), mxcOf(there));
+    const kept = await copies();
+    for (const file of [here, gone, there]) {
+      const answer = await get(`download/${file}`);
+      expect(answer.status).toBe(404);
+      expect(await answer.json()).toMatchObject({ errcode: "M_NOT_FOUND" });
+      const small = await get(`thumbnail/${file}?width=32&height=32&method=crop`);
+      expect(small.status).toBe(404);
+    }
+    expect(await copies()).toBe(kept);
+    // However often copies are forgotten meanwhile.
+    await hs1.hs.sql`delete from media where used_ms is not null`;
+    expect((await get(`download/${here}`)).status).toBe(404);
+    await liftQuarantine(hs1.hs, admin, mxcOf(gone));
+    expect((await bytesOf(await get(`download/${gone}`))).equals(bytes)).toBe(true);
   });
 
   test("is shown small here, and by its own server", async () => {

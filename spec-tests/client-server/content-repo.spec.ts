@@ -4,6 +4,7 @@ import { homeserver, refusal } from "./client.ts";
 const hs = await homeserver();
 const alice = await hs.registerUser("alice");
 const bob = await hs.registerUser("bob");
+const admin = await hs.registerAdministrator("admin");
 const { token } = alice;
 const MEDIA = "/_matrix/media/v3";
 const notFound = refusal(404, "M_NOT_FOUND");
@@ -39,6 +40,34 @@ describe("uploadContent", () => {
     const raw = "x".repeat(11);
     const answer = await small.request("POST", `${MEDIA}/upload`, { token: user.token, raw });
     expect(answer).toMatchObject(refusal(413, "M_TOO_LARGE"));
+  });
+});
+
+describe("uploads over a user's quota", () => {
+  /** @spec client-server-api#post_matrixmediav3upload */
+  test("are forbidden, however they are made", async () => {
+    const small = await homeserver({
+      ARCHIPEL_MEDIA_MAX_USER_BYTES: "10",
+      ARCHIPEL_MEDIA_MAX_USER_FILES: "3",
+    });
+    const users = [await small.registerUser("alice"), await small.registerUser("bob")];
+    const forbidden = refusal(403, "M_FORBIDDEN");
+    for (const { token: by } of users) {
+      const post = async (raw: string) =>
+        await small.request("POST", `${MEDIA}/upload`, { token: by, raw });
+      const create = async () =>
+        await small.request("POST", "/_matrix/media/v1/create", { token: by });
+      const announced = idOf((await create()).body.content_uri);
+      const put = async (raw: string) =>
+        await small.request("PUT", `${MEDIA}/upload/${announced}`, { token: by, raw });
+      expect((await post("12345678")).status).toBe(200);
+      expect(await post("123")).toMatchObject(forbidden);
+      expect(await put("123")).toMatchObject(forbidden);
+      expect((await put("1")).status).toBe(200);
+      expect((await post("2")).status).toBe(200);
+      expect(await post("")).toMatchObject(forbidden);
+      expect(await create()).toMatchObject(forbidden);
+    }
   });
 });
 
@@ -136,5 +165,43 @@ describe.each(THUMBNAILS)("$operation", ({ base, as }) => {
     expect(await get("width=32&height=32&method=x")).toMatchObject(refusal(400, "M_INVALID_PARAM"));
     expect((await get("width=32&height=32", text)).status).toBeOneOf([400, 404]);
     expect(await get("width=32&height=32", "hs.test/nothing")).toMatchObject(notFound);
+  });
+});
+
+const act = async (what: "quarantine" | "unquarantine", id: string, by = admin.token) =>
+  await hs.request("POST", `/_synapse/admin/v1/media/${what}/${id}`, { token: by });
+const seen = async (id: string) => {
+  const paths = [
+    `/v1/media/download/${id}`,
+    `/v1/media/download/${id}/a.png`,
+    `/v1/media/thumbnail/${id}?width=32&height=32&method=crop`,
+  ];
+  const answers = await Promise.all(paths.map(async (path) => await bob.call("GET", path)));
+  return answers.map((it) => it.status);
+};
+
+describe("quarantineMedia", () => {
+  test("takes media out of sight of everybody", async () => {
+    const id = idOf((await upload(PNG, "image/png")).body.content_uri);
+    expect(await seen(id)).toEqual([200, 200, 200]);
+    expect(await act("quarantine", id, token)).toMatchObject(refusal(403, "M_FORBIDDEN"));
+    expect(await seen(id)).toEqual([200, 200, 200]);
+    expect((await act("quarantine", id)).status).toBe(200);
+    expect((await act("quarantine", id)).status).toBe(200);
+    expect(await seen(id)).toEqual([404, 404, 404]);
+    const absurd = await act("quarantine", "hs.test/no%2Fsuch");
+    expect(absurd).toMatchObject(refusal(400, "M_INVALID_PARAM"));
+  });
+});
+
+describe("unquarantineMedia", () => {
+  test("brings it back", async () => {
+    const id = idOf((await upload(PNG, "image/png")).body.content_uri);
+    await act("quarantine", id);
+    expect(await act("unquarantine", id, token)).toMatchObject(refusal(403, "M_FORBIDDEN"));
+    expect(await seen(id)).toEqual([404, 404, 404]);
+    expect((await act("unquarantine", id)).status).toBe(200);
+    expect(await seen(id)).toEqual([200, 200, 200]);
+    expect((await act("unquarantine", "hs.test/nothing")).status).toBe(200);
   });
 });

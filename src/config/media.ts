@@ -74,6 +74,18 @@ export const media = z
       .min(1)
       .default(20)
       .describe("How many media a user may have announced and not yet uploaded."),
+    maxUserBytes: z
+      .int()
+      .min(0)
+      .nullable()
+      .default(null)
+      .describe("How many bytes all files of a user may have together. Null: any number."),
+    maxUserFiles: z
+      .int()
+      .min(0)
+      .nullable()
+      .default(null)
+      .describe("How many files a user may have uploaded. Null: any number."),
     maxThumbnailPixels: z
       .int()
       .min(1)

@@ -4,6 +4,7 @@ import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { type Mxc, newMediaId } from "./mxc.ts";
 import { insertPendingMedia } from "./queries-media.ts";
+import { requireRoom } from "./require-room.ts";
 
 /** How long a URI waits for its file: as long as the specification recommends. */
 const UNUSED_MS = 24 * 60 * 60 * 1000;
@@ -15,13 +16,15 @@ const RETRY_MS = 60_000;
  * Gives out a URI whose file is uploaded later.
  *
  * @returns it, and until when that has to be done.
- * @throws MatrixError M_LIMIT_EXCEEDED if the user has too many that wait for their files.
+ * @throws MatrixError M_LIMIT_EXCEEDED if the user has too many that wait for their files; M_FORBIDDEN if the
+ *   user has uploaded as much as one may.
  * @spec client-server-api#post_matrixmediav1create
  */
 export async function createMedia(
   hs: Homeserver,
   requester: Requester,
 ): Promise<{ mxc: Mxc; expiresAtMs: UnixMs }> {
+  await requireRoom(hs, requester, 1);
   const now = hs.now();
   const mxc: Mxc = { origin: hs.name, mediaId: newMediaId() };
   const expiresAtMs = now + UNUSED_MS;

@@ -3,6 +3,7 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Mxc } from "./mxc.ts";
 import { findMediaRow, touchCopy } from "./queries-media.ts";
+import { isQuarantined } from "./queries-quarantine.ts";
 import { type ComingMedia, fetchMedia } from "./remote/fetch-media.ts";
 import { waitForUpload } from "./wait-for-upload.ts";
 
@@ -31,7 +32,7 @@ const TOUCH_MS = 24 * 60 * 60 * 1000;
  * Finds the media that a URI stands for. Where its file has not been uploaded yet, waits for it; another
  * server's is fetched, all of it.
  *
- * @throws MatrixError M_NOT_FOUND if there is none, or nobody has uploaded it in time;
+ * @throws MatrixError M_NOT_FOUND if there is none, it is quarantined, or nobody has uploaded it in time;
  *   M_NOT_YET_UPLOADED if the client's patience ends first; M_TOO_LARGE (502) of another server's.
  */
 export async function findMedia(hs: Homeserver, mxc: Mxc, patience: Patience): Promise<Media> {
@@ -52,6 +53,7 @@ export async function findOrFetch(
   const found = await lookUp(hs, mxc);
   if (found && "blobKey" in found) return found;
   if (mxc.origin !== hs.name && patience.mayFetch) {
+    if (await isQuarantined(hs.sql, mxc)) throw unknownMedia();
     return await fetchMedia(hs, mxc, patience.timeoutMs);
   }
   if (!found) throw unknownMedia();
@@ -68,6 +70,7 @@ async function lookUp(
 ): Promise<Media | { readonly pendingKey: number } | undefined> {
   const row = await findMediaRow(hs.sql, mxc);
   if (!row) return undefined;
+  if (row.isQuarantined) throw unknownMedia();
   const { mediaKey, blobKey, contentType, sizeBytes, sha256, filename, expiresAtMs } = row;
   if (blobKey === null || contentType === null || sizeBytes === null || sha256 === null) {
     return expiresAtMs === null || expiresAtMs <= hs.now() ? undefined : { pendingKey: mediaKey };

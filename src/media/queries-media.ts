@@ -15,6 +15,7 @@ export type MediaRow = {
   readonly sha256: Uint8Array | null;
   readonly filename: string | null;
   readonly usedMs: UnixMs | null;
+  readonly isQuarantined: boolean;
 };
 
 /** What an uploader says of the bytes. */
@@ -27,8 +28,9 @@ export async function findMediaRow(sql: Queryable, mxc: Mxc): Promise<MediaRow |
   const [row] = await sql<MediaRow[]>`
     select media_key as "mediaKey", uploader_key as "uploaderKey", expires_at_ms as "expiresAtMs",
       blob_key as "blobKey", content_type as "contentType", size_bytes as "sizeBytes", sha256, filename,
-      used_ms as "usedMs"
-    from media where media_id = ${mxc.mediaId} and origin = ${mxc.origin}`;
+      used_ms as "usedMs", quarantined_at_ms is not null as "isQuarantined"
+    from media left join quarantined_media using (media_id, origin)
+    where media_id = ${mxc.mediaId} and origin = ${mxc.origin}`;
   return row;
 }
 
@@ -111,6 +113,17 @@ export async function insertPendingMedia(
       where uploader_key = ${about.uploaderKey} and expires_at_ms > ${about.now}
     ) < ${about.limit}`;
   return stored.count === 1;
+}
+
+/** How many files a user has uploaded, and how large they are together. */
+export async function usageOf(
+  sql: Queryable,
+  uploaderKey: number,
+): Promise<{ readonly files: number; readonly bytes: number }> {
+  const [row] = await sql<{ files: number; bytes: number }[]>`
+    select count(size_bytes) as files, coalesce(sum(size_bytes), 0)::bigint as bytes
+    from media where uploader_key = ${uploaderKey}`;
+  return row ?? { files: 0, bytes: 0 };
 }
 
 /** Stores what has been uploaded for a URI that waited for it. @returns whether it still did. */

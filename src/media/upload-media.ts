@@ -6,6 +6,7 @@ import { readContentType } from "./content-type.ts";
 import { type Mxc, newMediaId } from "./mxc.ts";
 import { fillMedia, findMediaRow, insertMedia, type MediaRow } from "./queries-media.ts";
 import { type Body, type ReceivedBlob, receiveBlob } from "./receive-blob.ts";
+import { requireRoom } from "./require-room.ts";
 import { wakeWaiting } from "./wait-for-upload.ts";
 
 /** A file as a client sends it. */
@@ -22,8 +23,8 @@ const MOST_FILENAME_BYTES = 1024;
 /**
  * Stores a file under a new URI. Returns when it is durable.
  *
- * @throws MatrixError M_TOO_LARGE; M_INVALID_PARAM for an absurd file name; M_UNKNOWN (400) if the
- *   client goes away.
+ * @throws MatrixError M_TOO_LARGE; M_INVALID_PARAM for an absurd file name; M_FORBIDDEN if the user has
+ *   uploaded as much as one may; M_UNKNOWN (400) if the client goes away.
  * @spec client-server-api#post_matrixmediav3upload
  */
 export async function uploadMedia(
@@ -32,9 +33,10 @@ export async function uploadMedia(
   upload: Upload,
 ): Promise<Mxc> {
   const about = describe(upload);
-  const blob = await receiveBlob(blobsOf(hs), upload.body, hs.config.media.maxUploadBytes);
+  const blob = await receive(hs, requester, upload.body);
   const mxc: Mxc = { origin: hs.name, mediaId: newMediaId() };
   await orRemove(hs, blob, async () => {
+    await requireRoom(hs, requester, blob.sizeBytes);
     const uploaded = { uploaderKey: requester.userKey, now: hs.now() };
     await insertMedia(hs.sql, mxc, { ...about, ...blob, ...uploaded });
   });
@@ -59,14 +61,22 @@ export async function uploadToMxc(
   const row = mxc.origin === hs.name ? await findMediaRow(hs.sql, mxc) : undefined;
   const { mediaKey } = awaited(hs, requester, row);
 
-  const blob = await receiveBlob(blobsOf(hs), upload.body, hs.config.media.maxUploadBytes);
+  const blob = await receive(hs, requester, upload.body);
   await orRemove(hs, blob, async () => {
+    await requireRoom(hs, requester, blob.sizeBytes);
     if (await fillMedia(hs.sql, mediaKey, { ...about, ...blob })) return;
     // It has been uploaded by another request meanwhile, or has expired.
     throw (await findMediaRow(hs.sql, mxc)) ? cannotOverwrite() : unknownMedia();
   });
   wakeWaiting(hs, mediaKey);
   hs.log.info({ userId: requester.userId, sizeBytes: blob.sizeBytes }, "file uploaded");
+}
+
+/** Does not begin with what a user has no room for. How large it is, is known only when it is here. */
+async function receive(hs: Homeserver, requester: Requester, body: Body): Promise<ReceivedBlob> {
+  const { maxUploadBytes } = hs.config.media;
+  await requireRoom(hs, requester, body.declaredBytes ?? 0);
+  return await receiveBlob(blobsOf(hs), body, maxUploadBytes);
 }
 
 /** The row, if it waits for an upload by this user. */
