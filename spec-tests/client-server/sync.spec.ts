@@ -37,6 +37,13 @@ describe("sync", () => {
     expect(timelineHas(roomId, eventId)(await waiting)).toBe(true);
   });
 
+  test("tells of a new room also that nothing is going on in it", async () => {
+    const quiet = await alice.createRoom({});
+    const none = { events: [] };
+    const { join } = (await alice.sync()).rooms;
+    expect(join[quiet]).toMatchObject({ ephemeral: none, account_data: none });
+  });
+
   test("tells of a gap, and the state that it hides", async () => {
     const { next_batch: since } = await alice.sync();
     await alice.call("PUT", `${room}/state/org.example.gap`, { n: 1 });

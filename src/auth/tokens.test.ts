@@ -188,3 +188,22 @@ test("only hashes of tokens are stored", async () => {
   const hex = Buffer.from(access_token).toString("hex");
   expect(rows.some(({ it }) => it.includes(access_token) || it.includes(hex))).toBe(false);
 });
+
+test("a token is accepted in the query string where old clients may send it there, and nowhere else", async () => {
+  const lenient = await testHomeservers(1, {
+    ...LENIENT,
+    ARCHIPEL_SESSIONS_TOKENS_IN_QUERY: "true",
+  });
+  try {
+    const ask = asking(lenient.hs);
+    const { access_token, user_id } = await registered(ask, "old");
+    const path = (token: string) => `account/whoami?access_token=${encodeURIComponent(token)}`;
+    expect((await ask("GET", path(access_token))).body.user_id).toBe(user_id);
+    expect((await ask("GET", path(`${access_token}x`))).body.errcode).toBe("M_UNKNOWN_TOKEN");
+    expect((await ask("GET", path(""))).body.errcode).toBe("M_MISSING_TOKEN");
+    const own = await registered(here, "new");
+    expect((await here("GET", path(own.access_token))).body.errcode).toBe("M_MISSING_TOKEN");
+  } finally {
+    await lenient.close();
+  }
+});

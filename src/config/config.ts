@@ -168,6 +168,12 @@ export const ConfigFile = z.strictObject({
         .describe(
           "How long an access token is valid for a client that cannot refresh it, in milliseconds. Null: until the log-out.",
         ),
+      tokensInQuery: z
+        .boolean()
+        .default(false)
+        .describe(
+          "Whether access tokens are accepted in the query string, too, as old clients send them. Proxies may write them to their logs there.",
+        ),
     })
     .prefault({}),
 

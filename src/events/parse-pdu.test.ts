@@ -113,7 +113,12 @@ describe.each([...ROOM_VERSIONS.values()])("parsePdu in room version $version", 
     expect(parsePdu(value, rules).ok).toBe(false);
   });
 
-  test.each(["type", "sender", "room_id", "state_key"])("bounds %s in bytes", (field) => {
+  const inBytes = [
+    "sender",
+    "room_id",
+    ...(rules.textsLimitedInBytes ? ["type", "state_key"] : []),
+  ];
+  test.each(inBytes)("bounds %s in bytes", (field) => {
     const start = { sender: "@é:", room_id: "!é" }[field] ?? "é";
     const longest = start + "x".repeat(255 - Buffer.byteLength(start));
     expect(parsePdu(wire(rules, { [field]: longest }), rules).ok).toBe(true);
@@ -228,4 +233,19 @@ describe("parsePdu", () => {
     expect(idWith('{"ban":1}')).not.toBe(idWith('{"ban":1.0}'));
     expect(idWith('{"ban":1.0}')).toBe(idWith('{"ban":1.00}'));
   });
+});
+
+test.each(["type", "state_key"])("bounds %s in characters in rooms before version 11", (field) => {
+  const old = rulesOf("10");
+  const longest = "💥".repeat(255);
+  expect(parsePdu(wire(old, { [field]: longest }), old).ok).toBe(true);
+  for (const [text, its] of [
+    [`${longest}x`, old],
+    [longest, rulesOf("11")],
+  ] as const) {
+    expect(parsePdu(wire(its, { [field]: text }), its)).toMatchObject({
+      ok: false,
+      errcode: "M_TOO_LARGE",
+    });
+  }
 });

@@ -5,6 +5,7 @@ import {
   MAX_AUTH_EVENTS,
   MAX_EVENT_BYTES,
   MAX_FIELD_BYTES,
+  MAX_FIELD_CHARACTERS,
   MAX_PREV_EVENTS,
 } from "./size-limits.ts";
 
@@ -42,7 +43,7 @@ export function checkFormat(
     : [MAX_AUTH_EVENTS, MAX_PREV_EVENTS];
   return (
     checkExtent(value) ??
-    checkTexts(value) ??
+    checkTexts(value, rules) ??
     checkRoomId(value, rules) ??
     checkNumbers(value, rules) ??
     checkObjects(value) ??
@@ -52,16 +53,22 @@ export function checkFormat(
   );
 }
 
-function checkTexts(event: Fields): Fault | undefined {
+function checkTexts(event: Fields, rules: RoomVersionRules): Fault | undefined {
   const { type, sender, state_key } = event;
   if (typeof type !== "string") return bad("type is not a string");
-  if (!fits(type, MAX_FIELD_BYTES)) return tooLarge("type");
+  if (!textFits(type, rules)) return tooLarge("type");
   if (typeof sender !== "string") return bad("sender is not a string");
   if (!fits(sender, MAX_FIELD_BYTES)) return tooLarge("sender");
   if (!isUserId(sender)) return bad("sender is not a user ID");
   if (state_key === undefined) return undefined;
   if (typeof state_key !== "string") return bad("state_key is not a string");
-  return fits(state_key, MAX_FIELD_BYTES) ? undefined : tooLarge("state_key");
+  return textFits(state_key, rules) ? undefined : tooLarge("state_key");
+}
+
+function textFits(text: string, { textsLimitedInBytes }: RoomVersionRules): boolean {
+  if (fits(text, MAX_FIELD_BYTES)) return true;
+  if (textsLimitedInBytes || text.length > 2 * MAX_FIELD_CHARACTERS) return false;
+  return Array.from(text).length <= MAX_FIELD_CHARACTERS;
 }
 
 function checkRoomId({ room_id, type, state_key }: Fields, rules: RoomVersionRules) {

@@ -151,7 +151,7 @@ async function requesterOf(
 
 function heededToken(hs: Homeserver, { auth }: Endpoint, c: Context<Env>): string | undefined {
   if (auth === "none") return undefined;
-  const token = bearerToken(c);
+  const token = bearerToken(c) ?? (hs.config.sessions.tokensInQuery ? queryToken(c) : undefined);
   if (auth !== "appservice" || token === undefined) return token;
   return appserviceOfToken(hs.config, token) && token;
 }
@@ -190,6 +190,11 @@ const refuseServers: OriginCheck = () => {
 function bearerToken(c: Context<Env>): string | undefined {
   const header = headerOf(c, "authorization");
   return header === undefined ? undefined : /^Bearer +(\S+)$/i.exec(header)?.[1];
+}
+
+/** Allowed up to v1.19 of the specification, and no more in v1.20. @spec client-server-api#using-access-tokens */
+function queryToken(c: Context<Env>): string | undefined {
+  return new URL(c.req.url).searchParams.get("access_token") || undefined;
 }
 
 /**

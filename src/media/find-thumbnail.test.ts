@@ -103,6 +103,14 @@ describe("a thumbnail", () => {
     });
   });
 
+  test("of a screenshot is not blurred while it is small", async () => {
+    const parts = await upload(await picture(900, 900).png().toBuffer(), "image/png");
+    const types = await Promise.all(
+      ["width=320&height=240", "width=640&height=480"].map((it) => thumbnail(parts, it)),
+    );
+    expect(types.map((it) => it.type)).toEqual(["image/png", "image/jpeg"]);
+  });
+
   test("stands as its picture was held", async () => {
     const turned = picture(1000, 500).withMetadata({ orientation: 6 });
     const parts = await upload(await turned.jpeg().toBuffer(), "image/jpeg");

@@ -18,6 +18,9 @@ const LONGEST_SIDE = 65_535;
 /** Of how many pixels a decoder may have one, that has the whole picture in memory several times. */
 const WHOLE_IN_MEMORY: ReadonlyMap<string, number> = new Map([["heif", 4]]);
 
+/** The smallest size that most clients ask for to show a picture by. */
+const MOST_SHARP_PIXELS = 320 * 240;
+
 /** What a picture's file may have besides its pixels, in bytes. */
 const OVERHEAD_BYTES = 64 * 1024;
 
@@ -64,13 +67,19 @@ export async function makeThumbnail(
   }
 
   const animated = wanted.animated && canMove(about, picture, mostPixels);
+  const shown = size ?? fitting(picture);
   const source = sharp(path, { animated, limitInputPixels: mostPixels, failOn: "error" })
     .timeout({ seconds: MOST_SECONDS })
     .autoOrient()
-    .resize({ ...(size ?? fitting(picture)), fit: "cover" });
-  const type = animated ? "webp" : about.hasAlpha ? "png" : "jpeg";
+    .resize({ ...shown, fit: "cover" });
+  const type = animated ? "webp" : stillType(about, shown);
   const bytes = await encode(source, type).catch(unreadable);
   return { outcome: "made", bytes, contentType: `image/${type}` };
+}
+
+/** Screenshots and logos are not blurred while they are small: then that takes little more. */
+function stillType({ format, hasAlpha }: Metadata, { width, height }: Size): "png" | "jpeg" {
+  return hasAlpha || (format === "png" && width * height <= MOST_SHARP_PIXELS) ? "png" : "jpeg";
 }
 
 function isTooLarge(

@@ -77,11 +77,13 @@ function textsOf({ texts, request }: SyncAnswer, events: readonly StoredEvent[])
   return its.map((it) => JSON.stringify(select(JSON.parse(it) as object))).join(",");
 }
 
-/** @param isNew whether the client hears of the room for the first time: then it hears also that there is no account data. */
+/** @param isNew whether the client hears of the room for the first time: then it hears also of what there is none. */
 function sectionParts({ sections }: SyncAnswer, roomKey: number, isNew = false): string[] {
   const { ephemeral = [], accountData = [], other = {} } = sections.rooms.get(roomKey) ?? {};
   return [
-    ...(ephemeral.length > 0 ? [`"ephemeral":${JSON.stringify({ events: ephemeral })}`] : []),
+    ...(ephemeral.length > 0 || isNew
+      ? [`"ephemeral":${JSON.stringify({ events: ephemeral })}`]
+      : []),
     ...(accountData.length > 0 || isNew
       ? [`"account_data":${JSON.stringify({ events: accountData })}`]
       : []),
