@@ -137,6 +137,15 @@ function isAfter(a: RoomPlace, b: RoomPlace): boolean {
   return a.anchor > b.anchor || (a.anchor === b.anchor && a.offset > b.offset);
 }
 
+/**
+ * Forgets all events of some rooms: those that came while not all of their members were known have been judged again,
+ * and what of them redacts others may have become another.
+ */
+export function forgetEventsOf(hs: Homeserver, roomKeys: ReadonlySet<number>): void {
+  const { byKey } = cacheOf(hs);
+  for (const [key, event] of byKey.entries()) if (roomKeys.has(event.roomKey)) byKey.delete(key);
+}
+
 /** An event by its key, if it is in memory. */
 export function eventInMemory(hs: Homeserver, eventKey: number): StoredEvent | undefined {
   return cacheOf(hs).byKey.get(eventKey);

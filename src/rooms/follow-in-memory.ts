@@ -1,9 +1,10 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId } from "#src/kit/identifiers.ts";
 import { tailOf } from "#src/streams/tail.ts";
-import { EVENTS } from "./event-changes.ts";
+import { EVENTS, MemberMoved } from "./event-changes.ts";
 import {
   forgetEvents,
+  forgetEventsOf,
   forgetUnredacted,
   heedSenderRedaction,
   rememberStored,
@@ -16,7 +17,10 @@ import { StoredEvent } from "./stored-event.ts";
 export function followInMemory(hs: Homeserver): void {
   tailOf(hs).listen({
     changed(changes) {
-      for (const { stream, detail } of changes) {
+      const moved = new Set<number>();
+      for (const { stream, roomKey, detail } of changes) {
+        // As happens when a room's members are all known.
+        if (detail instanceof MemberMoved && roomKey !== undefined) moved.add(roomKey);
         if (stream === SENDER_REDACTIONS) {
           heedSenderRedaction(hs, detail as SenderRedaction, eventsInTail(hs));
         }
@@ -27,6 +31,7 @@ export function followInMemory(hs: Homeserver): void {
         const redacts = detail.type === "m.room.redaction" && redactsOf(detail);
         if (typeof redacts === "string") forgetUnredacted(hs, redacts as EventId);
       }
+      if (moved.size > 0) forgetEventsOf(hs, moved);
     },
     missed: () => forgetEvents(hs),
   });

@@ -2,6 +2,7 @@ import { relationOf as relationIn } from "#src/events/threads.ts";
 import type { Tx } from "#src/homeserver/database.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { together } from "#src/homeserver/one-statement.ts";
+import type { CanonicalObject } from "#src/kit/canonical-json.ts";
 import { serverNameOf, type UserId } from "#src/kit/identifiers.ts";
 import { noteRemovals, type RemovalRow } from "./mass-redaction/queries-sender-redactions.ts";
 import { asksToRedact, mayRedact } from "./mass-redaction/removal.ts";
@@ -39,7 +40,7 @@ export async function persistChains(
   const links = chains.flatMap(({ chain, rows: its }) =>
     chain.links.map((link, index) => ({ ...link, room: chain.room, row: its[index] })),
   );
-  const relations = links.flatMap((it) => relationOf(it) ?? []);
+  const relations = links.flatMap((it) => relationOf(relatingOf(it)) ?? []);
   const redactions = links.flatMap((it) => redactionOf(it) ?? []);
   const nodes = chains.flatMap((it) => it.nodes);
 
@@ -119,6 +120,15 @@ type Link = {
   readonly room: { readonly roomKey: number };
 };
 
+/** An event, as far as it may relate to another. */
+export type Relating = {
+  readonly type: string;
+  readonly content: CanonicalObject;
+  readonly eventKey: number;
+  readonly roomKey: number;
+  readonly senderKey: number;
+};
+
 /**
  * What an event says that it refers to, as it is stored.
  *
@@ -126,25 +136,29 @@ type Link = {
  * @spec client-server-api#forming-relationships-between-events
  */
 export function relationOf(
-  { event, eventKey, room }: Link,
+  { content, type, eventKey, roomKey, senderKey }: Relating,
   place = { anchor: eventKey, offset: 0 },
 ): RelationRow | undefined {
-  const { content, type } = event.event;
   const relation = relationIn(content);
   if (!relation) return undefined;
   const { key } = content["m.relates_to"] as Record<string, unknown>;
   return {
     eventKey,
-    roomKey: room.roomKey,
+    roomKey,
     relatesTo: relation.eventId,
     relType: relation.relType,
     anchor: place.anchor,
     anchorOffset: place.offset,
     type,
-    senderKey: event.sender.userKey,
+    senderKey,
     // A NUL is nothing that anybody could be shown, and the database can hold none.
     aggregationKey: typeof key === "string" && !key.includes("\0") ? key : null,
   };
+}
+
+function relatingOf({ event: { event, sender }, eventKey, room }: Link): Relating {
+  const { type, content } = event;
+  return { type, content, eventKey, roomKey: room.roomKey, senderKey: sender.userKey };
 }
 
 /** Whom an event removes from the room in such a way that what they sent is redacted, if its sender may do that. */

@@ -1,8 +1,10 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { EventDraft } from "#src/events/build-event.ts";
 import { stateKeyOf } from "#src/events/pdu.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId, ServerName, UserId } from "#src/kit/identifiers.ts";
+import { tailOf } from "#src/streams/tail.ts";
 import { testHomeservers, type TestHomeservers, testUser } from "#src/testing.ts";
 import { allStateAt, currentStateRoot } from "../current-state.ts";
 import { findEvents } from "../find-event.ts";
@@ -15,9 +17,10 @@ import {
   deliverBatch,
   forkedRoom,
   inBatches,
-  type RemoteRoom,
+  RemoteRoom,
   replay,
   steps,
+  USERS,
   wronglyRedacted,
 } from "../received/testing.ts";
 import { sendEvent } from "../send-event.ts";
@@ -200,5 +203,58 @@ describe("a room that was joined without its members", () => {
     expect(await statuses()).toEqual([EventStatus.accepted, EventStatus.rejected]);
     await complete(remote, room, known);
     expect(await statuses()).toEqual([EventStatus.rejected, EventStatus.accepted]);
+  });
+
+  test("is redacted by what turns out to be part of it, and by nothing else", async () => {
+    const remote = new RemoteRoom("12", "again");
+    const [creator, bob, carol, local] = USERS as [UserId, UserId, UserId, UserId];
+    const member = (user: UserId, membership: string) => ({
+      type: "m.room.member",
+      state_key: user,
+      content: { membership },
+    });
+    let last = remote.begin(creator, { [carol]: 100 });
+    for (const user of [bob, carol]) last = remote.add(user, member(user, "join"), [last]);
+    const free = last;
+    last = remote.add(creator, member(carol, "ban"), [last]);
+    const joined = remote.add(local, member(local, "join"), [last]);
+    // Who lacks the members cannot know that she is banned.
+    const asBefore = (draft: EventDraft) => remote.add(carol, draft, [joined], [free]);
+    const message = { type: "m.room.message", content: {} };
+    const redacting = (redacts: EventId) => ({ type: "m.room.redaction", content: {}, redacts });
+    const reacting = (content: Record<string, string>) => ({
+      type: "m.reaction",
+      content: { "m.relates_to": { rel_type: "m.annotation", event_id: joined, ...content } },
+    });
+    const regretted = remote.add(bob, message, [joined]);
+    const reaction = remote.add(creator, reacting({ key: "+" }), [joined]);
+    const kick = asBefore(member(bob, "leave"));
+    const strayReaction = asBefore(reacting({ key: "-" }));
+    const stray = asBefore(redacting(reaction));
+    const lost = remote.add(creator, message, [joined]);
+    const strayOfLost = asBefore(redacting(lost));
+    const own = remote.add(bob, redacting(regretted), [regretted]);
+
+    const basis = [...remote.events.keys()].slice(0, [...remote.events.keys()].indexOf(joined) + 1);
+    const { room, ...known } = await enter(remote, basis);
+    const come = [regretted, reaction, kick, strayReaction, stray, strayOfLost, own];
+    await deliverBatch(hs, room, remote, come);
+    const redactedNow = async (on: Homeserver) => {
+      await tailOf(on).catchUp();
+      const events = await findEvents(on, [...come, lost]);
+      const ids = [regretted, reaction, lost];
+      return ids.filter((id) => events.get(id)?.redactedBy !== undefined);
+    };
+    const reactions = async () =>
+      await hs.sql<{ event_id: EventId }[]>`
+        select event_id from relations join events using (event_key)
+        where relates_to = ${joined}`.then((rows) => rows.map((it) => it.event_id));
+    for (const on of [hs, other]) expect(await redactedNow(on)).toEqual([reaction]);
+    expect(await reactions()).toEqual([strayReaction]);
+
+    await complete(remote, room, known);
+    await deliverBatch(hs, room, remote, [lost]);
+    for (const on of [hs, other]) expect(await redactedNow(on)).toEqual([regretted]);
+    expect(await reactions()).toEqual([reaction]);
   });
 });

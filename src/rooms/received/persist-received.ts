@@ -1,36 +1,25 @@
-import { isUserId } from "#src/events/event-identifiers.ts";
 import type { Tx } from "#src/homeserver/database.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { together } from "#src/homeserver/one-statement.ts";
-import { type EventId, serverNameOf } from "#src/kit/identifiers.ts";
-import { eventsOf } from "../find-event.ts";
+import type { EventId } from "#src/kit/identifiers.ts";
 import { noteRemovals, redactLate } from "../mass-redaction/queries-sender-redactions.ts";
 import { noteUnread } from "../note-unread.ts";
-import {
-  beginPartial,
-  forgetPartial,
-  makeWhole,
-  type MemberKey,
-  restateEvents,
-} from "../partial/queries-partial.ts";
-import { relationOf, removalOf } from "../persist-chains.ts";
+import { beginPartial, forgetPartial, type MemberKey } from "../partial/queries-partial.ts";
+import { removalOf } from "../persist-chains.ts";
 import { insertHighlights } from "../queries-highlights.ts";
 import {
   applyRedactions,
-  type HeadUpdate,
   insertEvents,
   insertNodes,
   insertRelations,
   markOnPartial,
   moveHeads,
   type MembershipRow,
-  type RedactionRow,
   upsertMemberships,
 } from "../queries-persist.ts";
 import type { NewEvent } from "../room-in-making.ts";
-import { pairsOf } from "../state-slots.ts";
-import { type EventRow, EventStatus } from "../stored-event.ts";
-import { findUserKeys, otherServerOf } from "../user-keys.ts";
+import type { EventRow } from "../stored-event.ts";
+import { otherServerOf } from "../user-keys.ts";
 import type { PlacedEvent, PlacedReceived } from "./place-received.ts";
 import {
   applyWaitingRedactions,
@@ -40,11 +29,18 @@ import {
   noteMissing,
   placeOutliers,
 } from "./queries-received.ts";
+import {
+  headUpdate,
+  isShown,
+  memberRows,
+  redactionOf,
+  relationOfPlaced,
+} from "./rows-of-placed.ts";
 
 /** What has been stored of received events, beside the rows. */
 export type PersistedReceived = {
-  /** The redactions that took effect: their keys, by the IDs of what they redact. */
-  readonly redacted: ReadonlyMap<EventId, number>;
+  /** The redactions that took effect: their keys, by the IDs of what they redact; null of what is redacted no more. */
+  readonly redacted: ReadonlyMap<EventId, number | null>;
   /** What the room's new state says of members, where that has changed. */
   readonly members: readonly MembershipRow[];
   /** The local members who are to be told of the room anew, since all of it is known now. */
@@ -57,7 +53,6 @@ export async function persistReceived(
   lane: Tx,
   it: PlacedReceived,
 ): Promise<PersistedReceived> {
-  if (it.write.as === "again") return await persistAgain(hs, lane, it);
   const { write, settlement, placed } = it;
   const isNew = ({ settled }: PlacedEvent) => settled.assessed.outlier === undefined;
   const rows = placed.filter(isNew).map(({ row }) => row);
@@ -117,39 +112,6 @@ export async function persistReceived(
   return { members, redacted: await redact(lane, it), toldAnew: [] };
 }
 
-/** Stores what events have become that were judged again: their places and what they say are as before. */
-async function persistAgain(
-  hs: Homeserver,
-  lane: Tx,
-  it: PlacedReceived,
-): Promise<PersistedReceived> {
-  const { roomKey } = it.write.room;
-  const members = await memberRows(hs, lane, it);
-  moveHeads(lane, [headUpdate(it)]);
-  restateEvents(
-    lane,
-    it.placed.map(({ row }) => row),
-  );
-  if (it.nodes.length > 0) insertNodes(lane, it.nodes);
-  if (members.length > 0) upsertMemberships(lane, members);
-  const position = it.placed.at(-1)?.position ?? 0;
-  const toldAnew = await makeWhole(lane, roomKey, position);
-  return { members, redacted: new Map(), toldAnew };
-}
-
-function headUpdate(it: PlacedReceived): HeadUpdate {
-  const { write, settlement } = it;
-  return {
-    roomKey: write.room.roomKey,
-    version: settlement.head.version,
-    extremities: it.extremities,
-    depth: Math.max(0, ...settlement.extremities.map((own) => own.depth)),
-    stateRoot: it.stateRoot,
-    ordinal: settlement.ordinal,
-    lastPosition: lastShown(it),
-  };
-}
-
 /** Records who can tell the members of a room that we come to, if we are not told all of them. */
 function noteMembersFrom(hs: Homeserver, lane: Tx, { write, placed }: PlacedReceived): void {
   const { room, membersFrom } = write;
@@ -177,21 +139,10 @@ export function relayedOf(
   return isRelayed ?? (otherServerOf(hs, sender) === undefined ? false : null);
 }
 
-function isShown({ row }: PlacedEvent): boolean {
-  return row.status === EventStatus.accepted && row.anchor !== null;
-}
-
-function lastShown({ placed, write }: PlacedReceived): number | undefined {
-  return write.as === "live" ? placed.findLast(isShown)?.position : undefined;
-}
-
 /** Relations of all that is shown; of what is new in the room, also what it means for what is unread. */
 function noteWhatClientsSee(hs: Homeserver, lane: Tx, { placed, write }: PlacedReceived): void {
   const links = placed.filter(isShown).flatMap((it) => linkOf(it, write) ?? []);
-  const relations = links.flatMap(({ row, ...it }) => {
-    const place = { anchor: row.anchor ?? row.event_key, offset: row.anchor_offset };
-    return relationOf({ ...it, eventKey: row.event_key }, place) ?? [];
-  });
+  const relations = placed.filter(isShown).flatMap((it) => relationOfPlaced(it) ?? []);
   if (relations.length > 0) insertRelations(lane, relations);
   if (write.as !== "live") return;
   insertHighlights(hs, lane, links);
@@ -249,63 +200,3 @@ async function redact(
 }
 
 const UNKNOWN = { isRedacted: true, isOfRemoved: true };
-
-function redactionOf(it: PlacedEvent): RedactionRow | undefined {
-  const { event, levels } = it.settled.assessed;
-  if (event.type !== "m.room.redaction" || event.redacts === undefined) return undefined;
-  if (!isShown(it) || !levels) return undefined;
-  return {
-    redactionKey: it.row.event_key,
-    roomKey: it.row.room_key,
-    target: event.redacts,
-    anyone: levels.powerOf(event.sender) >= levels.named("redact"),
-    domain: serverNameOf(event.sender),
-  };
-}
-
-/** What the room's state now says of those members of whom it said something else. */
-async function memberRows(
-  hs: Homeserver,
-  lane: Tx,
-  { changes, placed, write }: PlacedReceived,
-): Promise<MembershipRow[]> {
-  if (changes.length === 0) return [];
-  const byKey = new Map(placed.map((it) => [it.row.event_key, it]));
-  const last = (placed.findLast(isShown) ?? placed.at(-1))?.position ?? 0;
-  const pairs = await pairsOf(
-    hs,
-    changes.map((it) => it.slot),
-    lane,
-  );
-  const moved = changes.flatMap(({ slot, before, after }) => {
-    const [type, user] = pairs.get(slot) ?? [];
-    return type === "m.room.member" && isUserId(user) ? [{ user, before, after }] : [];
-  });
-  if (moved.length === 0) return [];
-  const stored = await eventsOf(
-    hs,
-    moved.flatMap(({ after }) => (after === undefined || byKey.has(after) ? [] : [after])),
-    lane,
-  );
-  const keys = await findUserKeys(
-    hs,
-    moved.map((it) => it.user),
-    lane,
-  );
-  return moved.flatMap(({ user, before, after }) => {
-    const userKey = keys.get(user);
-    const eventKey = after ?? before;
-    if (userKey === undefined || eventKey === undefined) return [];
-    const own = byKey.get(eventKey);
-    const content = own?.settled.assessed.event.content ?? stored.get(eventKey)?.content;
-    const membership = after === undefined ? "leave" : content?.["membership"];
-    return {
-      userKey,
-      roomKey: write.room.roomKey,
-      membership: typeof membership === "string" ? membership : "leave",
-      eventKey,
-      position: own && isShown(own) ? own.position : last,
-      server: otherServerOf(hs, user),
-    };
-  });
-}

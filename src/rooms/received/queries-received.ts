@@ -174,6 +174,35 @@ export async function applyWaitingRedactions(
   return new Map(rows.map((it) => [it.event_id, it.redacted_by]));
 }
 
+/**
+ * Takes back what redactions have done that turn out to be no part of the room.
+ *
+ * @returns the IDs of the events that are redacted no more.
+ */
+export async function takeBackRedactions(
+  lane: Tx,
+  rows: readonly { readonly redactionKey: number; readonly target: EventId }[],
+): Promise<readonly EventId[]> {
+  const keys = rows.map((it) => it.redactionKey);
+  const restored = await lane<{ event_id: EventId }[]>`
+    with unkept as (
+      delete from waiting_redactions
+      where target = any(${rows.map((it) => it.target)}::text[])
+        and redaction_key = any(${keys}::bigint[])
+    )
+    update events set redacted_by = null
+    from unnest(${rows.map((it) => it.target)}::text[], ${keys}::bigint[])
+      as undone (target, redaction_key)
+    where events.event_id = undone.target and events.redacted_by = undone.redaction_key
+    returning events.event_id`;
+  return restored.map((it) => it.event_id);
+}
+
+/** Forgets what events refer to. */
+export function forgetRelations(lane: Tx, eventKeys: readonly number[]): void {
+  void lane`delete from relations where event_key = any(${eventKeys}::bigint[])`;
+}
+
 /** Where the live events stand that missing ones come before, by the IDs of those. */
 export async function anchorsOfFollowers(
   db: Queryable,

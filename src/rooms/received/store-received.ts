@@ -10,8 +10,9 @@ import { asksToRedact } from "../mass-redaction/removal.ts";
 import { knownHead, readHeads, rememberHead } from "../room-head.ts";
 import { rememberNodes } from "../state-map/stored-nodes.ts";
 import { pairKey, pairsOf } from "../state-slots.ts";
-import { EventStatus, StoredEvent } from "../stored-event.ts";
+import { type EventRow, EventStatus, StoredEvent } from "../stored-event.ts";
 import type { Assessed } from "./assess-events.ts";
+import { persistAgain } from "./persist-again.ts";
 import { type PersistedReceived, persistReceived, relayedOf } from "./persist-received.ts";
 import { isPartialAfter, type PlacedReceived, placeReceived } from "./place-received.ts";
 import { placesOf, whatWaitsFor } from "./queries-received.ts";
@@ -51,13 +52,14 @@ export async function storeReceived(
   const settlement = await settlementFor(hs, lane, write, seen);
   if (!settlement) return STALE;
   const placed = await placeReceived(hs, lane, { write, settlement, position });
-  const persisted = await persistReceived(hs, lane, placed);
+  const persist = write.as === "again" ? persistAgain : persistReceived;
+  const persisted = await persist(hs, lane, placed);
   const events = placed.placed.map(
     ({ row, settled }) =>
       new StoredEvent(
         {
           ...row,
-          redacted_by: persisted.redacted.get(row.event_id) ?? row.redacted_by,
+          redacted_by: redactedBy(persisted, row),
           relayed: relayedOf(hs, write, row),
         },
         settled.assessed.event,
@@ -79,7 +81,9 @@ export async function storeReceived(
     },
     remember() {
       for (const event of events) rememberStored(hs, event);
-      for (const [target, key] of persisted.redacted) heedRedaction(hs, target, key);
+      for (const [target, key] of persisted.redacted) {
+        if (key !== null) heedRedaction(hs, target, key);
+      }
       rememberNodes(hs, placed.newNodes);
       for (const [draft, root] of placed.roots) rememberRoot(draft, root);
       rememberHead(hs, head);
@@ -88,6 +92,11 @@ export async function storeReceived(
       }
     },
   };
+}
+
+function redactedBy({ redacted }: PersistedReceived, { event_id, redacted_by }: EventRow) {
+  const by = redacted.get(event_id);
+  return by === undefined ? redacted_by : by;
 }
 
 /** What the events make of the room as it is in the lane; undefined if that has to be worked out anew before it. */
