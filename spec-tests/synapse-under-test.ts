@@ -1,7 +1,15 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -62,7 +70,7 @@ runpy.run_module("synapse.app.homeserver", run_name="__main__", alter_sys=True)
  */
 export async function startSynapse(options: SynapseOptions): Promise<SynapseUnderTest> {
   const python = await installOracle();
-  const dir = mkdtempSync(join(tmpdir(), "archipel-synapse-"));
+  const dir = mkdtempSync(join(placeInMemory() ?? tmpdir(), "archipel-synapse-"));
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const configFile = join(dir, "homeserver.yaml");
@@ -115,6 +123,17 @@ export async function startSynapse(options: SynapseOptions): Promise<SynapseUnde
       rmSync(dir, { recursive: true, force: true });
     },
   };
+}
+
+/** Less than this in memory is for others. */
+const LEAST_FREE_BYTES = 1024 ** 3;
+
+/** A file system in memory, if there is one with room (Linux): SQLite waits for the disk again and again. */
+function placeInMemory(): string | undefined {
+  const place = "/dev/shm";
+  if (!existsSync(place)) return undefined;
+  const { bavail, bsize } = statfsSync(place);
+  return bavail * bsize >= LEAST_FREE_BYTES ? place : undefined;
 }
 
 /** In the form of its files: an algorithm, a name, and a seed. */

@@ -6,6 +6,8 @@ export type Request = {
   readonly path: string;
   readonly token?: string;
   readonly body?: unknown;
+  /** How long an answer may take, if longer than that of a server that works as it should. */
+  readonly patienceMs?: number;
 };
 
 /** An answer; or, with status 0, that there is nobody to ask: then nothing was carried out. */
@@ -22,19 +24,21 @@ const PATIENCE_MS = 30_000;
  */
 export async function ask(
   url: string,
-  { method, path, token, body }: Request,
+  { method, path, token, body, patienceMs = PATIENCE_MS }: Request,
 ): Promise<Reply | undefined> {
   try {
     const response = await fetch(`${url}/_matrix/client${path}`, {
       method,
       headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
       ...(body !== undefined && { body: JSON.stringify(body) }),
-      signal: AbortSignal.timeout(PATIENCE_MS),
+      signal: AbortSignal.timeout(patienceMs),
     });
     return { status: response.status, body: await response.json() };
   } catch (error) {
     if (error instanceof Error && error.name === "TimeoutError") {
-      throw new Error(`No answer within ${PATIENCE_MS} ms: ${method} ${path}`, { cause: error });
+      throw new Error(`${url} gave no answer within ${patienceMs} ms: ${method} ${path}`, {
+        cause: error,
+      });
     }
     return isRefused(error) ? { status: 0, body: undefined } : undefined;
   }
@@ -50,7 +54,7 @@ export async function demand(url: string, request: Request): Promise<any> {
   const reply = await ask(url, request);
   if (reply?.status === 200) return reply.body;
   const came = reply === undefined ? "no answer" : `${reply.status} ${JSON.stringify(reply.body)}`;
-  throw new Error(`${request.method} ${request.path}: ${came}`);
+  throw new Error(`${url}: ${request.method} ${request.path}: ${came}`);
 }
 
 /** Asks again and again until the answer is 200. @throws Error if it is not within the time */

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { demand } from "../faults/call.ts";
+import { demand, demandWithin } from "../faults/call.ts";
 import type { Dice } from "../oracle/dice.ts";
 import type { TestUser } from "../test-user.ts";
 import type { Player, Stage } from "./stage.ts";
@@ -21,6 +21,9 @@ export type Cast = {
 
 const ROOMS = 2;
 const GUESTS_EACH = 2;
+
+/** How long it may take until all have joined and all servers have heard of that, on a busy machine. */
+const PATIENCE_MS = 60_000;
 
 const ROOM_VERSIONS = Array.from({ length: 12 }, (_, index) => String(index + 1));
 
@@ -48,7 +51,7 @@ export async function assembleCast({ players }: Stage, dice: Dice): Promise<Cast
     const roomId = await owner.user.createRoom(request);
     // One after the other: who comes second hears of it from more than one.
     for (const it of guests) {
-      await demand(it.player.url, joinRequest(it, roomId, owner.player.name));
+      await demandWithin(PATIENCE_MS, it.player.url, joinRequest(it, roomId, owner.player.name));
     }
     return roomId;
   });
@@ -57,9 +60,6 @@ export async function assembleCast({ players }: Stage, dice: Dice): Promise<Cast
   await Promise.all(roomIds.map(async (roomId) => await untilAllAreKnown(roomId, anchors)));
   return { actors, roomIds };
 }
-
-/** How long it may take until servers hear of who has joined, on a busy machine. */
-const PATIENCE_MS = 60_000;
 
 /** Waits until each server knows that all anchors are joined: what forks off before that they need not be shown. */
 async function untilAllAreKnown(roomId: string, anchors: readonly Actor[]): Promise<void> {

@@ -26,10 +26,18 @@ export type View = {
 
 const PAGE = 100;
 
+/** It may ask others for a page of the past, and has taken half a minute to take that in on a busy machine. */
+const PATIENCE_WITH_SYNAPSE_MS = 90_000;
+
 /** Looks at a room. */
 export async function viewOf(actor: Actor, roomId: string): Promise<View> {
   const read = async (path: string) =>
-    await demand(actor.player.url, { method: "GET", path, token: actor.user.accessToken });
+    await demand(actor.player.url, {
+      method: "GET",
+      path,
+      token: actor.user.accessToken,
+      ...(!actor.player.isOurs && { patienceMs: PATIENCE_WITH_SYNAPSE_MS }),
+    });
   const room = `/v3/rooms/${encodeURIComponent(roomId)}`;
   const history = await walkRoom(read, roomId, {
     direction: "b",
