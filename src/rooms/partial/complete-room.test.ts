@@ -67,6 +67,8 @@ async function expectTruth(
   room: Room,
   { basis, later }: { basis: readonly EventId[]; later: readonly EventId[] },
 ): Promise<void> {
+  // What was stored through the other process may not have been heard of yet.
+  await tailOf(hs).catchUp();
   const rows = await hs.sql<{ event_id: EventId }[]>`
     select event_id from events where room_key = ${room.roomKey} and anchor is not null
     order by anchor, anchor_offset`;
