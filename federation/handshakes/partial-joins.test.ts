@@ -261,6 +261,20 @@ describe("a room of which the members are not known yet", () => {
     expect(members.body.chunk).toHaveLength(3);
   });
 
+  test("has its members in the directory of users once they are known", async () => {
+    const zoe = await user(onOne, "zoe");
+    const roomId = await joinPartially(zoe);
+    gate?.resolve();
+    await onTwo("GET", `rooms/${E(roomId)}/members`, { token: bob.token });
+    const found = async (search_term: string) => {
+      const body = { search_term };
+      const answer = await onTwo("POST", "user_directory/search", { token: bob.token, body });
+      return (answer.body.results as { user_id: string }[]).map((it) => it.user_id);
+    };
+    expect(await found("zoe")).toEqual([zoe.userId]);
+    expect(await found("bob")).toEqual([bob.userId]);
+  });
+
   test("can be left, and is then no longer of interest", async () => {
     const roomId = await joinPartially();
     const left = await onTwo("POST", `rooms/${E(roomId)}/leave`, { token: bob.token, body: {} });

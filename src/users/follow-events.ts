@@ -1,24 +1,29 @@
 import { z } from "zod";
+import type { Tx } from "#src/homeserver/database.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { Position } from "#src/homeserver/position.ts";
 import type { Job } from "#src/jobs/job.ts";
 import type { UserId } from "#src/kit/identifiers.ts";
 import { currentStateRoot, statesAt } from "#src/rooms/current-state.ts";
 import { pairKey } from "#src/rooms/state-slots.ts";
-import { findUserKeys } from "#src/rooms/user-keys.ts";
 import { wordsOfUser } from "./directory-words.ts";
 import {
   advanceDirectory,
-  type DirectoryEvent,
   directoryProgress,
   forgetAbsent,
   knownOpenRooms,
-  nextDirectoryEvents,
+  type MovedMember,
+  nextMembers,
+  nextRooms,
   type RemoteName,
   setOpenRooms,
   storeRemoteNames,
 } from "./queries-directory.ts";
 
 const BATCH = 500;
+
+/** After all keys of users and rooms. */
+const LAST_KEY = Number.MAX_SAFE_INTEGER;
 
 /** How many batches a search waits for. If the directory is further behind, it answers from what there is. */
 const MOST_BATCHES = 4;
@@ -43,26 +48,62 @@ export async function catchUpDirectory(hs: Homeserver): Promise<void> {
  * servers are called. Any process may do it; what was read is stored by the quickest.
  */
 async function followSome(hs: Homeserver): Promise<"more" | "done"> {
-  const progress = await directoryProgress(hs);
-  if (progress.done >= progress.upTo) return "done";
-  const events = await nextDirectoryEvents(hs, progress, BATCH);
-  const isLast = events.length < BATCH;
-  const to = isLast ? progress.upTo : (events.at(-1)?.event_key ?? progress.upTo);
-
-  const members = events.filter((it) => it.type === "m.room.member");
-  const others = events.filter((it) => it.type !== "m.room.member");
+  const { done, upTo } = await directoryProgress(hs);
+  if (done >= upTo) return "done";
+  const after = { position: done, user_key: LAST_KEY, room_key: LAST_KEY };
+  const [rooms, members] = await Promise.all([
+    nextRooms(hs, { done, upTo }, BATCH),
+    nextMembers(hs, { after, upTo }, BATCH),
+  ]);
+  const to = Math.min(endOf(rooms, upTo), endOf(members, upTo));
   const openness = new Map<number, boolean>();
-  for (const roomKey of new Set(others.map((it) => it.room_key))) {
-    openness.set(roomKey, await isOpenRoom(hs, roomKey));
+  for (const { room_key: roomKey, position } of rooms) {
+    if (position <= to && !openness.has(roomKey)) {
+      openness.set(roomKey, await isOpenRoom(hs, roomKey));
+    }
   }
-  const { named, left } = await readMembers(hs, members, openness);
+  const rest = await storeMany(hs, members, openness);
+  const last = await readMembers(
+    hs,
+    rest.filter((it) => it.position <= to),
+    openness,
+  );
   await hs.sql.begin(async (tx) => {
-    if (!(await advanceDirectory(tx, { from: progress.done, to }))) return;
+    if (!(await advanceDirectory(tx, { from: done, to }))) return;
     await setOpenRooms(tx, openness);
-    await storeRemoteNames(tx, named);
-    await forgetAbsent(tx, left);
+    await storeMembers(tx, last);
   });
-  return isLast ? "done" : "more";
+  return to >= upTo ? "done" : "more";
+}
+
+/** Up to where all there is has been read. */
+function endOf(rows: readonly { readonly position: Position }[], upTo: Position): Position {
+  const [first, last] = [rows[0], rows.at(-1)];
+  if (!first || !last || rows.length < BATCH) return upTo;
+  // There may be more at the last place.
+  return first.position === last.position ? last.position : last.position - 1;
+}
+
+/** Stores members as long as there are more of them at one place: all of a room that we come to are. @returns the rest. */
+async function storeMany(
+  hs: Homeserver,
+  members: readonly MovedMember[],
+  openness: ReadonlyMap<number, boolean>,
+): Promise<readonly MovedMember[]> {
+  let page = members;
+  for (let last = page.at(-1); last; last = page.at(-1)) {
+    const { position } = last;
+    if (page.length < BATCH || page[0]?.position !== position) break;
+    const read = await readMembers(hs, page, openness);
+    await hs.sql.begin(async (tx) => await storeMembers(tx, read));
+    page = await nextMembers(hs, { after: last, upTo: position }, BATCH);
+  }
+  return page;
+}
+
+async function storeMembers(tx: Tx, { named, left }: ReadMembers): Promise<void> {
+  await storeRemoteNames(tx, named);
+  await forgetAbsent(tx, left);
 }
 
 /** Whether anybody may join a room, or look into it. */
@@ -82,36 +123,31 @@ async function isOpenRoom(hs: Homeserver, roomKey: number): Promise<boolean> {
 /** What we read of a member event. Whatever is no text counts as left out. */
 const Member = z.object({
   content: z.object({
-    membership: z.string(),
     displayname: z.string().optional().catch(undefined),
     avatar_url: z.string().optional().catch(undefined),
   }),
 });
 
+type ReadMembers = { readonly named: readonly RemoteName[]; readonly left: readonly number[] };
+
 async function readMembers(
   hs: Homeserver,
-  events: readonly DirectoryEvent[],
+  members: readonly MovedMember[],
   openness: ReadonlyMap<number, boolean>,
-): Promise<{ named: RemoteName[]; left: number[] }> {
-  if (events.length === 0) return { named: [], left: [] };
-  const open = await knownOpenRooms(hs, [...new Set(events.map((it) => it.room_key))]);
-  const keys = await findUserKeys(
-    hs,
-    events.map((it) => it.state_key as UserId),
-  );
+): Promise<ReadMembers> {
+  if (members.length === 0) return { named: [], left: [] };
+  const open = await knownOpenRooms(hs, [...new Set(members.map((it) => it.room_key))]);
   const named = new Map<number, RemoteName>();
   const left = new Set<number>();
-  for (const { room_key, state_key, json } of events) {
-    const userKey = keys.get(state_key as UserId);
+  for (const { user_key: userKey, user_id: userId, room_key, membership, json } of members) {
     const member = Member.safeParse(JSON.parse(json)).data?.content;
-    if (userKey === undefined || !member) continue;
-    if (member.membership !== "join") {
+    if (membership !== "join" || !member) {
       left.add(userKey);
       continue;
     }
     const isOpen = openness.get(room_key) ?? open.has(room_key);
     if (named.get(userKey)?.isOpen && !isOpen) continue;
-    named.set(userKey, remoteName({ userKey, userId: state_key as UserId }, member, isOpen));
+    named.set(userKey, remoteName({ userKey, userId }, member, isOpen));
   }
   return { named: [...named.values()], left: [...left] };
 }

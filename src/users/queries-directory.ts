@@ -5,14 +5,21 @@ import type { UserId } from "#src/kit/identifiers.ts";
 import { advancePlace } from "#src/streams/advance-place.ts";
 import { type ShownProfile, shownProfile } from "./profile.ts";
 
-/** Of what the directory follows in rooms: who is in them, and whom they are open to. */
-export type DirectoryEvent = {
-  readonly event_key: Position;
+/** A room that may have become open to anybody, or not be so any more. */
+export type MovedRoom = { readonly room_key: number; readonly position: Position };
+
+/** What a user of another server has become in a room, and the event that says so. */
+export type MovedMember = {
+  readonly user_key: number;
   readonly room_key: number;
-  readonly type: string;
-  readonly state_key: string;
+  readonly user_id: UserId;
+  readonly membership: string;
+  readonly position: Position;
   readonly json: string;
 };
+
+/** Where one has come to with members: their order is by these. */
+export type MemberPlace = Pick<MovedMember, "position" | "user_key" | "room_key">;
 
 const FOLLOWER = "user-directory";
 
@@ -27,18 +34,38 @@ export async function directoryProgress(
   return row ?? { done: 0, upTo: 0 };
 }
 
-/** The next state events that the directory follows: member events only of users of other servers. */
-export async function nextDirectoryEvents(
+/** The next rooms whose openness may have changed: what decides it has, or somebody of ours has come to them. */
+export async function nextRooms(
   hs: Homeserver,
   { done, upTo }: { readonly done: Position; readonly upTo: Position },
   limit: number,
-): Promise<DirectoryEvent[]> {
-  return await hs.sql<DirectoryEvent[]>`
-    select event_key, room_key, type, state_key, json from events
-    where event_key > ${done} and event_key <= ${upTo} and status = 0 and (
-      (type in ('m.room.join_rules', 'm.room.history_visibility') and state_key = '')
-      or (type = 'm.room.member' and state_key not like ${`%:${likeText(hs.name)}`}))
-    order by event_key limit ${limit}`;
+): Promise<MovedRoom[]> {
+  return await hs.sql<MovedRoom[]>`
+    select room_key, event_key as position from events
+    where event_key > ${done} and event_key <= ${upTo} and status = 0
+      and type in ('m.room.join_rules', 'm.room.history_visibility') and state_key = ''
+    union
+    select room_key, position from memberships
+    where position > ${done} and position <= ${upTo} and local and membership = 'join'
+    order by position limit ${limit}`;
+}
+
+/**
+ * The next users of other servers who have become another in a room. By the room's state, and not by events: of a
+ * room that we come to nobody sends those of its members.
+ */
+export async function nextMembers(
+  hs: Homeserver,
+  { after, upTo }: { readonly after: MemberPlace; readonly upTo: Position },
+  limit: number,
+): Promise<MovedMember[]> {
+  return await hs.sql<MovedMember[]>`
+    select memberships.user_key, memberships.room_key, user_id, membership, position, json
+    from memberships join users using (user_key) join events using (event_key)
+    where position >= ${after.position} and position <= ${upTo} and not memberships.local
+      and (position, memberships.user_key, memberships.room_key)
+        > (${after.position}, ${after.user_key}, ${after.room_key})
+    order by position, memberships.user_key, memberships.room_key limit ${limit}`;
 }
 
 /** Notes how far the directory has come. @returns false if another process has been quicker. */
@@ -125,9 +152,4 @@ export async function forgetAbsent(tx: Tx, userKeys: readonly number[]): Promise
       delete from directory_words where user_key in (select user_key from absent)
     )
     delete from remote_profiles where user_key in (select user_key from absent)`;
-}
-
-/** A text as a pattern of `like` that matches only itself. */
-function likeText(text: string): string {
-  return text.replace(/[\\%_]/g, "\\$&");
 }

@@ -40,7 +40,6 @@ export async function searchUserDirectory(
       from unnest(${words}::text[]) with ordinality as word (text, index)
         join directory_words on directory_words.word ~>=~ word.text
           and directory_words.word ~<~ (word.text || ${LAST_CHARACTER})
-      where user_key <> ${searcherKey}
       group by user_key having count(distinct word.index) = ${words.length}
       limit ${MOST_CANDIDATES}
     )

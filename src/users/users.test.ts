@@ -174,7 +174,7 @@ describe("user directory", () => {
     expect(await found(token, "ulla")).toEqual([]);
     await ask("POST", `join/${room_id}`, { token, body: {} });
     expect(await found(token, "ulla")).toEqual([ulla.user_id]);
-    expect(await found(token, "udo")).toEqual([]);
+    expect(await found(token, "udo")).toEqual([udo.user_id]);
 
     await ask("PUT", `profile/${ulla.user_id}/displayname`, {
       token: ulla.access_token,
@@ -224,7 +224,8 @@ describe("user directory", () => {
         await tx`
           insert into memberships (user_key, room_key, membership, event_key, position, local)
           values (${userKey}, ${roomKey}, ${membership}, ${key}, ${key}, false)
-          on conflict (user_key, room_key) do update set membership = excluded.membership`;
+          on conflict (user_key, room_key) do update set membership = excluded.membership,
+            event_key = excluded.event_key, position = excluded.position`;
       });
     };
     const looker = (await registered(ask, "passer-by")).access_token;

@@ -5,6 +5,7 @@ import type { CanonicalObject } from "#src/kit/canonical-json.ts";
 import type { RoomId, ServerName } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { isServerName } from "#src/kit/server-name.ts";
+import { findEvents } from "#src/rooms/find-event.ts";
 import { findRoom } from "#src/rooms/find-room.ts";
 import { standingOf } from "#src/rooms/memberships.ts";
 import { finishSoon } from "#src/rooms/partial/finish-partial-room.ts";
@@ -95,7 +96,7 @@ async function joinThrough(
   if (!stored.ok) {
     hs.log.warn({ roomId, server, eventId, reason: stored.reason }, "a join does not hold");
     // Whoever is banned cannot leave either.
-    if (citesBan(joinEvent, [...state.stateEvents, ...state.authChain])) letIn.delete(server);
+    if (await citesBan(hs, joinEvent)) letIn.delete(server);
     throw new MatrixError("M_FORBIDDEN", "The state of the room does not allow the join");
   }
   hs.log.info({ roomId, server, events: state.stateEvents.length }, "joined a room of others");
@@ -122,15 +123,12 @@ function othersIn(
   return [...new Set([server, ...others])].filter((it) => it !== hs.name);
 }
 
-/** Whether the state by which a join does not hold says itself that the user is banned. */
-function citesBan({ event }: ReceivedEvent, events: readonly ReceivedEvent[]): boolean {
-  const cited = new Set(event.auth_events);
-  return events.some(
-    ({ event: it }) =>
-      cited.has(it.event_id) &&
-      it.type === "m.room.member" &&
-      it.state_key === event.sender &&
-      it.content["membership"] === "ban",
+/** Whether a join that does not hold says itself that the user is banned. */
+async function citesBan(hs: Homeserver, { event }: ReceivedEvent): Promise<boolean> {
+  const cited = await findEvents(hs, event.auth_events);
+  return [...cited.values()].some(
+    ({ type, stateKey, content }) =>
+      type === "m.room.member" && stateKey === event.sender && content["membership"] === "ban",
   );
 }
 
