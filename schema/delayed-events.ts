@@ -25,6 +25,8 @@ export const delayedEvents = pgTable(
     /** JSON. */
     content: text("content").notNull(),
     delayMs: key("delay_ms").notNull(),
+    /** For how long it is to be sticky once it is sent; null if it is not to be. */
+    stickyMs: key("sticky_ms"),
     /** When it was scheduled, or put off last. */
     scheduledMs: key("scheduled_ms").notNull(),
     dueMs: key("due_ms").notNull(),

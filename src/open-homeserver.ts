@@ -9,6 +9,7 @@ import type { Remotes } from "#src/homeserver/remotes.ts";
 import { openSigningKey } from "#src/homeserver/signing-key.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
 import { followInMemory } from "#src/rooms/follow-in-memory.ts";
+import { followSticky } from "#src/rooms/sticky/keep-sticky.ts";
 import { openPostgresBus } from "#src/streams/postgres-bus.ts";
 import { bePresent } from "#src/streams/presence.ts";
 import { tailOf } from "#src/streams/tail.ts";
@@ -68,6 +69,7 @@ export async function openHomeserver(
   };
   const leave = await bePresent(hs);
   followInMemory(hs);
+  followSticky(hs);
   await tailOf(hs).start(STREAMS);
   const works: Promise<void>[] = [];
   return {

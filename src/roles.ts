@@ -42,6 +42,8 @@ import { fillOwedHoles } from "#src/rooms/holes/job-fill-holes.ts";
 import { redactSendersJob } from "#src/rooms/mass-redaction/redact-senders.ts";
 import { senderRedactionsStream } from "#src/rooms/mass-redaction/sender-redactions-stream.ts";
 import { fetchMembers } from "#src/rooms/partial/job-fetch-members.ts";
+import { keepStickyJob } from "#src/rooms/sticky/keep-sticky.ts";
+import { stickyStream } from "#src/rooms/sticky/sticky-stream.ts";
 import { followForSearch } from "#src/search/follow-events.ts";
 import { forgetDelayedEvents } from "#src/sending/job-forget-delayed-events.ts";
 import { forgetConnections } from "#src/sliding-sync/job-forget-connections.ts";
@@ -67,6 +69,7 @@ export const STREAMS: readonly Stream<never, unknown>[] = [
   subscriptionsStream,
   profilesStream,
   senderRedactionsStream,
+  stickyStream,
 ];
 
 /** All that is done because the streams moved, a transaction at a time. */
@@ -103,6 +106,7 @@ export const JOBS: readonly Job[] = [
   dismissGuests,
   settlePdus,
   redactSendersJob,
+  keepStickyJob,
   forgetConnections,
   forgetDelayedEvents,
   forgetPreviews,

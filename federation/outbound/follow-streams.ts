@@ -2,6 +2,7 @@ import { DEVICE_LISTS } from "#src/devices/device-lists.ts";
 import { TO_DEVICE } from "#src/devices/to-device-stream.ts";
 import { RECEIPTS } from "#src/ephemeral/receipts-stream.ts";
 import { EVENTS } from "#src/rooms/event-changes.ts";
+import { STICKY_EVENTS } from "#src/rooms/sticky/sticky-stream.ts";
 import type { Follower } from "#src/streams/follower.ts";
 import { FOLLOWER } from "./follower-name.ts";
 import { markOwed } from "./queries-owed.ts";
@@ -15,7 +16,7 @@ const MOST_POSITIONS = 20_000;
  */
 export const followOwed: Follower = {
   name: FOLLOWER,
-  streams: [EVENTS, RECEIPTS, DEVICE_LISTS, TO_DEVICE],
+  streams: [EVENTS, RECEIPTS, DEVICE_LISTS, TO_DEVICE, STICKY_EVENTS],
   begins: "at the beginning",
   pauseMs: 1_000,
   async handle(_hs, tx, after, upTo) {

@@ -8,6 +8,7 @@ import type { Position } from "#src/homeserver/position.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
 import { roomsByKeys } from "#src/rooms/find-room.ts";
 import { type Placed, serversOwed } from "#src/rooms/room-servers.ts";
+import { StickyDelivery } from "#src/rooms/sticky/sticky-stream.ts";
 import { EventStatus, StoredEvent } from "#src/rooms/stored-event.ts";
 import { otherServerOf, userIdsOf } from "#src/rooms/user-keys.ts";
 import type { Change } from "#src/streams/stream.ts";
@@ -17,7 +18,7 @@ import { typingEdu } from "./edu-texts.ts";
 export type ForOthers = {
   /** Events and receipts of ours. */
   readonly placed: readonly Placed[];
-  /** Servers for whose users' devices there are messages. */
+  /** Servers for whose users' devices there are messages, or that have come to rooms with events that are sticky still. */
   readonly servers: readonly ServerName[];
   /** Changes of the devices of users, of whom it is not known yet whose they are; and who types. */
   readonly ofUsers: readonly OfUser[];
@@ -33,7 +34,9 @@ export function changesForOthers(hs: Homeserver, changes: readonly Change[]): Fo
   const ofUsers: OfUser[] = [];
   const typing: (OfUser & { untilMs: number })[] = [];
   for (const { stream, roomKey, position, detail } of changes) {
-    if (detail instanceof RemoteDelivery) servers.push(detail.serverName);
+    if (detail instanceof RemoteDelivery || detail instanceof StickyDelivery) {
+      servers.push(detail.serverName);
+    }
     if (roomKey === undefined) continue;
     const at = { roomKey, position };
     if (detail instanceof StoredEvent) {

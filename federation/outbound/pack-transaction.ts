@@ -20,7 +20,13 @@ import { firstOwed, type Limits, type Owed } from "./queries-owed.ts";
 const MOST_PDUS = 50;
 
 /** One more than is sent, of what is sent one by one. */
-const LIMITS: Limits = { events: MOST_PDUS + 1, receipts: 501, updates: 101, introductions: 11 };
+const LIMITS: Limits = {
+  events: MOST_PDUS + 1,
+  receipts: 501,
+  updates: 101,
+  introductions: 11,
+  sticky: MOST_PDUS + 1,
+};
 
 /** For how many destinations one query asks. */
 const MOST_AT_ONCE = 100;
@@ -79,7 +85,7 @@ async function answer(hs: Homeserver, questions: readonly Question[]): Promise<v
     const [events, sources] = await Promise.all([
       eventsOf(
         hs,
-        rows.flatMap((it) => (it.kind === "event" ? [it.position] : [])),
+        rows.flatMap((it) => eventKeyOf(it) ?? []),
       ),
       readEduSources(hs, rows),
     ]);
@@ -119,16 +125,25 @@ function parcelOf(
     ),
   );
   const whole = [messages, receipts, updates].map((it) => it.upTo);
-  const reached = Math.max(after, Math.min(endOf(of("event"), LIMITS.events, end), ...whole));
-  const sent = of("event").filter((it) => it.position <= reached);
+  // Those that are sticky still go with the new ones, each in its turn.
+  const pdus = [...of("sticky"), ...of("event")].toSorted((a, b) => a.position - b.position);
+  const first = pdus.slice(0, LIMITS.events);
+  const reached = Math.max(after, Math.min(endOf(first, LIMITS.events, end), ...whole));
+  const sent = first.filter((it) => it.position <= reached);
   return {
     after,
     upTo: reached,
-    pdus: sent.flatMap((it) => events.get(it.position)?.json ?? []),
+    pdus: sent.flatMap((it) => events.get(eventKeyOf(it) ?? -1)?.json ?? []),
     edus: [...messages.edus, ...updates.edus, ...receipts.edus],
     bundles: messages.bundles,
     isMore: reached < end || messages.isMore,
   };
+}
+
+/** The event that a destination is owed. */
+function eventKeyOf({ kind, position, part }: Owed): number | undefined {
+  if (kind === "event") return position;
+  return kind === "sticky" ? part : undefined;
 }
 
 /** Up to where some things are all that there is, of which no more than a number were looked for. */

@@ -33,6 +33,9 @@ export async function markOwed(tx: Tx, after: Position, upTo: Position): Promise
       union all
       select server_name, position from remote_to_device
       where position > ${after} and position <= ${upTo}
+      union all
+      select server_name, position from sticky_owed
+      where position > ${after} and position <= ${upTo}
     )
     insert into destinations as known (server_name, taken_up_to, owed_up_to)
     select server_name, min(position) - 1, max(position) from owed
@@ -49,9 +52,10 @@ export type Owed = {
   readonly serverName: ServerName;
   /**
    * Of `message` there is at most one: it says that messages to devices wait. An `introduction` is the join of a
-   * user of ours, at its position, to a room with the server, which has shared none with the user before.
+   * user of ours, at its position, to a room with the server, which has shared none with the user before. A `sticky`
+   * event was sent before the server came to the room: its part is its key.
    */
-  readonly kind: "event" | "receipt" | "update" | "introduction" | "message";
+  readonly kind: "event" | "receipt" | "update" | "introduction" | "message" | "sticky";
   readonly position: Position;
   readonly part: number;
 };
@@ -62,6 +66,7 @@ export type Limits = {
   readonly receipts: number;
   readonly updates: number;
   readonly introductions: number;
+  readonly sticky: number;
 };
 
 /** The first things of each kind that destinations are owed, after what each has taken and up to a position. */
@@ -126,6 +131,12 @@ export async function firstOwed(
             and theirs.server_name = place.server_name and theirs.since < own.event_key
             and theirs.until is null)
       order by own.event_key limit ${limits.introductions})
+      union all
+      (select 'sticky', position, event_key
+      from sticky_owed
+      where sticky_owed.server_name = place.server_name
+        and position > place.after and position <= ${upTo}
+      order by position limit ${limits.sticky})
       union all
       (select 'message', position, part from remote_to_device
       where remote_to_device.server_name = place.server_name order by position, part limit 1)

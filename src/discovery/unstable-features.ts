@@ -42,6 +42,8 @@ export const UNSTABLE_FEATURES: Readonly<Record<string, boolean>> = {
   "org.matrix.simplified_msc3575": true,
   // Events that are sent later unless somebody says otherwise: without, calls keep those who have dropped out.
   "org.matrix.msc4140": true,
+  // Events that everybody in a room is told of for a while, as that one is in a call: Element Call, js-sdk.
+  "org.matrix.msc4354": true,
   // What others change of their profiles, as they do: Element X and Element Web.
   "org.matrix.msc4262": true,
   "org.matrix.msc4429": true,

@@ -1,6 +1,7 @@
 import type { EventId } from "#src/kit/identifiers.ts";
 import { memberTexts } from "#src/kit/member-texts.ts";
 import { roomIdOfCreate } from "./event-hash.ts";
+import { STICKY } from "./sticky.ts";
 
 /**
  * The text of an event's client form (see `clientEvent`), cut from the event's own text: what is passed on as
@@ -15,9 +16,11 @@ export function clientEventText(
 ): string {
   const members = memberTexts(text);
   const stateKey = members.get("state_key");
+  const sticky = members.get(STICKY);
   const own = [
     `"content":${members.get("content")}`,
     `"event_id":${JSON.stringify(eventId)}`,
+    ...(sticky === undefined ? [] : [`"${STICKY}":${sticky}`]),
     `"origin_server_ts":${members.get("origin_server_ts")}`,
     ...(roomId
       ? [`"room_id":${members.get("room_id") ?? JSON.stringify(roomIdOfCreate(eventId))}`]

@@ -2,11 +2,13 @@ import type { CanonicalObject, CanonicalValue } from "#src/kit/canonical-json.ts
 import type { EventId, RoomId } from "#src/kit/identifiers.ts";
 import { roomIdOfCreate } from "./event-hash.ts";
 import type { WireEvent } from "./pdu.ts";
+import { STICKY } from "./sticky.ts";
 
 /** An event as clients get it. @spec client-server-api#room-event-format */
 export type ClientEvent = {
   readonly content: CanonicalObject;
   readonly event_id: EventId;
+  readonly [STICKY]?: CanonicalValue;
   readonly origin_server_ts: number;
   readonly redacts?: string;
   readonly room_id: RoomId;
@@ -31,11 +33,13 @@ export function clientEvent(
 ): ClientEvent {
   const { type, state_key } = wire as { type: string; state_key?: string };
   const content = wire["content"] as CanonicalObject;
+  const sticky = wire[STICKY];
   const redacts = type === "m.room.redaction" ? (wire["redacts"] ?? content["redacts"]) : undefined;
   const moved = typeof redacts === "string" && content["redacts"] !== redacts;
   return {
     content: moved ? { ...content, redacts } : content,
     event_id: eventId,
+    ...(sticky !== undefined && { [STICKY]: sticky }),
     origin_server_ts: wire["origin_server_ts"] as number,
     ...(typeof redacts === "string" && { redacts }),
     room_id: (wire["room_id"] as RoomId | undefined) ?? roomIdOfCreate(eventId),

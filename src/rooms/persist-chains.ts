@@ -22,6 +22,8 @@ import {
   upsertMemberships,
 } from "./queries-persist.ts";
 import type { NewEvent } from "./room-in-making.ts";
+import { insertSticky } from "./sticky/queries-sticky.ts";
+import { stickyRowOf } from "./sticky/sticky-events.ts";
 import { otherServerOf, userKeysOf } from "./user-keys.ts";
 
 /**
@@ -58,6 +60,8 @@ export async function persistChains(
   if (memberships.length > 0) upsertMemberships(lane, memberships);
   insertHighlights(hs, lane, links);
   markOnPartial(lane, rows);
+  const sticky = links.flatMap((it) => stickyRowOf(it) ?? []);
+  if (sticky.length > 0) insertSticky(lane, sticky);
   const removals = links.flatMap((it) => removalOf(it) ?? []);
   if (removals.length > 0) noteRemovals(lane, removals);
   return redactions.length > 0 ? await applyRedactions(lane, redactions) : new Set();

@@ -3,12 +3,14 @@ import { clientEvent } from "#src/events/client-event.ts";
 import { redact } from "#src/events/redact.ts";
 import type { RoomVersionRules } from "#src/events/room-versions.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { UnixMs } from "#src/homeserver/position.ts";
 import { erasedUsers } from "./erased-users.ts";
 import { eventsOf } from "./find-event.ts";
 import { roomsByKeys } from "./find-room.ts";
 import type { Standing } from "./memberships.ts";
 import { readersMemberships } from "./readers-memberships.ts";
 import { shownWire } from "./shown-content.ts";
+import { stickyUntil } from "./sticky/sticky-events.ts";
 import type { StoredEvent } from "./stored-event.ts";
 import { clientTransactionId, delayIdOf } from "./transaction-ids.ts";
 
@@ -43,6 +45,8 @@ type Surroundings = {
   readonly memberships: ReadonlyMap<StoredEvent, string>;
   /** Whose events are shown to those alone who were there. */
   readonly erased: ReadonlySet<number>;
+  /** Until when those are sticky that are. */
+  readonly stickyUntil: ReadonlyMap<number, UnixMs>;
 };
 
 /**
@@ -58,7 +62,7 @@ export async function renderEvents(
   options: RenderOptions,
 ): Promise<string[]> {
   if (events.length === 0) return [];
-  const [others, rooms, memberships, erased] = await Promise.all([
+  const [others, rooms, memberships, erased, sticky] = await Promise.all([
     eventsOf(
       hs,
       events.flatMap(({ replaces, redactedBy }) => [replaces, redactedBy]).filter(isKey),
@@ -69,9 +73,11 @@ export async function renderEvents(
     ),
     readersMemberships(hs, events, reader, options.standings),
     erasedUsers(hs),
+    stickyUntil(hs, events),
   ]);
   const rules = new Map([...rooms].map(([key, room]) => [key, room.rules]));
-  const around = { reader, now: hs.now(), others, rules, memberships, erased };
+  const now = hs.now();
+  const around = { reader, now, others, rules, memberships, erased, stickyUntil: sticky };
   return events.map((it) => renderEvent(it, around, options));
 }
 
@@ -176,9 +182,11 @@ function unsignedOf(event: StoredEvent, around: Surroundings): string {
   const redaction = event.redactedBy === undefined ? undefined : others.get(event.redactedBy);
   const own = event.txnId !== undefined && event.deviceKey === reader.deviceKey;
   const membership = memberships.get(event);
+  const sticky = redaction ? undefined : around.stickyUntil.get(event.eventKey);
   return JSON.stringify({
     age: Math.max(0, now - event.originServerTs),
     ...(membership !== undefined && { membership }),
+    ...(sticky !== undefined && { msc4354_sticky_duration_ttl_ms: Math.max(0, sticky - now) }),
     ...(own && { transaction_id: clientTransactionId(event) }),
     ...(event.senderKey === reader.userKey && { "org.matrix.msc4140.delay_id": delayIdOf(event) }),
     ...(replaced && {

@@ -70,7 +70,8 @@ function writeOf({ sender, room, draft, transaction }: Sending): Omit<RoomWrite,
 
 /** The event that says already what a draft wants to, if the same user has said it. */
 function sameState(making: RoomInMaking, { draft, sender }: Sending): EventId | undefined {
-  if (draft.state_key === undefined) return undefined;
+  // What is sticky is said again, to be so for longer.
+  if (draft.state_key === undefined || draft.stickyMs !== undefined) return undefined;
   const stored = making.stateEvent(draft.type, draft.state_key);
   // What was redacted does not say it any more.
   if (stored && "redactedBy" in stored && stored.redactedBy !== undefined) return undefined;

@@ -15,6 +15,8 @@ export type DelayedEvent = {
   /** JSON. */
   readonly content: string;
   readonly delayMs: number;
+  /** For how long it is to be sticky once it is sent; null if it is not to be. */
+  readonly stickyMs: number | null;
   /** When it was scheduled, or put off last. */
   readonly scheduledMs: UnixMs;
   /** When it was sent, cancelled or could not be sent; null while it waits. */

@@ -5,13 +5,17 @@ import type { DelayedEvent } from "./delayed-event.ts";
 export type NewDelayedEvent = Pick<
   DelayedEvent,
   "delayId" | "userKey" | "deviceKey" | "roomKey" | "type" | "content" | "delayMs" | "scheduledMs"
-> & { readonly stateKey: string | undefined; readonly txnId: string | undefined };
+> & {
+  readonly stateKey: string | undefined;
+  readonly txnId: string | undefined;
+  readonly stickyMs: number | undefined;
+};
 
 /** All columns, and what is shown of the keys. */
 const selectAll = (db: Queryable) => db`
   select delay_id as "delayId", it.user_key as "userKey", users.user_id as "userId",
     device_key as "deviceKey", it.room_key as "roomKey", rooms.room_id as "roomId", type,
-    state_key as "stateKey", content, delay_ms as "delayMs", scheduled_ms as "scheduledMs",
+    state_key as "stateKey", content, delay_ms as "delayMs", sticky_ms as "stickyMs", scheduled_ms as "scheduledMs",
     ended_ms as "endedMs", event_id as "eventId", error
   from delayed_events as it join users using (user_key) join rooms using (room_key)`;
 
@@ -19,9 +23,9 @@ const selectAll = (db: Queryable) => db`
 export async function insertDelayedEvent(db: Queryable, it: NewDelayedEvent): Promise<string> {
   const [row] = await db<{ delay_id: string }[]>`
     insert into delayed_events as known (delay_id, user_key, device_key, room_key, type, state_key,
-      txn_id, content, delay_ms, scheduled_ms, due_ms)
+      txn_id, content, delay_ms, sticky_ms, scheduled_ms, due_ms)
     values (${it.delayId}, ${it.userKey}, ${it.deviceKey}, ${it.roomKey}, ${it.type},
-      ${it.stateKey ?? null}, ${it.txnId ?? null}, ${it.content}, ${it.delayMs}, ${it.scheduledMs},
+      ${it.stateKey ?? null}, ${it.txnId ?? null}, ${it.content}, ${it.delayMs}, ${it.stickyMs ?? null}, ${it.scheduledMs},
       ${it.scheduledMs + it.delayMs})
     on conflict (device_key, txn_id, room_key, type) where txn_id is not null
       do update set txn_id = known.txn_id

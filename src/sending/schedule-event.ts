@@ -27,6 +27,8 @@ export type Scheduled = {
   /** So that the same request, made again, does not schedule again. Undefined if it says none. */
   readonly txnId: string | undefined;
   readonly delayMs: number;
+  /** For how long it is to be sticky then, if at all. */
+  readonly stickyMs?: number | undefined;
 };
 
 /**
@@ -39,7 +41,7 @@ export type Scheduled = {
 export async function scheduleEvent(
   hs: Homeserver,
   { userKey, deviceKey }: Requester,
-  { room, type, stateKey, content, txnId, delayMs }: Scheduled,
+  { room, type, stateKey, content, txnId, delayMs, stickyMs }: Scheduled,
 ): Promise<string> {
   const { maxDelayMs, maxScheduled } = hs.config.delayedEvents;
   const { roomKey } = room;
@@ -65,6 +67,7 @@ export async function scheduleEvent(
     txnId,
     content: text,
     delayMs,
+    stickyMs,
     scheduledMs,
   });
   alarmOf(hs).set(scheduledMs + delayMs);

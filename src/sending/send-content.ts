@@ -12,6 +12,7 @@ import { requireNewAnnotation } from "#src/rooms/require-new-annotation.ts";
 import { requireThreadRoot } from "#src/rooms/require-thread-root.ts";
 import type { Transaction } from "#src/rooms/room-write.ts";
 import { sendEvent } from "#src/rooms/send-event.ts";
+import { requireFewSticky } from "./require-few-sticky.ts";
 
 /** What somebody wants sent to a room. */
 export type Message = {
@@ -20,19 +21,21 @@ export type Message = {
   readonly content: CanonicalObject;
   /** When it was sent, if that is not now. */
   readonly time?: MassagedTime;
+  /** For how long it is to be sticky, if at all. */
+  readonly stickyMs?: number | undefined;
 };
 
 /**
  * Sends what is no state.
  *
  * @throws MatrixError what `sendEvent` and `redactEvent` throw; M_BAD_JSON of a message that says too little;
- *   M_DUPLICATE_ANNOTATION.
+ *   M_DUPLICATE_ANNOTATION; M_LIMIT_EXCEEDED if too much that the user has sent to the room is sticky.
  * @spec client-server-api#put_matrixclientv3roomsroomidsendeventtypetxnid
  */
 export async function sendMessage(
   hs: Homeserver,
   requester: Requester,
-  { room, type, content, time = {} }: Message,
+  { room, type, content, time = {}, stickyMs }: Message,
   transaction: Transaction,
 ): Promise<EventId> {
   if (type === "m.room.redaction" && typeof content["redacts"] === "string") {
@@ -43,7 +46,8 @@ export async function sendMessage(
   if (type === "m.room.message") requireMessage(content);
   if (type === "m.reaction") await requireNewAnnotation(hs, requester, content, transaction);
   await requireThreadRoot(hs, content);
-  const draft = { type, content, ...time };
+  await requireFewSticky(hs, requester, room, stickyMs);
+  const draft = { type, content, ...time, ...(stickyMs !== undefined && { stickyMs }) };
   return await sendEvent(hs, { sender: requester, room, draft, transaction });
 }
 
@@ -56,7 +60,7 @@ export async function sendMessage(
 export async function sendState(
   hs: Homeserver,
   requester: Requester,
-  { room, type, stateKey, content, time = {} }: Message & { readonly stateKey: string },
+  { room, type, stateKey, content, time = {}, stickyMs }: Message & { readonly stateKey: string },
   transaction?: Transaction,
 ): Promise<EventId> {
   if (type === "m.room.create") {
@@ -67,7 +71,9 @@ export async function sendState(
     return await setMemberState(hs, requester, { room, target, content, time });
   }
   if (type === "m.room.canonical_alias") await requireAliasesOfRoom(hs, room, content);
-  const draft = { type, state_key: stateKey, content, ...time };
+  await requireFewSticky(hs, requester, room, stickyMs);
+  const sticky = stickyMs !== undefined && { stickyMs };
+  const draft = { type, state_key: stateKey, content, ...time, ...sticky };
   return await sendEvent(hs, {
     sender: requester,
     room,

@@ -32,7 +32,7 @@ export async function sendDelayedEvent(hs: Homeserver, it: DelayedEvent): Promis
   const room = await requireRoom(hs, parseRoomId(it.roomId));
   const content = JSON.parse(it.content) as CanonicalObject;
   const transaction = { deviceKey: it.deviceKey, txnId: delayedTransactionId(it.delayId) };
-  const message = { room, type: it.type, content };
+  const message = { room, type: it.type, content, stickyMs: it.stickyMs ?? undefined };
   if (it.stateKey === null) return await sendMessage(hs, requester, message, transaction);
   return await sendState(hs, requester, { ...message, stateKey: it.stateKey }, transaction);
 }

@@ -15,7 +15,7 @@ export type RoomScope = {
   readonly rooms?: readonly string[] | undefined;
 };
 
-/** What a client wants to be told beside rooms: MSC3884, 3885, 3959, 3960, 3961, 4262, 4308. */
+/** What a client wants to be told beside rooms: MSC3884, 3885, 3959, 3960, 3961, 4262, 4308, 4480. */
 export const ExtensionRequests = z.object({
   to_device: optional(z.object({ enabled, limit, since: optional(z.string()) })),
   e2ee: optional(z.object({ enabled })),
@@ -24,6 +24,9 @@ export const ExtensionRequests = z.object({
   typing: optional(ofRooms),
   "org.matrix.msc4262.profiles": optional(ofRooms.extend({ fields: names })),
   "io.element.msc4308.thread_subscriptions": optional(z.object({ enabled, limit })),
+  "org.matrix.msc4354.sticky_events": optional(
+    z.object({ enabled, limit: optional(z.int().min(1)), since: optional(z.string()) }),
+  ),
 });
 
 export type ExtensionRequests = Partial<z.output<typeof ExtensionRequests>>;

@@ -4,6 +4,7 @@ import { e2eeExtension } from "./extensions/e2ee.ts";
 import type { Around, Extension, ExtensionReader } from "./extensions/extension.ts";
 import { profilesExtension } from "./extensions/profiles.ts";
 import { receiptsExtension } from "./extensions/receipts.ts";
+import { stickyEventsExtension } from "./extensions/sticky-events.ts";
 import { threadSubscriptionsExtension } from "./extensions/thread-subscriptions.ts";
 import { toDeviceExtension } from "./extensions/to-device.ts";
 import { typingExtension } from "./extensions/typing.ts";
@@ -17,6 +18,7 @@ const EXTENSIONS: readonly (readonly [name: string, read: ExtensionReader])[] = 
   ["typing", typingExtension],
   ["org.matrix.msc4262.profiles", profilesExtension],
   ["io.element.msc4308.thread_subscriptions", threadSubscriptionsExtension],
+  ["org.matrix.msc4354.sticky_events", stickyEventsExtension],
 ];
 
 /** What a client is told beside rooms. To be called when the draft has all rooms that the answer tells of. */

@@ -55,7 +55,8 @@ export async function readSlidingSync(
 
   const isTold = (roomKey: number) => before.rooms.has(roomKey);
   const listed = await listedRooms(hs, requester, userRooms, { isTold });
-  const { rooms: relevant, counts } = await relevantRooms(hs, request, listed, roomIds);
+  const found = await relevantRooms(hs, request, listed, roomIds);
+  const { rooms: relevant, counts, interesting } = found;
   draft.leaveBehind("events", movedElsewhere(listed, relevant, position), position);
   const asked = await askedRooms(hs, requester.userKey, relevant.values(), moment);
   const { rooms, timelines } = await readRooms(hs, request, asked, {
@@ -75,7 +76,17 @@ export async function readSlidingSync(
       // Whoever has missed nothing knows of what relates to what.
       aggregated: rooms.flatMap(({ timeline }) => (timeline?.limited ? timeline.events : [])),
     }),
-    readExtensions(hs, { ...moment, request, upTo, userRooms, relevant, timelines, expanded }),
+    readExtensions(hs, {
+      ...moment,
+      request,
+      upTo,
+      userRooms,
+      relevant,
+      interesting,
+      ignored,
+      timelines,
+      expanded,
+    }),
   ]);
   return {
     upTo,

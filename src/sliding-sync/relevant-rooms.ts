@@ -17,6 +17,8 @@ export type RelevantRooms = {
   readonly rooms: ReadonlyMap<number, RelevantRoom>;
   /** How many rooms are in each list, in its windows or not. */
   readonly counts: ReadonlyMap<string, number>;
+  /** The rooms, and all others that are in a list. */
+  readonly interesting: ReadonlySet<number>;
 };
 
 /**
@@ -34,6 +36,7 @@ export async function relevantRooms(
   roomIds: ReadonlyMap<number, string>,
 ): Promise<RelevantRooms> {
   const counts = new Map<string, number>();
+  const interesting = new Set<number>();
   const wishes = new Map<
     ListedRoom,
     { configs: RoomConfig[]; lists: string[]; isSubscribed: boolean }
@@ -48,6 +51,7 @@ export async function relevantRooms(
   for (const [name, list] of lists) {
     const rooms = await filterRooms(hs, requester, listed, { filters: list.filters, roomIds });
     counts.set(name, rooms.length);
+    for (const { roomKey } of rooms) interesting.add(roomKey);
     for (const room of inWindows(list, rooms)) {
       const its = wishesFor(room);
       its.configs.push(list);
@@ -70,9 +74,10 @@ export async function relevantRooms(
     // A client that wants to know all members is told of a room when they are known.
     const isUnknown = partial.has(room.roomKey) && room.standing.membership === "join";
     if (isUnknown && wantsAllMembers(config.requiredState, requester.userId)) continue;
+    interesting.add(room.roomKey);
     rooms.set(room.roomKey, { ...room, config, lists: names, isSubscribed });
   }
-  return { rooms, counts };
+  return { rooms, counts, interesting };
 }
 
 function inWindows({ windows }: RoomList, rooms: readonly ListedRoom[]): Iterable<ListedRoom> {

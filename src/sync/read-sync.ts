@@ -18,6 +18,7 @@ import { roomStates } from "./room-states.ts";
 import { isSummed, roomSummaries, type SummedRoom } from "./room-summaries.ts";
 import { roomTimelines, type Timeline } from "./room-timelines.ts";
 import { SECTIONS } from "./sections.ts";
+import { withSticky } from "./sticky-events.ts";
 import type { SyncRequest } from "./sync-request.ts";
 import { withoutUntold } from "./told-rooms.ts";
 import { trueTimelines } from "./true-timelines.ts";
@@ -94,7 +95,15 @@ export async function readSync(hs: Homeserver, request: SyncRequest): Promise<Sy
     timelines,
     states,
     summaries,
-    sections: wantedSections(sections, filter, roomIds),
+    sections: await withSticky(hs, wantedSections(sections, filter, roomIds), {
+      requester,
+      rooms: wanted,
+      newRooms: new Set(rooms.joined.flatMap((it) => (it.isNew ? [it.roomKey] : []))),
+      ignored,
+      timelines,
+      since,
+      upTo,
+    }),
   };
   const events = [...timelines.values()].flatMap((it) => it.events);
   const all = [...events, ...[...states.values()].flat()];

@@ -2,6 +2,7 @@ import type { Filter, RoomEventFilter } from "#src/filters/filter.ts";
 import { matchesRoomEventFilter, matchesRooms } from "#src/filters/matches-event-filter.ts";
 import type { SyncRoomPart } from "#src/streams/sync-section.ts";
 import type { Sections } from "./read-sections.ts";
+import { STICKY_SECTION } from "./sticky-events.ts";
 import type { RoomIds } from "./wanted-events.ts";
 
 /** What the sections say of rooms as far as the client wants to hear it. */
@@ -30,8 +31,8 @@ function eventsWanted(
 }
 
 /** Whether a room's part has events to tell of. */
-export function hasEvents({ ephemeral = [], accountData = [] }: SyncRoomPart): boolean {
-  return ephemeral.length + accountData.length > 0;
+export function hasEvents({ ephemeral = [], accountData = [], other = {} }: SyncRoomPart): boolean {
+  return ephemeral.length + accountData.length > 0 || STICKY_SECTION in other;
 }
 
 function hasOther({ other = {} }: SyncRoomPart): boolean {

@@ -18,6 +18,8 @@ import {
   upsertMemberships,
 } from "../queries-persist.ts";
 import type { NewEvent } from "../room-in-making.ts";
+import { insertSticky, type StickyRow } from "../sticky/queries-sticky.ts";
+import { stickyUntilOf } from "../sticky/sticky-events.ts";
 import type { EventRow } from "../stored-event.ts";
 import { otherServerOf } from "../user-keys.ts";
 import type { PlacedEvent, PlacedReceived } from "./place-received.ts";
@@ -109,6 +111,7 @@ export async function persistReceived(
   }
   noteWhatClientsSee(hs, lane, it);
   noteRemoved(lane, it);
+  noteSticky(hs, lane, it);
   return { members, redacted: await redact(lane, it), toldAnew: [] };
 }
 
@@ -156,6 +159,23 @@ function noteRemoved(lane: Tx, { placed, write }: PlacedReceived): void {
     return (link && removalOf({ ...link, eventKey: it.row.event_key })) ?? [];
   });
   if (removals.length > 0) noteRemovals(lane, removals);
+}
+
+/** Notes which of them are sticky: also those that the room's state does not let be said now, of which it may later. */
+function noteSticky(hs: Homeserver, lane: Tx, { placed }: PlacedReceived): void {
+  const nowMs = hs.now();
+  const rows = placed.flatMap(({ settled, row, position }): StickyRow[] => {
+    const { decision, assessed } = settled;
+    if (row.anchor === null || decision.outcome === "rejected") return [];
+    // What the policy server does not want stays unsaid.
+    if (decision.outcome === "soft-failed" && decision.check !== 6) return [];
+    const untilMs = stickyUntilOf(assessed.received.json, { sentMs: row.origin_server_ts, nowMs });
+    if (untilMs === undefined) return [];
+    const toldAt = decision.outcome === "accepted" ? position : null;
+    const { event_key: eventKey, room_key: roomKey, sender_key: senderKey } = row;
+    return [{ eventKey, roomKey, senderKey, untilMs, toldAt }];
+  });
+  if (rows.length > 0) insertSticky(lane, rows);
 }
 
 /** An event in the form in which local ones are stored. */

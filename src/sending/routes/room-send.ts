@@ -13,6 +13,7 @@ import { STATE_PATHS } from "#src/timeline/routes/rooms.ts";
 import { delayOf } from "../delay-of.ts";
 import { scheduleEvent } from "../schedule-event.ts";
 import { sendMessage, sendState } from "../send-content.ts";
+import { stickyOf } from "../sticky-of.ts";
 
 /** The specification's `room_send.yaml`, `redaction.yaml`, and of `room_state.yaml` what sends. */
 export const roomSendEndpoints: readonly Endpoint[] = [
@@ -29,12 +30,13 @@ export const roomSendEndpoints: readonly Endpoint[] = [
       const type = params["eventType"] ?? "";
       const txnId = parseTransactionId(params["txnId"] ?? "");
       const delayMs = delayOf(query);
+      const stickyMs = stickyOf(query);
       if (delayMs !== undefined) {
-        const message = { room, type, stateKey: undefined, content, txnId, delayMs };
+        const message = { room, type, stateKey: undefined, content, txnId, delayMs, stickyMs };
         return { delay_id: await scheduleEvent(hs, requester, message) };
       }
       const transaction = { deviceKey: requester.deviceKey, txnId };
-      const message = { room, type, content, time: massagedTime(call) };
+      const message = { room, type, content, time: massagedTime(call), stickyMs };
       return { event_id: await sendMessage(hs, requester, message, transaction) };
     },
   }),
@@ -50,11 +52,12 @@ export const roomSendEndpoints: readonly Endpoint[] = [
       const { eventType: type = "", stateKey = "" } = params;
       const room = await requireRoom(hs, parseRoomId(params["roomId"] ?? ""));
       const delayMs = delayOf(query);
+      const stickyMs = stickyOf(query);
       if (delayMs !== undefined) {
-        const state = { room, type, stateKey, content, txnId: undefined, delayMs };
+        const state = { room, type, stateKey, content, txnId: undefined, delayMs, stickyMs };
         return { delay_id: await scheduleEvent(hs, requester, state) };
       }
-      const state = { room, type, stateKey, content, time: massagedTime(call) };
+      const state = { room, type, stateKey, content, time: massagedTime(call), stickyMs };
       return { event_id: await sendState(hs, requester, state) };
     },
   }),

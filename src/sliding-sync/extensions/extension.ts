@@ -19,6 +19,9 @@ export type Around = Moment & {
   readonly upTo: Position;
   readonly userRooms: UserRooms;
   readonly relevant: ReadonlyMap<number, RelevantRoom>;
+  /** With them all others that match a list of the request, in its windows or not. */
+  readonly interesting: ReadonlySet<number>;
+  readonly ignored: ReadonlySet<string>;
   /** The timelines that the same answer has. */
   readonly timelines: ReadonlyMap<number, Timeline>;
   /** The rooms of which it has more of the past than before. */

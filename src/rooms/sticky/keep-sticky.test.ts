@@ -1,0 +1,107 @@
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { EventId, UserId } from "#src/kit/identifiers.ts";
+import { openHomeserver } from "#src/open-homeserver.ts";
+import { findEvent } from "#src/rooms/find-event.ts";
+import { ensureRoom } from "#src/rooms/received/ensure-room.ts";
+import { receiveEvents } from "#src/rooms/received/receive-events.ts";
+import { RemoteRoom } from "#src/rooms/received/testing.ts";
+import { EventStatus } from "#src/rooms/stored-event.ts";
+import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
+import { keepStickyJob } from "./keep-sticky.ts";
+import { stickyIn } from "./sticky-events.ts";
+
+let servers: TestHomeservers;
+let hs: Homeserver;
+beforeAll(async () => {
+  servers = await testHomeservers(2);
+  ({ hs } = servers);
+});
+afterAll(async () => await servers.close());
+
+const CREATOR: UserId = "@creator:one.test";
+const CALLER: UserId = "@caller:two.test";
+let rooms = 0;
+
+const becomes = (membership: string) => ({
+  type: "m.room.member",
+  state_key: CALLER,
+  content: { membership },
+});
+const sticky = (stickyMs: number, sentMs = Date.now()) => ({
+  type: "org.example.call",
+  content: {},
+  stickyMs,
+  origin_server_ts: sentMs,
+});
+
+async function begun() {
+  const remote = new RemoteRoom("12", `sticky${rooms++}`);
+  const join = remote.add(CALLER, becomes("join"), [remote.begin(CREATOR)]);
+  if (remote.roomId === undefined) throw new Error("no room");
+  const room = await ensureRoom(hs, remote.roomId, remote.rules);
+  const receive = async (...ids: EventId[]) =>
+    await receiveEvents(
+      hs,
+      room,
+      ids.map((id) => remote.received(id)),
+      { as: "live" },
+    );
+  await receive(...remote.events.keys());
+  const told = async (on: Homeserver) =>
+    ((await stickyIn(on, [room.roomKey])).get(room.roomKey) ?? []).map((it) => it.eventKey);
+  const keyOf = async (id: EventId) => (await findEvent(hs, id))?.eventKey;
+  return { remote, room, join, receive, told, keyOf };
+}
+
+test("what other servers send is sticky in all processes, and in those that come later", async () => {
+  const { remote, join, receive, told, keyOf } = await begun();
+  for (const on of servers.all) expect(await told(on)).toEqual([]);
+  const id = remote.add(CALLER, sticky(600_000), [join]);
+  await receive(id);
+  const key = await keyOf(id);
+  for (const on of servers.all) await vi.waitFor(async () => expect(await told(on)).toEqual([key]));
+  const late = await openHomeserver(hs.config, {
+    databaseUrl: servers.database.url,
+    log: hs.log,
+  });
+  expect(await told(late.hs)).toEqual([key]);
+  await late.close();
+});
+
+test("it is so from when it was sent, or came, whichever was first", async () => {
+  const { remote, join, receive, told, keyOf } = await begun();
+  const past = remote.add(CALLER, sticky(600_000, Date.now() - 700_000), [join]);
+  const future = remote.add(CALLER, sticky(600_000, Date.now() + 700_000), [past]);
+  const endless = remote.add(CALLER, sticky(3_600_001), [future]);
+  await receive(past, future, endless);
+  expect(await told(hs)).toEqual([await keyOf(future)]);
+  const [row] = await hs.sql<{ until_ms: number }[]>`
+    select until_ms from sticky_events where event_key = ${(await keyOf(future)) ?? 0}`;
+  expect(row?.until_ms).toBeLessThanOrEqual(Date.now() + 600_000);
+});
+
+test("what the room's state does not let be said is told once it does", async () => {
+  const { remote, room, join, receive, told, keyOf } = await begun();
+  const kick = remote.add(CREATOR, becomes("leave"), [join]);
+  await receive(kick);
+  const id = remote.add(CALLER, sticky(600_000), [join]);
+  await receive(id);
+  expect((await findEvent(hs, id))?.status).toBe(EventStatus.softFailed);
+  expect(await told(hs)).toEqual([]);
+  await receive(remote.add(CALLER, becomes("join"), [kick]));
+  const key = await keyOf(id);
+  for (const on of servers.all) await vi.waitFor(async () => expect(await told(on)).toEqual([key]));
+  const [row] = await hs.sql<{ told_at: number }[]>`
+    select told_at from sticky_events where room_key = ${room.roomKey}`;
+  expect(row?.told_at).toBeGreaterThan(key ?? 0);
+});
+
+test("it is forgotten when its time is over", async () => {
+  const { remote, room, join, receive } = await begun();
+  await receive(remote.add(CALLER, sticky(600_000), [join]));
+  await hs.sql`update sticky_events set until_ms = 0 where room_key = ${room.roomKey}`;
+  await keepStickyJob.run(hs, hs.stopping);
+  const left = await hs.sql`select from sticky_events where room_key = ${room.roomKey}`;
+  expect(left).toHaveLength(0);
+});
