@@ -116,6 +116,46 @@ describe("a room of another server", () => {
     expect(await two.hs.sql`select from untold_leaves`).toHaveLength(0);
   });
 
+  test("is joined here if that is allowed once another server has refused", async () => {
+    const dave = await user(onTwo, "dave");
+    const { roomId: allowed } = await roomOf();
+    const allow = [{ type: "m.room_membership", room_id: allowed, via: [one.name] }];
+    const content = { join_rule: "restricted", allow };
+    const levels = (users: object) => ({ users, invite: 50 });
+    const { roomId } = await roomOf({
+      initial_state: [{ type: "m.room.join_rules", state_key: "", content }],
+      power_level_content_override: levels({}),
+    });
+    const join = async ({ token }: User, id: string) => {
+      const path = `join/${E(id)}?via=${E(one.name)}`;
+      return (await onTwo("POST", path, { token, body: {} })).status;
+    };
+    for (const [who, id] of [
+      [bob, allowed],
+      [bob, roomId],
+      [dave, allowed],
+    ] as const) {
+      expect(await join(who, id)).toBe(200);
+    }
+    const { makeJoin } = two.hs.remotes;
+    // Meanwhile, bob becomes one who may let dave in.
+    const refusing = async () => {
+      const path = `rooms/${E(roomId)}/state/m.room.power_levels/`;
+      const body = levels({ [bob.userId]: 50 });
+      await onOne("PUT", path, { token: alice.token, body });
+      const seen = async () => (await onTwo("GET", path, { token: bob.token })).body.users;
+      await expect.poll(seen).toEqual({ [bob.userId]: 50 });
+      return { ok: false, why: "refused", status: 403, errcode: "M_FORBIDDEN", body: {} };
+    };
+    Object.assign(two.hs.remotes, { makeJoin: refusing });
+    const joined = await join(dave, roomId);
+    Object.assign(two.hs.remotes, { makeJoin });
+    expect(joined).toBe(200);
+    const member = `rooms/${E(roomId)}/state/m.room.member/${E(dave.userId)}`;
+    const { body } = await onTwo("GET", member, { token: bob.token });
+    expect(body.join_authorised_via_users_server).toBe(bob.userId);
+  });
+
   test("is not joined if it does not let the user in, or nobody knows it", async () => {
     const { roomId } = await roomOf({ preset: "private_chat" });
     const closed = await onTwo("POST", `join/${E(roomId)}?via=${E(one.name)}`, {

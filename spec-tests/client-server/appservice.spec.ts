@@ -244,6 +244,26 @@ describe("sendMessage", () => {
   });
 });
 
+describe("getEventByTimestamp", () => {
+  test("answers, of those sent at one time, with the one that comes first in the direction", async () => {
+    const userId = await newUser();
+    const made = await asBridge("POST", `/v3/createRoom?${as(userId)}`, {});
+    const room = encodeURIComponent(made.body.room_id);
+    const ts = Date.now() + 60_000;
+    const ids: string[] = [];
+    for (const txnId of ["1", "2", "3"]) {
+      const path = `/v3/rooms/${room}/send/m.room.message/${txnId}?${as(userId, `&ts=${ts}`)}`;
+      ids.push((await asBridge("PUT", path, { msgtype: "m.text", body: txnId })).body.event_id);
+    }
+    const find = async (dir: string) => {
+      const query = as(userId, `&ts=${ts}&dir=${dir}`);
+      const path = `/v1/rooms/${room}/timestamp_to_event?${query}`;
+      return (await asBridge("GET", path)).body.event_id as string;
+    };
+    expect([await find("f"), await find("b")]).toEqual([ids[0], ids[2]]);
+  });
+});
+
 /** @spec application-service-api#server-admin-style-permissions */
 describe("setRoomAlias", () => {
   test("keeps aliases for the application service that they are of", async () => {

@@ -51,8 +51,9 @@ export async function enterRoom(
     try {
       await joinOutsideRoom(hs, { roomId, sender: requester.userId, draft }, servers);
     } catch (error) {
-      if (!room || isRefusal(error) || !(await isRoomHere(hs.sql, room.roomKey))) throw error;
-      await membersKnown(hs, room.roomKey);
+      if (!room || !(await isRoomHere(hs.sql, room.roomKey))) throw error;
+      if (!isRefusal(error)) await membersKnown(hs, room.roomKey);
+      // We may have heard meanwhile of what lets the user in here.
       if (!(await joinedHere())) throw error;
     }
   }

@@ -33,9 +33,15 @@ export async function findByTimestamp(
   const isWanted = (it: StoredEvent) =>
     direction === "f" ? it.originServerTs >= ts : it.originServerTs <= ts;
   const distance = (it: StoredEvent) => Math.abs(it.originServerTs - ts);
+  // Of those that were sent at one time, the one that is met first in that direction.
+  const sign = direction === "f" ? 1 : -1;
   return [...(await visible(around.filter(isWanted)))]
-    .toSorted((a, b) => distance(a) - distance(b))
+    .toSorted((a, b) => distance(a) - distance(b) || sign * inRoomOrder(a, b))
     .at(0);
+}
+
+function inRoomOrder(a: StoredEvent, b: StoredEvent): number {
+  return (a.anchor ?? 0) - (b.anchor ?? 0) || a.anchorOffset - b.anchorOffset;
 }
 
 /** How long whoever asks waits for other servers, and how many pages of theirs are asked for meanwhile. */
