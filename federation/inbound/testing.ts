@@ -163,7 +163,7 @@ export async function sharedRoom(
     authChain: [...remote.events.keys()].slice(0, -1).map((id) => remote.received(id)),
     joinEvent: remote.received(joined),
   });
-  if (!stored.ok) throw new Error(stored.reason);
+  if (!stored.ok) throw new Error("a join does not hold");
   return {
     remote,
     room,

@@ -6,7 +6,9 @@ import type { RoomId, ServerName } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { isServerName } from "#src/kit/server-name.ts";
 import { findEvents } from "#src/rooms/find-event.ts";
+import { findEvent } from "#src/rooms/find-event.ts";
 import { findRoom } from "#src/rooms/find-room.ts";
+import { fillHoles } from "#src/rooms/holes/fill-holes.ts";
 import { standingOf } from "#src/rooms/memberships.ts";
 import { finishSoon } from "#src/rooms/partial/finish-partial-room.ts";
 import { partialRoomsOf } from "#src/rooms/partial/partial-rooms.ts";
@@ -15,6 +17,7 @@ import { checkPdus } from "#src/rooms/received/check-pdus.ts";
 import { ensureRoom } from "#src/rooms/received/ensure-room.ts";
 import { type JoinedState, storeJoinedState } from "#src/rooms/received/store-joined-state.ts";
 import { isResident } from "#src/rooms/residents.ts";
+import { EventStatus } from "#src/rooms/stored-event.ts";
 import { userKeyOf } from "#src/rooms/user-keys.ts";
 import { bodyOf, throughOneOf, unhelpful } from "./refusals.ts";
 import type { ServersToAsk } from "./servers-to-ask.ts";
@@ -23,6 +26,9 @@ import { tellLeave } from "./tell-leave.ts";
 
 /** How long the first answer of a server may take: who does not answer is not waited for while others may. */
 const TEMPLATE_TIMEOUT_MS = 15_000;
+
+/** How long it may take to get what a join follows in a room that others of ours are in. */
+const FOLLOWED_TIMEOUT_MS = 15_000;
 
 /**
  * Joins a user to a room that this server is not in, by way of one that is. What that one says of the room
@@ -92,7 +98,7 @@ async function joinThrough(
   if (room.rules !== rules) throw unhelpful(server, "says that the room has another version");
   const membersFrom = answer.members_omitted ? othersIn(hs, server, answer) : undefined;
   const joined = { room, joinEvent, ...state, ...(membersFrom && { membersFrom }) };
-  const stored = await storeJoinedState(hs, joined);
+  const stored = await storeJoined(hs, joined);
   if (!stored.ok) {
     hs.log.warn({ roomId, server, eventId, reason: stored.reason }, "a join does not hold");
     // Whoever is banned cannot leave either.
@@ -101,6 +107,20 @@ async function joinThrough(
   }
   hs.log.info({ roomId, server, events: state.stateEvents.length }, "joined a room of others");
   if (membersFrom) finishSoon(hs, room);
+}
+
+/** Stores a join, and what it follows, should others of ours be in the room already: that is soon had. */
+async function storeJoined(
+  hs: Homeserver,
+  joined: JoinedState,
+): Promise<{ readonly ok: true } | { readonly ok: false; readonly reason: string }> {
+  const stored = await storeJoinedState(hs, joined);
+  if (!("waits" in stored)) return stored;
+  const { room, joinEvent } = joined;
+  await fillHoles(hs, room, AbortSignal.timeout(FOLLOWED_TIMEOUT_MS));
+  const event = await findEvent(hs, joinEvent.event.event_id);
+  if (event?.status === EventStatus.accepted) return { ok: true };
+  return { ok: false, reason: "what it follows cannot be had, or does not allow it" };
 }
 
 /** Whether a room's state may come without its members: where we know them already, nothing is gained by less. */

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { stateKeyOf } from "#src/events/pdu.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import type { EventId, UserId } from "#src/kit/identifiers.ts";
+import type { EventId, ServerName, UserId } from "#src/kit/identifiers.ts";
 import { testHomeservers, type TestHomeservers, testUser } from "#src/testing.ts";
 import { allStateAt, currentStateRoot } from "../current-state.ts";
 import type { Room } from "../find-room.ts";
@@ -82,6 +82,30 @@ describe("a join to a room of other servers", () => {
     );
     const receipts = await receiveEvents(hs, it.room, [it.remote.received(answer)]);
     expect(receipts.get(answer)).toEqual({ outcome: "accepted" });
+  });
+
+  test("of one more user, by a state without its members, leaves these where they are", async () => {
+    const it = await roomToJoin("12", 3, "onemore");
+    expect(await storeJoin(it)).toMatchObject({ ok: true });
+    const { remote, room } = it;
+    const late: UserId = "@late:one.test";
+    const unheard = remote.add(late, join(late), [it.joined]);
+    const other: UserId = "@other:test";
+    const joined = remote.add(other, join(other), [unheard]);
+    const state = [...(remote.events.get(joined)?.before.values() ?? [])];
+    const isMember = (id: EventId) => remote.graph.events.get(id)?.type === "m.room.member";
+    const stored = await storeJoinedState(hs, {
+      room,
+      stateEvents: state.filter((id) => !isMember(id)).map((id) => remote.received(id)),
+      authChain: [],
+      joinEvent: remote.received(joined),
+      membersFrom: ["one.test" as ServerName],
+    });
+    // It is not said what it follows: that must come first.
+    expect(stored).toEqual({ ok: false, waits: true });
+    expect(await currentIds(room)).toEqual(remote.events.get(it.joined)?.after);
+    await receiveEvents(hs, room, [remote.received(unheard)]);
+    expect(await currentIds(room)).toEqual(remote.events.get(joined)?.after);
   });
 
   test("is not made if the state that came with it does not allow it", async () => {

@@ -32,7 +32,9 @@ export type JoinedState = {
 export type JoinStored =
   | { readonly ok: true; readonly event: StoredEvent }
   /** The state that we were given does not allow the join: then the room is not entered. */
-  | { readonly ok: false; readonly reason: string };
+  | { readonly ok: false; readonly reason: string }
+  /** This server is in the room, and has yet to get what the join follows there. */
+  | { readonly ok: false; readonly waits: true };
 
 /**
  * Stores the state of a room that this server comes to by a join: from now on the room's current state is
@@ -86,19 +88,22 @@ async function enter(
 /** Adds a join to a room that this server is in, at the place in its graph where another server has put it. */
 async function addToRoom(
   hs: Homeserver,
-  { room, stateEvents, joinEvent }: JoinedState,
+  { room, stateEvents, joinEvent, membersFrom }: JoinedState,
 ): Promise<JoinStored> {
   const { event_id, prev_events } = joinEvent.event;
   const before = await findEvents(hs, prev_events);
   const isLed = prev_events.every((id) => before.get(id)?.stateAfter !== undefined);
   const state = stateEvents.map((it) => it.event.event_id);
+  // By a state without its members, those would have left.
+  const isOfUse = !isLed && !membersFrom;
   const receipts = await receiveEvents(hs, room, [joinEvent], {
     as: "live",
-    ...(!isLed && { states: new Map([[event_id, state]]) }),
+    ...(isOfUse && { states: new Map([[event_id, state]]) }),
   });
   const receipt = receipts.get(event_id);
   const event = (await findEvents(hs, [event_id])).get(event_id);
   if (event?.status === EventStatus.accepted) return { ok: true, event };
+  if (receipt?.outcome === "waits") return { ok: false, waits: true };
   return { ok: false, reason: receipt && "reason" in receipt ? receipt.reason : "it has no place" };
 }
 
