@@ -51,6 +51,26 @@ const texts = (events: readonly Told[]) =>
   events.flatMap((it) => (it.type === "m.room.message" ? [it.content["body"]] : []));
 
 describe("a timeline", () => {
+  test("goes on before messages that are not for the user, and before state that has been set anew", async () => {
+    const { alice, bob, roomId, member, say, sync } = await roomOfTheJoined();
+    const setVisibility = async (history_visibility: string) => {
+      const path = `rooms/${roomId}/state/m.room.history_visibility/`;
+      await ask("PUT", path, { token: alice.access_token, body: { history_visibility } });
+    };
+    await setVisibility("shared");
+    await say("shared");
+    for (const it of ["joined", "invited", "joined"]) await setVisibility(it);
+    await say("not for bob");
+    await setVisibility("shared");
+    await member("join", bob);
+    const { timeline } = (await sync(bob, "", { room: { timeline: { limit: 50 } } })).joined;
+    expect(texts(timeline.events)).toEqual(["shared"]);
+    const visibilities = timeline.events.flatMap(
+      (it: Told) => it.content["history_visibility"] ?? [],
+    );
+    expect(visibilities.slice(-3)).toEqual(["shared", "joined", "shared"]);
+  });
+
   test.each(["a first sync", "one that goes on"])(
     "has no hole in which state is lost: %s",
     async (which) => {

@@ -179,8 +179,9 @@ async function readTimelines(
       (it) => events.get(it.event_key) ?? [],
     );
     const looked = newestFirst.slice(0, room.limit * perEvent);
-    const visible = room.isGuarded ? looked.filter((it) => seen.has(it)) : looked;
-    const told = room.isOutside ? visible : unbroken(looked, visible);
+    const isVisible = (it: StoredEvent) => !room.isGuarded || seen.has(it);
+    const visible = looked.filter(isVisible);
+    const told = room.isOutside ? visible : unbroken(looked, isVisible);
     const asked = told.filter((it) => wanted(it, relating.get(it.eventId)));
     const isCut = newestFirst.length > looked.length || visible.length > told.length;
     const isMore = isCut || asked.length > room.limit || room.hasMissed;
@@ -198,16 +199,24 @@ async function readTimelines(
 }
 
 /**
- * The newest of what the user may see, up to the first event among it that they may not: that may have changed the
- * state, and only before a timeline can they be told of it. What is older can be read as older messages.
+ * The newest of what the user may see, up to the first change of state among it that they may not and that still holds: only
+ * before a timeline can they be told of that. What is older can be read as older messages.
  */
 function unbroken(
   looked: readonly StoredEvent[],
-  visible: readonly StoredEvent[],
+  isVisible: (event: StoredEvent) => boolean,
 ): readonly StoredEvent[] {
-  const begin = looked.findIndex((it) => it === visible[0]);
-  const end = visible.findIndex((it, index) => it !== looked[begin + index]);
-  return end === -1 ? visible : visible.slice(0, end);
+  const told: StoredEvent[] = [];
+  for (const event of looked) {
+    if (isVisible(event)) told.push(event);
+    else if (told.length > 0 && event.stateKey !== undefined && !isReplaced(event, told)) break;
+  }
+  return told;
+}
+
+/** Whether a later event sets the same piece of state. */
+function isReplaced({ type, stateKey }: StoredEvent, later: readonly StoredEvent[]): boolean {
+  return later.some((it) => it.type === type && it.stateKey === stateKey);
 }
 
 /** Just before a timeline's first event; at its end, if it has none. */
