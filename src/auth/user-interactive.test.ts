@@ -63,6 +63,7 @@ test("the first answer says what is needed, and is no error to clients", async (
     session: expect.any(String),
     flows: [{ stages: ["m.login.password"] }],
     params: {},
+    completed: [],
   });
 });
 

@@ -165,6 +165,6 @@ function wantedOf(
     session: sessionId,
     flows: flows.map((stages) => ({ stages })),
     params: asksForTerms ? { "m.login.terms": termsParams(hs) } : {},
-    ...(completed.size > 0 && { completed: [...completed.keys()] }),
+    completed: [...completed.keys()],
   };
 }

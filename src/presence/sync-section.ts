@@ -83,22 +83,22 @@ function byUser(known: readonly Presence[]): Map<number, Presence> {
   return new Map(known.map((it) => [it.userKey, it]));
 }
 
-/** Who is there of those who are in rooms about which the client knows nothing yet. */
+/** Of those who are in rooms about which the client knows nothing yet, who is there, and when others were. */
 async function thereIn(hs: Homeserver, roomKeys: ReadonlySet<number>): Promise<Presence[]> {
-  const all = [...(await presenceBookOf(hs).all())].filter((it) => it.state !== "offline");
+  const all = [...(await presenceBookOf(hs).all())];
   const userKeys = all.map((it) => it.userKey);
   const there = await usersSharing(hs, userKeys, await smallRooms(hs, roomKeys));
   return all.filter((it) => there.has(it.userKey));
 }
 
-/** Who is there of those who have just come to rooms. */
+/** Of those who have just come to rooms, who is there, and when others were. */
 async function arrivedIn(hs: Homeserver, changes: readonly Change[]): Promise<Presence[]> {
   const arrived = changes.filter(isArrival).map((it) => (it.detail as StoredEvent).stateKey);
   const book = presenceBookOf(hs);
   const found: Presence[] = [];
   for (const userKey of (await findUserKeys(hs, arrived as UserId[])).values()) {
     const known = await book.of(userKey);
-    if (known && known.state !== "offline") found.push(known);
+    if (known) found.push(known);
   }
   return found;
 }

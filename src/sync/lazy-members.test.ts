@@ -55,6 +55,26 @@ test("a member is told of again until the device goes on from an answer that had
   expect((await sync(again.since)).of).toEqual([]);
 });
 
+test("changes of members in a gap are told, whether they say anything or not", async () => {
+  const alice = await registered(ask, "gina");
+  const roomId = await roomOfTwo(alice, await registered(ask, "hugo"));
+  const sync = async (query = "") =>
+    (await ask("GET", `sync?filter=${FILTER}${query}`, { token: alice.access_token })).body;
+  const say = async (text: string) => {
+    const path = `rooms/${roomId}/send/m.room.message/${text}`;
+    await ask("PUT", path, { token: alice.access_token, body: { msgtype: "m.text", body: text } });
+  };
+  await say("first");
+  const { next_batch: since } = await sync();
+  const ines = await registered(ask, "ines");
+  await ask("POST", `join/${roomId}`, { token: ines.access_token });
+  await say("second");
+  await say("third");
+  const { state, timeline } = (await sync(`&since=${since}`)).rooms.join[roomId];
+  expect(timeline.limited).toBe(true);
+  expect(state.events).toMatchObject([{ type: "m.room.member", state_key: ines.user_id }]);
+});
+
 test("who was outside is told what they have become, after the timeline as well", async () => {
   const carol = await registered(ask, "carol");
   const dave = await registered(ask, "dave");

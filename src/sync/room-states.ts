@@ -170,12 +170,13 @@ async function wantedState(
   const cited = await citedMembers(hs, timeline.events, theirs);
   const members = [...theirs, ...cited].filter((it) => !inTimeline.has(it.eventKey));
   const anew = room.isNew || fullState;
-  // With state_after, changes of members must be told whoever was given them: also to one who begins anew, and may
-  // know of members from before.
+  // Changes of members that the timeline leaves out must be told whoever was given them; with state_after also to one
+  // who begins anew, and may know of members from before.
   const isNews = (it: StoredEvent) => !anew || (it.anchor ?? 0) > (since ?? Infinity);
-  const changed = stateAfter
-    ? wanted.filter((it) => it.type === "m.room.member" && isNews(it))
-    : [];
+  const changed =
+    from !== undefined || stateAfter
+      ? wanted.filter((it) => it.type === "m.room.member" && isNews(it))
+      : [];
   const further =
     stateFilter.include_redundant_members === true
       ? members

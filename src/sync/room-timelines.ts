@@ -30,8 +30,9 @@ export type Timeline = {
 const STANDARD = 10;
 const MOST = 1_000;
 
-/** How many events are looked through for each that a filter lets pass. */
+/** How many events are looked through for each that a filter lets pass, and at least. */
 const LOOKED_AT_PER_EVENT = 10;
+const LEAST_LOOKED_AT = 100;
 
 /** A room whose timeline is asked for. */
 export type TimelineRoom = Pick<ChangedRoom, "roomKey" | "standing" | "isOutside" | "events"> & {
@@ -152,12 +153,13 @@ async function readTimelines(
   { requester, upTo, wanted, filter }: TimelineQuestion,
 ): Promise<Map<number, Timeline>> {
   if (rooms.length === 0) return new Map();
-  const perEvent = isNarrow(filter) ? LOOKED_AT_PER_EVENT : 1;
+  const lookedAt = ({ limit }: TimelineRoom) =>
+    isNarrow(filter) ? Math.max(limit * LOOKED_AT_PER_EVENT, LEAST_LOOKED_AT) : limit;
   const rows = await hs.sql<{ room_key: number; event_key: number }[]>`
     select asked.room_key, found.event_key from unnest(
       ${rooms.map((it) => it.roomKey)}::bigint[], ${rooms.map((it) => it.after)}::bigint[],
       ${rooms.map((it) => endOf(it, upTo))}::bigint[],
-      ${rooms.map((it) => it.limit * perEvent + 1)}::bigint[]) as asked (room_key, after, up_to, most)
+      ${rooms.map((it) => lookedAt(it) + 1)}::bigint[]) as asked (room_key, after, up_to, most)
     cross join lateral (
       select event_key from events
       where events.room_key = asked.room_key and status = 0
@@ -178,7 +180,7 @@ async function readTimelines(
     const newestFirst = (byRoom.get(room.roomKey) ?? []).flatMap(
       (it) => events.get(it.event_key) ?? [],
     );
-    const looked = newestFirst.slice(0, room.limit * perEvent);
+    const looked = newestFirst.slice(0, lookedAt(room));
     const isVisible = (it: StoredEvent) => !room.isGuarded || seen.has(it);
     const visible = looked.filter(isVisible);
     const told = room.isOutside ? visible : unbroken(looked, isVisible);

@@ -6,12 +6,16 @@ import { uploadSignatures } from "../upload-signatures.ts";
 
 const Body = CrossSigningUpload.extend({ auth: AuthData.optional() });
 
+/** As clients say that are older than cross-signing in the specification, too. */
+const pathsOf = (what: string) =>
+  ["v3", "unstable"].map((it) => `/_matrix/client/${it}/keys/${what}/upload`);
+
 /** The specification's `cross_signing.yaml`. */
 export const crossSigningEndpoints: readonly Endpoint[] = [
   userEndpoint({
     operation: "uploadCrossSigningKeys",
     method: "POST",
-    path: "/_matrix/client/v3/keys/device_signing/upload",
+    path: pathsOf("device_signing"),
     body: Body,
     async handle(hs, call) {
       await uploadCrossSigningKeys(hs, call);
@@ -21,7 +25,7 @@ export const crossSigningEndpoints: readonly Endpoint[] = [
   userEndpoint({
     operation: "uploadCrossSigningSignatures",
     method: "POST",
-    path: "/_matrix/client/v3/keys/signatures/upload",
+    path: pathsOf("signatures"),
     body: SignatureUpload,
     async handle(hs, { requester, body }) {
       return { failures: await uploadSignatures(hs, requester, body) };

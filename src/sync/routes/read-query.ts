@@ -36,5 +36,5 @@ export function limitOf(
 ): number {
   if (text === null) return standard;
   if (!/^[0-9]{1,9}$/.test(text)) throw new MatrixError("M_INVALID_PARAM", "limit: not a number");
-  return Math.min(Math.max(Number(text), 1), most);
+  return Math.min(Number(text), most);
 }
