@@ -1,8 +1,8 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
+import { strippedStates } from "#src/rooms/stripped-states.ts";
 import { cutAtHoles } from "#src/sync/cut-at-holes.ts";
-import { strippedStates } from "#src/sync/invited-rooms.ts";
 import { isIgnored, type Timeline, timelinesOf } from "#src/sync/room-timelines.ts";
 import type { AskedRoom, Moment } from "./asked-rooms.ts";
 import type { ConnectionName } from "./connections.ts";

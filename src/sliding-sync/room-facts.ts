@@ -5,8 +5,8 @@ import { someOfStatesAt } from "#src/rooms/current-state.ts";
 import { EVENTS } from "#src/rooms/event-changes.ts";
 import { pairKey, type StatePair } from "#src/rooms/state-slots.ts";
 import { StoredEvent } from "#src/rooms/stored-event.ts";
+import { strippedStates } from "#src/rooms/stripped-states.ts";
 import { tailOf } from "#src/streams/tail.ts";
-import { strippedStates } from "#src/sync/invited-rooms.ts";
 import type { ListedRoom } from "./listed-rooms.ts";
 
 /** What of a room lists are filtered by. */

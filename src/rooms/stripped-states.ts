@@ -5,14 +5,14 @@ import {
   strippedStateEvent,
 } from "#src/events/stripped-state.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import { statesAt } from "#src/rooms/current-state.ts";
-import { eventsOf } from "#src/rooms/find-event.ts";
-import { roomsByKeys } from "#src/rooms/find-room.ts";
-import { type ReceivedInvite, receivedInvites } from "#src/rooms/received/received-invites.ts";
-import { shownContent } from "#src/rooms/shown-content.ts";
-import type { StatePair } from "#src/rooms/state-slots.ts";
-import type { StoredEvent } from "#src/rooms/stored-event.ts";
-import type { ChangedRoom } from "./changed-rooms.ts";
+import { statesAt } from "./current-state.ts";
+import { eventsOf } from "./find-event.ts";
+import { roomsByKeys } from "./find-room.ts";
+import type { Standing } from "./memberships.ts";
+import { type ReceivedInvite, receivedInvites } from "./received/received-invites.ts";
+import { shownContent } from "./shown-content.ts";
+import type { StatePair } from "./state-slots.ts";
+import type { StoredEvent } from "./stored-event.ts";
 
 /**
  * What someone who is invited to rooms, or knocks on them, is told of each, as JSON texts of events by
@@ -23,7 +23,7 @@ import type { ChangedRoom } from "./changed-rooms.ts";
 export async function strippedStates(
   hs: Homeserver,
   userKey: number,
-  rooms: readonly Pick<ChangedRoom, "roomKey" | "standing">[],
+  rooms: readonly { readonly roomKey: number; readonly standing: Pick<Standing, "eventKey"> }[],
 ): Promise<Map<number, string[]>> {
   if (rooms.length === 0) return new Map();
   const keys = rooms.map((it) => it.standing.eventKey);
