@@ -242,6 +242,21 @@ describe("sendMessage", () => {
       refusal(400, "M_INVALID_PARAM"),
     );
   });
+
+  test("so is every change of what a user is in a room, which is state", async () => {
+    const userId = await newUser();
+    const roomId = await alice.createRoom({ preset: "public_chat" });
+    for (const [index, membership] of ["join", "leave"].entries()) {
+      const path = `/v3/rooms/${encodeURIComponent(roomId)}/state/m.room.member/${encodeURIComponent(userId)}`;
+      const query = as(userId, `&ts=${index + 1}`);
+      const { event_id } = (await asBridge("PUT", `${path}?${query}`, { membership })).body;
+      const at = `/v3/rooms/${encodeURIComponent(roomId)}/event/${encodeURIComponent(event_id)}`;
+      expect((await alice.call("GET", at)).body).toMatchObject({
+        content: { membership },
+        origin_server_ts: index + 1,
+      });
+    }
+  });
 });
 
 describe("getEventByTimestamp", () => {

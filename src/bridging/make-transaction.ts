@@ -9,6 +9,7 @@ import { renderEvents } from "#src/rooms/render-events.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
 import { userKeyOf } from "#src/rooms/user-keys.ts";
 import { eventsOfInterest, roomsOfInterest, usersOfInterest } from "./interest.ts";
+import { withInviteStates } from "./invite-states.ts";
 import { type KeyNews, keyNews } from "./key-news.ts";
 import type { MadeTransaction } from "./queries-feeds.ts";
 import { type Bounds, newEvents, waitingMessages, type WaitingMessage } from "./queries-news.ts";
@@ -106,7 +107,8 @@ async function bodyOf(
   const userId = senderOf(hs.config, appservice);
   const userKey = await userKeyOf(hs, userId);
   const reader = { userId, userKey, deviceKey: -userKey };
-  const texts = await renderEvents(hs, events, reader, { roomId: true });
+  const plain = await renderEvents(hs, events, reader, { roomId: true });
+  const texts = await withInviteStates(hs, appservice, events, plain);
   const toDevice = messages.map((it) => ({
     type: it.type,
     sender: it.sender,

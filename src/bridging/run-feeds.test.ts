@@ -119,20 +119,20 @@ test("tells nothing of rooms that are no concern of its, and none of what was sa
   expect(texts()).not.toContain("private");
 });
 
-test("tells of invitations of its users", async () => {
+test("tells of invitations of its users, and what the rooms are like", async () => {
   const ghost = await newGhost();
-  const body = { invite: [ghost] };
+  const body = { invite: [ghost], name: "Lighthouse" };
   const room = await here("POST", "createRoom", { token: alice.access_token, body });
-  await eventually(() =>
-    expect(events()).toContainEqual(
-      expect.objectContaining({
-        type: "m.room.member",
-        state_key: ghost,
-        room_id: room.body.room_id,
-        content: expect.objectContaining({ membership: "invite" }),
-      }),
-    ),
-  );
+  const invitation = () =>
+    events().find((it: any) => it.state_key === ghost && it.room_id === room.body.room_id);
+  await eventually(() => expect(invitation()).toBeDefined());
+  expect(invitation()).toMatchObject({ type: "m.room.member", content: { membership: "invite" } });
+  const state = invitation().unsigned.invite_room_state;
+  const told = state.map((it: any) => [it.type, it.state_key]);
+  expect(told).toContainEqual(["m.room.name", ""]);
+  expect(told).toContainEqual(["m.room.create", ""]);
+  expect(told).toContainEqual(["m.room.member", alice.user_id]);
+  expect(told).not.toContainEqual(["m.room.member", ghost]);
 });
 
 test("says the same under the same number until it is taken, and then what has come since", async () => {
