@@ -1,5 +1,6 @@
 import { type FileHandle, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { noteBuffer } from "./collect-garbage.ts";
 import type { UnixMs } from "./position.ts";
 
 /** What one read takes from the disk, and a download holds in memory. */
@@ -11,6 +12,7 @@ export async function readExactly(
   position: number,
   length: number,
 ): Promise<Uint8Array<ArrayBuffer>> {
+  noteBuffer(length);
   // Not zeroed, and not of the shared pool: all of it is read into, and all of it is given away.
   const bytes = Buffer.allocUnsafeSlow(length);
   let done = 0;

@@ -1,6 +1,5 @@
 import { performance } from "node:perf_hooks";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
+import { collectAll } from "./collect-garbage.ts";
 
 const LOOK_EVERY_MS = 2_000;
 
@@ -18,8 +17,7 @@ const LEAST_BYTES = 32 * 1024 * 1024;
  * It stops the process for some 50 ms, when nobody has asked for anything for seconds, and not again before there is more.
  */
 export function giveBackMemoryAtRest(): void {
-  const collect = garbageCollector();
-  collect();
+  collectAll();
   let least = process.memoryUsage.rss();
   let before = performance.eventLoopUtilization();
   const look = () => {
@@ -28,19 +26,9 @@ export function giveBackMemoryAtRest(): void {
     const rss = process.memoryUsage.rss();
     least = Math.min(least, rss);
     if (utilization > REST || rss < least + LEAST_BYTES) return;
-    collect();
+    collectAll();
     least = process.memoryUsage.rss();
     before = performance.eventLoopUtilization();
   };
   setInterval(look, LOOK_EVERY_MS).unref();
-}
-
-type Gc = (how: { type: "major"; execution: "sync"; flavor: "last-resort" }) => void;
-
-function garbageCollector(): () => void {
-  setFlagsFromString("--expose-gc");
-  // The flag is heeded by contexts that are made after it.
-  const gc = runInNewContext("gc") as Gc;
-  setFlagsFromString("--no-expose-gc");
-  return () => gc({ type: "major", execution: "sync", flavor: "last-resort" });
 }

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Readable } from "node:stream";
 import type { BlobKey, BlobStore, BlobWriter } from "#src/homeserver/blob-store.ts";
+import { noteBuffer } from "#src/homeserver/collect-garbage.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { mediaBytes } from "./media-metrics.ts";
 
@@ -70,6 +71,7 @@ async function receive(
     await writer.write(chunks);
   };
   const take = (chunk: Uint8Array) => {
+    noteBuffer(chunk.length);
     sizeBytes += chunk.length;
     if (sizeBytes > limitBytes) {
       fail(tooLarge(limitBytes));
