@@ -26,6 +26,8 @@ const BUDGETS: ReadonlyMap<string, Budget> = new Map<string, Budget>([
   ["W9", { serverCpuMs: 0.8, postgresCpuMs: 0.3, figures: { max: 5_000 } }],
   ["W11", { serverCpuMs: 1.2, postgresCpuMs: 0.8 }],
   ["W12", { figures: { p99: 100 } }],
+  ["W13", { serverCpuMs: 2, postgresCpuMs: 1, figures: { serverPeakGrowthBytes: 100_000_000 } }],
+  ["W13/thumbnail", { serverCpuMs: 60, postgresCpuMs: 3 }],
   ["W5s", { serverCpuMs: 3, postgresCpuMs: 2 }],
   ["W16", { figures: { databaseBytesPerEvent: 3_000 } }],
   ["W18", { serverCpuMs: 2, figures: { memoryBytes: 150_000_000 } }],

@@ -75,11 +75,12 @@ async function runAll(options: BenchOptions, { dir, postgres, write, interrupted
     const cases = chosenCases(one, options);
     if (cases.length === 0) continue;
     for (const { server, repetition } of turns(options)) {
-      if (server === "null" && one.federates === true) continue;
+      if (server === "null" && one.beyondNull === true) continue;
       if (interrupted.aborted) return { results, failures: [...failures, "It was interrupted."] };
       process.stderr.write(`${workload} (${title}), ${server}, run ${repetition + 1}\n`);
       const own = join(dir, `${workload}-${server}-${repetition}`);
-      const plan = { server, workload, cases, size: options.size, dir: own, postgres, interrupted };
+      const about = { server, workload, cases, size: options.size, dir: own, postgres };
+      const plan = { ...about, passwordCost: one.passwordCost, interrupted };
       try {
         await runSession(plan, (measurement) => {
           const result = { server, repetition, measurement };

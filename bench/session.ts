@@ -11,12 +11,14 @@ import {
   createDatabase,
   dropDatabase,
   vacuumedBytes,
+  waitingMessages,
 } from "./measure/postgres-counters.ts";
-import { memoryOf, treeUsage } from "./measure/process-tree.ts";
+import { forgetPeak, memoryOf, treeUsage } from "./measure/process-tree.ts";
 import { archipelCommand } from "./servers/archipel.ts";
 import {
   type Command,
   freePort,
+  type PasswordCost,
   type Place,
   type RunningServer,
   type ServerKind,
@@ -33,6 +35,7 @@ export type SessionPlan = {
   /** A directory for the session alone. */
   readonly dir: string;
   readonly postgres: BenchPostgres | undefined;
+  readonly passwordCost?: PasswordCost | undefined;
   /** Ends the load before its time; the server and its database go as they do at any end. */
   readonly interrupted: AbortSignal;
 };
@@ -54,7 +57,9 @@ export async function runSession(
   const { postgres } = plan;
   const databaseUrl = postgres === undefined ? "" : await createDatabase(postgres, database);
   const target = { host: HOST, port: await freePort(HOST) };
-  const place = { dir: plan.dir, target, databaseUrl, federation: foundFederation(plan.dir) };
+  const { passwordCost = "cheapest" } = plan;
+  const federation = foundFederation(plan.dir);
+  const place = { dir: plan.dir, target, databaseUrl, federation, passwordCost };
   const command = await commandOf(plan.server, place);
   const launch = { target: place.target, logFile: join(plan.dir, `${plan.server}.log`) };
   const state: SessionState = {
@@ -139,6 +144,7 @@ async function answer(state: SessionState, question: Question): Promise<unknown>
   switch (question.kind) {
     case "begin":
       await untilQuiet(gauged);
+      forgetPeak(server.pid);
       state.before = await readGauge(gauged);
       return undefined;
     case "end":
@@ -151,14 +157,25 @@ async function answer(state: SessionState, question: Question): Promise<unknown>
         serverBytes: memoryOf(server.pid),
         postgresBytes: postgres === undefined ? 0 : memoryOf(postgres.postmaster),
       };
+    case "waitingMessages":
     case "databaseBytes":
-      return postgres === undefined ? 0 : await vacuumedBytes(postgres, state.database);
+      return await askDatabase(state, question.kind);
     case "restart":
       await state.restart();
       return undefined;
     case "report":
       return state.onMeasurement(question.measurement);
   }
+}
+
+/** The null server has none, and nothing in it. */
+async function askDatabase(
+  { postgres, database }: SessionState,
+  what: "waitingMessages" | "databaseBytes",
+): Promise<number> {
+  if (postgres === undefined) return 0;
+  const figure = what === "databaseBytes" ? vacuumedBytes : waitingMessages;
+  return await figure(postgres, database);
 }
 
 function usageSince({ before }: SessionState, after: Reading) {

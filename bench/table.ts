@@ -31,6 +31,7 @@ const OTHERS: ReadonlyMap<string, { readonly words: string; readonly show: typeo
     ["rssBytesPerConnection", { words: "a connection", show: bytes }],
     ["databaseBytesPerEvent", { words: "an event on disk", show: bytes }],
     ["memoryBytes", { words: "with PostgreSQL, shared pages once", show: bytes }],
+    ["serverPeakGrowthBytes", { words: "more memory at most", show: bytes }],
     ["wholeMs", { words: "ms until all members are known", show: decimals }],
   ]);
 

@@ -41,7 +41,7 @@ export class HttpConnection {
    * @param request head and body, as on the wire
    * @throws Error when the connection ends before the answer, or there is none in three minutes
    */
-  async exchange(request: string, repeatable: boolean): Promise<HttpAnswer> {
+  async exchange(request: string | Uint8Array, repeatable: boolean): Promise<HttpAnswer> {
     const reused = this.#socket !== undefined && this.#answered > 0;
     try {
       return await this.#exchangeOnce(request);
@@ -58,7 +58,7 @@ export class HttpConnection {
     this.#fail(new Error("The connection was closed."));
   }
 
-  async #exchangeOnce(request: string): Promise<HttpAnswer> {
+  async #exchangeOnce(request: string | Uint8Array): Promise<HttpAnswer> {
     const socket = this.#socket ?? (await this.#open());
     return await new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject };

@@ -7,12 +7,16 @@ export type Account = { readonly userId: string; readonly token: string };
 /** A request of the client-server API. The path is what follows `/_matrix/client/v3`, or another prefix, encoded. */
 export type ClientRequest = {
   readonly method: "GET" | "POST" | "PUT";
-  readonly prefix?: string;
+  /** What follows `/_matrix/client`; or all of it. */
+  readonly prefix?: `/${string}`;
   readonly path: string;
   readonly account?: Account;
-  /** JSON. */
-  readonly body?: string;
+  /** JSON if it is text. */
+  readonly body?: string | File;
 };
+
+/** Something to upload. */
+export type File = { readonly bytes: Uint8Array; readonly contentType: string };
 
 /** The server said no where it should not have. */
 class RefusedError extends Error {
@@ -158,11 +162,18 @@ export async function slidingSync(
   return { pos: next, body: answer };
 }
 
-function onWire({ method, prefix = "/v3", path, account, body }: ClientRequest): string {
+function onWire(request: ClientRequest): string | Uint8Array {
+  const { method, prefix = "/v3", path, account, body } = request;
+  const base = prefix.startsWith("/_matrix/") ? prefix : `/_matrix/client${prefix}`;
   const head =
-    `${method} /_matrix/client${prefix}${path} HTTP/1.1\r\nHost: bench\r\n` +
+    `${method} ${base}${path} HTTP/1.1\r\nHost: bench\r\n` +
     (account === undefined ? "" : `Authorization: Bearer ${account.token}\r\n`);
   if (body === undefined) return `${head}\r\n`;
+  if (typeof body !== "string") {
+    const { bytes, contentType } = body;
+    const lines = `${head}Content-Type: ${contentType}\r\nContent-Length: ${bytes.length}\r\n\r\n`;
+    return Buffer.concat([Buffer.from(lines), bytes]);
+  }
   const length = Buffer.byteLength(body);
   return `${head}Content-Type: application/json\r\nContent-Length: ${length}\r\n\r\n${body}`;
 }

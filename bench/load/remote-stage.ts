@@ -2,9 +2,11 @@ import { z } from "zod";
 import type { Usage } from "../measure/gauge.ts";
 import type { Measurement, Memory, Stage } from "./stage.ts";
 
+type Plain = "begin" | "end" | "memory" | "databaseBytes" | "waitingMessages" | "restart";
+
 /** What the load asks of the process that started it. */
 export type Question =
-  | { readonly kind: "begin" | "end" | "memory" | "databaseBytes" | "restart" }
+  | { readonly kind: Plain }
   | { readonly kind: "report"; readonly measurement: Measurement };
 
 /** A question on its way, and what comes back. */
@@ -25,6 +27,7 @@ const usage = z.object({
   postgresCpuMs: z.number(),
   walBytes: z.number(),
   serverRssBytes: z.number(),
+  serverPeakGrowthBytes: z.number(),
   wholeMs: z.number(),
 }) satisfies z.ZodType<Usage>;
 const memory = z.object({
@@ -56,6 +59,7 @@ export function remoteStage(about: Pick<Stage, "target" | "federation" | "size">
     end: async () => usage.parse(await ask({ kind: "end" })),
     memory: async () => memory.parse(await ask({ kind: "memory" })),
     databaseBytes: async () => z.number().parse(await ask({ kind: "databaseBytes" })),
+    waitingMessages: async () => z.number().parse(await ask({ kind: "waitingMessages" })),
     restart: async () => void (await ask({ kind: "restart" })),
     report: async (measurement) => void (await ask({ kind: "report", measurement })),
   };

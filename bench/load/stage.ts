@@ -51,6 +51,8 @@ export type Stage = {
   memory(): Promise<Memory>;
   /** What the database takes once it is vacuumed. */
   databaseBytes(): Promise<number>;
+  /** How many messages to devices the database has. */
+  waitingMessages(): Promise<number>;
   /** Ends the server and starts it again on what it has stored. The address stays. */
   restart(): Promise<void>;
   report(measurement: Measurement): Promise<void>;

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type BenchPostgres, walBytes } from "./postgres-counters.ts";
-import { cpuBetween, type TreeUsage, treeUsage } from "./process-tree.ts";
+import { cpuBetween, peakBytes, type TreeUsage, treeUsage } from "./process-tree.ts";
 
 /** What a stretch of work has cost. */
 export type Usage = {
@@ -9,6 +9,8 @@ export type Usage = {
   readonly walBytes: number;
   /** At the end of the stretch. */
   readonly serverRssBytes: number;
+  /** By how much more than at its beginning it held at most. */
+  readonly serverPeakGrowthBytes: number;
   /** Until everything was quiet again. */
   readonly wholeMs: number;
 };
@@ -21,6 +23,7 @@ export type Reading = {
   readonly atMs: number;
   readonly server: TreeUsage;
   readonly postgres: TreeUsage | undefined;
+  readonly serverPeakBytes: number;
   readonly walBytes: number;
 };
 
@@ -36,6 +39,7 @@ export async function readGauge({ pid, postgres }: Gauged): Promise<Reading> {
     atMs: performance.now(),
     walBytes: postgres === undefined ? 0 : await walBytes(postgres),
     server: treeUsage(pid),
+    serverPeakBytes: peakBytes(pid),
     postgres: postgres && treeUsage(postgres.postmaster),
   };
 }
@@ -73,6 +77,7 @@ export function usageBetween(before: Reading, after: Reading): Usage {
     postgresCpuMs: cpuBetween(before.postgres?.times ?? NOTHING, after.postgres?.times ?? NOTHING),
     walBytes: after.walBytes - before.walBytes,
     serverRssBytes: after.server.rssBytes,
+    serverPeakGrowthBytes: after.serverPeakBytes - before.server.rssBytes,
     wholeMs: after.atMs - before.atMs,
   };
 }

@@ -61,6 +61,22 @@ export async function vacuumedBytes(postgres: BenchPostgres, database: string): 
   }
 }
 
+/** The tables in which servers have messages to devices. */
+const MESSAGE_TABLES = ["to_device", "device_inbox"];
+
+/** How many messages to devices a database has, whatever server has them there. */
+export async function waitingMessages(postgres: BenchPostgres, database: string): Promise<number> {
+  const sql = connect(onDatabase(postgres.url, database), 1);
+  try {
+    const [table] = await sql`
+      select table_name as name from information_schema.tables where table_name = any(${MESSAGE_TABLES})`;
+    const [row] = await sql`select count(*) from ${sql(String(table?.["name"]))}`;
+    return Number(row?.["count"]);
+  } finally {
+    await sql.end({ timeout: 5 });
+  }
+}
+
 /** Makes an empty database with the collation that both sides accept. */
 export async function createDatabase(postgres: BenchPostgres, name: string): Promise<string> {
   const { admin } = postgres;

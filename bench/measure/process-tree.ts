@@ -1,4 +1,4 @@
-import { readFileSync, readdirSync } from "node:fs";
+import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 
 /** The CPU time of one process, by two clocks of the kernel. */
 export type ProcessTime = {
@@ -77,6 +77,23 @@ export function memoryOf(root: number): number {
   let bytes = 0;
   for (const { pid } of descendants(readAllStats(), root)) bytes += proportionalBytes(pid);
   return bytes;
+}
+
+/** The most that each process of a tree has had resident, summed up: since `forgetPeak`, or since it began. */
+export function peakBytes(root: number): number {
+  let bytes = 0;
+  for (const { pid } of descendants(readAllStats(), root)) {
+    const kilobytes = /^VmHWM:\s*(\d+) kB/m.exec(read(`/proc/${pid}/status`) ?? "")?.[1];
+    bytes += Number(kilobytes ?? 0) * 1024;
+  }
+  return bytes;
+}
+
+/** Has the kernel begin anew with what a tree has had at most. */
+export function forgetPeak(root: number): void {
+  for (const { pid } of descendants(readAllStats(), root)) {
+    writeFileSync(`/proc/${pid}/clear_refs`, "5");
+  }
 }
 
 /** The process that started this one. */

@@ -3,8 +3,15 @@ import type { Command, Place } from "./server-under-test.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 
+/** What the configuration has by itself. */
+const USUAL_PASSWORDS = {
+  ARCHIPEL_PASSWORDS_ARGON2_MEMORY_KIB: "19456",
+  ARCHIPEL_PASSWORDS_ARGON2_ITERATIONS: "2",
+};
+
 /** Ours, as conformance suites start it: no rate limits, open registration, the cheapest password hash. */
-export function archipelCommand({ dir, target, databaseUrl, federation }: Place): Command {
+export function archipelCommand(place: Place): Command {
+  const { dir, target, databaseUrl, federation, passwordCost } = place;
   return {
     program: join(ROOT, "deploy", "conformance", "start"),
     args: [],
@@ -19,6 +26,7 @@ export function archipelCommand({ dir, target, databaseUrl, federation }: Place)
       CA_CERT: federation.caFile,
       REGISTRATION_SHARED_SECRET: "bench",
       ARCHIPEL_LOG_LEVEL: "warn",
+      ...(passwordCost === "usual" && USUAL_PASSWORDS),
     },
   };
 }

@@ -9,6 +9,9 @@ import type { FederationOfRun } from "../load/stage.ts";
 /** The servers that a run can measure. `null` answers everything and does nothing: it shows what the load costs. */
 export type ServerKind = "archipel" | "synapse" | "null";
 
+/** What it costs to check a password: as little as can be, or what servers have by themselves. */
+export type PasswordCost = "cheapest" | "usual";
+
 /** What a server is given to start with. */
 export type Place = {
   /** A directory of its own, kept over its restarts. */
@@ -16,6 +19,7 @@ export type Place = {
   readonly target: HttpTarget;
   /** Of an empty database, on the PostgreSQL that all use. */
   readonly databaseUrl: string;
+  readonly passwordCost: PasswordCost;
   readonly federation: FederationOfRun & {
     /** The authority to believe. */
     readonly caFile: string;

@@ -19,7 +19,8 @@ export function synapseFiles(dir: string) {
  * What Synapse is told. Where both sides have a choice it is the same: room version, presence, cheapest password
  * hash, no limits, warnings alone in the log. All else is as Synapse has it by itself.
  */
-export function synapseConfig({ dir, target, databaseUrl, federation }: Place): object {
+export function synapseConfig(place: Place): object {
+  const { dir, target, databaseUrl, federation, passwordCost } = place;
   const files = synapseFiles(dir);
   return {
     server_name: federation.serverName,
@@ -45,7 +46,7 @@ export function synapseConfig({ dir, target, databaseUrl, federation }: Place): 
     form_secret: "bench",
     enable_registration: true,
     enable_registration_without_verification: true,
-    bcrypt_rounds: 4,
+    bcrypt_rounds: passwordCost === "usual" ? 12 : 4,
     default_room_version: "12",
     presence: { enabled: true },
     // By itself it gives the answer of two minutes ago to a first sync that comes again.

@@ -1,6 +1,7 @@
 import { makeRooms } from "./create-room.ts";
 import { fanOut } from "./fan-out.ts";
 import { federatedJoin } from "./federated-join.ts";
+import { files } from "./files.ts";
 import { growth } from "./growth.ts";
 import { healing } from "./healing.ts";
 import { idle } from "./idle.ts";
@@ -30,6 +31,7 @@ export const WORKLOADS: readonly Workload[] = [
   outage,
   pageBack,
   search,
+  files,
   localJoin,
   makeRooms,
   growth,

@@ -21,7 +21,7 @@ const JOINS = 3;
 export const federatedJoin: Workload = {
   id: "W6",
   title: "federated join",
-  federates: true,
+  beyondNull: true,
   cases: new Map([
     ["W6/100", "S"],
     ["W6/1000", "S"],

@@ -29,7 +29,7 @@ const StateOfRoom = z.array(
 export const healing: Workload = {
   id: "W7",
   title: "healing of a room",
-  federates: true,
+  beyondNull: true,
   cases: new Map([
     ["W7/100", "S"],
     ["W7/500", "S"],

@@ -33,7 +33,7 @@ const FLOOD = 500;
 export const inbound: Workload = {
   id: "W8",
   title: "events of another server",
-  federates: true,
+  beyondNull: true,
   cases: new Map([...SHAPES.keys()].map((id) => [id, "S"])),
   run,
 };

@@ -16,7 +16,7 @@ const PATIENCE_MS = 120_000;
 export const outage: Workload = {
   id: "W9",
   title: "after an outage",
-  federates: true,
+  beyondNull: true,
   cases: new Map([
     ["W9/1", "S"],
     ["W9/10", "S"],

@@ -1,12 +1,15 @@
 import type { Size, Stage } from "../load/stage.ts";
+import type { PasswordCost } from "../servers/server-under-test.ts";
 
 /** One thing that a server is measured at, in some variants. */
 export type Workload = {
   /** `W1`, as in the table of workloads. */
   readonly id: string;
   readonly title: string;
-  /** Whether other servers are part of it: then the null server has no part in it. */
-  readonly federates?: boolean;
+  /** Whether it asks for more than the null server can answer, such as other servers do. */
+  readonly beyondNull?: boolean;
+  /** What it costs to check a password meanwhile, if not as little as can be. */
+  readonly passwordCost?: PasswordCost;
   /** Every case, and from which size on it belongs to a run. A case that is named is run at any size. */
   readonly cases: ReadonlyMap<string, Size>;
   /** Runs cases on a server that is fresh, and reports a measurement of each. */
