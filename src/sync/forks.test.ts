@@ -130,4 +130,24 @@ describe("a client in a room with forks", () => {
       { numRuns: 25, endOnFailure: true },
     );
   });
+
+  test("is told of all that was said, the state that counts last", async () => {
+    const { room: remote, basis } = forkedRoom("11", []);
+    const room = await ensureRoom(hs, remote.roomId ?? "!", remote.rules);
+    const topic = (text: string) =>
+      remote.add(
+        "@creator:one.test",
+        { type: "m.room.topic", state_key: "", content: { topic: text } },
+        [basis.at(-1) ?? "$"],
+      );
+    const [earlier, later] = [topic("earlier"), topic("later")];
+    await deliverBatch(hs, room, remote, basis);
+    const client = new Client(undefined, 12);
+    await client.sync(room);
+    await deliverBatch(hs, room, remote, [later]);
+    await deliverBatch(hs, room, remote, [earlier]);
+    await client.sync(room);
+    expect(client.state.get(stateKeyOf("m.room.topic", ""))).toBe(later);
+    expect(client.seen.slice(-2)).toEqual([earlier, later]);
+  });
 });

@@ -15,8 +15,8 @@ export function isForked({ events }: Timeline): boolean {
 /**
  * Timelines by which a client that puts their state events on top of the state that it has comes to the
  * room's true state. Where forks were resolved, the last event of a type and state key need not be the
- * one that counts: then the timeline begins after it, so that the state can say what does. What is left
- * out can be read as older messages.
+ * one that counts. Then that one is moved behind it; or, if it is not in the timeline, the timeline begins
+ * after the other, so that the state can say what counts. What is left out can be read as older messages.
  *
  * @spec client-server-api#syncing
  */
@@ -36,24 +36,47 @@ export async function trueTimelines(
 }
 
 async function trueTimeline(hs: Homeserver, timeline: Timeline, root: number): Promise<Timeline> {
-  const last = new Map<string, { event: StoredEvent; index: number; pair: StatePair }>();
-  for (const [index, event] of timeline.events.entries()) {
+  const last = new Map<string, { event: StoredEvent; pair: StatePair }>();
+  for (const event of timeline.events) {
     if (event.stateKey === undefined) continue;
     const pair: StatePair = [event.type, event.stateKey];
-    last.set(pairKey(...pair), { event, index, pair });
+    last.set(pairKey(...pair), { event, pair });
   }
   const state = await statesAt(
     hs,
     root,
     [...last.values()].map((it) => it.pair),
   );
-  const wrong = [...last].filter(([key, it]) => state.get(key)?.eventKey !== it.event.eventKey);
-  if (wrong.length === 0) return timeline;
-  const [, end] = wrong.reduce((one, other) => (one[1].index > other[1].index ? one : other));
-  return {
-    ...timeline,
-    events: timeline.events.slice(end.index + 1),
-    limited: true,
-    start: { anchor: end.event.anchor ?? 0, offset: end.event.anchorOffset },
-  };
+  const wrong = new Map<StoredEvent, number | undefined>();
+  for (const [key, { event }] of last) {
+    const counts = state.get(key)?.eventKey;
+    if (counts !== event.eventKey) wrong.set(event, counts);
+  }
+  return wrong.size === 0 ? timeline : corrected(timeline, wrong);
 }
+
+/** @param wrong events that are the last of their type and state key, and the keys of those that count instead. */
+function corrected(
+  timeline: Timeline,
+  wrong: ReadonlyMap<StoredEvent, number | undefined>,
+): Timeline {
+  const { events } = timeline;
+  const here = new Map(events.map((it) => [it.eventKey, it]));
+  const counting = (it: StoredEvent) => here.get(wrong.get(it) ?? NO_KEY);
+  const index = events.findLastIndex((it) => wrong.has(it) && !counting(it));
+  const outdone = events[index];
+  if (outdone) {
+    const start = { anchor: outdone.anchor ?? 0, offset: outdone.anchorOffset };
+    const rest = { ...timeline, events: events.slice(index + 1), limited: true, start };
+    // With what is left out may go what was to be moved behind another.
+    return corrected(rest, wrong);
+  }
+  const moved = new Set(events.flatMap((it) => counting(it) ?? []));
+  const ordered = events.flatMap((it) => {
+    const next = counting(it);
+    return [...(moved.has(it) ? [] : [it]), ...(next ? [next] : [])];
+  });
+  return { ...timeline, events: ordered };
+}
+
+const NO_KEY = -1;
