@@ -18,7 +18,7 @@ export type FoundUser = {
 
 /**
  * Searches for users by their ID and name: those who share a room with who searches, and those who are
- * in a room that anybody may join or look into.
+ * in a room that anybody may join or look into, which who searches may be too.
  *
  * @param limit the most that are given.
  * @returns whole matches first; `limited` if there are more.
@@ -49,7 +49,7 @@ export async function searchUserDirectory(
       left join remote_profiles using (user_key)
     where exists (
       select 1 from memberships where user_key = found.user_key and membership = 'join' and (
-        room_key in (
+        found.user_key <> ${searcherKey} and room_key in (
           select room_key from memberships where user_key = ${searcherKey} and membership = 'join')
         or room_key in (select room_key from open_rooms)))
     order by whole desc, coalesce(profiles.displayname, remote_profiles.displayname) is null, user_id

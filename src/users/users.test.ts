@@ -174,6 +174,9 @@ describe("user directory", () => {
     expect(await found(token, "ulla")).toEqual([]);
     await ask("POST", `join/${room_id}`, { token, body: {} });
     expect(await found(token, "ulla")).toEqual([ulla.user_id]);
+    // Nobody shares a room with themselves; but they may be in one that is open.
+    expect(await found(token, "udo")).toEqual([]);
+    await ask("POST", "createRoom", { token, body: { preset: "public_chat" } });
     expect(await found(token, "udo")).toEqual([udo.user_id]);
 
     await ask("PUT", `profile/${ulla.user_id}/displayname`, {
