@@ -92,7 +92,7 @@ test("of a kind that there is not there are no rules", async () => {
     ["DELETE", ""],
   ];
   for (const [method, path, body] of calls) {
-    const answer = await alice.call(method, `${GLOBAL}/postcontent/.m.rule${path}`, body);
+    const answer = await alice.call(method, `${GLOBAL}/nonsense/.m.rule${path}`, body);
     expect(answer, `${method} ${path}`).toMatchObject(notFound);
   }
 });

@@ -95,3 +95,80 @@ describe("getThreadSubscriptions", () => {
     expect(await dave.call("GET", list.replace("=b", "=f"))).toMatchObject(invalid);
   });
 });
+
+describe("what is said in threads", () => {
+  const filter = JSON.stringify({ room: { timeline: { unread_thread_notifications: true } } });
+
+  async function scene() {
+    const dora = await hs.registerUser("dora");
+    const room = await bob.createRoom({ preset: "public_chat" });
+    await dora.call("POST", `/v3/join/${room}`, {});
+    // With a third, it is no conversation of two.
+    await alice.call("POST", `/v3/join/${room}`, {});
+    const say = async (body: string, further: object = {}) =>
+      await bob.send(room, "m.room.message", { msgtype: "m.text", body, ...further });
+    const inThread = async (root: string, further: object = {}) =>
+      await say("reply", { "m.relates_to": { rel_type: "m.thread", event_id: root }, ...further });
+    const subscribe = async (root: string, method: "PUT" | "DELETE" = "PUT") => {
+      const path = `${UNSTABLE}/rooms/${room}/thread/${encodeURIComponent(root)}/subscription`;
+      expect((await dora.call(method, path, method === "PUT" ? {} : undefined)).status).toBe(200);
+    };
+    const counts = async () => {
+      const { unread_thread_notifications } = (await dora.sync({ filter })).rooms.join[room];
+      return new Map<string, any>(Object.entries(unread_thread_notifications ?? {}));
+    };
+    return { dora, room, say, inThread, subscribe, counts };
+  }
+
+  test("notifies all who have not subscribed to any", async () => {
+    const { dora, say, inThread, counts } = await scene();
+    const root = await say("root");
+    await inThread(root);
+    expect((await counts()).get(root)).toMatchObject({ notification_count: 1 });
+    const { global } = (await dora.call("GET", "/v3/pushrules/")).body;
+    expect(global.postcontent).toBeUndefined();
+  });
+
+  test("notifies of those that one has subscribed to alone, whatever the room says; and of mentions", async () => {
+    const { dora, room, say, inThread, subscribe, counts } = await scene();
+    const [wanted, other, mentioning] = [await say("one"), await say("two"), await say("three")];
+    await subscribe(wanted);
+    const mute = { actions: [] };
+    await dora.call("PUT", `/v3/pushrules/global/room/${encodeURIComponent(room)}`, mute);
+    for (const root of [wanted, other]) await inThread(root);
+    await inThread(mentioning, { "m.mentions": { user_ids: [dora.userId] } });
+    const before = await counts();
+    expect(before.get(wanted)).toMatchObject({ notification_count: 1, highlight_count: 0 });
+    expect(before.get(other)?.notification_count ?? 0).toBe(0);
+    expect(before.get(mentioning)).toMatchObject({ notification_count: 1, highlight_count: 1 });
+
+    await subscribe(wanted, "DELETE");
+    await subscribe(other);
+    for (const root of [wanted, other]) await inThread(root);
+    const after = await counts();
+    expect(after.get(wanted)?.notification_count ?? 0).toBe(0);
+    expect(after.get(other)?.notification_count).toBeGreaterThan(0);
+  });
+
+  test("is by rules of the server's, which users can switch off, and to which they cannot add", async () => {
+    const { dora, say, inThread, subscribe, counts } = await scene();
+    const [wanted, other] = [await say("one"), await say("two")];
+    await subscribe(wanted);
+    const rules = (await dora.call("GET", "/v3/pushrules/")).body.global.postcontent;
+    expect(rules.map((it: any) => [it.rule_id, it.enabled])).toEqual([
+      [".io.element.msc4306.rule.unsubscribed_thread", true],
+      [".io.element.msc4306.rule.subscribed_thread", true],
+    ]);
+    const own = "/v3/pushrules/global/postcontent/mine";
+    expect(await dora.call("PUT", own, { actions: ["notify"], conditions: [] })).toMatchObject(
+      refusal(400, "M_INVALID_PARAM"),
+    );
+    const path = `/v3/pushrules/global/postcontent/${rules[0].rule_id}/enabled`;
+    expect((await dora.call("PUT", path, { enabled: false })).status).toBe(200);
+    await subscribe(wanted);
+    await inThread(other);
+    expect((await counts()).get(other)).toMatchObject({ notification_count: 1 });
+    const { unstable_features } = (await hs.request("GET", "/versions")).body;
+    expect(unstable_features["org.matrix.msc4306"]).toBe(true);
+  });
+});

@@ -44,6 +44,8 @@ export const UNSTABLE_FEATURES: Readonly<Record<string, boolean>> = {
   "org.matrix.msc4140": true,
   // Events that everybody in a room is told of for a while, as that one is in a call: Element Call, js-sdk.
   "org.matrix.msc4354": true,
+  // Subscriptions to threads, with a push rule for them: rust-sdk.
+  "org.matrix.msc4306": true,
   // What others change of their profiles, as they do: Element X and Element Web.
   "org.matrix.msc4262": true,
   "org.matrix.msc4429": true,

@@ -1,6 +1,7 @@
 import { matchesGlob, matchesGlobInWords } from "#src/kit/glob.ts";
 import { propertyAt, splitPropertyPath } from "#src/kit/property-path.ts";
 import type { Condition } from "./push-rule.ts";
+import { THREAD_CONDITION } from "./thread-condition.ts";
 
 /** An event as the rules look at it: by its client form. */
 export type PushEvent = {
@@ -19,6 +20,8 @@ export type PushContext = {
   readonly displayName?: string | undefined;
   /** Whether the sender has the power that `notifications` asks for under a key, such as `room`. */
   readonly senderMayNotify: (key: string) => boolean;
+  /** Whether the user has subscribed to the event's thread; undefined if it is in none. */
+  readonly isSubscribed?: boolean | undefined;
 };
 
 const BODY = "content.body";
@@ -34,19 +37,28 @@ export function holds(condition: Condition, event: PushEvent, context: PushConte
       return matchesProperty(condition, event);
     case "event_property_is":
       return isScalar(condition.value) && property(condition, event) === condition.value;
-    case "event_property_contains": {
-      const values = property(condition, event);
-      return Array.isArray(values) && isScalar(condition.value) && values.includes(condition.value);
-    }
+    case "event_property_contains":
+      return containsValue(condition, event);
     case "contains_display_name":
       return containsName(event, context.displayName);
     case "room_member_count":
       return isCount(condition.is, context.memberCount);
     case "sender_notification_permission":
       return condition.key !== undefined && context.senderMayNotify(condition.key);
+    case THREAD_CONDITION:
+      return isOfThread(condition, context);
     default:
       return false;
   }
+}
+
+function containsValue(condition: Condition, event: PushEvent): boolean {
+  const values = property(condition, event);
+  return Array.isArray(values) && isScalar(condition.value) && values.includes(condition.value);
+}
+
+function isOfThread({ subscribed }: Condition, { isSubscribed }: PushContext): boolean {
+  return isSubscribed !== undefined && subscribed === isSubscribed;
 }
 
 function property({ key }: Condition, event: PushEvent): unknown {

@@ -1,5 +1,6 @@
 import type { UserId } from "#src/kit/identifiers.ts";
 import type { Action, Condition, PushRule, RuleKind } from "./push-rule.ts";
+import { THREAD_RULES } from "./thread-rules.ts";
 
 const SOUND: Action = { set_tweak: "sound", value: "default" };
 const RING: Action = { set_tweak: "sound", value: "ring" };
@@ -34,6 +35,7 @@ export function defaultRules(userId: UserId): Readonly<Record<RuleKind, readonly
   return {
     override: [...BEFORE_USER, ...rulesAboutUser(userId), ...AFTER_USER],
     content: [],
+    postcontent: THREAD_RULES,
     room: [],
     sender: [],
     underride: UNDERRIDE,

@@ -43,6 +43,7 @@ export function* pushRuleSteps(
 function matches(kind: RuleKind, rule: PushRule, event: PushEvent, context: PushContext): boolean {
   switch (kind) {
     case "override":
+    case "postcontent":
     case "underride":
       return (rule.conditions ?? []).every((it) => holds(it, event, context));
     case "content":

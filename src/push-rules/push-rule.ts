@@ -1,5 +1,13 @@
 /** The kinds of push rules, in the order in which they are tried. @spec client-server-api#push-rules */
-export const RULE_KINDS = ["override", "content", "room", "sender", "underride"] as const;
+export const RULE_KINDS = [
+  "override",
+  "content",
+  // Of MSC4306: only for the server's own rules.
+  "postcontent",
+  "room",
+  "sender",
+  "underride",
+] as const;
 
 export type RuleKind = (typeof RULE_KINDS)[number];
 
@@ -13,6 +21,7 @@ export type Condition = {
   readonly pattern?: string | undefined;
   readonly is?: string | undefined;
   readonly value?: unknown;
+  readonly subscribed?: boolean | undefined;
 };
 
 export type PushRule = {
@@ -20,7 +29,7 @@ export type PushRule = {
   readonly default: boolean;
   readonly enabled: boolean;
   readonly actions: readonly Action[];
-  /** Of `override` and `underride` rules. */
+  /** Of `override`, `postcontent` and `underride` rules. */
   readonly conditions?: readonly Condition[];
   /** Of `content` rules. */
   readonly pattern?: string;

@@ -5,7 +5,7 @@ import { write } from "#src/streams/write.ts";
 import type { Ruleset } from "./push-rule.ts";
 import { PUSH_RULES, pushRulesStream } from "./push-rules-stream.ts";
 import { deletePushRules, rulesOfUsers } from "./queries-push-rules.ts";
-import { rulesetOf, UNCHANGED, type UserPushRules } from "./user-push-rules.ts";
+import { knowsThreadRules, rulesetOf, UNCHANGED, type UserPushRules } from "./user-push-rules.ts";
 
 /** Whose rules. */
 export type Owner = { readonly userId: UserId; readonly userKey: number };
@@ -18,9 +18,16 @@ export const userPushRulesOf: (hs: Homeserver, userKey: number) => Promise<UserP
     load: async (hs, userKey) => (await rulesOfUsers(hs.sql, [userKey])).get(userKey) ?? UNCHANGED,
   });
 
-/** All push rules that hold for a user. */
-export async function pushRulesOf(hs: Homeserver, { userId, userKey }: Owner): Promise<Ruleset> {
-  return rulesetOf(userId, await userPushRulesOf(hs, userKey));
+/** All push rules of a user, as clients are shown them. */
+export async function pushRulesOf(
+  hs: Homeserver,
+  { userId, userKey }: Owner,
+): Promise<Partial<Ruleset>> {
+  const rules = await userPushRulesOf(hs, userKey);
+  const ruleset = rulesetOf(userId, rules);
+  if (knowsThreadRules(rules)) return ruleset;
+  const { postcontent: _, ...shown } = ruleset;
+  return shown;
 }
 
 /**

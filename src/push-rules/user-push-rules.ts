@@ -7,6 +7,7 @@ import {
   type RuleKind,
   type Ruleset,
 } from "./push-rule.ts";
+import { THREAD_RULES } from "./thread-rules.ts";
 
 /** A rule that a user has added. */
 export type AddedRule = Omit<PushRule, "default">;
@@ -47,4 +48,11 @@ export function rulesetOf(userId: UserId, { added, changed }: UserPushRules): Ru
     return [kind, [...top, ...own, ...defaults[kind].map(withChange)]];
   });
   return Object.fromEntries(kinds) as unknown as Ruleset;
+}
+
+const THREAD_RULE_IDS: ReadonlySet<string> = new Set(THREAD_RULES.map((it) => it.rule_id));
+
+/** Whether a user has anything to do with the rules about threads: then they are shown, too. */
+export function knowsThreadRules({ changed }: UserPushRules): boolean {
+  return changed.some((it) => THREAD_RULE_IDS.has(it.rule_id));
 }

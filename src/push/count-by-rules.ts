@@ -26,7 +26,7 @@ type Notifying = {
 };
 
 /** What the rules said of a room's events so far. */
-type Kept = Pick<Reader, "rules" | "ignored"> & {
+type Kept = Pick<Reader, "rules" | "ignored" | "threads"> & {
   /** All events up to this one have been looked at. */
   upTo: number;
   /** Events that were too many to be looked at had counted as unread up to here. */
@@ -78,8 +78,9 @@ async function extend(
   before: Promise<Kept> | undefined,
 ): Promise<Kept> {
   const kept = await before?.catch(() => undefined);
-  const { rules, ignored } = reader;
-  if (!kept || kept.rules !== rules || kept.ignored !== ignored) {
+  const { rules, ignored, threads } = reader;
+  const isSame = kept?.rules === rules && kept.ignored === ignored && kept.threads === threads;
+  if (!kept || !isSame) {
     return await begin(hs, reader, where);
   }
   const { room, marks } = where;
@@ -106,6 +107,7 @@ async function begin(hs: Homeserver, reader: Reader, where: Where): Promise<Kept
   return {
     rules: reader.rules,
     ignored: reader.ignored,
+    threads: reader.threads,
     upTo: newest.at(-1)?.eventKey ?? after,
     olderUpTo: isWhole ? 0 : oldest.ordinal - (countsAsUnread(aboutOf(oldest)) ? 1 : 0),
     notifying: await notifyingOf(hs, reader, where, [...threaded.values(), ...newest]),

@@ -1,13 +1,20 @@
 import { ignoredUsersOf } from "#src/account-data/ignored-users.ts";
+import { MAIN_TIMELINE } from "#src/events/threads.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { slices } from "#src/homeserver/slices.ts";
-import type { RoomId } from "#src/kit/identifiers.ts";
+import type { EventId, RoomId } from "#src/kit/identifiers.ts";
 import { runStepsInSlices } from "#src/kit/steps.ts";
 import { pushRuleSteps } from "#src/push-rules/evaluate-push-rules.ts";
 import type { Action, Ruleset } from "#src/push-rules/push-rule.ts";
 import { type Owner, userPushRulesOf } from "#src/push-rules/stored-push-rules.ts";
-import { rulesetOf, type UserPushRules } from "#src/push-rules/user-push-rules.ts";
+import {
+  knowsThreadRules,
+  rulesetOf,
+  type UserPushRules,
+} from "#src/push-rules/user-push-rules.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
+import { threadOf } from "#src/rooms/thread-of.ts";
+import { subscribedThreadsOf } from "#src/thread-subscriptions/subscribed-threads.ts";
 import { displayNameIn, roomContextOf } from "./room-context.ts";
 import type { RoomUnreads } from "./room-unreads.ts";
 
@@ -17,6 +24,8 @@ export type Reader = {
   readonly rules: UserPushRules;
   /** The IDs of the users whom the reader ignores. */
   readonly ignored: ReadonlySet<string>;
+  /** The roots of the threads that they have subscribed to; undefined if that does not matter. */
+  readonly threads: ReadonlySet<EventId> | undefined;
 };
 
 /** An event of which a user is to be told, and how. */
@@ -32,7 +41,9 @@ export async function readerOf(hs: Homeserver, owner: Owner): Promise<Reader> {
     userPushRulesOf(hs, owner.userKey),
     ignoredUsersOf(hs, owner.userKey),
   ]);
-  return { owner, rules, ignored };
+  const asks = knowsThreadRules(rules);
+  const threads = asks ? await subscribedThreadsOf(hs, owner.userKey) : undefined;
+  return { owner, rules, ignored, threads };
 }
 
 /**
@@ -43,7 +54,7 @@ export async function readerOf(hs: Homeserver, owner: Owner): Promise<Reader> {
  */
 export async function tryRules(
   hs: Homeserver,
-  { owner, rules, ignored }: Reader,
+  { owner, rules, ignored, threads }: Reader,
   its: {
     readonly room: RoomUnreads;
     readonly roomId: RoomId;
@@ -66,12 +77,15 @@ export async function tryRules(
   for (const event of others) {
     const { type, content, sender, stateKey } = event;
     const state = stateKey === undefined ? {} : { state_key: stateKey };
+    const thread = threads && (await threadOf(hs, event));
     const steps = pushRuleSteps(
       ruleset,
       { type, content, sender, room_id: roomId, ...state },
       {
         memberCount,
         displayName,
+        isSubscribed:
+          thread === undefined || thread === MAIN_TIMELINE ? undefined : threads?.has(thread),
         senderMayNotify: (key) =>
           levels !== undefined && levels.powerOf(sender) >= levels.notificationLevel(key),
       },

@@ -69,6 +69,14 @@ export async function newestSubscriptions(
     order by position desc limit ${limit}`;
 }
 
+/** The roots of the threads that a user has subscribed to. */
+export async function subscribedRoots(sql: Queryable, userKey: number): Promise<EventId[]> {
+  const rows = await sql<{ event_id: EventId }[]>`
+    select event_id from thread_subscriptions join events on event_key = root_key
+    where user_key = ${userKey} and subscribed`;
+  return rows.map((it) => it.event_id);
+}
+
 export async function deleteSubscriptions(sql: Queryable, userKey: number): Promise<void> {
   await sql`delete from thread_subscriptions where user_key = ${userKey}`;
 }

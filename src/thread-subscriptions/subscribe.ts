@@ -2,6 +2,7 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId, RoomId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
+import { beginThreadRules } from "#src/push-rules/begin-thread-rules.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
 import { threadOf } from "#src/rooms/thread-of.ts";
 import { write } from "#src/streams/write.ts";
@@ -14,7 +15,7 @@ import { subscriptionsStream } from "./subscriptions-stream.ts";
 export type ThreadName = { readonly roomId: RoomId; readonly rootId: EventId };
 
 /**
- * Subscribes a user to a thread.
+ * Subscribes a user to a thread. From the first on they are told of none but those.
  *
  * @param cause the event for which a client does so by itself; undefined if the user wants it.
  * @throws MatrixError M_NOT_FOUND if there is no such thread for the user; M_NOT_IN_THREAD if the cause is not in it;
@@ -33,6 +34,7 @@ export async function subscribe(
     subscribed: true,
     cause: event?.anchor,
   });
+  await beginThreadRules(hs, requester.userKey);
 }
 
 /** Ends a user's subscription to a thread. There need be none. @throws MatrixError M_NOT_FOUND */

@@ -54,8 +54,8 @@ export const pushRulesEndpoints: readonly Endpoint[] = [
     body: Rule,
     async handle(hs, { requester, params, query, body }) {
       const { kind = "", ruleId = "" } = params;
-      if (!isRuleKind(kind)) {
-        throw new MatrixError("M_INVALID_PARAM", "There is no such kind of push rules");
+      if (!isRuleKind(kind) || kind === "postcontent") {
+        throw new MatrixError("M_INVALID_PARAM", "There is no such kind of push rules for users");
       }
       const place = {
         before: query.get("before") ?? undefined,
