@@ -8,12 +8,20 @@ export const UNSTABLE_FEATURES: Readonly<Record<string, boolean>> = {
   // Profile fields and the time zone among them: Element Web looks at the flags alone.
   "uk.tcpip.msc4133": true,
   "uk.tcpip.msc4133.stable": true,
+  "us.cloke.msc4175": true,
   "us.cloke.msc4175.stable": true,
   // Whether one device can see and switch off what another is told: Element Web's list of sessions.
   "org.matrix.msc3881": true,
   // Letting another client in: js-sdk and the Dart SDK, where they do not see the capability.
   "org.matrix.msc3882": true,
-  // Receipts and counts by thread, and mentions that are meant: clients that do not look at the version.
+  // Private receipts, rooms by their types in the directory, files for those who are logged in, redactions that are sent like
+  // messages, pings of application services: clients and bridges that do not look at the version.
+  "org.matrix.msc2285.stable": true,
+  "org.matrix.msc3827.stable": true,
+  "org.matrix.msc3916.stable": true,
+  "com.beeper.msc4169": true,
+  "fi.mau.msc2659.stable": true,
+  // Receipts and counts by thread, and mentions that are meant: likewise.
   "org.matrix.msc3771": true,
   "org.matrix.msc3773": true,
   "org.matrix.msc3952_intentional_mentions": true,
