@@ -51,7 +51,8 @@ export async function enterRoom(
     try {
       await joinOutsideRoom(hs, { roomId, sender: requester.userId, draft }, servers);
     } catch (error) {
-      if (!room || !(await isRoomHere(hs.sql, room.roomKey))) throw error;
+      if (!room || !(error instanceof MatrixError)) throw error;
+      if (!(await isRoomHere(hs.sql, room.roomKey))) throw error;
       if (!isRefusal(error)) await membersKnown(hs, room.roomKey);
       // We may have heard meanwhile of what lets the user in here.
       if (!(await joinedHere())) throw error;
@@ -86,8 +87,8 @@ async function mayBeBarred(
 }
 
 /** Whether it is the room's rules that keep a user out, and not that nobody can be asked. */
-function isRefusal(error: unknown): boolean {
-  return !(error instanceof MatrixError) || (error.status < 500 && error.errcode !== "M_NOT_FOUND");
+function isRefusal({ status, errcode }: MatrixError): boolean {
+  return status < 500 && errcode !== "M_NOT_FOUND";
 }
 
 /** Whether another server may let a user into a restricted room whom nobody of this one can. */
