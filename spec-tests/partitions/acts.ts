@@ -4,7 +4,13 @@ import type { Dice } from "../oracle/dice.ts";
 import { type Actor, type Cast, joinRequest } from "./cast.ts";
 
 /** An event that a server has said to have taken. */
-export type Deed = { readonly roomId: string; readonly eventId: string; readonly actor: Actor };
+export type Deed = {
+  readonly roomId: string;
+  readonly eventId: string;
+  readonly actor: Actor;
+  /** Whether a redaction takes away of it what others are judged by, in rooms of old versions. */
+  readonly isWorn: boolean;
+};
 
 /** What all who act share. */
 export type Play = {
@@ -102,8 +108,18 @@ function setMember(it: Moment, membership: "leave" | "ban"): Request {
   return setState(it, "m.room.member", userId, { membership });
 }
 
+/** The first room version in which redacted events keep what others are judged by. @spec rooms/v11#redactions */
+const NOTHING_WORN_FROM = 11;
+
+/**
+ * Redacts something. In rooms of old versions servers that get redacted levels, or a redacted redaction, in place of the
+ * whole ones must come to other conclusions than those that have these.
+ */
 function redact(it: Moment): Request | undefined {
-  const known = it.play.deeds.filter(({ roomId }) => roomId === it.roomId);
+  const version = Number(it.play.cast.versions.get(it.roomId));
+  const known = it.play.deeds.filter(
+    ({ roomId, isWorn }) => roomId === it.roomId && !(isWorn && version < NOTHING_WORN_FROM),
+  );
   if (known.length === 0) return undefined;
   const { eventId } = it.dice.pick(known);
   return put(it, `redact/${encodeURIComponent(eventId)}/${++count}`, {});
@@ -136,7 +152,10 @@ async function carryOut(play: Play, actor: Actor, { roomId, request }: Errand): 
   try {
     const { status, body } = await send(actor, request, patienceMs);
     const eventId: unknown = body.event_id;
-    if (status === 200 && typeof eventId === "string") play.deeds.push({ roomId, eventId, actor });
+    const isWorn = /\/(redact|state\/m\.room\.power_levels)\//.test(path);
+    if (status === 200 && typeof eventId === "string") {
+      play.deeds.push({ roomId, eventId, actor, isWorn });
+    }
     // That another server cannot be reached, or does not help, is the only fault that is not the asker's.
     if (actor.player.isOurs && status >= 500 && ![502, 504].includes(status)) {
       play.faults.push(`${method} ${path}: ${status} ${JSON.stringify(body)}`);

@@ -17,6 +17,8 @@ export type Cast = {
   readonly actors: readonly Actor[];
   /** All anchors are joined to them when it begins. */
   readonly roomIds: readonly string[];
+  /** The rooms' versions, by their IDs. */
+  readonly versions: ReadonlyMap<string, string>;
 };
 
 const ROOMS = 2;
@@ -45,20 +47,22 @@ export async function assembleCast({ players }: Stage, dice: Dice): Promise<Cast
   const plans = Array.from({ length: ROOMS }, () => {
     const owner = dice.pick(actors.filter((it) => it.isAnchor));
     const guests = actors.filter((it) => it !== owner && (it.isAnchor || dice.chance(70)));
-    return { owner, guests, request: roomRequest(owner, actors, dice) };
+    const version = dice.pick(ROOM_VERSIONS);
+    return { owner, guests, version, request: roomRequest(owner, actors, { version, dice }) };
   });
-  const making = plans.map(async ({ owner, guests, request }) => {
+  const making = plans.map(async ({ owner, guests, version, request }) => {
     const roomId = await owner.user.createRoom(request);
     // One after the other: who comes second hears of it from more than one.
     for (const it of guests) {
       await demandWithin(PATIENCE_MS, it.player.url, joinRequest(it, roomId, owner.player.name));
     }
-    return roomId;
+    return [roomId, version] as const;
   });
-  const roomIds = await Promise.all(making);
+  const versions = new Map(await Promise.all(making));
+  const roomIds = [...versions.keys()];
   const anchors = actors.filter((it) => it.isAnchor);
   await Promise.all(roomIds.map(async (roomId) => await untilAllAreKnown(roomId, anchors)));
-  return { actors, roomIds };
+  return { actors, roomIds, versions };
 }
 
 /** Waits until each server knows that all anchors are joined: what forks off before that they need not be shown. */
@@ -77,8 +81,11 @@ async function untilAllAreKnown(roomId: string, anchors: readonly Actor[]): Prom
 }
 
 /** What makes a room in which some may do much, and some little. */
-function roomRequest(owner: Actor, actors: readonly Actor[], dice: Dice): object {
-  const version = dice.pick(ROOM_VERSIONS);
+function roomRequest(
+  owner: Actor,
+  actors: readonly Actor[],
+  { version, dice }: { readonly version: string; readonly dice: Dice },
+): object {
   const others = actors.filter((it) => it !== owner);
   const users = new Map(
     others.map((it) => [it.user.userId, it.isAnchor ? 100 : dice.pick([0, 0, 50, 50, 99])]),

@@ -147,19 +147,14 @@ function shownOtherwise(first: View, second: View): string[] {
     if (other === undefined || one.text === other.text) continue;
     // Who asked for it late may have got only what a redaction has left, from a server that knows of one which is none here.
     if (cameRedacted(first, id) || cameRedacted(second, id)) continue;
-    // A redaction that is not shown is not applied; nor is one that has come redacted itself, where that takes away of what.
+    // A redaction that is not shown is not applied.
     const isUnknown = (by: string | undefined, view: View) =>
-      by !== undefined && (!view.shown.has(by) || redactsNothing(view.kept.get(by)?.pdu));
+      by !== undefined && !view.shown.has(by);
     if (isUnknown(one.redactedBy, second) || isUnknown(other.redactedBy, first)) continue;
     const told = (it: Shown) => `${it.text} (redacted by ${it.redactedBy})`;
     faults.push(`${id}: ${nameOf(first)} shows ${told(one)}, ${nameOf(second)} ${told(other)}`);
   }
   return few(faults);
-}
-
-/** @spec rooms/v11#redactions */
-function redactsNothing(pdu: any): boolean {
-  return pdu !== undefined && pdu.redacts === undefined && pdu.content.redacts === undefined;
 }
 
 function cameRedacted({ kept }: View, id: string): boolean {

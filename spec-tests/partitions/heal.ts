@@ -78,6 +78,6 @@ async function speak(play: Play, actor: Actor): Promise<void> {
       body: "Well?",
     });
     if (status !== 200) play.faults.push(`${actor.user.userId} may not speak: ${body.errcode}`);
-    else play.deeds.push({ roomId, eventId: body.event_id, actor });
+    else play.deeds.push({ roomId, eventId: body.event_id, actor, isWorn: false });
   }
 }

@@ -2,14 +2,14 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { isOutside } from "../homeserver-under-test.ts";
 import { lacks } from "../needs.ts";
 import { openStage, type Stage } from "./stage.ts";
-import { runTrial } from "./trial.ts";
+import { runTrials } from "./trial.ts";
 
-/**
- * Enough to notice what goes wrong often. They are the same each time, so that they tell what a change breaks: of others
- * some do not agree yet, by rare turns of events, which `run.ts` finds, as many runs as one wants.
- */
-const RUNS = process.env["CI"] ? 9 : 3;
+/** As many as can be waited for. The seeds are the same each time, so that they tell what a change breaks; `run.ts` makes others. */
+const RUNS = process.env["CI"] ? 10 : 3;
 const SEED = Number(process.env["PARTITIONS_SEED"] ?? 674_595);
+
+/** How many are made at once: most of the time of each is waiting. */
+const AT_ONCE = 2;
 
 let stage: Stage;
 
@@ -21,16 +21,18 @@ describe.skipIf(isOutside || (await lacks("synapse")))(
     }, 240_000);
     afterAll(async () => await stage?.close());
 
-    const seeds = Array.from({ length: RUNS }, (_, index) => SEED + index);
+    const groups = Array.from({ length: Math.ceil(RUNS / AT_ONCE) }, (_, index) => {
+      const count = Math.min(AT_ONCE, RUNS - index * AT_ONCE);
+      return { count, seed: SEED + index * AT_ONCE };
+    });
 
-    // One that does not agree is made again, with the same acts: what comes of that by some rare turn of events is for
-    // `run.ts` to find, which makes none twice.
-    test.each(seeds)(
-      "node spec-tests/partitions/run.ts --runs 1 --seed %s",
-      { retry: 2, timeout: 150_000 },
-      async (seed) => {
-        const { faults } = await runTrial(stage, seed);
-        expect(faults).toEqual([]);
+    test.each(groups)(
+      "node spec-tests/partitions/run.ts --runs $count --at-once $count --seed $seed",
+      { timeout: 240_000 },
+      async ({ count, seed }) => {
+        const seeds = Array.from({ length: count }, (_, index) => seed + index);
+        const results = await runTrials(stage, seeds);
+        expect(results.map((it) => it.faults)).toEqual(seeds.map(() => []));
       },
     );
   },

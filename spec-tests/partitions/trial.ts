@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Dice } from "../oracle/dice.ts";
 import { act, type Play } from "./acts.ts";
-import { type Actor, assembleCast } from "./cast.ts";
+import { type Actor, assembleCast, type Cast } from "./cast.ts";
 import { faultsOfSeen, lackedBySynapse } from "./compare.ts";
 import { heal, type Views, viewsOf } from "./heal.ts";
 import { Onlooker } from "./onlooker.ts";
@@ -27,40 +27,68 @@ const SEEING_MS = 15_000;
 /**
  * Has users on all servers do random things while the network between these does what it will, heals it, and waits until
  * all servers have and show the same.
+ *
+ * @param seeds of trials that are made at once, in the same weather, each with its own users and rooms.
  */
-export async function runTrial(stage: Stage, seed: number): Promise<TrialResult> {
-  const dice = new Dice(seed);
+export async function runTrials(stage: Stage, seeds: readonly number[]): Promise<TrialResult[]> {
   const { network } = stage;
   network.weather = () => "fair";
-  network.dice = new Dice(dice.below(2 ** 32));
-  const cast = await assembleCast(stage, dice);
-  const anchors = cast.actors.filter((it) => it.isAnchor);
-  const play: Play = { cast, deeds: [], faults: [], isOver: false };
-  let hasHealed = false;
-  const onlookers = anchors
-    .filter((it) => it.player.isOurs)
-    .map((it) => new Onlooker(it, new Dice(dice.below(2 ** 32))));
-  const looking = Promise.all(onlookers.map(async (it) => await it.followUntil(() => hasHealed)));
-  // It is awaited at the end, and must not be forgotten if something throws before.
-  looking.catch(() => undefined);
-
+  const all = seeds.map((seed) => new Dice(seed));
+  const [first = new Dice(0)] = all;
+  network.dice = new Dice(first.below(2 ** 32));
+  const casts = await Promise.all(all.map(async (dice) => await assembleCast(stage, dice)));
+  const trials = casts.map((cast, index) => new Trial(stage, cast, all[index] ?? first));
   try {
-    const acting = cast.actors.map(
-      async (it) => await act(play, it, new Dice(dice.below(2 ** 32))),
-    );
-    await storm(stage, dice);
-    play.isOver = true;
-    await Promise.all(acting);
+    await storm(stage, first);
+    return await Promise.all(trials.map(async (it) => await it.end()));
+  } finally {
+    for (const it of trials) it.stop();
+    network.weather = () => "fair";
+  }
+}
 
+/** What users do, and what comes of it. */
+class Trial {
+  readonly #stage: Stage;
+  readonly #play: Play;
+  readonly #anchors: readonly Actor[];
+  readonly #onlookers: readonly Onlooker[];
+  readonly #acting: Promise<unknown>;
+  readonly #looking: Promise<unknown>;
+  #hasHealed = false;
+
+  /** Has users begin. */
+  constructor(stage: Stage, cast: Cast, dice: Dice) {
+    const chance = () => new Dice(dice.below(2 ** 32));
+    this.#stage = stage;
+    this.#play = { cast, deeds: [], faults: [], isOver: false };
+    this.#anchors = cast.actors.filter((it) => it.isAnchor);
+    this.#onlookers = this.#anchors
+      .filter((it) => it.player.isOurs)
+      .map((it) => new Onlooker(it, chance()));
+    const following = this.#onlookers.map(
+      async (it) => await it.followUntil(() => this.#hasHealed),
+    );
+    this.#looking = Promise.all(following);
+    this.#acting = Promise.all(cast.actors.map(async (it) => await act(this.#play, it, chance())));
+    // They are awaited at the end, and must not be forgotten if something throws before.
+    for (const it of [this.#looking, this.#acting]) it.catch(() => undefined);
+  }
+
+  /** Ends what the users do, and waits until all agree. The network must be well again. */
+  async end(): Promise<TrialResult> {
+    const play = this.#play;
+    play.isOver = true;
+    await this.#acting;
     const begun = performance.now();
-    const healed = await heal(play, anchors);
+    const healed = await heal(play, this.#anchors);
     const healingMs = performance.now() - begun;
-    hasHealed = true;
-    await looking;
+    this.#hasHealed = true;
+    await this.#looking;
     const lackedIn = (views: Views) =>
-      [...views.values()].map((it) => lackedBySynapse(network, it));
-    const { views, faults } = await seeAll(play, anchors, {
-      onlookers,
+      [...views.values()].map((it) => lackedBySynapse(this.#stage.network, it));
+    const { views, faults } = await seeAll(play, this.#anchors, {
+      onlookers: this.#onlookers,
       further: (it) => lackedIn(it).flatMap(({ unsent }) => unsent),
     });
     return {
@@ -71,10 +99,12 @@ export async function runTrial(stage: Stage, seed: number): Promise<TrialResult>
       lostBySynapse: lackedIn(views).reduce((sum, it) => sum + it.lost, 0),
       softFailed: softFailedIn(views),
     };
-  } finally {
-    play.isOver = true;
-    hasHealed = true;
-    network.weather = () => "fair";
+  }
+
+  /** Ends it, however far it has come. */
+  stop(): void {
+    this.#play.isOver = true;
+    this.#hasHealed = true;
   }
 }
 
