@@ -69,6 +69,7 @@ import { authedContentRepoEndpoints } from "#src/media/routes/authed-content-rep
 import { contentRepoEndpoints } from "#src/media/routes/content-repo.ts";
 import { quarantineEndpoints } from "#src/media/routes/synapse-quarantine.ts";
 import { createRoomEndpoints } from "#src/membership/routes/create-room.ts";
+import { invitingEndpoints } from "#src/membership/routes/inviting.ts";
 import { joiningEndpoints } from "#src/membership/routes/joining.ts";
 import { leavingEndpoints } from "#src/membership/routes/leaving.ts";
 import { roomUpgradeEndpoints } from "#src/membership/routes/room-upgrades.ts";
@@ -156,6 +157,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...spaceHierarchyEndpoints,
   ...roomSummaryEndpoints,
   ...createRoomEndpoints,
+  ...invitingEndpoints,
   ...joiningEndpoints,
   ...leavingEndpoints,
   ...roomUpgradeEndpoints,

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import { refusal, type TestUser } from "../client-server/client.ts";
 import { newPair, signed } from "../client-server/signing.ts";
 import { madePdu, signaturesOf } from "./pdu.ts";
@@ -138,7 +138,15 @@ describe("sendInviteV1", () => {
 });
 
 describe("an invitation by an address", () => {
+  const IS_VALID = "/_matrix/identity/v2/pubkey/isvalid";
   const pair = newPair();
+  beforeEach(() => {
+    peer.answers = ({ path, body }) => {
+      if (path === IS_VALID) return { valid: true };
+      if (!path.startsWith(`${V2}/invite/`)) return undefined;
+      return { event: { ...body.event, signatures: signaturesOf(peer, body.event) } };
+    };
+  });
   const signedFor = (mxid: string, token: string) =>
     signed({ mxid, token, signatures: {} }, "id.test", { name: "0", pair });
 
@@ -152,7 +160,7 @@ describe("an invitation by an address", () => {
           state_key: token,
           content: {
             display_name: "b...@p...",
-            key_validity_url: "https://id.test/valid",
+            key_validity_url: `https://${peer.name}${IS_VALID}`,
             public_key: pair.publicKey,
           },
         },
@@ -173,13 +181,29 @@ describe("an invitation by an address", () => {
 
     test("invites the user, whose server signs it", async () => {
       const roomId = await roomWith("token");
-      peer.answers = ({ path, body }) =>
-        path.startsWith(`${V2}/invite/`)
-          ? { event: { ...body.event, signatures: signaturesOf(peer, body.event) } }
-          : undefined;
       expect(good(await exchange(roomId, signedFor(bob, "token")))).toEqual({});
       const path = `/v3/rooms/${E(roomId)}/state/m.room.member/${E(bob)}`;
       expect((await alice.call("GET", path)).body.membership).toBe("invite");
+    });
+
+    test("is refused if the key that vouches for it is no longer valid, or nobody can say", async () => {
+      const roomId = await roomWith("revoked");
+      peer.answers = ({ path }) => (path === IS_VALID ? { valid: false } : undefined);
+      expect(await exchange(roomId, signedFor(bob, "revoked"))).toMatchObject(
+        refusal(403, "M_FORBIDDEN"),
+      );
+      peer.answers = () => undefined;
+      expect(await exchange(roomId, signedFor(bob, "revoked"))).toMatchObject(
+        refusal(502, "M_UNKNOWN"),
+      );
+    });
+
+    test("leaves a user invited who is", async () => {
+      const roomId = await roomWith("twice");
+      expect(good(await exchange(roomId, signedFor(bob, "twice")))).toEqual({});
+      peer.asked.length = 0;
+      expect(good(await exchange(roomId, signedFor(bob, "twice")))).toEqual({});
+      expect(peer.asked).toEqual([]);
     });
 
     test("is refused if the address is somebody else's, or nobody has invited it", async () => {

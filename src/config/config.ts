@@ -226,6 +226,17 @@ export const ConfigFile = z.strictObject({
         .describe("Hosts whose pages are never fetched. `*` and `?` stand for any characters."),
     })
     .prefault({}),
+  thirdPartyInvites: z
+    .strictObject({
+      identityServers: z
+        .array(z.string().toLowerCase().refine(isServerName, "Not a server name"))
+        .nullable()
+        .default(null)
+        .describe(
+          "Identity servers that are asked when clients invite by e-mail address or phone number; these may be at private addresses. Null: whichever a client names, at no private address. Empty: none, so that nobody is invited so.",
+        ),
+    })
+    .prefault({}),
   delayedEvents: z
     .strictObject({
       maxDelayMs: duration

@@ -19,6 +19,11 @@ export const rateLimits = z
     message: rateLimit(10, 50, "Events a second that one user may send"),
     join: rateLimit(1, 20, "Joins a second of one user"),
     invite: rateLimit(1, 20, "Invitations a second by one user"),
+    thirdPartyInvite: rateLimit(
+      0.05,
+      10,
+      "Invitations a second by one user of somebody of whom only an address is known",
+    ),
     media: rateLimit(10, 50, "Uploads a second of one user"),
     serverInvite: rateLimit(5, 200, "Invitations a second by one other server"),
     serverKnock: rateLimit(5, 100, "Knocks a second by one other server"),

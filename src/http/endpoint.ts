@@ -17,6 +17,7 @@ export type RateClass =
   | "message"
   | "join"
   | "invite"
+  | "thirdPartyInvite"
   | "media"
   | "keys"
   | "search"

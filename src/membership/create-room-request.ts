@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { Invite3pid } from "#src/identity-servers/third-party-address.ts";
 import { JsonObject } from "#src/kit/json-object.ts";
 
 const Presets = z.enum(["private_chat", "public_chat", "trusted_private_chat"]);
@@ -6,6 +7,9 @@ export type Preset = z.infer<typeof Presets>;
 
 /** The most users that may be invited when a room is created. */
 const MOST_INVITES = 500;
+
+/** The most who may be invited by their addresses: of each, an identity server is asked. */
+const MOST_ADDRESSES = 20;
 
 /** The most state events that a creator may give a room to begin with. */
 const MOST_STATE = 200;
@@ -17,7 +21,7 @@ export const CreateRoomRequest = z.object({
   name: z.string().optional(),
   topic: z.string().optional(),
   invite: z.array(z.string()).max(MOST_INVITES).optional(),
-  invite_3pid: z.array(JsonObject).optional(),
+  invite_3pid: z.array(Invite3pid).max(MOST_ADDRESSES).optional(),
   room_version: z.string().optional(),
   creation_content: JsonObject.optional(),
   initial_state: z

@@ -9,6 +9,11 @@ import {
 import type { EventDraft } from "#src/events/build-event.ts";
 import { ROOM_VERSIONS } from "#src/events/room-versions.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { lookUpAddress } from "#src/identity-servers/look-up-address.ts";
+import {
+  parseInvite3pid,
+  type ThirdPartyAddress,
+} from "#src/identity-servers/third-party-address.ts";
 import type { CanonicalObject } from "#src/kit/canonical-json.ts";
 import {
   parseRoomAlias,
@@ -25,27 +30,36 @@ import { writeToRoom } from "#src/rooms/send-event.ts";
 import { createContent, initialDrafts, type RoomPlan } from "./create-room-drafts.ts";
 import type { CreateRoomRequest } from "./create-room-request.ts";
 import { inheritSettings } from "./inherit-settings.ts";
+import { inviteUnbound } from "./invite-address.ts";
 import { makeRoom } from "./make-room.ts";
 import { memberDraft } from "./member-draft.ts";
 import { inviteOutsideUser } from "./outside/invite-outside-user.ts";
 
+/** A room, and who is invited to it beside users. */
+type Plan = RoomPlan & {
+  /** The addresses that are invited and that nobody has bound. */
+  readonly unbound: readonly ThirdPartyAddress[];
+};
+
 /**
  * Creates a room with all that it begins with: its events, its alias, its place in the directory and
  * the invitations are stored together, or nothing is. Users of other servers are invited after that: their
- * servers have to sign.
+ * servers have to sign. So are those of whom only an address is known, and no user.
  *
  * @returns the room's ID.
  * @throws MatrixError M_UNSUPPORTED_ROOM_VERSION; M_ROOM_IN_USE of an alias that is taken;
  *   M_INVALID_ROOM_STATE where the given state contradicts itself; M_INVALID_PARAM of bad user IDs and
- *   aliases; M_INVITE_BLOCKED if one who is invited does not want it; M_BAD_ALIAS of a canonical alias that is not the room's.
+ *   aliases; M_INVITE_BLOCKED if one who is invited does not want it; M_BAD_ALIAS of a canonical alias that is not the room's;
+ *   what `parseInvite3pid` and `lookUpAddress` throw of addresses.
  * @spec client-server-api#post_matrixclientv3createroom
  */
 export async function createRoom(
   hs: Homeserver,
   requester: Requester,
-  request: CreateRoomRequest,
+  asked: CreateRoomRequest,
 ): Promise<RoomId> {
-  const plan = await planOf(hs, requester, request);
+  const plan = await planOf(hs, requester, asked);
+  const { request } = plan;
   const { roomId, write } = makeRoom(hs, plan.rules, requester, await draftsOf(hs, plan));
   const { alias } = plan;
   await writeToRoom(hs, {
@@ -58,28 +72,38 @@ export async function createRoom(
   if (request.creation_content?.["predecessor"] !== undefined) {
     await inheritSettings(hs, requester, roomId);
   }
-  await inviteOthers(hs, requester.userId, { roomId, request });
+  await inviteOthers(hs, requester, { roomId, plan });
   return roomId;
 }
 
-/** Invites users of other servers to a room that has just been made. */
+/**
+ * Invites to a room that has just been made users of other servers, and whoever has one of some addresses. Should that
+ * fail, the room is made, and its maker sees who is invited and can try again.
+ */
 async function inviteOthers(
   hs: Homeserver,
-  sender: UserId,
-  { roomId, request }: { roomId: RoomId; request: CreateRoomRequest },
+  requester: Requester,
+  { roomId, plan: { request, unbound } }: { roomId: RoomId; plan: Plan },
 ): Promise<void> {
+  const sender = requester.userId;
   const others = invitedIn(request).filter((it) => serverNameOf(it) !== hs.name);
-  const room = others.length > 0 && (await findRoom(hs, roomId));
+  const room = others.length + unbound.length > 0 && (await findRoom(hs, roomId));
   if (!room) return;
+  const attempt = async (whom: object, invite: () => Promise<unknown>) => {
+    try {
+      await invite();
+    } catch (error) {
+      if (!(error instanceof MatrixError)) throw error;
+      hs.log.warn({ err: error, roomId, ...whom }, "somebody could not be invited to a new room");
+    }
+  };
   for (const userId of others) {
     const draft = await memberDraft(hs, userId, "invite", directness(request));
-    try {
-      await inviteOutsideUser(hs, { room, sender, draft });
-    } catch (error) {
-      // The room is made, and its maker sees who is invited and can try again.
-      if (!(error instanceof MatrixError)) throw error;
-      hs.log.warn({ err: error, roomId, userId }, "a user could not be invited to a new room");
-    }
+    await attempt({ userId }, async () => await inviteOutsideUser(hs, { room, sender, draft }));
+  }
+  for (const address of unbound) {
+    const whom = { identityServer: address.server.name };
+    await attempt(whom, async () => await inviteUnbound(hs, requester, { room, address }));
   }
 }
 
@@ -94,22 +118,35 @@ function directness({ is_direct }: CreateRoomRequest): CanonicalObject {
 async function planOf(
   hs: Homeserver,
   requester: Requester,
-  request: CreateRoomRequest,
-): Promise<RoomPlan> {
+  asked: CreateRoomRequest,
+): Promise<Plan> {
   const creator = requester.userId;
-  const version = request.room_version ?? hs.config.rooms.defaultVersion;
+  const version = asked.room_version ?? hs.config.rooms.defaultVersion;
   const rules = ROOM_VERSIONS.get(version);
   if (!rules) {
     throw new MatrixError("M_UNSUPPORTED_ROOM_VERSION", "This server has no such room version");
   }
+  const { request, unbound } = await withAddressesFound(hs, asked);
   await requireInvitable(hs, creator, (request.invite ?? []).map(parseUserId));
-  if ((request.invite_3pid ?? []).length > 0) {
-    throw new MatrixError("M_THREEPID_DENIED", "This server invites nobody by e-mail or phone");
-  }
   const alias = await aliasOf(hs, requester, request);
   const { visibility } = request;
   const preset = request.preset ?? (visibility === "public" ? "public_chat" : "private_chat");
-  return { request, rules, creator, preset, alias };
+  return { request, rules, creator, preset, alias, unbound };
+}
+
+/** The request with whoever has bound an address that is invited as a user who is. */
+async function withAddressesFound(
+  hs: Homeserver,
+  request: CreateRoomRequest,
+): Promise<Pick<Plan, "request" | "unbound">> {
+  const { invite = [], invite_3pid = [] } = request;
+  const addresses = invite_3pid.map((it) => parseInvite3pid(hs, it));
+  const found = await Promise.all(addresses.map(async (it) => await lookUpAddress(hs, it)));
+  const users = found.filter((it) => it !== undefined);
+  return {
+    request: { ...request, invite: [...invite, ...users] },
+    unbound: addresses.filter((_, index) => found[index] === undefined),
+  };
 }
 
 /** The alias that the room is to have, and that alone may be its canonical one. */

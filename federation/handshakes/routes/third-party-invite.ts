@@ -3,14 +3,18 @@ import { type Endpoint, openEndpoint, serverEndpoint } from "#src/http/endpoint.
 import { parseRoomId, parseUserId } from "#src/kit/identifiers.ts";
 import { JsonObject } from "#src/kit/json-object.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
-import { exchangeInvite, takeBoundInvite } from "../exchange-invite.ts";
+import { takeBoundInvite } from "#src/membership/bound-invite.ts";
+import { exchangeInvite } from "../exchange-invite.ts";
 
 const PartialInvite = z.object({
   type: z.literal("m.room.member"),
   room_id: z.string(),
   sender: z.string(),
   state_key: z.string(),
-  content: z.object({ membership: z.literal("invite"), third_party_invite: JsonObject }),
+  content: z.object({
+    membership: z.literal("invite"),
+    third_party_invite: z.object({ signed: JsonObject }),
+  }),
 });
 type PartialInvite = z.infer<typeof PartialInvite>;
 
@@ -42,7 +46,7 @@ export const thirdPartyInviteEndpoints: readonly Endpoint[] = [
         roomId,
         sender: parseUserId(body.sender),
         userId: parseUserId(body.state_key),
-        thirdPartyInvite: body.content.third_party_invite,
+        signed: body.content.third_party_invite.signed,
       });
       return {};
     },
@@ -62,7 +66,7 @@ export const thirdPartyInviteEndpoints: readonly Endpoint[] = [
             roomId: parseRoomId(room_id),
             sender: parseUserId(sender),
             userId,
-            thirdPartyInvite: { display_name: "", signed },
+            signed,
           });
         } catch (error) {
           // The identity server can do nothing about it, and the other invitations are to be had all the same.

@@ -7,6 +7,14 @@ import { signedTextOfJson } from "#src/kit/signed-json.ts";
 /** How many signatures are tried against how many keys at most: each trial takes 100 µs. */
 const MAX_TRIALS = 64;
 
+/** A key of a third party invite. */
+export type InviteKey = {
+  /** As the invite has it. */
+  readonly publicKey: string;
+  /** Where to ask whether it has been revoked; undefined if it never is. */
+  readonly validityUrl: string | undefined;
+};
+
 /**
  * Whether any signature of an invitation's `signed` is by any public key of the third party invite.
  * By whom it says to be matters as little as the key's name: the invite says whose keys count.
@@ -16,17 +24,24 @@ const MAX_TRIALS = 64;
  * @spec rooms/v12#authorisation-rules 5.4.1.7
  */
 export function isSignedForInvite(signed: CanonicalObject, invite: CanonicalObject): boolean {
+  return !signingKeys(signed, invite).next().done;
+}
+
+/** Those of a third party invite's keys by which an invitation's `signed` is signed. */
+export function* signingKeys(
+  signed: CanonicalObject,
+  invite: CanonicalObject,
+): Generator<InviteKey, void> {
   const text = signedText(signed);
-  if (!text) return false;
+  if (!text) return;
   const keys = publicKeys(invite);
   let trials = 0;
   for (const signature of signaturesOf(signed)) {
-    for (const key of keys) {
-      if (++trials > MAX_TRIALS) return false;
-      if (verifyEd25519Sync(text, signature, key)) return true;
+    for (const { key, ...its } of keys) {
+      if (++trials > MAX_TRIALS) return;
+      if (verifyEd25519Sync(text, signature, key)) yield its;
     }
   }
-  return false;
 }
 
 /** Undefined for what has no Canonical JSON: nobody can have signed it. */
@@ -44,13 +59,17 @@ function signedText(signed: CanonicalObject): Uint8Array | undefined {
  * 1. A single public key in the `public_key` property.
  * 2. A list of public keys in the `public_keys` property.
  */
-function publicKeys({ public_key, public_keys }: CanonicalObject): KeyObject[] {
-  const listed = Array.isArray(public_keys)
-    ? public_keys.map((item: unknown) => (isObject(item) ? item["public_key"] : undefined))
+function publicKeys(invite: CanonicalObject): (InviteKey & { readonly key: KeyObject })[] {
+  const listed: readonly unknown[] = Array.isArray(invite["public_keys"])
+    ? invite["public_keys"].slice(0, MAX_TRIALS)
     : [];
-  return [public_key, ...listed.slice(0, MAX_TRIALS)].flatMap((text) => {
-    const bytes = typeof text === "string" ? decodeBase64(text) : undefined;
-    return (bytes && ed25519PublicKey(bytes)) ?? [];
+  return [invite, ...listed].flatMap((it) => {
+    if (!isObject(it)) return [];
+    const { public_key: publicKey, key_validity_url: url } = it;
+    const bytes = typeof publicKey === "string" ? decodeBase64(publicKey) : undefined;
+    const key = bytes && ed25519PublicKey(bytes);
+    if (typeof publicKey !== "string" || !key) return [];
+    return { key, publicKey, validityUrl: typeof url === "string" ? url : undefined };
   });
 }
 

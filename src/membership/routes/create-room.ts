@@ -1,6 +1,7 @@
 import { type Endpoint, userEndpoint } from "#src/http/endpoint.ts";
 import { CreateRoomRequest } from "../create-room-request.ts";
 import { createRoom } from "../create-room.ts";
+import { countThirdPartyInvite } from "./count-third-party-invite.ts";
 
 /** The specification's `create_room.yaml`. */
 export const createRoomEndpoints: readonly Endpoint[] = [
@@ -9,7 +10,8 @@ export const createRoomEndpoints: readonly Endpoint[] = [
     method: "POST",
     path: "/_matrix/client/v3/createRoom",
     body: CreateRoomRequest,
-    async handle(hs, { requester, body }) {
+    async handle(hs, { requester, body, ip }) {
+      for (const _ of body.invite_3pid ?? []) countThirdPartyInvite(hs, requester, ip);
       return { room_id: await createRoom(hs, requester, body) };
     },
   }),

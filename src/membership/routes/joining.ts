@@ -3,9 +3,11 @@ import { resolveAlias } from "#src/directory/resolve-alias.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { type Endpoint, userEndpoint } from "#src/http/endpoint.ts";
 import type { CanonicalObject } from "#src/kit/canonical-json.ts";
-import { parseRoomAlias, parseRoomId } from "#src/kit/identifiers.ts";
+import { parseRoomAlias, parseRoomId, parseUserId, type RoomId } from "#src/kit/identifiers.ts";
 import { JsonObject } from "#src/kit/json-object.ts";
+import type { Requester } from "#src/kit/requester.ts";
 import { parseServerName } from "#src/kit/server-name.ts";
+import { redeemInvite } from "../bound-invite.ts";
 import { enterRoom, type RoomToEnter } from "../enter-room.ts";
 import { knockOnRoom } from "../knock-on-room.ts";
 import { withoutAuthoriser } from "../member-draft.ts";
@@ -41,6 +43,7 @@ export const joiningEndpoints: readonly Endpoint[] = [
     guests: true,
     async handle(hs, { requester, params, body }) {
       const roomId = parseRoomId(params["roomId"] ?? "");
+      await redeem(hs, requester, { roomId, signed: body.third_party_signed });
       await enterRoom(hs, requester, { roomId, via: [] }, contentOf(body));
       return { room_id: roomId };
     },
@@ -54,6 +57,8 @@ export const joiningEndpoints: readonly Endpoint[] = [
     guests: true,
     async handle(hs, { requester, params, query, body }) {
       const room = await roomOf(hs, params["roomIdOrAlias"] ?? "", query);
+      const { roomId } = room;
+      await redeem(hs, requester, { roomId, signed: body.third_party_signed });
       await enterRoom(hs, requester, room, contentOf(body));
       return { room_id: room.roomId };
     },
@@ -71,6 +76,22 @@ export const joiningEndpoints: readonly Endpoint[] = [
     },
   }),
 ];
+
+/**
+ * Has a user invited who shows by a joining that an address by which somebody was invited is theirs.
+ *
+ * @throws MatrixError M_FORBIDDEN if it is not, or nobody was.
+ * @spec client-server-api#post_matrixclientv3roomsroomidjoin
+ */
+async function redeem(
+  hs: Homeserver,
+  { userId }: Requester,
+  { roomId, signed }: { roomId: RoomId; signed: JoinRequest["third_party_signed"] },
+): Promise<void> {
+  if (!signed) return;
+  const sender = parseUserId(signed.sender);
+  await redeemInvite(hs, { roomId, sender, userId, signed: signed as CanonicalObject });
+}
 
 /**
  * The room that a client names, and the servers by which it may be entered: those that the client says, and

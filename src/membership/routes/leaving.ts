@@ -2,33 +2,24 @@ import type { z } from "zod";
 import { type Endpoint, userEndpoint } from "#src/http/endpoint.ts";
 import { parseRoomId, parseUserId } from "#src/kit/identifiers.ts";
 import { REDACT_EVENTS } from "#src/rooms/mass-redaction/removal.ts";
-import {
-  banUser,
-  forgetRoom,
-  inviteUser,
-  kickUser,
-  leaveRoom,
-  unbanUser,
-} from "../change-members.ts";
+import { banUser, forgetRoom, kickUser, leaveRoom, unbanUser } from "../change-members.ts";
 import { WithReason, WithRemoved, WithUser } from "../request-bodies.ts";
 
-/** What one member does to another: `inviting.yaml`, `kicking.yaml` and `banning.yaml`. */
+/** What one member does to another: `kicking.yaml` and `banning.yaml`. */
 const toOthers = [
-  { operation: "inviteUser", verb: "invite", act: inviteUser, rate: "invite", body: WithUser },
-  { operation: "kick", verb: "kick", act: kickUser, rate: "default", body: WithRemoved },
-  { operation: "ban", verb: "ban", act: banUser, rate: "default", body: WithRemoved },
-  { operation: "unban", verb: "unban", act: unbanUser, rate: "default", body: WithUser },
+  { operation: "kick", verb: "kick", act: kickUser, body: WithRemoved },
+  { operation: "ban", verb: "ban", act: banUser, body: WithRemoved },
+  { operation: "unban", verb: "unban", act: unbanUser, body: WithUser },
 ] as const;
 
-/** The specification's `leaving.yaml`, `inviting.yaml`, `kicking.yaml` and `banning.yaml`. */
+/** The specification's `leaving.yaml`, `kicking.yaml` and `banning.yaml`. */
 export const leavingEndpoints: readonly Endpoint[] = [
-  ...toOthers.map(({ operation, verb, act, rate, body: schema }) =>
+  ...toOthers.map(({ operation, verb, act, body: schema }) =>
     userEndpoint<z.infer<typeof WithRemoved>>({
       operation,
       method: "POST",
       path: `/_matrix/client/v3/rooms/:roomId/${verb}`,
       body: schema,
-      rate,
       async handle(hs, { requester, params, body }) {
         const roomId = parseRoomId(params["roomId"] ?? "");
         await act(hs, requester, {
