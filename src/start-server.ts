@@ -17,6 +17,7 @@ import { measureProcess, serveMetrics } from "#src/homeserver/metrics.ts";
 import { malformedResponse, refuseMalformed } from "#src/http/malformed-request.ts";
 import { runJobs } from "#src/jobs/run-jobs.ts";
 import { runPushers } from "#src/pushers/run-pushers.ts";
+import { finishingEnds } from "#src/rooms/partial/finish-partial-room.ts";
 import { runDelayedEvents } from "#src/sending/run-delayed-events.ts";
 import { runFollowers } from "#src/streams/run-followers.ts";
 import { appOf } from "./app.ts";
@@ -76,6 +77,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
     opened.until(runPushers(hs));
     opened.until(runDelayedEvents(hs));
     opened.until(runFeeds(hs));
+    opened.until(finishingEnds(hs));
     if (config.metrics.enabled) {
       measureProcess();
       const metrics = await serveMetrics(config.metrics);

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { EventId, RoomId } from "#src/kit/identifiers.ts";
+import { findRoom } from "#src/rooms/find-room.ts";
+import { finishingEnds, finishSoon } from "#src/rooms/partial/finish-partial-room.ts";
 import { fetchMembers } from "#src/rooms/partial/job-fetch-members.ts";
 import { type Ask, asking } from "#src/testing-http.ts";
 import { type FederatedHomeserver, testFederation, type TestFederation } from "../testing.ts";
@@ -133,20 +135,32 @@ describe("a room of which the members are not known yet", () => {
   });
 
   test("is left to others at once by a process that ends", async () => {
-    await joinPartially();
-    const ending = new AbortController();
+    const roomId = await joinPartially();
+    const room = await findRoom(two.hs, roomId);
+    if (!room) throw new Error("the room is not here");
+    // Whoever was at it first has given up.
+    gate?.promise.catch(() => {});
+    gate?.reject(new Error("no answer"));
+    const givenUp = async () => await two.hs.sql`select from partial_rooms where failures > 0`;
+    await expect.poll(givenUp).toHaveLength(1);
+    gate = Promise.withResolvers();
     await two.hs.sql`update partial_rooms set due_ms = 0, failures = 0`;
-    const run = fetchMembers.run(two.all[1] ?? two.hs, ending.signal);
-    const taken = async () =>
-      await two.hs.sql`select from partial_rooms where due_ms > ${two.hs.now()}`;
+    const ending = new AbortController();
+    const process = { ...two.hs, stopping: ending.signal };
+    finishSoon(process, room);
+    const now = two.hs.now();
+    const taken = async () => await two.hs.sql`select from partial_rooms where due_ms > ${now}`;
     await expect.poll(taken).toHaveLength(1);
+    const ended = finishingEnds(process);
     ending.abort();
-    await run;
+    await ended;
     const rows = await two.hs.sql<{ failures: number; due_ms: number }[]>`
       select failures, due_ms from partial_rooms`;
     expect(rows).toMatchObject([{ failures: 0 }]);
     expect(rows[0]?.due_ms).toBeLessThanOrEqual(two.hs.now());
-    gate?.resolve();
+    gate.resolve();
+    await fetchMembers.run(two.all[1] ?? two.hs, new AbortController().signal);
+    expect(await two.hs.sql`select from partial_rooms`).toHaveLength(0);
   });
 
   test("is told to other servers when it is whole, and not before", async () => {

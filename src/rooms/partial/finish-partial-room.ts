@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
 import { type Room, roomsByKeys } from "../find-room.ts";
@@ -15,20 +17,35 @@ import {
 } from "./queries-partial.ts";
 
 /** How often whoever fetches a room's members says that it is still about it. */
-const RENEW_MS = 5_000;
+const RENEW_MS = 2_500;
 
 /** The wait after nobody could tell the members, at first and in the end. */
 const FIRST_RETRY_MS = 5_000;
 const LAST_RETRY_MS = 10 * 60_000;
 
+/** What of this has been begun and has not ended. */
+const underWay = held(() => new Set<Promise<void>>());
+
 /** Begins to fetch the members of a room that this server has just come to. What is not done when the process ends, the job does. */
 export function finishSoon(hs: Homeserver, room: Room): void {
-  finishPartialRooms(hs, { until: hs.stopping, most: 1, roomKey: room.roomKey }).catch(
-    (error: unknown) => {
-      if (hs.stopping.aborted) return;
-      hs.log.warn({ err: error, roomId: room.roomId }, "cannot fetch a room's members now");
-    },
-  );
+  const finishing = underWay(hs);
+  const run = finishNow(hs, room).finally(() => finishing.delete(run));
+  finishing.add(run);
+}
+
+/** @returns what resolves when the homeserver is stopping and has handed back what it had begun. */
+export async function finishingEnds(hs: Homeserver): Promise<void> {
+  if (!hs.stopping.aborted) await once(hs.stopping, "abort");
+  await Promise.all(underWay(hs));
+}
+
+async function finishNow(hs: Homeserver, room: Room): Promise<void> {
+  try {
+    await finishPartialRooms(hs, { until: hs.stopping, most: 1, roomKey: room.roomKey });
+  } catch (error) {
+    if (hs.stopping.aborted) return;
+    hs.log.warn({ err: error, roomId: room.roomId }, "cannot fetch a room's members now");
+  }
 }
 
 /**

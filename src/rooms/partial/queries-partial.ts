@@ -116,7 +116,7 @@ export type PartialRow = {
 };
 
 /** How long whoever has taken a room in hand is left alone with it, without saying so again. */
-const LEASE_MS = 20_000;
+const LEASE_MS = 10_000;
 
 /** Takes rooms in hand whose members are due to be fetched: nobody else tries for a while. */
 export async function claimPartial(
