@@ -14,7 +14,19 @@ export const users = pgTable("users", {
 });
 
 /**
- * When users of ours last changed, or took away, a field of their profile: their contacts' clients are told.
+ * What other servers have told of their users' profiles, as these changed (MSC4259): not all of a profile, which is asked for.
+ *
+ * A row goes when the user is in no room any more that we know of (`forget-heard-profiles`).
+ */
+export const heardProfiles = pgTable("heard_profiles", {
+  userKey: bigint("user_key", { mode: "number" }).primaryKey(),
+  /** JSON: field → value. */
+  fields: text("fields").notNull(),
+});
+
+/**
+ * When users last changed, or took away, a field of their profile: their contacts' clients are told, and of fields that no
+ * room shows of users of ours, other servers. Of users of others, when their server told us.
  *
  * One row for each field that a user ever had, whose position moves; rows stay, as users do.
  */

@@ -51,6 +51,7 @@ import type { Follower } from "#src/streams/follower.ts";
 import type { Stream } from "#src/streams/stream.ts";
 import { subscriptionsStream } from "#src/thread-subscriptions/subscriptions-stream.ts";
 import { followUserDirectory } from "#src/users/follow-events.ts";
+import { forgetHeardProfiles } from "#src/users/hear-profiles.ts";
 import { profilesStream } from "#src/users/profiles-stream.ts";
 import { tellRoomsOfProfiles } from "#src/users/tell-rooms.ts";
 
@@ -94,6 +95,7 @@ export const JOBS: readonly Job[] = [
   forgetRemoteLists,
   finishDeactivations,
   tellRoomsOfProfiles,
+  forgetHeardProfiles,
   followUserDirectory,
   followForSearch,
   forgetReports,

@@ -62,6 +62,11 @@ const UserPresence = z
 /** @spec server-server-api#presence */
 export const PresenceContent = z.object({ push: z.array(UserPresence).max(1_000) });
 
+/** The EDU by which servers tell of profiles: MSC4259, by its unstable name. */
+export const PROFILE_EDU = "uk.tcpip.msc4259.profile";
+
+export const ProfileContent = z.object({ user_id: AUserId, fields: JsonObject });
+
 /** @spec server-server-api#send-to-device-messaging */
 export const ToDeviceContent = z.object({
   sender: AUserId,

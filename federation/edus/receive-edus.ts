@@ -3,10 +3,14 @@ import type { z } from "zod";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { registry } from "#src/homeserver/metrics.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
+import { hearProfiles } from "#src/users/hear-profiles.ts";
 import {
   DeviceListContent,
   Edu,
+  isOf,
   PresenceContent,
+  PROFILE_EDU,
+  ProfileContent,
   ReceiptContent,
   SigningKeyContent,
   ToDeviceContent,
@@ -30,7 +34,7 @@ const MOST_EDUS = 100;
 
 /**
  * Takes in what a server tells beside events: who types, who is there, how far users have read, messages
- * to devices, changes of devices. What is of no known type, not well formed, or about users of other servers counts
+ * to devices, changes of devices and profiles. What is of no known type, not well formed, or about users of other servers counts
  * as not said.
  *
  * Returns when it is durable. All of it may be repeated.
@@ -58,6 +62,12 @@ export async function receiveEdus(
     receiveTyping(hs, origin, contentsOf("m.typing", TypingContent)),
     receiveReceipts(hs, origin, contentsOf("m.receipt", ReceiptContent)),
     receivePresenceEdus(hs, origin, contentsOf("m.presence", PresenceContent)),
+    hearProfiles(
+      hs,
+      contentsOf(PROFILE_EDU, ProfileContent)
+        .filter((it) => isOf(origin, it.user_id))
+        .map(({ user_id: userId, fields }) => ({ userId, fields })),
+    ),
     receiveToDeviceMessages(hs, origin, contentsOf("m.direct_to_device", ToDeviceContent)),
     receiveDeviceLists(hs, origin, {
       devices: contentsOf("m.device_list_update", DeviceListContent),

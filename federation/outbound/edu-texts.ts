@@ -113,6 +113,11 @@ export function presenceEdu(
   return edu("m.presence", { push });
 }
 
+/** Fields of a user's profile that have changed: null if they were taken away. MSC4259. */
+export function profileEdu(userId: UserId, fields: CanonicalObject): string | undefined {
+  return edu("uk.tcpip.msc4259.profile", { user_id: userId, fields });
+}
+
 /** Undefined if something in it has no Canonical JSON, so that it cannot be signed. */
 function edu(type: string, content: object): string | undefined {
   try {

@@ -294,3 +294,26 @@ describe("presence", () => {
     await expect.poll(() => by(two).length, WAIT).toBeGreaterThan(0);
   });
 });
+
+test("what users tell about themselves goes to servers in their rooms, but for what the rooms show", async () => {
+  const ask = asking(hs1.all[1] ?? hs1.hs);
+  const { user_id, access_token: token } = await registered(ask, "teller");
+  await sharedRoom(hs1.hs, [one.name], "teller");
+  const profiles = (by: Recorder) =>
+    told(by, "uk.tcpip.msc4259.profile").filter((it) => it["user_id"] === user_id);
+  const set = async (field: string, value: unknown) =>
+    await ask("PUT", `profile/${user_id}/${field}`, { token, body: { [field]: value } });
+  await set("displayname", "Teller");
+  await set("org.example.mood", "glad");
+  await expect
+    .poll(() => profiles(one), WAIT)
+    .toEqual([{ user_id, fields: { "org.example.mood": "glad" } }]);
+  one.mode = "down";
+  await set("org.example.mood", "sad");
+  await set("m.tz", "Europe/Paris");
+  await ask("DELETE", `profile/${user_id}/org.example.mood`, { token });
+  one.mode = "up";
+  const last = () => Object.assign({}, ...profiles(one).map((it) => it["fields"]));
+  await expect.poll(last, WAIT).toEqual({ "org.example.mood": null, "m.tz": "Europe/Paris" });
+  expect(profiles(two)).toEqual([]);
+});

@@ -4,6 +4,7 @@ import { RECEIPTS } from "#src/ephemeral/receipts-stream.ts";
 import { EVENTS } from "#src/rooms/event-changes.ts";
 import { STICKY_EVENTS } from "#src/rooms/sticky/sticky-stream.ts";
 import type { Follower } from "#src/streams/follower.ts";
+import { PROFILES } from "#src/users/profiles-stream.ts";
 import { FOLLOWER } from "./follower-name.ts";
 import { markOwed } from "./queries-owed.ts";
 
@@ -16,7 +17,7 @@ const MOST_POSITIONS = 20_000;
  */
 export const followOwed: Follower = {
   name: FOLLOWER,
-  streams: [EVENTS, RECEIPTS, DEVICE_LISTS, TO_DEVICE, STICKY_EVENTS],
+  streams: [EVENTS, RECEIPTS, DEVICE_LISTS, TO_DEVICE, STICKY_EVENTS, PROFILES],
   begins: "at the beginning",
   pauseMs: 1_000,
   async handle(_hs, tx, after, upTo) {

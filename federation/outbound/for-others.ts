@@ -12,6 +12,7 @@ import { StickyDelivery } from "#src/rooms/sticky/sticky-stream.ts";
 import { EventStatus, StoredEvent } from "#src/rooms/stored-event.ts";
 import { otherServerOf, userIdsOf } from "#src/rooms/user-keys.ts";
 import type { Change } from "#src/streams/stream.ts";
+import { PROFILES, type ProfileDetail } from "#src/users/profiles-stream.ts";
 import { typingEdu } from "./edu-texts.ts";
 
 /** What of some changes may be for other servers. */
@@ -20,7 +21,7 @@ export type ForOthers = {
   readonly placed: readonly Placed[];
   /** Servers for whose users' devices there are messages, or that have come to rooms with events that are sticky still. */
   readonly servers: readonly ServerName[];
-  /** Changes of the devices of users, of whom it is not known yet whose they are; and who types. */
+  /** Changes of the devices and profiles of users, of whom it is not known yet whose they are; and who types. */
   readonly ofUsers: readonly OfUser[];
   readonly typing: readonly (OfUser & { readonly untilMs: number })[];
 };
@@ -43,14 +44,26 @@ export function changesForOthers(hs: Homeserver, changes: readonly Change[]): Fo
       if (isToldByUs(hs, detail, position)) placed.push(at);
     } else if (stream === RECEIPTS) {
       if (isPublicReceipt(hs, detail as Receipt)) placed.push(at);
-    } else if (stream === DEVICE_LISTS) {
-      ofUsers.push({ ...at, userKey: (detail as DeviceListDetail).userKey });
     } else if (stream === TYPING) {
       const { userKey, untilMs } = detail as TypingDetail;
       typing.push({ ...at, userKey, untilMs });
+    } else {
+      const userKey = changerOf(stream, detail);
+      if (userKey !== undefined) ofUsers.push({ ...at, userKey });
     }
   }
   return { placed, servers, ofUsers, typing };
+}
+
+/** Of these fields of profiles the rooms are told. */
+const SHOWN_IN_ROOMS = new Set(["displayname", "avatar_url"]);
+
+/** The user whose devices, or whose profile, have changed in a way that their rooms do not show. */
+function changerOf(stream: string, detail: unknown): number | undefined {
+  if (stream === DEVICE_LISTS) return (detail as DeviceListDetail).userKey;
+  if (stream !== PROFILES) return undefined;
+  const { userKey, fields } = detail as ProfileDetail;
+  return fields.every((it) => SHOWN_IN_ROOMS.has(it)) ? undefined : userKey;
 }
 
 function isToldByUs(hs: Homeserver, event: StoredEvent, position: Position): boolean {

@@ -3,11 +3,14 @@ import { type Bundle, bundlesFor } from "#src/devices/messages-for-servers.ts";
 import { type QueriedKeys, storedKeys } from "#src/encryption/stored-keys.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
+import type { CanonicalObject } from "#src/kit/canonical-json.ts";
 import type { ServerName, UserId } from "#src/kit/identifiers.ts";
-import { deviceListEdu, receiptEdu, signingKeyEdu, toDeviceEdu } from "./edu-texts.ts";
+import { deviceListEdu, profileEdu, receiptEdu, signingKeyEdu, toDeviceEdu } from "./edu-texts.ts";
 import {
   introductionsAt,
   type Owed,
+  profilesAt,
+  type ProfileUpdate,
   type ReceiptRow,
   receiptsAt,
   type UpdateRow,
@@ -16,7 +19,8 @@ import {
 
 // Together with those who type, at most a hundred. @spec server-server-api#transactions
 const MOST_RECEIPT_EDUS = 20;
-const MOST_UPDATES = 60;
+const MOST_UPDATES = 50;
+const MOST_PROFILES = 10;
 const MOST_BUNDLES = 15;
 
 /** How many bytes messages to devices may take in a transaction, but for the first of them. */
@@ -33,6 +37,7 @@ export type EduSources = {
   readonly receipts: ReadonlyMap<Position, ReceiptRow>;
   readonly updates: ReadonlyMap<string, UpdateRow>;
   readonly introductions: ReadonlyMap<Position, readonly UpdateRow[]>;
+  readonly profiles: ReadonlyMap<Position, ProfileUpdate>;
   readonly keys: QueriedKeys;
   readonly bundles: Awaited<ReturnType<typeof bundlesFor>>;
 };
@@ -45,10 +50,12 @@ export async function readEduSources(hs: Homeserver, owed: readonly Owed[]): Pro
   const servers = new Set(owed.flatMap((it) => (it.kind === "message" ? [it.serverName] : [])));
   const [receipts, updates] = [positionsOf("receipt"), positionsOf("update")];
   const introductions = positionsOf("introduction");
-  const [receiptRows, updated, introduced, bundles] = await Promise.all([
+  const profiles = positionsOf("profile");
+  const [receiptRows, updated, introduced, profileRows, bundles] = await Promise.all([
     receipts.length > 0 ? receiptsAt(hs.sql, receipts) : new Map<Position, ReceiptRow>(),
     updates.length > 0 ? updatesAt(hs.sql, updates) : [],
     introductions.length > 0 ? introductionsAt(hs.sql, introductions) : [],
+    profiles.length > 0 ? profilesAt(hs.sql, profiles) : new Map<Position, ProfileUpdate>(),
     servers.size > 0 ? bundlesFor(hs, [...servers]) : new Map(),
   ]);
   const users = new Set([...updated, ...introduced].map((it) => it.userId));
@@ -57,6 +64,7 @@ export async function readEduSources(hs: Homeserver, owed: readonly Owed[]): Pro
     receipts: receiptRows,
     updates: new Map(asTold(hs, updated).map((it) => [`${it.position} ${it.part}`, it])),
     introductions: Map.groupBy(asTold(hs, introduced), (it) => it.position),
+    profiles: profileRows,
     keys: wanted.size > 0 ? await storedKeys(hs, wanted) : NO_KEYS,
     bundles,
   };
@@ -97,6 +105,26 @@ export function packReceipts(
 
 function textsOf(layers: readonly ReadonlyMap<string, ReceiptRow>[]): string[] {
   return layers.flatMap((it) => receiptEdu([...it.values()]) ?? []);
+}
+
+/** What has become of profiles, but for what rooms show of them. */
+export function packProfiles(
+  owed: readonly Owed[],
+  { profiles }: EduSources,
+  upTo: Position,
+): Packed {
+  const edus: string[] = [];
+  for (const { position } of owed) {
+    const row = position > upTo ? undefined : profiles.get(position);
+    if (!row) continue;
+    if (edus.length === MOST_PROFILES) return { edus, upTo: position - 1 };
+    const now = new Map(Object.entries(JSON.parse(row.others) as CanonicalObject));
+    const fields = row.fields.map((it) => [it, now.get(it) ?? null] as const);
+    const text = profileEdu(row.userId, Object.fromEntries(fields));
+    // What has no Canonical JSON can be sent to nobody.
+    if (text !== undefined) edus.push(text);
+  }
+  return { edus, upTo };
 }
 
 /** What has become of devices and keys: those of one position all or none. */

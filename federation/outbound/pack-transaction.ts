@@ -10,6 +10,7 @@ import { tailOf } from "#src/streams/tail.ts";
 import {
   type EduSources,
   packMessages,
+  packProfiles,
   packReceipts,
   packUpdates,
   readEduSources,
@@ -26,6 +27,7 @@ const LIMITS: Limits = {
   updates: 101,
   introductions: 11,
   sticky: MOST_PDUS + 1,
+  profiles: 11,
 };
 
 /** For how many destinations one query asks. */
@@ -124,7 +126,8 @@ function parcelOf(
       endOf(of("introduction"), LIMITS.introductions, end),
     ),
   );
-  const whole = [messages, receipts, updates].map((it) => it.upTo);
+  const profiles = packProfiles(of("profile"), sources, endOf(of("profile"), LIMITS.profiles, end));
+  const whole = [messages, receipts, updates, profiles].map((it) => it.upTo);
   // Those that are sticky still go with the new ones, each in its turn.
   const pdus = [...of("sticky"), ...of("event")].toSorted((a, b) => a.position - b.position);
   const first = pdus.slice(0, LIMITS.events);
@@ -134,7 +137,7 @@ function parcelOf(
     after,
     upTo: reached,
     pdus: sent.flatMap((it) => events.get(eventKeyOf(it) ?? -1)?.json ?? []),
-    edus: [...messages.edus, ...updates.edus, ...receipts.edus],
+    edus: [...messages.edus, ...updates.edus, ...profiles.edus, ...receipts.edus],
     bundles: messages.bundles,
     isMore: reached < end || messages.isMore,
   };

@@ -20,6 +20,11 @@ export async function markOwed(tx: Tx, after: Position, upTo: Position): Promise
       from device_list_updates join memberships using (user_key)
       where device_list_updates.position > ${after} and device_list_updates.position <= ${upTo}
         and membership = 'join'
+      union all
+      select distinct room_key, profile_changes.position, null
+      from profile_changes join users using (user_key) join memberships using (user_key)
+      where profile_changes.position > ${after} and profile_changes.position <= ${upTo}
+        and users.local and field not in ('displayname', 'avatar_url') and membership = 'join'
     ), owed as (
       select server_name, position from own join room_servers using (room_key)
       where since < position and (until is null or until >= position)
@@ -55,7 +60,7 @@ export type Owed = {
    * user of ours, at its position, to a room with the server, which has shared none with the user before. A `sticky`
    * event was sent before the server came to the room: its part is its key.
    */
-  readonly kind: "event" | "receipt" | "update" | "introduction" | "message" | "sticky";
+  readonly kind: "event" | "receipt" | "update" | "introduction" | "message" | "sticky" | "profile";
   readonly position: Position;
   readonly part: number;
 };
@@ -67,6 +72,7 @@ export type Limits = {
   readonly updates: number;
   readonly introductions: number;
   readonly sticky: number;
+  readonly profiles: number;
 };
 
 /** The first things of each kind that destinations are owed, after what each has taken and up to a position. */
@@ -109,6 +115,15 @@ export async function firstOwed(
           and (until is null or until >= device_list_updates.position))
       order by position, part limit ${limits.updates})
       union all
+      (select distinct 'profile', position, 0 from profile_changes join users using (user_key)
+      where position > place.after and position <= ${upTo} and users.local
+        and field not in ('displayname', 'avatar_url') and exists (
+          select from memberships join room_servers using (room_key)
+          where memberships.user_key = profile_changes.user_key and membership = 'join'
+            and room_servers.server_name = place.server_name and since < profile_changes.position
+            and (until is null or until >= profile_changes.position))
+      order by position limit ${limits.profiles})
+      union all
       (select 'introduction', own.event_key, 0
       from memberships as own join events on events.event_key = own.event_key
       join room_servers on room_servers.room_key = own.room_key
@@ -132,10 +147,8 @@ export async function firstOwed(
             and theirs.until is null)
       order by own.event_key limit ${limits.introductions})
       union all
-      (select 'sticky', position, event_key
-      from sticky_owed
-      where sticky_owed.server_name = place.server_name
-        and position > place.after and position <= ${upTo}
+      (select 'sticky', position, event_key from sticky_owed as own
+      where own.server_name = place.server_name and position > place.after and position <= ${upTo}
       order by position limit ${limits.sticky})
       union all
       (select 'message', position, part from remote_to_device
@@ -163,6 +176,29 @@ export async function receiptsAt(
     from receipts join rooms using (room_key) join users using (user_key)
       join events on events.event_key = receipts.event_key
     where position = any(${positions}::bigint[])`;
+  return new Map(rows.map((it) => [it.position, it]));
+}
+
+export type ProfileUpdate = {
+  readonly position: Position;
+  readonly userId: UserId;
+  /** The names of the fields that have changed. */
+  readonly fields: readonly string[];
+  /** JSON: all fields that no room shows, as they are now. */
+  readonly others: string;
+};
+
+/** Changes of profiles by their positions; of the name and the picture rooms are told. */
+export async function profilesAt(
+  db: Queryable,
+  positions: readonly Position[],
+): Promise<Map<Position, ProfileUpdate>> {
+  const rows = await db<ProfileUpdate[]>`
+    select position, user_id as "userId", array_agg(field) as fields,
+      coalesce((select others from profiles where profiles.user_key = users.user_key), '{}') as others
+    from profile_changes join users using (user_key)
+    where position = any(${positions}::bigint[]) and field not in ('displayname', 'avatar_url')
+    group by position, users.user_key, user_id`;
   return new Map(rows.map((it) => [it.position, it]));
 }
 

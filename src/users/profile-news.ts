@@ -31,8 +31,8 @@ export type ProfileQuestion = {
 };
 
 /**
- * What users of this server, with whom a user shares a room, have changed of their profiles in a range of positions,
- * the user's own too; and the whole profiles of those whom the client does not know.
+ * What those with whom a user shares a room have changed of their profiles in a range of positions, as far as their servers
+ * tell, the user's own too; and the whole profiles of those whom the client does not know.
  */
 export async function profileNews(
   hs: Homeserver,

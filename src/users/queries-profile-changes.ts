@@ -65,14 +65,15 @@ export async function fieldsOfContacts(
         and membership = 'join' and room_key = any(${rooms}::bigint[])))`;
 }
 
-/** The users of this server who are joined to some rooms. */
+/** The users in some rooms of whose profiles anything is known here. */
 export async function usersInRooms(
   sql: Queryable,
   roomKeys: readonly number[],
 ): Promise<readonly number[]> {
   const rows = await sql<{ userKey: number }[]>`
     select distinct user_key as "userKey" from memberships
-    where room_key = any(${roomKeys}::bigint[]) and membership = 'join' and local`;
+    where room_key = any(${roomKeys}::bigint[]) and membership = 'join' and (local or exists (
+      select from heard_profiles where heard_profiles.user_key = memberships.user_key))`;
   return rows.map((it) => it.userKey);
 }
 
@@ -82,7 +83,7 @@ export async function profilesByKeys(
 ): Promise<readonly (ProfileRow & { readonly userKey: number; readonly userId: UserId })[]> {
   return await sql<(ProfileRow & { userKey: number; userId: UserId })[]>`
     select user_key as "userKey", user_id as "userId", displayname, avatar_url,
-      coalesce(others, '{}') as others
-    from users left join profiles using (user_key)
+      coalesce(others, fields, '{}') as others
+    from users left join profiles using (user_key) left join heard_profiles using (user_key)
     where user_key = any(${userKeys}::bigint[])`;
 }

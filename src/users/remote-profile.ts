@@ -7,8 +7,10 @@ import { lru } from "#src/kit/lru.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { EVENTS } from "#src/rooms/event-changes.ts";
 import { StoredEvent } from "#src/rooms/stored-event.ts";
+import { userIdsOf } from "#src/rooms/user-keys.ts";
 import { tailOf } from "#src/streams/tail.ts";
 import type { Profile } from "./profile.ts";
+import { PROFILES } from "./profiles-stream.ts";
 import { remoteNameOf } from "./queries-directory.ts";
 
 /** How long an answer is believed, and how long it is known that there was none. */
@@ -32,7 +34,8 @@ const knownOf = held((hs) => {
   // A new name or picture is told to the rooms that the user is in, so what was said before is over.
   tailOf(hs).listen({
     changed(changes) {
-      for (const { stream, detail } of changes) {
+      for (const { stream, userKey, detail } of changes) {
+        if (stream === PROFILES && userKey !== undefined) void forgetByKey(hs, known, userKey);
         if (stream !== EVENTS || !(detail instanceof StoredEvent)) continue;
         if (detail.type === "m.room.member") known.delete(detail.stateKey as UserId);
       }
@@ -41,6 +44,22 @@ const knownOf = held((hs) => {
   });
   return known;
 });
+
+/** Their server has told that something has changed. */
+async function forgetByKey(
+  hs: Homeserver,
+  known: { delete(userId: UserId): unknown; readonly size: number },
+  userKey: number,
+): Promise<void> {
+  if (known.size === 0) return;
+  try {
+    const userId = (await userIdsOf(hs, [userKey])).get(userKey);
+    if (userId !== undefined) known.delete(userId);
+  } catch (error) {
+    // It is believed a little longer then.
+    if (!hs.stopping.aborted) hs.log.debug({ err: error }, "cannot see whose profile has changed");
+  }
+}
 
 /**
  * The profile of a user of another server: as that server says or said a little while ago, or, if it says

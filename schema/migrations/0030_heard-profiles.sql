@@ -1,0 +1,4 @@
+CREATE TABLE "heard_profiles" (
+	"user_key" bigint PRIMARY KEY NOT NULL,
+	"fields" text NOT NULL
+);
