@@ -16,9 +16,12 @@ export type Past = {
   /**
    * Fetches what is missing in a stretch, where that is met first.
    *
-   * @returns whether there is more in the stretch than before; and whether there still may be.
+   * @returns whether there is more in the stretch than before; and where it still lacks something, if it does: the key
+   *   of the event that stands just after that.
    */
-  fetchInto(stretch: Stretch): Promise<{ readonly hasMore: boolean; readonly isWhole: boolean }>;
+  fetchInto(
+    stretch: Stretch,
+  ): Promise<{ readonly hasMore: boolean; readonly hole: number | undefined }>;
 };
 
 /** For one page: there is an end to the waiting. */
@@ -28,10 +31,10 @@ export function pastOf(hs: Homeserver, room: Room): Past {
   return {
     async fetchInto(stretch) {
       const hole = await newestHole(hs.sql, room.roomKey, stretch);
-      if (hole === undefined) return { hasMore: false, isWhole: true };
-      if (pages++ >= MOST_PAGES) return { hasMore: false, isWhole: false };
+      if (hole === undefined) return { hasMore: false, hole };
+      if (pages++ >= MOST_PAGES) return { hasMore: false, hole };
       until ??= AbortSignal.timeout(MOST_WAITING_MS);
-      return { hasMore: await fetchPast(hs, room, hole, until), isWhole: false };
+      return { hasMore: await fetchPast(hs, room, hole, until), hole };
     },
   };
 }

@@ -54,11 +54,26 @@ export async function readMessages(
   for (;;) {
     const page = await readPage(hs, requester, view, request);
     const stretch = { from, to: page.isLast ? request.to : page.end };
-    const { hasMore, isWhole } = await past.fetchInto(stretch);
+    const { hasMore, hole } = await past.fetchInto(stretch);
     // What comes is put where it belongs, so the same page has more then.
     if (hasMore) continue;
-    return isWhole ? page : { ...page, end: page.end ?? from };
+    return hole === undefined ? page : await upToHole(hs, { ...page, end: page.end ?? from }, hole);
   }
+}
+
+/**
+ * A page in which what is missing cannot be had now. It ends there, and the next one begins there and tries again; what is
+ * beyond is not kept from who comes back to the same place.
+ */
+async function upToHole(hs: Homeserver, page: Page, hole: number): Promise<Page> {
+  const follower = (await eventsOf(hs, [hole])).get(hole);
+  const place = placeOfEvent(follower);
+  if (!place) return page;
+  const { anchor, offset } = place;
+  const events = page.events.filter(
+    (it) => (it.anchor ?? 0) > anchor || (it.anchor === anchor && it.anchorOffset >= offset),
+  );
+  return events.length > 0 ? { events, end: placeBefore(anchor, offset) } : page;
 }
 
 async function readPage(

@@ -216,6 +216,33 @@ describe("who reads backwards", () => {
     );
   });
 
+  test("is not told that what is on both sides of a hole follows each other", async () => {
+    const shared = await sharedRoom(hs, peer);
+    const { remote, joined, room, wire } = shared;
+    const [lost, next, last] = chain(shared, 3) as [EventId, EventId, EventId];
+    const answers = answersFrom(remote);
+    // What the state is before what follows the hole is told, and nothing of what is in it.
+    peer.answer((it) => (/missing|backfill/.test(it.path) ? undefined : answers(it)));
+    await peer.send(hs, [wire(next)]);
+    await peer.send(hs, [wire(last)]);
+    const reader = await testUser(hs, "local");
+    const view = await viewOfRoom(hs, reader, room.roomId);
+    const request = { direction: "b" as const, to: undefined, limit: 3, filter: undefined };
+    const read = async (from: Place | undefined) => {
+      const { events, end } = await readMessages(hs, reader, view, { ...request, from });
+      return { ids: events.map((it) => it.eventId), end };
+    };
+    const first = await read(undefined);
+    expect(first.ids).toEqual([last, next]);
+    // It is not kept from who wants to read on.
+    expect((await read(first.end)).ids).toEqual([joined]);
+
+    await hs.sql`update missing_events set due_ms = 0`;
+    peer.answer(answers);
+    const { ids } = await read(first.end);
+    expect(ids.slice(0, 2)).toEqual([lost, joined]);
+  });
+
   test("gets what is before once the servers that have it are back after a moment", async () => {
     const shared = await sharedRoom(hs, peer);
     const { remote, joined } = shared;
