@@ -104,7 +104,10 @@ export function faultsOfSeen(seen: Seen | undefined, view: View): string[] {
 }
 
 /** Which deeds servers of ours do not know of. */
-export function lackedDeeds(deeds: readonly Deed[], views: readonly View[]): string[] {
+export function lackedDeeds(
+  deeds: readonly Deed[],
+  views: readonly Pick<View, "of" | "kept">[],
+): string[] {
   return few(
     views.flatMap((view) =>
       deeds
@@ -135,7 +138,7 @@ export function lackedBySynapse(
   return { lost: lost.size, unsent: [...unsent].map((id) => `Synapse was never sent ${id}`) };
 }
 
-function nameOf({ of }: View): string {
+function nameOf({ of }: Pick<View, "of">): string {
   return `${of.player.name}${of.player.isOurs ? "" : " (Synapse)"}`;
 }
 

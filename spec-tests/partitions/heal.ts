@@ -5,7 +5,7 @@ import { differencesOf, lackedDeeds } from "./compare.ts";
 import { type View, viewOf } from "./view.ts";
 
 /** After how long it is certain that servers will not agree, also on a machine with much else to do. */
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 120_000;
 
 /**
  * How long servers have to agree by themselves before somebody speaks: so long, and so many looks at them, each of which
@@ -18,7 +18,6 @@ const LEAST_LOOKS = 5;
 export type Views = ReadonlyMap<string, readonly View[]>;
 
 export type Healed = {
-  readonly views: Views;
   readonly differences: readonly string[];
   readonly sendingMs: number;
 };
@@ -27,38 +26,41 @@ export type Healed = {
 export async function heal(play: Play, anchors: readonly Actor[]): Promise<Healed> {
   const begun = performance.now();
   const until = begun + PATIENCE_MS;
-  const look = async () => await viewsOf(play, anchors);
   // What ours have taken, ours send, whether anybody says anything more or not.
-  const toOurs = (views: Views) =>
-    [...views].flatMap(([roomId, ofRoom]) =>
-      lackedDeeds(
-        play.deeds.filter((it) => it.roomId === roomId && it.actor.player.isOurs),
-        ofRoom.filter((it) => it.of.player.isOurs),
-      ),
-    );
-  let views = await look();
-  while (toOurs(views).length > 0 && performance.now() < until) {
+  let lacked = await lackedByOurs(play, anchors);
+  while (lacked.length > 0 && performance.now() < until) {
     await sleep(100);
-    views = await look();
+    lacked = await lackedByOurs(play, anchors);
   }
-  const lacked = toOurs(views);
   const sendingMs = performance.now() - begun;
-  if (lacked.length > 0) return { views, differences: lacked, sendingMs };
+  if (lacked.length > 0) return { differences: lacked, sendingMs };
 
   for (let turn = 0; ; turn++) {
     const speaker = anchors[turn % anchors.length];
     if (speaker) await speak(play, speaker);
     const quietUntil = performance.now() + SILENCE_MS;
     for (let looks = 0; looks < LEAST_LOOKS || performance.now() < quietUntil; looks++) {
-      if (looks > 0) await sleep(100);
-      views = await look();
-      const differences = [...views].flatMap(([roomId, it]) =>
+      const lookedAt = performance.now();
+      const differences = [...(await viewsOf(play, anchors))].flatMap(([roomId, it]) =>
         differencesOf(it).map((difference) => `${roomId}: ${difference}`),
       );
       const isOver = differences.length === 0 || performance.now() > until;
-      if (isOver) return { views, differences, sendingMs };
+      if (isOver) return { differences, sendingMs };
+      // Whoever is looked at without a pause does not get to do anything else.
+      await sleep(Math.max(100, performance.now() - lookedAt));
     }
   }
+}
+
+/** What some of ours have taken, and others of ours have not yet. */
+async function lackedByOurs({ cast, deeds }: Play, anchors: readonly Actor[]): Promise<string[]> {
+  const ours = anchors.filter((it) => it.player.isOurs);
+  const looked = cast.roomIds.map(async (roomId) => {
+    const kept = ours.map(async (of) => ({ of, kept: await of.player.keptOf(roomId) }));
+    const theirs = deeds.filter((it) => it.roomId === roomId && it.actor.player.isOurs);
+    return lackedDeeds(theirs, await Promise.all(kept));
+  });
+  return (await Promise.all(looked)).flat();
 }
 
 /** Looks at all rooms at all servers. */

@@ -28,7 +28,7 @@ describe.skipIf(isOutside || (await lacks("synapse")))(
 
     test.each(groups)(
       "node spec-tests/partitions/run.ts --runs $count --at-once $count --seed $seed",
-      { timeout: 240_000 },
+      { timeout: 300_000 },
       async ({ count, seed }) => {
         const seeds = Array.from({ length: count }, (_, index) => seed + index);
         const results = await runTrials(stage, seeds);

@@ -22,7 +22,7 @@ export type TrialResult = {
 };
 
 /** How long clients have to see what their servers have, while something may come late still. */
-const SEEING_MS = 15_000;
+const SEEING_MS = 30_000;
 
 /**
  * Has users on all servers do random things while the network between these does what it will, heals it, and waits until
