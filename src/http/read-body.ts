@@ -90,12 +90,14 @@ async function readBytes(
       refuse(error);
     }
   });
-  incoming.on("end", () => {
-    resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks));
-  });
   const broken = (cause?: unknown) => {
     refuse(new MatrixError("M_NOT_JSON", "The body has not come whole", { cause }));
   };
+  incoming.on("end", () => {
+    // It is told afterwards as well that a body that has come whole is closed.
+    incoming.off("close", broken);
+    resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks));
+  });
   incoming.on("error", broken);
   incoming.on("close", broken);
   const tooLong = () =>
