@@ -32,6 +32,7 @@ const OTHERS: ReadonlyMap<string, { readonly words: string; readonly show: typeo
     ["databaseBytesPerEvent", { words: "an event on disk", show: bytes }],
     ["memoryBytes", { words: "with PostgreSQL, shared pages once", show: bytes }],
     ["serverPeakGrowthBytes", { words: "more memory at most", show: bytes }],
+    ["rowsLeft", { words: "rows left", show: (value) => String(value) }],
     ["wholeMs", { words: "ms until all members are known", show: decimals }],
   ]);
 

@@ -38,16 +38,19 @@ export function poissonArrivals(
  * no rest for it.
  *
  * @param task is told when it was to start, by `performance.now()`
+ * @param end after which none is started any more
  */
 export async function openLoop(
   arrivals: readonly number[],
   task: (index: number, intendedMs: number) => Promise<void>,
+  end?: AbortSignal,
 ): Promise<void> {
   const start = performance.now();
   const running: Promise<void>[] = [];
   for (const [index, arrival] of arrivals.entries()) {
     const waitMs = start + arrival - performance.now();
     if (waitMs > 1) await sleep(waitMs);
+    if (end?.aborted === true) break;
     running.push(task(index, start + arrival));
   }
   await Promise.all(running);

@@ -38,16 +38,34 @@ export async function ask(connection: HttpConnection, request: ClientRequest): P
   return answer.body;
 }
 
+const PASSWORD = "a password of the bench";
+
 /** Registers a user with a device. The password is the same for all. */
 export async function register(connection: HttpConnection, localpart: string): Promise<Account> {
   const body = JSON.stringify({
     auth: { type: "m.login.dummy" },
     username: localpart,
-    password: "a password of the bench",
+    password: PASSWORD,
   });
   const answer = await ask(connection, { method: "POST", path: "/register", body });
   const { user_id: userId, access_token: token } = registered.parse(JSON.parse(answer.toString()));
   return { userId, token };
+}
+
+/** Logs a user in, with a device that is new unless it is named. */
+export async function logIn(
+  connection: HttpConnection,
+  userId: string,
+  deviceId?: string,
+): Promise<Account> {
+  const body = JSON.stringify({
+    type: "m.login.password",
+    identifier: { type: "m.id.user", user: userId },
+    password: PASSWORD,
+    ...(deviceId !== undefined && { device_id: deviceId }),
+  });
+  const answer = await ask(connection, { method: "POST", path: "/login", body });
+  return { userId, token: registered.parse(JSON.parse(answer.toString())).access_token };
 }
 
 /** Makes a room that everybody may join and in which everybody may do everything. */
@@ -124,19 +142,20 @@ export type SyncQuery = {
   readonly filter: string;
   readonly since?: string;
   readonly timeoutMs?: number;
+  readonly presence?: "online" | "offline";
 };
 
 /** An answer of `/sync`, not parsed but for its token. */
 export type SyncAnswer = { readonly nextBatch: string; readonly body: Buffer };
 
-/** Syncs. Nobody comes online by it: what presence costs is a workload of its own. */
+/** Syncs. Nobody comes online by it, unless it is said: what presence costs is a workload of its own. */
 export async function sync(
   connection: HttpConnection,
   account: Account,
-  { filter, since, timeoutMs = 0 }: SyncQuery,
+  { filter, since, timeoutMs = 0, presence = "offline" }: SyncQuery,
 ): Promise<SyncAnswer> {
   const from = since === undefined ? "" : `&since=${encodeURIComponent(since)}`;
-  const query = `set_presence=offline&timeout=${timeoutMs}&filter=${encodeURIComponent(filter)}${from}`;
+  const query = `set_presence=${presence}&timeout=${timeoutMs}&filter=${encodeURIComponent(filter)}${from}`;
   const body = await ask(connection, { method: "GET", path: `/sync?${query}`, account });
   const nextBatch = /"next_batch":\s*"([^"]+)"/.exec(body.toString("latin1"))?.[1];
   if (nextBatch === undefined) throw new RefusedError("An answer of /sync has no next_batch.");

@@ -69,7 +69,7 @@ export async function waitingMessages(postgres: BenchPostgres, database: string)
   const sql = connect(onDatabase(postgres.url, database), 1);
   try {
     const [table] = await sql`
-      select table_name as name from information_schema.tables where table_name = any(${MESSAGE_TABLES})`;
+      select relname as name from pg_class where relkind = 'r' and relname::text = any(${MESSAGE_TABLES})`;
     const [row] = await sql`select count(*) from ${sql(String(table?.["name"]))}`;
     return Number(row?.["count"]);
   } finally {

@@ -1,4 +1,5 @@
 import { makeRooms } from "./create-room.ts";
+import { ephemeral } from "./ephemeral.ts";
 import { fanOut } from "./fan-out.ts";
 import { federatedJoin } from "./federated-join.ts";
 import { files } from "./files.ts";
@@ -8,8 +9,10 @@ import { idle } from "./idle.ts";
 import { inbound } from "./inbound.ts";
 import { initialSync } from "./initial-sync.ts";
 import { localJoin } from "./local-join.ts";
+import { logIns } from "./log-ins.ts";
 import { outage } from "./outage.ts";
 import { pageBack } from "./page-back.ts";
+import { roomKeys } from "./room-keys.ts";
 import { search } from "./search.ts";
 import { sendManyRooms } from "./send-many-rooms.ts";
 import { sendOneRoom } from "./send-one-room.ts";
@@ -29,9 +32,12 @@ export const WORKLOADS: readonly Workload[] = [
   healing,
   inbound,
   outage,
+  logIns,
   pageBack,
   search,
   files,
+  roomKeys,
+  ephemeral,
   localJoin,
   makeRooms,
   growth,
