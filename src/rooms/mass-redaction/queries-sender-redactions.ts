@@ -23,6 +23,26 @@ export function noteRemovals(lane: Tx, rows: readonly RemovalRow[]): void {
     on conflict do nothing`;
 }
 
+/**
+ * Notes that what users sent is to be redacted who were removed before their room was known here: nothing of it is, and all
+ * that comes counts, as it is not known when they had come.
+ */
+export function noteEarlierRemovals(
+  lane: Tx,
+  rows: readonly {
+    readonly eventKey: number;
+    readonly roomKey: number;
+    readonly userKey: number;
+  }[],
+): void {
+  void lane`
+    insert into sender_redactions (redaction_key, room_key, sender_key, since_anchor, down_anchor, done, position)
+    select redaction_key, room_key, sender_key, -1, 0, true, 0 from unnest(
+      ${rows.map((it) => it.eventKey)}::bigint[], ${rows.map((it) => it.roomKey)}::bigint[],
+      ${rows.map((it) => it.userKey)}::bigint[]) as new (redaction_key, room_key, sender_key)
+    on conflict do nothing`;
+}
+
 /** How far the redaction of what a user sent has come. */
 export type Progress = {
   readonly redactionKey: number;

@@ -8,6 +8,7 @@ import { findEvent } from "#src/rooms/find-event.ts";
 import { requireRoom } from "#src/rooms/memberships.ts";
 import { ensureRoom } from "#src/rooms/received/ensure-room.ts";
 import { receiveEvents } from "#src/rooms/received/receive-events.ts";
+import { storeJoinedState } from "#src/rooms/received/store-joined-state.ts";
 import { RemoteRoom } from "#src/rooms/received/testing.ts";
 import { sendEvent } from "#src/rooms/send-event.ts";
 import { EventStatus } from "#src/rooms/stored-event.ts";
@@ -129,4 +130,31 @@ test("what a process has begun another ends", async () => {
   const [row] = await hs.sql<{ redacted_by: number | null }[]>`
     select redacted_by from events where event_id = ${id}`;
   expect(row?.redacted_by).not.toBeNull();
+});
+
+test("who comes to a room later is given the past without what those had sent who were removed so", async () => {
+  const local = await testUser(hs, "latecomer");
+  const remote = new RemoteRoom("12", `removal${rooms++}`);
+  const begin = remote.begin(CREATOR);
+  const join = remote.add(SPAMMER, becomes("join"), [begin]);
+  const said = remote.add(SPAMMER, say("buy"), [join]);
+  const other = remote.add(CREATOR, say("no"), [said]);
+  const ban = remote.add(CREATOR, becomes("ban", { [REDACT_EVENTS]: true }), [other]);
+  const joins = { type: "m.room.member", state_key: local.userId, content: { membership: "join" } };
+  const comes = remote.add(local.userId, joins, [ban]);
+  const room = await ensureRoom(hs, remote.roomId ?? "!", remote.rules);
+  const before = [...(remote.events.get(comes)?.before.values() ?? [])];
+  const cited = [...remote.events.keys()].filter((id) => id !== said && id !== other);
+  await storeJoinedState(hs, {
+    room,
+    stateEvents: before.map((id) => remote.received(id)),
+    authChain: cited.filter((id) => id !== comes).map((id) => remote.received(id)),
+    joinEvent: remote.received(comes),
+  });
+  const states = new Map([[said, [...(remote.events.get(said)?.before.values() ?? [])]]]);
+  const past = [said, other].map((id) => remote.received(id));
+  const receipts = await receiveEvents(hs, room, past, { as: "history", states });
+  expect(receipts.get(said)?.outcome).toBe("accepted");
+  expect(await redactionOf(hs, said)).toBe((await findEvent(hs, ban))?.eventKey);
+  expect(await redactionOf(hs, other)).toBeUndefined();
 });

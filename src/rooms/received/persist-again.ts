@@ -16,6 +16,7 @@ import { EventStatus, type StoredEvent } from "../stored-event.ts";
 import type { PersistedReceived } from "./persist-received.ts";
 import type { PlacedEvent, PlacedReceived } from "./place-received.ts";
 import { forgetRelations, takeBackRedactions } from "./queries-received.ts";
+import { noteRemovedBefore } from "./removed-before.ts";
 import {
   headUpdate,
   isShown,
@@ -39,6 +40,7 @@ export async function persistAgain(
   );
   if (it.nodes.length > 0) insertNodes(lane, it.nodes);
   if (members.length > 0) upsertMemberships(lane, members);
+  await noteRemovedBefore(hs, lane, it, members);
   const redacted = await redactAgain(lane, it);
   await relateAgain(hs, lane, it, redacted);
   const position = it.placed.at(-1)?.position ?? 0;

@@ -31,6 +31,7 @@ import {
   noteMissing,
   placeOutliers,
 } from "./queries-received.ts";
+import { noteRemovedBefore } from "./removed-before.ts";
 import {
   headUpdate,
   isShown,
@@ -106,6 +107,7 @@ export async function persistReceived(
     isNews: write.as === "live" && !settlement.comesAnew,
   });
   if (settlement.comesAnew) {
+    await noteRemovedBefore(hs, lane, it, members);
     forgetInvites(lane, write.room.roomKey);
     noteComing(lane, write.room.roomKey, head.depth);
   }
