@@ -22,11 +22,12 @@ const SendJoinAnswer = wireObject({
 
 const InviteAnswer = z.object({ event: JsonObject });
 
-/** An answer of the first version of the API: its status once more, and the answer. */
-const InviteAnswerV1 = z
-  .tuple([z.number(), InviteAnswer])
-  .transform(([, answer]) => answer)
-  .or(InviteAnswer);
+/** An answer of the first version of the API: its status once more, and the answer; or the answer alone. */
+const inV1 = <T>(answer: z.ZodType<T>) =>
+  z
+    .tuple([z.number(), answer])
+    .transform(([, it]) => it)
+    .or(answer);
 
 /** What of the room a knock is answered with. */
 const KnockAnswer = z.object({ knock_room_state: RawPdus });
@@ -34,10 +35,12 @@ const KnockAnswer = z.object({ knock_room_state: RawPdus });
 type MembershipQuestions = Pick<
   Remotes,
   | "makeJoin"
+  | "sendJoinV1"
   | "sendJoinV2"
   | "makeKnock"
   | "sendKnock"
   | "makeLeave"
+  | "sendLeaveV1"
   | "sendLeaveV2"
   | "sendInviteV1"
   | "sendInviteV2"
@@ -52,6 +55,14 @@ export function membershipQuestions(hs: Homeserver): MembershipQuestions {
       operation: "makeJoin",
       method: "GET",
       uri: withQuery(path`/_matrix/federation/v1/make_join/${roomId}/${userId}`, { ver: versions }),
+    })),
+    // As the specification had it before the second version.
+    sendJoinV1: asking(hs, inV1(SendJoinAnswer), ({ roomId, eventId, event }) => ({
+      operation: "sendJoinV1",
+      method: "PUT",
+      uri: path`/_matrix/federation/v1/send_join/${roomId}/${eventId}`,
+      content: event,
+      mostBytes: MOST_STATE_BYTES,
     })),
     /** @spec server-server-api#put_matrixfederationv2send_joinroomideventid */
     sendJoinV2: asking(hs, SendJoinAnswer, ({ roomId, eventId, event, omitMembers }) => ({
@@ -84,6 +95,12 @@ export function membershipQuestions(hs: Homeserver): MembershipQuestions {
       method: "GET",
       uri: path`/_matrix/federation/v1/make_leave/${roomId}/${userId}`,
     })),
+    sendLeaveV1: asking(hs, inV1(JsonObject), ({ roomId, eventId, event }) => ({
+      operation: "sendLeaveV1",
+      method: "PUT",
+      uri: path`/_matrix/federation/v1/send_leave/${roomId}/${eventId}`,
+      content: event,
+    })),
     /** @spec server-server-api#put_matrixfederationv2send_leaveroomideventid */
     sendLeaveV2: asking(hs, JsonObject, ({ roomId, eventId, event }) => ({
       operation: "sendLeaveV2",
@@ -92,7 +109,7 @@ export function membershipQuestions(hs: Homeserver): MembershipQuestions {
       content: event,
     })),
     /** @spec server-server-api#put_matrixfederationv1inviteroomideventid */
-    sendInviteV1: asking(hs, InviteAnswerV1, ({ roomId, eventId, event }) => ({
+    sendInviteV1: asking(hs, inV1(InviteAnswer), ({ roomId, eventId, event }) => ({
       operation: "sendInviteV1",
       method: "PUT",
       uri: path`/_matrix/federation/v1/invite/${roomId}/${eventId}`,

@@ -64,6 +64,23 @@ describe("a room of another server", () => {
     expect(await join(bob)).toBe(200);
   });
 
+  test("is joined and left through a server that knows the first version of the API alone", async () => {
+    const { roomId } = await roomOf();
+    const { sendJoinV2, sendLeaveV2 } = two.hs.remotes;
+    const unknown = async () =>
+      ({ ok: false, why: "refused", status: 404, errcode: "M_UNRECOGNIZED", body: {} }) as const;
+    Object.assign(two.hs.remotes, { sendJoinV2: unknown, sendLeaveV2: unknown });
+    try {
+      const { token } = bob;
+      const door = `join/${E(roomId)}?via=${E(one.name)}`;
+      expect((await onTwo("POST", door, { token, body: {} })).status).toBe(200);
+      const left = await onTwo("POST", `rooms/${E(roomId)}/leave`, { token, body: {} });
+      expect(left.status).toBe(200);
+    } finally {
+      Object.assign(two.hs.remotes, { sendJoinV2, sendLeaveV2 });
+    }
+  });
+
   test("is left again if what is said of it does not hold, so that nobody there believes us to be in it", async () => {
     const { roomId } = await roomOf();
     const { sendJoinV2 } = two.hs.remotes;

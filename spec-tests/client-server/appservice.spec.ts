@@ -292,5 +292,8 @@ describe("setRoomAlias", () => {
     expect(await alice.call("POST", "/v3/createRoom", named)).toMatchObject(exclusive);
     const body = { room_id: room.body.room_id };
     expect((await asBridge("PUT", `${path}?${as(userId)}`, body)).status).toBe(200);
+    // Also of rooms that none of its users are in.
+    const other = path.replace("room%3Ahs", "other%3Ahs");
+    expect(await asBridge("PUT", other, { room_id: mine })).toMatchObject({ status: 200 });
   });
 });

@@ -15,7 +15,7 @@ const FOR_GUESTS = new Set(
   getContentOverrideNameAuthed getContentThumbnailAuthed getDevice getDevices getEventContext getFilter
   getMembersByRoom getOneRoomEvent getPushRules getRoomEvents getRoomState getRoomStateWithKey
   getRetentionConfiguration getRtcTransports
-  getTokenOwner joinRoom joinRoomById leaveRoom logout logout_all queryKeys sendMessage sendToDevice
+  getTokenOwner joinRoom joinRoomById leaveRoom logout logout_all queryKeys sendMessage sendMessageAnew sendToDevice
   setProfileField setRoomStateWithKey sync updateDevice uploadKeys
   getTurnServer getEvents roomInitialSync getDelayedEvent getDelayedEvents scheduleDelayedEvent slidingSync slidingSyncDeployed`.split(
     /\s+/,

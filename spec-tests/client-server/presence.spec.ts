@@ -28,6 +28,15 @@ describe("setPresence", () => {
     expect((await bob.call("GET", pathOf(alice))).body).toMatchObject(body);
   });
 
+  test("tells one's own clients, also that one is there", async () => {
+    const [alice] = await friends();
+    const isTold = (it: any) =>
+      it.presence?.events.some(
+        ({ sender, content }: any) => sender === alice.userId && content.presence === "online",
+      );
+    expect(isTold(await alice.syncUntil(isTold))).toBe(true);
+  });
+
   test("is for oneself", async () => {
     const [alice, bob] = await friends();
     const refused = await bob.call("PUT", pathOf(alice), { presence: "online" });

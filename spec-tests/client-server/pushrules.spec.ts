@@ -34,6 +34,17 @@ describe("getPushRulesGlobal", () => {
   });
 });
 
+describe("getPushRulesOfKind", () => {
+  test("answers with those of one kind", async () => {
+    const { body } = await alice.call("GET", "/v3/pushrules/");
+    expect((await alice.call("GET", `${GLOBAL}/override`)).body).toEqual(body.global.override);
+    expect(await alice.call("GET", `${GLOBAL}/none`)).toMatchObject({
+      status: 400,
+      body: { errcode: "M_INVALID_PARAM" },
+    });
+  });
+});
+
 /** @spec client-server-api#put_matrixclientv3pushrulesglobalkindruleid */
 describe("setPushRule", () => {
   test("puts a rule in its place, and tells the user's clients", async () => {

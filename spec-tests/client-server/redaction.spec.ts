@@ -144,3 +144,17 @@ describe("redactEvent", () => {
     expect((await redact(mod, own)).status).toBe(200);
   });
 });
+
+describe("redactEventAnew", () => {
+  test("redacts without a transaction ID", async () => {
+    const eventId = await bob.sendText(roomId, "another slip");
+    const path = `/v3/rooms/${roomId}/redact/${encodeURIComponent(eventId)}`;
+    const { status, body } = await bob.call("POST", path, {});
+    expect(status).toBe(200);
+    const because = { event_id: body.event_id };
+    expect(await read(eventId)).toMatchObject({
+      content: {},
+      unsigned: { redacted_because: because },
+    });
+  });
+});

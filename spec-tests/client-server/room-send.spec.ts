@@ -88,3 +88,17 @@ describe("sendMessage", () => {
     ).toMatchObject(refusal(403, "M_FORBIDDEN"));
   });
 });
+
+describe("sendMessageAnew", () => {
+  test("sends each time", async () => {
+    const post = async () =>
+      await alice.call("POST", `/v3/rooms/${roomId}/send/m.room.message`, {
+        msgtype: "m.text",
+        body: "again",
+      });
+    const [one, two] = [await post(), await post()];
+    expect(one).toMatchObject({ status: 200, body: { event_id: expect.stringMatching(/^\$/) } });
+    expect(two.body.event_id).not.toBe(one.body.event_id);
+    await alice.syncUntil(timelineHas(roomId, two.body.event_id));
+  });
+});

@@ -200,10 +200,13 @@ export type Remotes = {
 
   // Memberships
   readonly makeJoin: Ask<Membership & { readonly versions: readonly string[] }, EventTemplate>;
+  /** Of servers that do not know the second version of the API, as the other questions named V1. */
+  readonly sendJoinV1: Ask<SignedMembership, SendJoinAnswer>;
   readonly sendJoinV2: Ask<SignedMembership & { readonly omitMembers?: boolean }, SendJoinAnswer>;
   readonly makeKnock: Ask<Membership & { readonly versions: readonly string[] }, EventTemplate>;
   readonly sendKnock: Ask<SignedMembership, { readonly knock_room_state: readonly RawPdu[] }>;
   readonly makeLeave: Ask<Membership, EventTemplate>;
+  readonly sendLeaveV1: Ask<SignedMembership, object>;
   readonly sendLeaveV2: Ask<SignedMembership, object>;
   /** For rooms of versions 1 and 2 on servers that know no other. */
   readonly sendInviteV1: Ask<SignedMembership, { readonly event: RawPdu }>;

@@ -74,8 +74,7 @@ class PresenceBook {
 
   #heed({ stream, position, detail }: Change): void {
     if (stream === PRESENCE) {
-      const { bySyncing: _, ...presence } = detail as PresenceDetail;
-      this.#put({ ...presence, position });
+      this.#put({ ...(detail as PresenceDetail), position });
     }
     const userKey = actorIn(stream, detail);
     if (userKey !== undefined) this.#saw(userKey, this.#hs.now());

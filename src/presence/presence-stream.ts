@@ -18,10 +18,7 @@ import {
  */
 export const PRESENCE = "presence";
 
-export type PresenceDetail = Presence & {
-  /** Whether it is known that clients of the user have come or gone, and nothing else. */
-  readonly bySyncing: boolean;
-};
+export type PresenceDetail = Presence;
 
 export type PresenceWrite = {
   readonly userKey: number;
@@ -58,7 +55,7 @@ export const presenceStream: Stream<PresenceWrite, void> = {
       known.set(row.userKey, row);
       if (row !== before) changed.set(row.userKey, row);
       const isNews = row.position === it.position;
-      return { ok: true, result: undefined, changes: isNews ? [changeOf(row, it.write)] : [] };
+      return { ok: true, result: undefined, changes: isNews ? [changeOf(row)] : [] };
     });
     await Promise.all([
       upsertPresence(lane, [...changed.values()]),
@@ -91,10 +88,9 @@ function after(
   return { ...before, ...decided, toldMs: now, position: isNews ? position : before.position };
 }
 
-function changeOf(row: PresenceRow, by?: PresenceWrite): Change {
+function changeOf(row: PresenceRow): Change {
   const { userKey, local, state, statusMsg, lastActiveMs, position } = row;
-  const bySyncing = by?.act.kind === "sync";
-  const detail: PresenceDetail = { userKey, local, state, statusMsg, lastActiveMs, bySyncing };
+  const detail: PresenceDetail = { userKey, local, state, statusMsg, lastActiveMs };
   return { position, stream: PRESENCE, detail };
 }
 

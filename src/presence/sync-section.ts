@@ -75,7 +75,7 @@ async function knownFor(
   return byUser([
     ...(newRooms.size > 0 ? await thereIn(hs, newRooms) : []),
     ...(await arrivedIn(hs, changes)),
-    ...newsIn(hs, question, changes),
+    ...newsIn(hs, changes),
   ]);
 }
 
@@ -103,16 +103,10 @@ async function arrivedIn(hs: Homeserver, changes: readonly Change[]): Promise<Pr
   return found;
 }
 
-function newsIn(
-  hs: Homeserver,
-  { requester }: SyncQuestion,
-  changes: readonly Change[],
-): Presence[] {
+function newsIn(hs: Homeserver, changes: readonly Change[]): Presence[] {
   const told = changes
     .filter((it) => it.stream === PRESENCE)
-    .map((it) => it.detail as PresenceDetail)
-    // That they sync the user's clients know.
-    .filter((it) => !it.bySyncing || it.userKey !== requester.userKey);
+    .map((it) => it.detail as PresenceDetail);
   return told.map((it) => presenceBookOf(hs).peek(it.userKey) ?? it);
 }
 

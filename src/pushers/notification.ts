@@ -40,9 +40,11 @@ export function notificationOf(
   const devices = [{ ...deviceOf(to), ...tweaks }];
   if (!told) return { notification: { ...counts, devices } };
   const { event, roomId } = told;
-  const which = { event_id: event.eventId, room_id: roomId, prio: priorityOf(told) };
+  const { eventId } = event;
+  const which = { event_id: eventId, room_id: roomId, prio: priorityOf(told) };
   if (isSparse) return { notification: { ...which, ...counts, devices } };
-  return { notification: { ...which, ...detailsOf(to, told), ...counts, devices } };
+  // Old gateways know the event's ID under its old name.
+  return { notification: { ...which, id: eventId, ...detailsOf(to, told), ...counts, devices } };
 }
 
 function detailsOf({ userId }: Addressee, told: Told): object {

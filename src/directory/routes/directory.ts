@@ -2,7 +2,7 @@ import { z } from "zod";
 import { openEndpoint, type Endpoint, userEndpoint } from "#src/http/endpoint.ts";
 import { parseRoomAlias, parseRoomId, serverNameOf } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
-import { requireJoined } from "#src/rooms/memberships.ts";
+import { requireJoined, requireRoom } from "#src/rooms/memberships.ts";
 import { requireReadable } from "#src/rooms/world-readable.ts";
 import { deleteAlias } from "../delete-alias.ts";
 import { resolveAlias } from "../resolve-alias.ts";
@@ -33,7 +33,12 @@ export const directoryEndpoints: readonly Endpoint[] = [
         throw new MatrixError("M_INVALID_PARAM", "The alias is of another server");
       }
       requireUnclaimedAlias(hs, alias, requester);
-      const { roomKey } = await requireJoined(hs, requester, parseRoomId(body.room_id));
+      const roomId = parseRoomId(body.room_id);
+      // A bridge names rooms that its users are in, or that others made for it.
+      const { roomKey } =
+        requester.appserviceId === undefined
+          ? await requireJoined(hs, requester, roomId)
+          : await requireRoom(hs, roomId);
       const { userKey } = requester;
       await hs.sql.begin(async (tx) => {
         try {

@@ -14,7 +14,7 @@ import { signedByPolicy } from "#src/rooms/policy/write-signed.ts";
 import { receiveEvents } from "#src/rooms/received/receive-events.ts";
 import type { NewEvent, RoomInMaking } from "#src/rooms/room-in-making.ts";
 import type { StatePair } from "#src/rooms/state-slots.ts";
-import { bodyOf, unhelpful } from "./refusals.ts";
+import { bodyOf, mayBeOld, unhelpful } from "./refusals.ts";
 
 /** How long the invited user's server may take: somebody waits for it. */
 const TIMEOUT_MS = 30_000;
@@ -77,15 +77,9 @@ async function ask(
     { ...question, room_version: version, invite_room_state: roomState },
     options,
   );
-  const isOldServer = !answer.ok && answer.why === "refused" && isUnknownRoute(answer);
-  if (!isOldServer || eventIdFormat !== "assigned") return answer;
+  if (!mayBeOld(answer) || eventIdFormat !== "assigned") return answer;
   const event = { ...own.wire, unsigned: { invite_room_state: roomState } };
   return await hs.remotes.sendInviteV1(server, { ...question, event }, options);
-}
-
-/** "Senders which receive a 400 or 404 response to this endpoint should retry using the v1 API". */
-function isUnknownRoute({ status }: { status: number }): boolean {
-  return status === 400 || status === 404;
 }
 
 /**

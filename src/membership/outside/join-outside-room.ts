@@ -1,6 +1,6 @@
 import { ROOM_VERSIONS, type RoomVersionRules } from "#src/events/room-versions.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import type { EventTemplate, SendJoinAnswer } from "#src/homeserver/remotes.ts";
+import type { EventTemplate, Remotes, SendJoinAnswer } from "#src/homeserver/remotes.ts";
 import type { CanonicalObject } from "#src/kit/canonical-json.ts";
 import type { RoomId, ServerName } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
@@ -19,7 +19,7 @@ import { type JoinedState, storeJoinedState } from "#src/rooms/received/store-jo
 import { isResident } from "#src/rooms/residents.ts";
 import { EventStatus } from "#src/rooms/stored-event.ts";
 import { userKeyOf } from "#src/rooms/user-keys.ts";
-import { bodyOf, throughOneOf, unhelpful } from "./refusals.ts";
+import { bodyOf, mayBeOld, throughOneOf, unhelpful } from "./refusals.ts";
 import type { ServersToAsk } from "./servers-to-ask.ts";
 import { type MemberEvent, signTemplate } from "./sign-template.ts";
 import { tellLeave } from "./tell-leave.ts";
@@ -87,7 +87,7 @@ async function joinThrough(
   const eventId = event.event_id;
   const omitMembers = await wantsLess(hs, roomId);
   const sent = { roomId, eventId, event: wire, omitMembers };
-  const said = await hs.remotes.sendJoinV2(server, sent);
+  const said = await sendJoin(hs, server, sent);
   if (said.ok || said.why !== "refused") letIn.add(server);
   const answer = bodyOf(server, said);
   const setting = { roomId, rules, server };
@@ -107,6 +107,17 @@ async function joinThrough(
   }
   hs.log.info({ roomId, server, events: state.stateEvents.length }, "joined a room of others");
   if (membersFrom) finishSoon(hs, room);
+}
+
+async function sendJoin(
+  hs: Homeserver,
+  server: ServerName,
+  sent: Parameters<Remotes["sendJoinV2"]>[1],
+): ReturnType<Remotes["sendJoinV2"]> {
+  const answer = await hs.remotes.sendJoinV2(server, sent);
+  if (!mayBeOld(answer)) return answer;
+  const older = await hs.remotes.sendJoinV1(server, sent);
+  return older.ok ? older : answer;
 }
 
 /** Stores a join, and what it follows, should others of ours be in the room already: that is soon had. */

@@ -38,6 +38,15 @@ export function bodyOf<T>(server: ServerName, answer: RemoteAnswer<T>): T {
   throw unhelpful(server, what, answer.cause);
 }
 
+/**
+ * Whether a server may not know the second version of the API, and is to be asked by the first.
+ *
+ * @spec server-server-api#put_matrixfederationv2inviteroomideventid
+ */
+export function mayBeOld(answer: RemoteAnswer<unknown>): boolean {
+  return !answer.ok && answer.why === "refused" && [400, 404].includes(answer.status);
+}
+
 /** That a server is of no help. */
 export function unhelpful(server: ServerName, what: string, cause?: unknown): MatrixError {
   return new MatrixError("M_UNKNOWN", `${server} ${what}`, { status: 502, cause });

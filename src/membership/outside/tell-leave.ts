@@ -5,7 +5,7 @@ import { MatrixError } from "#src/kit/matrix-error.ts";
 import { findRoom } from "#src/rooms/find-room.ts";
 import { memberDraft } from "../member-draft.ts";
 import { forgetUntold, noteUntold, putOffUntold, type UntoldLeave } from "./queries-untold.ts";
-import { bodyOf } from "./refusals.ts";
+import { bodyOf, mayBeOld } from "./refusals.ts";
 import { signTemplate } from "./sign-template.ts";
 
 /** How long a server may take: the user is out of it in any case. */
@@ -78,6 +78,7 @@ async function leaveThrough(
   const proposed = { ...template, ...(version !== undefined && { room_version: version }) };
   const signed = signTemplate(hs, server, proposed, { roomId, sender: userId, draft });
   const sent = { roomId, eventId: signed.event.event_id, event: signed.wire };
-  bodyOf(server, await hs.remotes.sendLeaveV2(server, sent, options));
+  const answer = await hs.remotes.sendLeaveV2(server, sent, options);
+  bodyOf(server, mayBeOld(answer) ? await hs.remotes.sendLeaveV1(server, sent, options) : answer);
   return signed;
 }

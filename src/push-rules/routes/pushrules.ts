@@ -42,6 +42,19 @@ export const pushRulesEndpoints: readonly Endpoint[] = [
     handle: async (hs, { requester }) => await pushRulesOf(hs, requester),
   }),
   userEndpoint({
+    operation: "getPushRulesOfKind",
+    method: "GET",
+    path: [
+      "/_matrix/client/v3/pushrules/global/:kind/",
+      "/_matrix/client/v3/pushrules/global/:kind",
+    ],
+    async handle(hs, { requester, params }) {
+      const { kind = "" } = params;
+      if (!isRuleKind(kind)) throw noSuchKind();
+      return (await pushRulesOf(hs, requester))[kind];
+    },
+  }),
+  userEndpoint({
     operation: "getPushRule",
     method: "GET",
     path: RULE,
@@ -54,9 +67,7 @@ export const pushRulesEndpoints: readonly Endpoint[] = [
     body: Rule,
     async handle(hs, { requester, params, query, body }) {
       const { kind = "", ruleId = "" } = params;
-      if (!isRuleKind(kind) || kind === "postcontent") {
-        throw new MatrixError("M_INVALID_PARAM", "There is no such kind of push rules for users");
-      }
+      if (!isRuleKind(kind) || kind === "postcontent") throw noSuchKind();
       const place = {
         before: query.get("before") ?? undefined,
         after: query.get("after") ?? undefined,
@@ -133,4 +144,8 @@ async function change(
   const name = nameOf(params);
   await changePushRules(hs, userKey, (rules) => changeRule(userId, rules, name, its));
   return {};
+}
+
+function noSuchKind(): MatrixError {
+  return new MatrixError("M_INVALID_PARAM", "There is no such kind of push rules");
 }
