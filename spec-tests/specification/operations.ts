@@ -74,7 +74,11 @@ export function operationAt(
     return (
       it.method === method &&
       template.length === parts.length &&
-      template.every((part, index) => part.startsWith("{") || part === parts[index])
+      template.every((part, index) => {
+        // No parameter is empty but a state key.
+        const isGiven = parts[index] !== "" || it.path.includes("stateKey");
+        return part.startsWith("{") ? isGiven : part === parts[index];
+      })
     );
   });
   // A path that is written out is meant before one with a parameter in that place.
