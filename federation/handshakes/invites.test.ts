@@ -247,11 +247,13 @@ describe("an invitation by an address", () => {
       );
     await expect.poll(async () => await pending(onTwo, bob), { timeout: 20_000 }).toBe(true);
     expect((await onbind(id.bind("carol@two.test", carol.userId))).status).toBe(200);
-    const joined = await onTwo("POST", `join/${E(roomId)}`, { token: carol.token, body: {} });
-    expect(joined.status).toBe(200);
     const path = `rooms/${E(roomId)}/state/m.room.member/${E(carol.userId)}`;
     const membership = async () =>
       (await onOne("GET", path, { token: alice.token })).body.membership as unknown;
+    // Her own server has made an event of alice's, of which alice's server hears like all others.
+    await expect.poll(membership, { timeout: 20_000 }).toBe("invite");
+    const joined = await onTwo("POST", `join/${E(roomId)}`, { token: carol.token, body: {} });
+    expect(joined.status).toBe(200);
     await expect.poll(membership, { timeout: 20_000 }).toBe("join");
   });
 

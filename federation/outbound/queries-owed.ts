@@ -7,7 +7,10 @@ export async function markOwed(tx: Tx, after: Position, upTo: Position): Promise
   await tx`
     with own as (
       select room_key, event_key as position,
-        case when not users.local then substring(user_id from position(':' in user_id) + 1) end as unless
+        -- Who has brought us a member event about themselves knows it. What we have made in the name of another
+        -- server's user, an invitation of who has bound an address, that server does not know.
+        case when not users.local and state_key = user_id
+          then substring(user_id from position(':' in user_id) + 1) end as unless
       from events join users on users.user_key = events.sender_key
       where event_key > ${after} and event_key <= ${upTo} and anchor = event_key and status = 0
         and coalesce(relayed, users.local)
@@ -93,8 +96,8 @@ export async function firstOwed(
         and since < event_key and (until is null or until >= event_key)
       where event_key > place.after and event_key <= ${upTo}
         and anchor = event_key and anchor > place.after and anchor <= ${upTo} and status = 0
-        and coalesce(relayed, users.local)
-        and (users.local or substring(user_id from position(':' in user_id) + 1) <> place.server_name)
+        and coalesce(relayed, users.local) and (users.local or (state_key, place.server_name)
+          is distinct from (user_id, substring(user_id from position(':' in user_id) + 1)))
       order by event_key limit ${limits.events})
       union all
       (select 'receipt', receipts.position, 0
