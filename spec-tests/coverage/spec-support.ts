@@ -33,8 +33,8 @@ const APIS: readonly Api[] = [
 export type SupportedOperation = {
   readonly api: Api["name"];
   readonly operation: string;
-  readonly method: string;
-  readonly paths: readonly string[];
+  /** As in `GET /_matrix/client/versions`. */
+  readonly routes: readonly string[];
   /** Files of the API's folder. */
   readonly testedIn: readonly string[];
 };
@@ -48,8 +48,7 @@ export function supportedOperations(): SupportedOperation[] {
       .map(([operation, its]) => ({
         api,
         operation,
-        method: its[0]?.method ?? "",
-        paths: its.map((it) => it.path.replaceAll(/:(\w+)/g, "{$1}")),
+        routes: its.map((it) => `${it.method} ${it.path.replaceAll(/:(\w+)/g, "{$1}")}`),
         testedIn: filesFor(operation),
       }))
       .toSorted((a, b) => (a.operation < b.operation ? -1 : 1));
@@ -92,7 +91,7 @@ export function specSupport(): string {
   ].join("\n");
 }
 
-function rowOf({ operation, method, paths, testedIn }: SupportedOperation): string {
-  const routes = paths.map((path) => `\`${method} ${path}\``).join("<br>");
-  return `| \`${operation}\` | ${routes} | ${testedIn.join(", ")} |`;
+function rowOf({ operation, routes, testedIn }: SupportedOperation): string {
+  const listed = routes.map((it) => `\`${it}\``).join("<br>");
+  return `| \`${operation}\` | ${listed} | ${testedIn.join(", ")} |`;
 }

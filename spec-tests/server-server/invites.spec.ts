@@ -227,18 +227,24 @@ describe("an invitation by an address", () => {
 
   /** @spec server-server-api#put_matrixfederationv13pidonbind */
   describe("onBindThirdPartyIdentifier", () => {
-    const onbind = async (mxid: string, invites: readonly object[]) =>
-      await hs.request("PUT", `${V1}/3pid/onbind`, {
-        body: { medium: "email", address: "b@p.test", mxid, invites },
+    const onbind = async (
+      mxid: string,
+      invites?: readonly object[],
+      method: "PUT" | "POST" = "PUT",
+    ) =>
+      await hs.request(method, `${V1}/3pid/onbind`, {
+        body: { medium: "email", address: "b@p.test", mxid, ...(invites && { invites }) },
       });
 
-    test("makes the invitation the user's", async () => {
+    // Identity servers say POST, whatever the specification says.
+    test.each(["PUT", "POST"] as const)("makes the invitation the user's: %s", async (method) => {
       const user = await hs.registerUser("bound");
       const roomId = await roomWith("mine");
       const signed = signedFor(user.userId, "mine");
       const invites = [{ room_id: roomId, sender: alice.userId, signed }];
-      expect(good(await onbind(user.userId, invites))).toEqual({});
+      expect(good(await onbind(user.userId, invites, method))).toEqual({});
       expect(Object.keys(await invitesOf(user))).toEqual([roomId]);
+      expect(good(await onbind(user.userId, undefined, method))).toEqual({});
     });
 
     test("does nothing that nobody has signed, and takes no nonsense", async () => {
@@ -246,10 +252,26 @@ describe("an invitation by an address", () => {
       const roomId = await roomWith("yours");
       const signed = { ...signedFor(user.userId, "yours"), signatures: {} };
       const invites = [{ room_id: roomId, sender: alice.userId, signed }];
-      expect((await onbind(user.userId, invites)).status).toBe(200);
+      expect(await onbind(user.userId, invites)).toMatchObject(refusal(403, "M_FORBIDDEN"));
       expect(await invitesOf(user)).toEqual({});
       expect(await onbind("nobody", [])).toMatchObject(refusal(400, "M_INVALID_PARAM"));
       expect((await onbind(user.userId, [{}])).status).toBe(400);
+    });
+
+    test("takes what it can, and has the rest told again if it may come to something later", async () => {
+      const user = await hs.registerUser("partly");
+      const good = await roomWith("good");
+      const told = (roomId: string, token: string) => ({
+        room_id: roomId,
+        sender: alice.userId,
+        signed: signedFor(user.userId, token),
+      });
+      const invites = [told(good, "bad"), told("!elsewhere", "some"), told(good, "good")];
+      const elsewhere = { ...told("!other", "some"), sender: "@x:127.0.0.1:1" };
+      expect(await onbind(user.userId, [elsewhere, ...invites])).toMatchObject(
+        refusal(502, "M_UNKNOWN"),
+      );
+      expect(Object.keys(await invitesOf(user))).toEqual([good]);
     });
   });
 });

@@ -61,6 +61,9 @@ export async function redeemInvite(hs: Homeserver, invite: BoundInvite): Promise
     return;
   }
   const server = serverNameOf(sender);
+  if (server === hs.name) {
+    throw new MatrixError("M_FORBIDDEN", "Nobody has invited this user by an address");
+  }
   const draft = draftOf(userId, { display_name: "", signed });
   const event = { ...draft, room_id: roomId, sender };
   bodyOf(server, await hs.remotes.exchangeThirdPartyInvite(server, { roomId, event }));

@@ -25,7 +25,9 @@ const Binding = z.object({
   mxid: z.string(),
   invites: z
     .array(z.object({ room_id: z.string(), sender: z.string(), signed: JsonObject }))
-    .max(MOST_INVITES),
+    .max(MOST_INVITES)
+    // Of an address that nobody has invited they say none.
+    .default([]),
 });
 type Binding = z.infer<typeof Binding>;
 
@@ -51,30 +53,37 @@ export const thirdPartyInviteEndpoints: readonly Endpoint[] = [
       return {};
     },
   }),
-  /** @spec server-server-api#put_matrixfederationv13pidonbind */
-  openEndpoint<Binding>({
-    operation: "onBindThirdPartyIdentifier",
-    method: "PUT",
-    path: "/_matrix/federation/v1/3pid/onbind",
-    auth: "none",
-    body: Binding,
-    async handle(hs, { body }) {
-      const userId = parseUserId(body.mxid);
-      for (const { room_id, sender, signed } of body.invites) {
-        try {
-          await takeBoundInvite(hs, {
-            roomId: parseRoomId(room_id),
-            sender: parseUserId(sender),
-            userId,
-            signed,
-          });
-        } catch (error) {
-          // The identity server can do nothing about it, and the other invitations are to be had all the same.
-          if (!(error instanceof MatrixError)) throw error;
-          hs.log.info({ err: error, userId }, "an invitation by an address came to nothing");
+  // The specification says PUT. Every identity server there is says POST.
+  ...(["PUT", "POST"] as const).map((method) =>
+    /** @spec server-server-api#put_matrixfederationv13pidonbind */
+    openEndpoint<Binding>({
+      operation: "onBindThirdPartyIdentifier",
+      method,
+      path: "/_matrix/federation/v1/3pid/onbind",
+      auth: "none",
+      body: Binding,
+      async handle(hs, { body }) {
+        const userId = parseUserId(body.mxid);
+        let failure: MatrixError | undefined;
+        for (const { room_id, sender, signed } of body.invites) {
+          try {
+            await takeBoundInvite(hs, {
+              roomId: parseRoomId(room_id),
+              sender: parseUserId(sender),
+              userId,
+              signed,
+            });
+          } catch (error) {
+            // The other invitations are to be had all the same.
+            if (!(error instanceof MatrixError)) throw error;
+            hs.log.info({ err: error, userId }, "an invitation by an address came to nothing");
+            // What may come to something later, the identity server is to tell us again.
+            if (!failure || failure.status < 500) failure = error;
+          }
         }
-      }
-      return {};
-    },
-  }),
+        if (failure) throw failure;
+        return {};
+      },
+    }),
+  ),
 ];
