@@ -168,6 +168,34 @@ describe("setReadMarker", () => {
     const mallory = await hs.registerUser("mallory");
     expect(await mallory.call("POST", `${room}/read_markers`, body)).toMatchObject(forbidden);
   });
+
+  test("moves the marker back, and that alone, only where one wants it (MSC4446)", async () => {
+    const [older, newer] = [await alice.sendText(roomId, "1"), await alice.sendText(roomId, "2")];
+    const back = { "com.beeper.allow_backward": true };
+    const own = async () => {
+      const { account_data, ephemeral } = (await bob.sync()).rooms.join[roomId];
+      const marker = account_data.events.find((it: any) => it.type === "m.fully_read");
+      const { content } = ephemeral.events.find((it: any) => it.type === "m.receipt");
+      const read = [older, newer].find((it) => content[it]?.["m.read"]?.[bob.userId]);
+      return { marker: marker.content.event_id, read };
+    };
+    const move = async (eventId: string, further: object = {}) => {
+      const body = { "m.fully_read": eventId, "m.read": eventId, ...further };
+      expect((await bob.call("POST", `${room}/read_markers`, body)).status).toBe(200);
+    };
+    await move(newer);
+    await move(older);
+    expect(await own()).toEqual({ marker: newer, read: newer });
+    await move(older, back);
+    expect(await own()).toEqual({ marker: older, read: newer });
+    await move(newer);
+    const path = (type: string) => `${room}/receipt/${type}/${encodeURIComponent(older)}`;
+    expect((await bob.call("POST", path("m.fully_read"), back)).status).toBe(200);
+    expect(await own()).toEqual({ marker: older, read: newer });
+    expect(await bob.call("POST", path("m.read"), back)).toMatchObject(
+      refusal(400, "M_INVALID_PARAM"),
+    );
+  });
 });
 
 /** @spec client-server-api#put_matrixclientv3roomsroomidtypinguserid */

@@ -54,6 +54,8 @@ export const UNSTABLE_FEATURES: Readonly<Record<string, boolean>> = {
   "org.matrix.msc4354": true,
   // Subscriptions to threads, with a push rule for them: rust-sdk.
   "org.matrix.msc4306": true,
+  // A fully-read marker that users can move back: Beeper's clients.
+  "com.beeper.msc4446": true,
   // What others change of their profiles, as they do: Element X and Element Web.
   "org.matrix.msc4262": true,
   "org.matrix.msc4429": true,

@@ -56,8 +56,11 @@ async function isOfThread(hs: Homeserver, event: StoredEvent, thread: ThreadId):
   return event.eventId === thread || (await isRelatedTo(hs, event, thread));
 }
 
+/** In the body of a request: that the fully-read marker may be moved back. Of proposal 4446, by its unstable name. */
+export const ALLOW_BACKWARD = "com.beeper.allow_backward";
+
 /**
- * Moves a user's fully-read marker to an event, unless it is further already.
+ * Moves a user's fully-read marker to an event, unless it is further already and is not to be moved back.
  *
  * @throws MatrixError M_NOT_FOUND if the room has no such event.
  * @spec client-server-api#fully-read-markers
@@ -65,13 +68,14 @@ async function isOfThread(hs: Homeserver, event: StoredEvent, thread: ThreadId):
 export async function setFullyRead(
   hs: Homeserver,
   owner: Pick<Requester, "userId" | "userKey">,
-  { room, eventId }: Read,
+  { room, eventId, mayGoBack = false }: Read & { readonly mayGoBack?: boolean | undefined },
 ): Promise<void> {
   const event = await eventInRoom(hs, room, eventId);
   const marker = await findAccountData(hs, owner, room.roomKey, FULLY_READ_TYPE);
   const { event_id: before } = JSON.parse(marker ?? "{}") as { event_id?: EventId };
   const current = before === undefined ? undefined : await findEvent(hs, before);
-  if (current && !isAhead(event, current)) return;
+  if (current && !mayGoBack && !isAhead(event, current)) return;
+  if (before === eventId) return;
   await write(hs, accountDataStream, {
     userKey: owner.userKey,
     roomKey: room.roomKey,

@@ -3,7 +3,7 @@ import { type Endpoint, userEndpoint } from "#src/http/endpoint.ts";
 import { parseEventId, parseRoomId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { requireJoined } from "#src/rooms/memberships.ts";
-import { parseThreadId, sendReceipt, setFullyRead } from "../send-receipt.ts";
+import { ALLOW_BACKWARD, parseThreadId, sendReceipt, setFullyRead } from "../send-receipt.ts";
 
 /** The specification's `receipts.yaml`. */
 export const receiptEndpoints: readonly Endpoint[] = [
@@ -11,19 +11,26 @@ export const receiptEndpoints: readonly Endpoint[] = [
     operation: "postReceipt",
     method: "POST",
     path: "/_matrix/client/v3/rooms/:roomId/receipt/:receiptType/:eventId",
-    body: z.object({ thread_id: z.unknown().optional() }),
+    body: z.object({
+      thread_id: z.unknown().optional(),
+      [ALLOW_BACKWARD]: z.boolean().optional(),
+    }),
     async handle(hs, { requester, params, body }) {
       const type = params["receiptType"];
       if (type !== "m.read" && type !== "m.read.private" && type !== "m.fully_read") {
         throw new MatrixError("M_INVALID_PARAM", "No such type of receipt");
       }
       const thread = parseThreadId(body.thread_id);
+      const mayGoBack = body[ALLOW_BACKWARD] === true;
+      if (mayGoBack && type !== "m.fully_read") {
+        throw new MatrixError("M_INVALID_PARAM", "Only the fully-read marker may be moved back");
+      }
       const eventId = parseEventId(params["eventId"] ?? "");
       const room = await requireJoined(hs, requester, parseRoomId(params["roomId"] ?? ""));
       if (type !== "m.fully_read") {
         await sendReceipt(hs, requester, type, { room, eventId, thread });
       } else if (thread === undefined) {
-        await setFullyRead(hs, requester, { room, eventId });
+        await setFullyRead(hs, requester, { room, eventId, mayGoBack });
       } else {
         throw new MatrixError("M_INVALID_PARAM", "m.fully_read knows no threads");
       }
