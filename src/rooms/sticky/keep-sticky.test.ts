@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId, UserId } from "#src/kit/identifiers.ts";
 import { openHomeserver } from "#src/open-homeserver.ts";
@@ -22,6 +22,7 @@ afterAll(async () => await servers.close());
 const CREATOR: UserId = "@creator:one.test";
 const CALLER: UserId = "@caller:two.test";
 let rooms = 0;
+const WAIT = { timeout: 20_000 };
 
 const becomes = (membership: string) => ({
   type: "m.room.member",
@@ -60,7 +61,7 @@ test("what other servers send is sticky in all processes, and in those that come
   const id = remote.add(CALLER, sticky(600_000), [join]);
   await receive(id);
   const key = await keyOf(id);
-  for (const on of servers.all) await vi.waitFor(async () => expect(await told(on)).toEqual([key]));
+  for (const on of servers.all) await expect.poll(async () => await told(on), WAIT).toEqual([key]);
   const late = await openHomeserver(hs.config, {
     databaseUrl: servers.database.url,
     log: hs.log,
@@ -91,7 +92,7 @@ test("what the room's state does not let be said is told once it does", async ()
   expect(await told(hs)).toEqual([]);
   await receive(remote.add(CALLER, becomes("join"), [kick]));
   const key = await keyOf(id);
-  for (const on of servers.all) await vi.waitFor(async () => expect(await told(on)).toEqual([key]));
+  for (const on of servers.all) await expect.poll(async () => await told(on), WAIT).toEqual([key]);
   const [row] = await hs.sql<{ told_at: number }[]>`
     select told_at from sticky_events where room_key = ${room.roomKey}`;
   expect(row?.told_at).toBeGreaterThan(key ?? 0);
