@@ -258,6 +258,20 @@ describe("an invitation by an address", () => {
       expect((await onbind(user.userId, [{}])).status).toBe(400);
     });
 
+    test("is refused for a user who is not here, or not any more", async () => {
+      const user = await hs.registerUser("gone");
+      const { userId, localpart, password } = user;
+      const identifier = { type: "m.id.user", user: localpart };
+      const auth = { type: "m.login.password", identifier, password };
+      expect((await user.call("POST", "/v3/account/deactivate", { auth })).status).toBe(200);
+      const roomId = await roomWith("nobody");
+      for (const mxid of [userId, `${userId}x`, "@x:other.test"]) {
+        const signed = signedFor(mxid, "nobody");
+        const invites = [{ room_id: roomId, sender: alice.userId, signed }];
+        expect(await onbind(mxid, invites), mxid).toMatchObject(refusal(403, "M_FORBIDDEN"));
+      }
+    });
+
     test("takes what it can, and has the rest told again if it may come to something later", async () => {
       const user = await hs.registerUser("partly");
       const good = await roomWith("good");

@@ -39,7 +39,9 @@ export type BoundInvite = {
 export async function takeBoundInvite(hs: Homeserver, invite: BoundInvite): Promise<void> {
   const { sender, userId } = invite;
   const account = serverNameOf(userId) === hs.name ? await findAccount(hs, userId) : undefined;
-  if (!account) throw new MatrixError("M_FORBIDDEN", "There is no such user here");
+  if (!account || account.deactivatedAtMs !== undefined) {
+    throw new MatrixError("M_FORBIDDEN", "There is no such user here");
+  }
   await requireInvitable(hs, sender, [userId]);
   await redeemInvite(hs, invite);
 }
