@@ -1,8 +1,9 @@
 import { Gauge } from "prom-client";
+import { RECEIPTS } from "#src/ephemeral/receipts-stream.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { registry } from "#src/homeserver/metrics.ts";
-import type { Position } from "#src/homeserver/position.ts";
+import type { Position, UnixMs } from "#src/homeserver/position.ts";
 import { listenToPresence } from "#src/presence/presence-listeners.ts";
 import { smallRoomsOfUsers } from "#src/presence/small-rooms.ts";
 import { EVENTS } from "#src/rooms/event-changes.ts";
@@ -17,6 +18,12 @@ const waitingGauge = new Gauge({
   registers: [registry],
 });
 
+/**
+ * For how long it is collected who has read what and who is there, unless something happens that is told at once: where
+ * people are, that is most of what happens, and an answer costs more than what is in it. Typing may be over by then.
+ */
+const COLLECTED_MS = 400;
+
 /** For how long a user who has not asked again is still told of their rooms' news. */
 const IDLE_MS = 120_000;
 
@@ -25,6 +32,8 @@ type Listener = {
   readonly userId: string;
   rooms: UserRooms;
   readonly wakes: Set<() => void>;
+  /** Set while there is something to tell, and it is collected what comes besides. */
+  soon: NodeJS.Timeout | undefined;
   askedAtMs: number;
 };
 
@@ -45,7 +54,7 @@ const registryOf = held((hs): Registry => {
   listenToPresence(hs, async (userKeys) => {
     const rooms = await smallRoomsOfUsers(hs, userKeys);
     for (const roomKey of new Set([...rooms.values()].flat())) {
-      for (const listener of own.byRoom.get(roomKey) ?? []) wake(listener);
+      for (const listener of own.byRoom.get(roomKey) ?? []) wakeSoon(listener);
     }
   });
   const timer = setInterval(() => dropIdle(hs, own), IDLE_MS / 2);
@@ -87,7 +96,7 @@ export async function waitForNewsOfRoom(
 ): Promise<void> {
   const { byRoom } = registryOf(hs);
   if (tailOf(hs).position > after || signal.aborted || hs.stopping.aborted) return;
-  const listener: Listener = { userId: "", rooms: NO_ROOMS, wakes: new Set(), askedAtMs: hs.now() };
+  const listener = newListener("", hs.now());
   listenIn(byRoom, roomKey, listener);
   const stop = () => wake(listener);
   hs.stopping.addEventListener("abort", stop);
@@ -97,6 +106,10 @@ export async function waitForNewsOfRoom(
 }
 
 const NO_ROOMS: UserRooms = new Map();
+
+function newListener(userId: string, askedAtMs: UnixMs): Listener {
+  return { userId, rooms: NO_ROOMS, wakes: new Set(), soon: undefined, askedAtMs };
+}
 
 /** Returns when a listener is woken, or need not wait any more. */
 async function wakened(
@@ -125,7 +138,7 @@ function register(
 ): Listener {
   let listener = byUser.get(userKey);
   if (!listener) {
-    listener = { userId, rooms: new Map(), wakes: new Set(), askedAtMs: 0 };
+    listener = newListener(userId, 0);
     byUser.set(userKey, listener);
     byUserId.set(userId, listener);
   }
@@ -168,9 +181,10 @@ function dropIdle(hs: Homeserver, { byUser, byUserId, byRoom }: Registry): void 
 
 function wakeConcerned(own: Registry, changes: readonly Change[]): void {
   for (const { stream, roomKey, userKey, detail } of changes) {
-    if (userKey !== undefined) wake(own.byUser.get(userKey));
+    const tell = stream === RECEIPTS ? wakeSoon : wake;
+    if (userKey !== undefined) tell(own.byUser.get(userKey));
     if (roomKey !== undefined) {
-      for (const listener of own.byRoom.get(roomKey) ?? []) wake(listener);
+      for (const listener of own.byRoom.get(roomKey) ?? []) tell(listener);
     }
     if (stream === EVENTS && detail instanceof StoredEvent && detail.type === "m.room.member") {
       // Whoever is invited is not in the room yet.
@@ -180,5 +194,14 @@ function wakeConcerned(own: Registry, changes: readonly Change[]): void {
 }
 
 function wake(listener: Listener | undefined): void {
-  for (const done of listener?.wakes ?? []) done();
+  if (!listener) return;
+  clearTimeout(listener.soon);
+  listener.soon = undefined;
+  for (const done of listener.wakes) done();
+}
+
+/** With what else there will be by then, and at once with anything that does not wait. */
+function wakeSoon(listener: Listener | undefined): void {
+  if (!listener || listener.wakes.size === 0) return;
+  listener.soon ??= setTimeout(() => wake(listener), COLLECTED_MS).unref();
 }
