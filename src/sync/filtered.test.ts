@@ -35,7 +35,8 @@ async function roomOfTwo() {
     await ask("PUT", path, { token, body: { typing: true, timeout: 60_000 } });
   };
   const sync = async (filter: object, query = "") => {
-    const path = `sync?filter=${encodeURIComponent(JSON.stringify(filter))}&${query}`;
+    // Nobody comes online by it, of which they would be told.
+    const path = `sync?set_presence=offline&filter=${encodeURIComponent(JSON.stringify(filter))}&${query}`;
     return (await ask("GET", path, { token: alice.access_token })).body;
   };
   return { alice, bob, roomId, send, types, sync };
