@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { hash, verify } from "@node-rs/argon2";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
@@ -6,9 +7,9 @@ import { Turns } from "#src/kit/turns.ts";
 
 /**
  * How many passwords are hashed at once. The work is done by the threads that also read files and
- * look up names, of which there are four: half of them stay free.
+ * look up names, of which there are four: half of them stay free, and half of the cores for those who wait for an answer.
  */
-const AT_ONCE = 2;
+const AT_ONCE = Math.min(2, Math.max(1, Math.floor(availableParallelism() / 2)));
 const MOST_WAITING = 200;
 
 /** Longer than any password; shorter than what would make its hashing a burden. In UTF-16 units. */
