@@ -4,7 +4,7 @@ import { measure, type Stage } from "../load/stage.ts";
 import { bySize, type Workload } from "./workload.ts";
 
 /** What a server still does for those who were there is over after so long. */
-const REST_MS = 10_000;
+const REST_MS = 25_000;
 
 /** W18: what a server takes that has nothing to do. One operation is one second. */
 export const idle: Workload = {

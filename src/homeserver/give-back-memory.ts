@@ -1,7 +1,7 @@
 import { performance } from "node:perf_hooks";
 import { collectAll } from "./collect-garbage.ts";
 
-const LOOK_EVERY_MS = 2_000;
+const LOOK_EVERY_MS = 10_000;
 
 /** A process whose loop has used less than this of its time is at rest. */
 const REST = 0.02;

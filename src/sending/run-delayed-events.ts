@@ -9,7 +9,7 @@ import { endDelayedEvent, giveBack, leaseDue, nextDue } from "./queries-delayed-
 import { sendDelayedEvent } from "./send-delayed-event.ts";
 
 /** However quiet it is, a process looks this often: another may have died with what it was to send. */
-const LOOK_MS = 5_000;
+const LOOK_MS = 15_000;
 
 /** How long a process may take for what it has taken on. */
 export const LEASE_MS = 30_000;

@@ -123,7 +123,8 @@ describe("the streams", () => {
     const cut = setInterval(() => {
       void servers.hs.sql`
         select pg_terminate_backend(pid) from pg_stat_activity
-        where application_name = 'archipel' and state like 'idle in transaction%'`.catch(() => {});
+        where datname = current_database() and application_name = 'archipel'
+          and state like 'idle in transaction%'`.catch(() => {});
     }, 5);
     const acknowledged: number[] = [];
     for (let index = 0; index < 300; index++) {

@@ -9,7 +9,7 @@ import type { Change, Stream } from "./stream.ts";
 const MOST_CHANGES = 50_000;
 
 /** If the bus says nothing for this long, the database is asked all the same. */
-const POLL_MS = 2_000;
+const POLL_MS = 5_000;
 
 /** At first it is asked more often: those who write may not have seen yet that there is somebody to tell. */
 const FIRST_POLLS = 20;
