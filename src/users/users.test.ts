@@ -279,10 +279,9 @@ describe("user directory", () => {
           if (word === undefined) return;
           const start = word.slice(0, 1 + (b % word.length));
           if (!start.isWellFormed()) return;
-          const indexed = wordsOfUser("@x:test", name);
-          for (const wanted of searchWords(start)) {
-            expect(indexed.some((it) => it.startsWith(wanted))).toBe(true);
-          }
+          // Without spaces between words, a beginning may be cut into others than the whole: it need not be found.
+          if (searchWords(start).join(" ") !== start) return;
+          expect(wordsOfUser("@x:test", name).some((it) => it.startsWith(start))).toBe(true);
         },
       ),
     );
