@@ -8,7 +8,7 @@ import { EVENTS } from "#src/rooms/event-changes.ts";
 import { StoredEvent } from "#src/rooms/stored-event.ts";
 import type { Change } from "#src/streams/stream.ts";
 import { tailOf } from "#src/streams/tail.ts";
-import { PRESENCE, type PresenceDetail } from "./presence-stream.ts";
+import { PRESENCE } from "./presence-stream.ts";
 import type { Presence } from "./presence.ts";
 import { allPresence } from "./queries-presence.ts";
 
@@ -74,7 +74,7 @@ class PresenceBook {
 
   #heed({ stream, position, detail }: Change): void {
     if (stream === PRESENCE) {
-      this.#put({ ...(detail as PresenceDetail), position });
+      this.#put({ ...(detail as Presence), position });
     }
     const userKey = actorIn(stream, detail);
     if (userKey !== undefined) this.#saw(userKey, this.#hs.now());

@@ -1,6 +1,7 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { tailOf } from "#src/streams/tail.ts";
-import { PRESENCE, type PresenceDetail } from "./presence-stream.ts";
+import { PRESENCE } from "./presence-stream.ts";
+import type { Presence } from "./presence.ts";
 
 /** How often those who wait for news are told of others' presence. The first after a calm is told at once. */
 const TELL_MS = 5_000;
@@ -33,7 +34,7 @@ export function listenToPresence(
   tailOf(hs).listen({
     changed(changes) {
       for (const { stream, detail } of changes) {
-        if (stream === PRESENCE) users.add((detail as PresenceDetail).userKey);
+        if (stream === PRESENCE) users.add((detail as Presence).userKey);
       }
       if (users.size === 0) return;
       timer ??= setTimeout(() => void tellAll(), Math.max(0, toldAtMs + TELL_MS - hs.now()));

@@ -13,12 +13,10 @@ import {
 } from "./queries-presence.ts";
 
 /**
- * The name, in every `Change`, of the stream of presence. The detail is a `PresenceDetail`; whoever shares a
+ * The name, in every `Change`, of the stream of presence. The detail is a `Presence`; whoever shares a
  * room with its user is to be told.
  */
 export const PRESENCE = "presence";
-
-export type PresenceDetail = Presence;
 
 export type PresenceWrite = {
   readonly userKey: number;
@@ -90,7 +88,7 @@ function after(
 
 function changeOf(row: PresenceRow): Change {
   const { userKey, local, state, statusMsg, lastActiveMs, position } = row;
-  const detail: PresenceDetail = { userKey, local, state, statusMsg, lastActiveMs };
+  const detail: Presence = { userKey, local, state, statusMsg, lastActiveMs };
   return { position, stream: PRESENCE, detail };
 }
 

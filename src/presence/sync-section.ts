@@ -8,7 +8,7 @@ import { findUserKeys, userIdsOf } from "#src/rooms/user-keys.ts";
 import type { Change } from "#src/streams/stream.ts";
 import type { Range, SyncQuestion, SyncSection } from "#src/streams/sync-section.ts";
 import { type KnownPresence, presenceBookOf } from "./known-presence.ts";
-import { PRESENCE, type PresenceDetail } from "./presence-stream.ts";
+import { PRESENCE } from "./presence-stream.ts";
 import { contentOf, type Presence } from "./presence.ts";
 import { usersSharing } from "./shared-rooms.ts";
 import { smallRooms } from "./small-rooms.ts";
@@ -104,9 +104,7 @@ async function arrivedIn(hs: Homeserver, changes: readonly Change[]): Promise<Pr
 }
 
 function newsIn(hs: Homeserver, changes: readonly Change[]): Presence[] {
-  const told = changes
-    .filter((it) => it.stream === PRESENCE)
-    .map((it) => it.detail as PresenceDetail);
+  const told = changes.filter((it) => it.stream === PRESENCE).map((it) => it.detail as Presence);
   return told.map((it) => presenceBookOf(hs).peek(it.userKey) ?? it);
 }
 
