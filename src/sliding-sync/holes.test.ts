@@ -2,9 +2,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId, UserId } from "#src/kit/identifiers.ts";
 import { ensureRoom } from "#src/rooms/received/ensure-room.ts";
-import { receiveEvents } from "#src/rooms/received/receive-events.ts";
-import { RemoteRoom } from "#src/rooms/received/testing.ts";
-import { tailOf } from "#src/streams/tail.ts";
+import { deliverLive, RemoteRoom } from "#src/rooms/received/testing.ts";
 import { asking, LENIENT, registered } from "#src/testing-http.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
 import { after } from "./testing.ts";
@@ -34,14 +32,8 @@ test("a timeline begins after what is missing, and the state tells of what was b
   last = remote.add(reader, join, [last]);
   const { roomId = "!" } = remote;
   const room = await ensureRoom(hs, roomId, remote.rules);
-  const bring = async (ids: readonly EventId[], given?: EventId) => {
-    const states = new Map(
-      given ? [[given, [...(remote.events.get(given)?.before.values() ?? [])]] as const] : [],
-    );
-    const received = ids.map((id) => remote.received(id));
-    await receiveEvents(hs, room, received, { as: "live", states });
-    await tailOf(hs).catchUp();
-  };
+  const bring = async (ids: readonly EventId[], given?: EventId) =>
+    await deliverLive(hs, { room, remote }, ids, given);
   const say = (body: string) =>
     (last = remote.add(CREATOR, { type: "m.room.message", content: { body } }, [last]));
   const sync = async (query: string) => {

@@ -3,9 +3,7 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId, UserId } from "#src/kit/identifiers.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { ensureRoom } from "#src/rooms/received/ensure-room.ts";
-import { receiveEvents } from "#src/rooms/received/receive-events.ts";
-import { RemoteRoom } from "#src/rooms/received/testing.ts";
-import { tailOf } from "#src/streams/tail.ts";
+import { deliverLive, RemoteRoom } from "#src/rooms/received/testing.ts";
 import { testHomeservers, type TestHomeservers, testUser } from "#src/testing.ts";
 import { readSync } from "./read-sync.ts";
 
@@ -32,14 +30,8 @@ test("a timeline begins after what is missing, until that has come", async () =>
   };
   last = remote.add(local.userId, member, [last]);
   const room = await ensureRoom(hs, remote.roomId ?? "!", remote.rules);
-  const bring = async (ids: readonly EventId[], given?: EventId) => {
-    const states = new Map(
-      given ? [[given, [...(remote.events.get(given)?.before.values() ?? [])]] as const] : [],
-    );
-    const received = ids.map((id) => remote.received(id));
-    await receiveEvents(hs, room, received, { as: "live", states });
-    await tailOf(hs).catchUp();
-  };
+  const bring = async (ids: readonly EventId[], given?: EventId) =>
+    await deliverLive(hs, { room, remote }, ids, given);
   const say = (body: string) =>
     (last = remote.add(CREATOR, { type: "m.room.message", content: { body } }, [last]));
   const sync = async (since: number | undefined) => {

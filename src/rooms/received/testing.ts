@@ -18,6 +18,7 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { unpaddedBase64 } from "#src/kit/base64.ts";
 import { type EventId, type RoomId, serverNameOf, type UserId } from "#src/kit/identifiers.ts";
 import { signingKeyFromSeed } from "#src/kit/signed-json.ts";
+import { tailOf } from "#src/streams/tail.ts";
 import type { Room } from "../find-room.ts";
 import { EventStatus, type StoredEvent } from "../stored-event.ts";
 import { receiveEvents } from "./receive-events.ts";
@@ -354,4 +355,23 @@ export async function deliverBatch(
     batch.map((id) => remote.received(id)),
   );
   return batch.filter((id) => receipts.get(id)?.outcome === "unverifiable");
+}
+
+/**
+ * Delivers events as they happen, and waits until they are told.
+ *
+ * @param given the one among them before which another server has said what the state is.
+ */
+export async function deliverLive(
+  hs: Homeserver,
+  { room, remote }: { readonly room: Room; readonly remote: RemoteRoom },
+  ids: readonly EventId[],
+  given?: EventId,
+): Promise<void> {
+  const states = new Map(
+    given ? [[given, [...(remote.events.get(given)?.before.values() ?? [])]] as const] : [],
+  );
+  const received = ids.map((id) => remote.received(id));
+  await receiveEvents(hs, room, received, { as: "live", states });
+  await tailOf(hs).catchUp();
 }
