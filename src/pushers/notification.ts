@@ -47,7 +47,7 @@ export function notificationOf(
   return { notification: { ...which, id: eventId, ...detailsOf(to, told), ...counts, devices } };
 }
 
-function detailsOf({ userId }: Addressee, told: Told): object {
+function detailsOf(to: Addressee, told: Told): object {
   const { event, senderName, roomName, roomAlias } = told;
   return {
     type: event.type,
@@ -56,7 +56,16 @@ function detailsOf({ userId }: Addressee, told: Told): object {
     ...(senderName !== undefined && { sender_display_name: senderName }),
     ...(roomName !== undefined && { room_name: roomName }),
     ...(roomAlias !== undefined && { room_alias: roomAlias }),
-    ...(event.type === "m.room.member" && { user_is_target: event.stateKey === userId }),
+    ...(event.type === "m.room.member" && membershipOf(to, event)),
+  };
+}
+
+/** Gateways tell invitations from other member events by `membership`, which the specification has dropped. */
+function membershipOf({ userId }: Addressee, { stateKey, content }: StoredEvent): object {
+  const { membership } = content;
+  return {
+    user_is_target: stateKey === userId,
+    ...(typeof membership === "string" && { membership }),
   };
 }
 

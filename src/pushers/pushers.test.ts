@@ -1,6 +1,11 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { serverNameOf, type UserId } from "#src/kit/identifiers.ts";
+import { ensureRoom } from "#src/rooms/received/ensure-room.ts";
+import { storeOutsideMembership } from "#src/rooms/received/outside-membership.ts";
+import { RemoteRoom } from "#src/rooms/received/testing.ts";
 import { runFollowers } from "#src/streams/run-followers.ts";
 import { asking, type Ask, LENIENT, registered } from "#src/testing-http.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
@@ -31,6 +36,7 @@ async function testGateway() {
 }
 
 let homes: TestHomeservers;
+let hs: Homeserver;
 let ask: Ask;
 let askOther: Ask;
 let gateway: Awaited<ReturnType<typeof testGateway>>;
@@ -48,6 +54,7 @@ beforeAll(async () => {
   );
   const [one, two] = homes.all;
   if (!one || !two) throw new Error("two homeservers are needed");
+  hs = one;
   ask = asking(one);
   askOther = asking(two);
 });
@@ -55,6 +62,8 @@ afterAll(async () => {
   await homes.close();
   gateway.close();
 });
+
+const OUTSIDER: UserId = "@odile:one.test";
 
 let made = 0;
 
@@ -146,7 +155,45 @@ describe("a pusher", () => {
     await ask("POST", `rooms/${roomId}/invite`, { token: alice.token, body: { user_id } });
     await expect
       .poll(() => bob.told()[0], { timeout: 15_000 })
-      .toMatchObject({ type: "m.room.member", user_is_target: true, counts: { unread: 1 } });
+      .toMatchObject({
+        type: "m.room.member",
+        user_is_target: true,
+        membership: "invite",
+        room_name: "Harbour",
+        counts: { unread: 1 },
+      });
+  });
+
+  test("names a room elsewhere as the invitation to it does", async () => {
+    const bob = await user("bob");
+    await bob.setPusher();
+    const { user_id: userId } = (await ask("GET", "account/whoami", { token: bob.token })).body;
+    const remote = new RemoteRoom("12", "named");
+    const begun = remote.begin(OUTSIDER);
+    const content = { membership: "invite" };
+    const draft = { type: "m.room.member", state_key: userId, content };
+    const invite = remote.received(remote.add(OUTSIDER, draft, [begun]));
+    const state = (type: string, key: string, its: object) => ({
+      type,
+      state_key: key,
+      sender: OUTSIDER,
+      content: its,
+    });
+    const strippedState = [
+      state("m.room.name", "", { name: "Far away" }),
+      state("m.room.member", OUTSIDER, { membership: "join", displayname: "Odile" }),
+    ];
+    const room = await ensureRoom(hs, remote.roomId ?? "!", remote.rules);
+    const told = { strippedState, by: serverNameOf(OUTSIDER) };
+    await storeOutsideMembership(hs, { room, received: invite, membership: "invite", told });
+    await expect
+      .poll(() => bob.told()[0], { timeout: 15_000 })
+      .toMatchObject({
+        room_id: remote.roomId,
+        room_name: "Far away",
+        sender_display_name: "Odile",
+        membership: "invite",
+      });
   });
 
   test("says no more than it must if it is asked to", async () => {

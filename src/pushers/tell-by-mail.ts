@@ -39,7 +39,7 @@ export async function tellByMail(
   const waitMs = Math.max(mailDelayMs - age, pusher.mailGapMs - sinceLast);
   if (waitMs > 0) return Math.min(waitMs, DAY_MS);
 
-  const told = await Promise.all(unread.map(async (it) => await toldWithNames(hs, it)));
+  const told = await Promise.all(unread.map(async (it) => await toldWithNames(hs, pusher, it)));
   const stopLink = mailLink(hs, pusher);
   const items = told.map((it) => itemOf(hs, it));
   await sendMail(hs, {

@@ -44,7 +44,7 @@ export async function tellOverGateway(
   const begun = performance.now();
   const noted = await notableEvents(hs, pusher, owed);
   for (const it of noted.filter(({ isRead, event }) => !isRead && event.originServerTs >= since)) {
-    if (!(await tell(await toldWithNames(hs, it)))) return false;
+    if (!(await tell(await toldWithNames(hs, pusher, it)))) return false;
     progress.upTo = positions.get(it.event.eventKey) ?? progress.upTo;
     progress.unread = unread;
     if (performance.now() - begun > LONGEST_TURN_MS) return true;
