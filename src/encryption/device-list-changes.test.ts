@@ -153,6 +153,32 @@ test("who is told of agrees with a naive model of who shares rooms", async () =>
   );
 }, 60_000);
 
+test("whoever has left all shared rooms and come back is told of as changed, and nobody else", async () => {
+  const alice = await testDevice(one, "staying");
+  const bob = await testDevice(one, "returning");
+  const carol = await testDevice(one, "elsewhere");
+  const [roomId, second] = [
+    await createRoom(one, alice, { preset: "public_chat" }),
+    await createRoom(one, alice, { preset: "public_chat" }),
+  ];
+  for (const it of [bob, carol]) await joinRoom(one, it, roomId, {});
+  await joinRoom(one, carol, second, {});
+  const after = tailOf(one).position;
+  const told = async (userKey: number) =>
+    await changedDeviceLists(two, userKey, { after, upTo: tailOf(one).position });
+  for (const it of [bob, carol]) {
+    await leaveRoom(one, it, { roomId, reason: undefined });
+    await joinRoom(one, it, roomId, {});
+  }
+  expect(await told(alice.userKey)).toEqual({ changed: [bob.userId], left: [] });
+  // To the one who has come back all others are: but for whoever was with them elsewhere.
+  const { changed } = await told(bob.userKey);
+  expect(changed.toSorted()).toEqual([alice.userId, bob.userId, carol.userId].toSorted());
+  expect((await told(carol.userKey)).changed.toSorted()).toEqual([bob.userId].toSorted());
+  await leaveRoom(one, alice, { roomId, reason: undefined });
+  expect(await told(alice.userKey)).toEqual({ changed: [], left: [bob.userId] });
+});
+
 test("the section tells the same from memory and from the database", async () => {
   const alice = await testDevice(one, "alice");
   const bob = await testDevice(one, "bob");

@@ -7,6 +7,7 @@ import {
   type Move,
   movesAround,
   type OthersMoved,
+  type OwnRoom,
   type RoomsInRange,
   roomsOf,
   usersChanged,
@@ -23,7 +24,8 @@ export type DeviceListChanges = {
  * What has happened in a range of positions to the device lists that a user's clients follow: those
  * of everybody with whom the user shares a room.
  *
- * Who has left a room and come back within the range is told of as changed if their keys are new.
+ * Whoever has left all of those and come back within the range is told of as changed: what their server has told of
+ * their devices meanwhile did not come here, so what is known of them, here and in clients, may not be true.
  *
  * @spec client-server-api#tracking-the-device-list-for-a-user
  */
@@ -36,25 +38,30 @@ export async function changedDeviceLists(
     roomsOf(hs.sql, userKey),
     movesAround(hs.sql, userKey, bounds),
   ]);
-  const before = await joinedBefore(hs, moves, bounds.after);
+  const { before, back } = await standingsBefore(hs, moves, bounds.after);
   const ownMoves = new Map(
     moves.filter((it) => it.userKey === userKey).map((it) => [it.roomKey, it]),
   );
-  const wasIn = (roomKey: number, joined: boolean) => {
+  const wasIn = ({ roomKey, joined }: OwnRoom) => {
     const move = ownMoves.get(roomKey);
     if (!move) return joined;
     // Of whoever was in such a room the client has not been told.
     return before.has(move.eventKey) && !(move.joined && move.toldAnew);
   };
-  const keysWhere = (is: (was: boolean, now: boolean) => boolean) =>
-    own.filter((it) => is(wasIn(it.roomKey, it.joined), it.joined)).map((it) => it.roomKey);
+  const isBack = ({ roomKey }: OwnRoom) => back.has(ownMoves.get(roomKey)?.eventKey ?? -1);
+  const keysWhere = (is: (room: OwnRoom) => boolean) => own.filter(is).map((it) => it.roomKey);
+  const isLong = (it: OwnRoom) => it.joined && wasIn(it) && !isBack(it);
   const rooms: RoomsInRange = {
-    joined: keysWhere((_was, now) => now),
-    long: keysWhere((was, now) => was && now),
-    entered: keysWhere((was, now) => !was && now),
-    left: keysWhere((was, now) => was && !now),
+    joined: keysWhere((it) => it.joined),
+    long: keysWhere(isLong),
+    entered: keysWhere((it) => it.joined && !isLong(it)),
+    left: keysWhere((it) => wasIn(it) && !it.joined),
   };
-  const others = othersMoved(moves, { userKey, rooms, before });
+  const known = new Set(keysWhere(wasIn));
+  const others = othersMoved(
+    moves.filter((it) => it.userKey !== userKey),
+    { known, before, back },
+  );
   const [changed, left] = await Promise.all([
     usersChanged(hs.sql, userKey, { ...bounds, rooms, others }),
     usersLeft(hs.sql, userKey, { rooms, others }),
@@ -62,30 +69,38 @@ export async function changedDeviceLists(
   return { changed, left };
 }
 
+/** Where the users of some member events stood, by the events' keys. */
+type StandingsBefore = {
+  /** Those joined before a position. */
+  readonly before: ReadonlySet<number>;
+  /** Of these, those who are joined again, and were not in between. */
+  readonly back: ReadonlySet<number>;
+};
+
+/** @param known the rooms in which the one who asks was before. */
 function othersMoved(
   moves: readonly Move[],
-  { userKey, rooms, before }: { userKey: number; rooms: RoomsInRange; before: ReadonlySet<number> },
+  { known, before, back }: StandingsBefore & { readonly known: ReadonlySet<number> },
 ): OthersMoved {
-  const shared = new Set([...rooms.long, ...rooms.left]);
-  const others = moves.filter((it) => it.userKey !== userKey);
-  const eventsWhere = (was: boolean, now: boolean) =>
-    others.filter((it) => before.has(it.eventKey) === was && it.joined === now);
+  const joined = moves.filter((it) => it.joined).map((it) => it.eventKey);
   return {
-    entrances: eventsWhere(false, true).map((it) => it.eventKey),
-    stays: eventsWhere(true, true).map((it) => it.eventKey),
-    leavers: eventsWhere(true, false)
-      .filter((it) => shared.has(it.roomKey))
+    entrances: joined.filter((it) => !before.has(it)),
+    returns: joined.filter((it) => back.has(it)),
+    stays: joined.filter((it) => before.has(it) && !back.has(it)),
+    leavers: moves
+      .filter((it) => !it.joined && before.has(it.eventKey) && known.has(it.roomKey))
       .map((it) => it.userKey),
   };
 }
 
-/** Of some member events, those whose user was joined before a position, by the events they replace. */
-async function joinedBefore(
+/** Finds out where the users of some member events stood before a position, by the events they replace. */
+async function standingsBefore(
   hs: Homeserver,
   moves: readonly Move[],
   after: Position,
-): Promise<ReadonlySet<number>> {
-  const joined = new Set<number>();
+): Promise<StandingsBefore> {
+  const before = new Set<number>();
+  const away = new Set<number>();
   // From each event back to the one that stood at the position.
   let open = new Map(moves.map((it) => [it.eventKey, it.eventKey]));
   while (open.size > 0) {
@@ -94,10 +109,13 @@ async function joinedBefore(
     for (const [from, at] of open) {
       const event = events.get(at);
       const isAfter = event !== undefined && event.eventKey > after;
+      const isJoined = event?.content["membership"] === "join";
+      if (isAfter && !isJoined) away.add(from);
       if (isAfter && event.replaces !== undefined) older.set(from, event.replaces);
-      if (!isAfter && event?.content["membership"] === "join") joined.add(from);
+      if (!isAfter && isJoined) before.add(from);
     }
     open = older;
   }
-  return joined;
+  const again = moves.filter((it) => it.joined && before.has(it.eventKey) && away.has(it.eventKey));
+  return { before, back: new Set(again.map((it) => it.eventKey)) };
 }

@@ -43,9 +43,9 @@ export async function movesAround(
 export type RoomsInRange = {
   /** In which they are now. */
   readonly joined: readonly number[];
-  /** In which they are now and were before. */
+  /** In which they are now and were all the time. */
   readonly long: readonly number[];
-  /** In which they are now and were not before. */
+  /** In which they are now and were not all the time. */
   readonly entered: readonly number[];
   /** In which they were before and are not now. */
   readonly left: readonly number[];
@@ -53,9 +53,11 @@ export type RoomsInRange = {
 
 /** Others who have moved, in the rooms of the one who asks. */
 export type OthersMoved = {
-  /** Member events of those who have joined a room. */
+  /** Member events of those who are in a room now and were not before. */
   readonly entrances: readonly number[];
-  /** Member events that changed, of people who were in the room before and are now. */
+  /** Those of whoever has left a room and come back. */
+  readonly returns: readonly number[];
+  /** Those of whoever was in a room all the time, and has changed them all the same. */
   readonly stays: readonly number[];
   /** Users who have left a room. */
   readonly leavers: readonly number[];
@@ -63,7 +65,8 @@ export type OthersMoved = {
 
 /**
  * Whose keys a user must ask for anew: of those with whom they share a room, whoever's have changed in
- * a range, and whoever has not shared one before, which they themselves may be; and those whose keys they have signed.
+ * a range, and whoever has not shared one all the time, which they themselves may be; and those whose keys they have
+ * signed.
  */
 export async function usersChanged(
   sql: Queryable,
@@ -84,7 +87,7 @@ export async function usersChanged(
       where membership = 'join'
         and (room_key = any(${rooms.entered}::bigint[])
           or (room_key = any(${rooms.joined}::bigint[])
-            and event_key = any(${others.entrances}::bigint[])))
+            and event_key = any(${[...others.entrances, ...others.returns]}::bigint[])))
         and not exists (
           select from memberships as known where known.user_key = newcomer.user_key
             and known.room_key = any(${rooms.long}::bigint[]) and known.membership = 'join'
