@@ -200,6 +200,33 @@ describe("devices of our users", () => {
     expect(known.has((prev as number[])[0])).toBe(false);
   });
 
+  test("that have changed before it was known who is in a room are told to who has missed it", async () => {
+    const device = await testDevice(hs1.hs, "early", "PHONE");
+    await uploadKeys(hs1.hs, device, { device_keys: deviceKeysOf(device) });
+    const shared = await sharedRoom(hs1.hs, [one.name, two.name], "early", [one.name]);
+    const elsewhere = await sharedRoom(hs1.hs, [two.name], "late");
+    const of = (by: Recorder) =>
+      told(by, "m.device_list_update").filter((it) => it["user_id"] === device.userId);
+    await expect.poll(() => of(one).length, WAIT).toBe(1);
+    const gone = await testDevice(hs1.hs, "early", "GONE");
+    await uploadKeys(hs1.hs, gone, { device_keys: deviceKeysOf(gone) });
+    await deleteDevices(hs1.hs, gone, ["GONE"]);
+    await expect.poll(() => of(one).length, WAIT).toBe(3);
+    await elsewhere.say("nothing yet");
+    await expect.poll(() => two.bodies(), WAIT).toContain("nothing yet");
+    expect(of(two)).toEqual([]);
+
+    await shared.tellMembers();
+    await expect.poll(() => of(two).length, WAIT).toBe(1);
+    // It follows what the server has not seen either: so it asks for the whole list.
+    expect(of(two)).toEqual(of(one).slice(-1));
+    await shared.say("all are there");
+    for (const server of [one, two]) {
+      await expect.poll(() => server.bodies(), WAIT).toContain("all are there");
+    }
+    expect([of(one).length, of(two).length]).toEqual([3, 1]);
+  });
+
   test("and the keys by which users sign them are told, but not those by which they sign others", async () => {
     const shared = await sharedRoom(hs1.hs, [one.name]);
     const { userId, userKey } = shared.local;

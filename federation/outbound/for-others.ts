@@ -6,6 +6,7 @@ import { TYPING, type TypingDetail } from "#src/ephemeral/typing-stream.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
+import { MemberMoved } from "#src/rooms/event-changes.ts";
 import { roomsByKeys } from "#src/rooms/find-room.ts";
 import { type Placed, serversOwed } from "#src/rooms/room-servers.ts";
 import { StickyDelivery } from "#src/rooms/sticky/sticky-stream.ts";
@@ -14,6 +15,7 @@ import { otherServerOf, userIdsOf } from "#src/rooms/user-keys.ts";
 import type { Change } from "#src/streams/stream.ts";
 import { PROFILES, type ProfileDetail } from "#src/users/profiles-stream.ts";
 import { typingEdu } from "./edu-texts.ts";
+import { serversOfChanged } from "./queries-updates.ts";
 
 /** What of some changes may be for other servers. */
 export type ForOthers = {
@@ -24,6 +26,8 @@ export type ForOthers = {
   /** Changes of the devices and profiles of users, of whom it is not known yet whose they are; and who types. */
   readonly ofUsers: readonly OfUser[];
   readonly typing: readonly (OfUser & { readonly untilMs: number })[];
+  /** Rooms that users of ours are told of anew, since it is known now who is there. */
+  readonly known: readonly number[];
 };
 
 type OfUser = Placed & { readonly userKey: number };
@@ -34,6 +38,7 @@ export function changesForOthers(hs: Homeserver, changes: readonly Change[]): Fo
   const servers: ServerName[] = [];
   const ofUsers: OfUser[] = [];
   const typing: (OfUser & { untilMs: number })[] = [];
+  const known = new Set<number>();
   for (const { stream, roomKey, position, detail } of changes) {
     if (detail instanceof RemoteDelivery || detail instanceof StickyDelivery) {
       servers.push(detail.serverName);
@@ -42,6 +47,8 @@ export function changesForOthers(hs: Homeserver, changes: readonly Change[]): Fo
     const at = { roomKey, position };
     if (detail instanceof StoredEvent) {
       if (isToldByUs(hs, detail, position)) placed.push(at);
+    } else if (detail instanceof MemberMoved) {
+      known.add(roomKey);
     } else if (stream === RECEIPTS) {
       if (isPublicReceipt(hs, detail as Receipt)) placed.push(at);
     } else if (stream === TYPING) {
@@ -52,7 +59,7 @@ export function changesForOthers(hs: Homeserver, changes: readonly Change[]): Fo
       if (userKey !== undefined) ofUsers.push({ ...at, userKey });
     }
   }
-  return { placed, servers, ofUsers, typing };
+  return { placed, servers, ofUsers, typing, known: [...known] };
 }
 
 /** Of these fields of profiles the rooms are told. */
@@ -75,17 +82,21 @@ function isPublicReceipt(hs: Homeserver, { type, userId }: Receipt): boolean {
   return type === "m.read" && otherServerOf(hs, userId) === undefined;
 }
 
-export function isNothing({ placed, servers, ofUsers, typing }: ForOthers): boolean {
-  return placed.length + servers.length + ofUsers.length + typing.length === 0;
+export function isNothing({ placed, servers, ofUsers, typing, known }: ForOthers): boolean {
+  return placed.length + servers.length + ofUsers.length + typing.length + known.length === 0;
 }
 
 /** The servers that are owed any of it. */
 export async function serversConcerned(
   hs: Homeserver,
-  { placed, servers, ofUsers }: ForOthers,
+  { placed, servers, ofUsers, known }: ForOthers,
 ): Promise<ReadonlySet<ServerName>> {
   const ours = await onlyOurs(hs, ofUsers);
-  return new Set([...servers, ...(await serversOwed(hs, [...placed, ...ours]))]);
+  return new Set([
+    ...servers,
+    ...(await serversOwed(hs, [...placed, ...ours])),
+    ...(known.length > 0 ? await serversOfChanged(hs.sql, known) : []),
+  ]);
 }
 
 type Passing = {

@@ -7,15 +7,19 @@ import type { CanonicalObject } from "#src/kit/canonical-json.ts";
 import type { ServerName, UserId } from "#src/kit/identifiers.ts";
 import { deviceListEdu, profileEdu, receiptEdu, signingKeyEdu, toDeviceEdu } from "./edu-texts.ts";
 import {
-  introductionsAt,
   type Owed,
   profilesAt,
   type ProfileUpdate,
   type ReceiptRow,
   receiptsAt,
+} from "./queries-owed.ts";
+import {
+  belatedAt,
+  type BelatedRow,
+  introductionsAt,
   type UpdateRow,
   updatesAt,
-} from "./queries-owed.ts";
+} from "./queries-updates.ts";
 
 // Together with those who type, at most a hundred. @spec server-server-api#transactions
 const MOST_RECEIPT_EDUS = 20;
@@ -37,6 +41,7 @@ export type EduSources = {
   readonly receipts: ReadonlyMap<Position, ReceiptRow>;
   readonly updates: ReadonlyMap<string, UpdateRow>;
   readonly introductions: ReadonlyMap<Position, readonly UpdateRow[]>;
+  readonly belated: ReadonlyMap<Position, readonly BelatedRow[]>;
   readonly profiles: ReadonlyMap<Position, ProfileUpdate>;
   readonly keys: QueriedKeys;
   readonly bundles: Awaited<ReturnType<typeof bundlesFor>>;
@@ -49,28 +54,30 @@ export async function readEduSources(hs: Homeserver, owed: readonly Owed[]): Pro
   ];
   const servers = new Set(owed.flatMap((it) => (it.kind === "message" ? [it.serverName] : [])));
   const [receipts, updates] = [positionsOf("receipt"), positionsOf("update")];
-  const introductions = positionsOf("introduction");
+  const [introductions, belated] = [positionsOf("introduction"), positionsOf("belated")];
   const profiles = positionsOf("profile");
-  const [receiptRows, updated, introduced, profileRows, bundles] = await Promise.all([
+  const [receiptRows, updated, introduced, missed, profileRows, bundles] = await Promise.all([
     receipts.length > 0 ? receiptsAt(hs.sql, receipts) : new Map<Position, ReceiptRow>(),
     updates.length > 0 ? updatesAt(hs.sql, updates) : [],
     introductions.length > 0 ? introductionsAt(hs.sql, introductions) : [],
+    belated.length > 0 ? belatedAt(hs.sql, belated) : [],
     profiles.length > 0 ? profilesAt(hs.sql, profiles) : new Map<Position, ProfileUpdate>(),
     servers.size > 0 ? bundlesFor(hs, [...servers]) : new Map(),
   ]);
-  const users = new Set([...updated, ...introduced].map((it) => it.userId));
+  const users = new Set([...updated, ...introduced, ...missed].map((it) => it.userId));
   const wanted = new Map<UserId, readonly string[]>([...users].map((it) => [it, []]));
   return {
     receipts: receiptRows,
     updates: new Map(asTold(hs, updated).map((it) => [`${it.position} ${it.part}`, it])),
     introductions: Map.groupBy(asTold(hs, introduced), (it) => it.position),
+    belated: Map.groupBy(asTold(hs, missed), (it) => it.foundAt),
     profiles: profileRows,
     keys: wanted.size > 0 ? await storedKeys(hs, wanted) : NO_KEYS,
     bundles,
   };
 }
 
-function asTold(hs: Homeserver, rows: readonly UpdateRow[]): readonly UpdateRow[] {
+function asTold<T extends UpdateRow>(hs: Homeserver, rows: readonly T[]): readonly T[] {
   return hs.config.federation.tellDeviceNames ? rows : rows.map((it) => ({ ...it, name: null }));
 }
 
@@ -128,26 +135,28 @@ export function packProfiles(
 }
 
 /** What has become of devices and keys: those of one position all or none. */
-export function packUpdates(
-  owed: readonly Owed[],
-  { updates, introductions, keys }: EduSources,
-  upTo: Position,
-): Packed {
+export function packUpdates(owed: readonly Owed[], sources: EduSources, upTo: Position): Packed {
   const edus: string[] = [];
-  const rows = owed.flatMap(({ kind, position, part }) =>
-    kind === "introduction"
-      ? (introductions.get(position) ?? [])
-      : (updates.get(`${position} ${part}`) ?? []),
-  );
-  const inOrder = rows.toSorted((a, b) => a.position - b.position);
+  const inOrder = owed.toSorted((a, b) => a.position - b.position || a.part - b.part);
   for (const [position, its] of Map.groupBy(inOrder, (it) => it.position)) {
     if (position > upTo) break;
-    if (edus.length > 0 && edus.length + its.length > MOST_UPDATES) {
+    const rows = its.flatMap((it) => updatesOf(it, sources));
+    if (edus.length > 0 && edus.length + rows.length > MOST_UPDATES) {
       return { edus, upTo: position - 1 };
     }
-    edus.push(...its.flatMap((it) => updateEdu(it, keys) ?? []));
+    edus.push(...rows.flatMap((it) => updateEdu(it, sources.keys) ?? []));
   }
   return { edus, upTo };
+}
+
+function updatesOf(
+  { kind, position, part }: Owed,
+  { updates, introductions, belated }: EduSources,
+): readonly UpdateRow[] {
+  if (kind === "introduction") return introductions.get(position) ?? [];
+  if (kind === "belated") return belated.get(position) ?? [];
+  const row = updates.get(`${position} ${part}`);
+  return row ? [row] : [];
 }
 
 function updateEdu(

@@ -26,6 +26,7 @@ const LIMITS: Limits = {
   receipts: 501,
   updates: 101,
   introductions: 11,
+  belated: 11,
   sticky: MOST_PDUS + 1,
   profiles: 11,
 };
@@ -119,11 +120,12 @@ function parcelOf(
   const messages = packMessages(serverName, sources, end);
   const receipts = packReceipts(of("receipt"), sources, endOf(of("receipt"), LIMITS.receipts, end));
   const updates = packUpdates(
-    [...of("update"), ...of("introduction")],
+    [...of("update"), ...of("introduction"), ...of("belated")],
     sources,
     Math.min(
       endOf(of("update"), LIMITS.updates, end),
       endOf(of("introduction"), LIMITS.introductions, end),
+      endOf(of("belated"), LIMITS.belated, end),
     ),
   );
   const profiles = packProfiles(of("profile"), sources, endOf(of("profile"), LIMITS.profiles, end));

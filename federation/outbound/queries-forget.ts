@@ -35,13 +35,18 @@ export async function forgetStays(sql: Sql): Promise<void> {
         and owed_up_to > taken_up_to and taken_up_to < until)`;
 }
 
-/** Forgets changes of device lists that all servers have been told of, but for each user's last. */
+/**
+ * Forgets changes of device lists that all servers have been told of, but for each user's last. Where a room's members are
+ * not known yet, it may turn out that there are more servers to be told.
+ */
 export async function forgetUpdates(sql: Sql): Promise<void> {
   await sql`
     delete from device_list_updates
     where position <= (select position from stream_followers where name = ${FOLLOWER})
       and position <= coalesce(
         (select min(taken_up_to) from destinations where owed_up_to > taken_up_to), position)
+      and position <= coalesce(
+        (select min(event_key) from partial_rooms join events on event_id = join_id), position)
       and (device_id is null or exists (
         select from device_list_updates as later
         where later.user_key = device_list_updates.user_key and later.device_id is not null

@@ -1,6 +1,7 @@
 import type { Queryable, Tx } from "#src/homeserver/database.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import type { EventId, RoomId, ServerName, UserId } from "#src/kit/identifiers.ts";
+import { hasChangedBefore, isBelatedFor, isNewTo } from "./queries-updates.ts";
 
 /** Marks destinations as owed what happened in a range of positions that concerns them. */
 export async function markOwed(tx: Tx, after: Position, upTo: Position): Promise<void> {
@@ -39,6 +40,14 @@ export async function markOwed(tx: Tx, after: Position, upTo: Position): Promise
         and local and membership = 'join' and since <= event_key
         and (until is null or until >= event_key)
       union all
+      -- Changes of devices from before it was known who is in a room may be news to those who are.
+      select server_name, own.position
+      from memberships as own join memberships as other using (user_key)
+      join room_servers on room_servers.room_key = other.room_key
+      where own.position > ${after} and own.position <= ${upTo}
+        and ${hasChangedBefore(tx)} and other.membership = 'join'
+        and since <= own.position and until is null
+      union all
       select server_name, position from remote_to_device
       where position > ${after} and position <= ${upTo}
       union all
@@ -61,9 +70,18 @@ export type Owed = {
   /**
    * Of `message` there is at most one: it says that messages to devices wait. An `introduction` is the join of a
    * user of ours, at its position, to a room with the server, which has shared none with the user before. A `sticky`
-   * event was sent before the server came to the room: its part is its key.
+   * event was sent before the server came to the room: its part is its key. `belated` are changes of devices, made
+   * while it was not known who is in a room: at the position at which that was found out.
    */
-  readonly kind: "event" | "receipt" | "update" | "introduction" | "message" | "sticky" | "profile";
+  readonly kind:
+    | "event"
+    | "receipt"
+    | "update"
+    | "introduction"
+    | "belated"
+    | "message"
+    | "sticky"
+    | "profile";
   readonly position: Position;
   readonly part: number;
 };
@@ -74,6 +92,7 @@ export type Limits = {
   readonly receipts: number;
   readonly updates: number;
   readonly introductions: number;
+  readonly belated: number;
   readonly sticky: number;
   readonly profiles: number;
 };
@@ -133,22 +152,12 @@ export async function firstOwed(
         and room_servers.server_name = place.server_name
         and since <= own.event_key and (until is null or until >= own.event_key)
       where own.position > place.after and own.event_key > place.after and own.event_key <= ${upTo}
-        and own.local and own.membership = 'join'
-        and not exists (
-          select from events as before
-          where before.event_key = events.replaces and before.event_key <= place.after
-            and before.json::json -> 'content' ->> 'membership' = 'join')
-        and not exists (
-          select from memberships as other join events as now on now.event_key = other.event_key
-          left join events as before on before.event_key = now.replaces
-          join room_servers as theirs on theirs.room_key = other.room_key
-          where other.user_key = own.user_key and other.room_key <> own.room_key
-            and other.membership = 'join' and (now.event_key < own.event_key
-              or before.event_key < own.event_key
-                and before.json::json -> 'content' ->> 'membership' = 'join')
-            and theirs.server_name = place.server_name and theirs.since < own.event_key
-            and theirs.until is null)
+        and ${isNewTo(db)}
       order by own.event_key limit ${limits.introductions})
+      union all
+      (select distinct 'belated', own.position, 0 from memberships as own
+      where own.position > place.after and own.position <= ${upTo} and ${isBelatedFor(db)}
+      order by own.position limit ${limits.belated})
       union all
       (select 'sticky', position, event_key from sticky_owed as own
       where own.server_name = place.server_name and position > place.after and position <= ${upTo}
@@ -203,54 +212,4 @@ export async function profilesAt(
     where position = any(${positions}::bigint[]) and field not in ('displayname', 'avatar_url')
     group by position, users.user_key, user_id`;
   return new Map(rows.map((it) => [it.position, it]));
-}
-
-/** The most devices of a user that are introduced: any one has a server ask for all of them. */
-const MOST_INTRODUCED = 20;
-
-export type UpdateRow = {
-  readonly position: Position;
-  readonly part: number;
-  readonly userId: UserId;
-  /** Null if it is the user's own keys that have changed. */
-  readonly deviceId: string | null;
-  readonly prevId: number | null;
-  /** What it is called; null also if it is gone. */
-  readonly name: string | null;
-  readonly isGone: boolean;
-};
-
-/** Updates of device lists by their positions, in order. */
-export async function updatesAt(
-  db: Queryable,
-  positions: readonly Position[],
-): Promise<readonly UpdateRow[]> {
-  return await db<UpdateRow[]>`
-    select position, part, user_id as "userId", device_id as "deviceId", prev_id as "prevId",
-      display_name as name, devices.device_key is null as "isGone"
-    from device_list_updates join users using (user_key) left join devices using (user_key, device_id)
-    where position = any(${positions}::bigint[]) order by position, part`;
-}
-
-/**
- * The devices of those whose joins these are: as updates of which none follows upon what came before. Where a room
- * was joined without its members, which servers are in it is hearsay: they are told only of devices with keys.
- */
-export async function introductionsAt(
-  db: Queryable,
-  positions: readonly Position[],
-): Promise<readonly UpdateRow[]> {
-  return await db<UpdateRow[]>`
-    select event_key as position, part::int, user_id as "userId", device_id as "deviceId",
-      display_name as name, null::bigint as "prevId", false as "isGone"
-    from events join users on users.user_key = events.sender_key
-    cross join lateral (
-      select device_id, display_name, row_number() over (order by device_key desc) as part
-      from devices left join device_keys using (device_key) left join memberships
-        on memberships.user_key = events.sender_key and memberships.room_key = events.room_key
-      where devices.user_key = events.sender_key and (device_keys.json is not null
-        or events.on_partial is null and memberships.position = events.event_key)
-      order by device_key desc limit ${MOST_INTRODUCED}
-    ) as introduced
-    where event_key = any(${positions}::bigint[]) order by event_key, part`;
 }

@@ -4,9 +4,11 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId, ServerName, UserId } from "#src/kit/identifiers.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import type { Room } from "#src/rooms/find-room.ts";
+import { completeRoom } from "#src/rooms/partial/complete-room.ts";
 import { ensureRoom } from "#src/rooms/received/ensure-room.ts";
 import { receiveEvents } from "#src/rooms/received/receive-events.ts";
 import { storeJoinedState } from "#src/rooms/received/store-joined-state.ts";
+import { storeOutliers } from "#src/rooms/received/store-outliers.ts";
 import { RemoteRoom } from "#src/rooms/received/testing.ts";
 import { sendEvent } from "#src/rooms/send-event.ts";
 import { testUser } from "#src/testing.ts";
@@ -100,6 +102,8 @@ export type SharedRoom = {
   readonly local: Requester;
   /** The creator's, and one of each other server. */
   readonly members: readonly UserId[];
+  /** Has us know all members, where we were not told them. */
+  tellMembers(): Promise<void>;
   /** Has somebody of another server send something after what is there. */
   receive(sender: UserId, draft: Parameters<RemoteRoom["add"]>[1], how?: object): Promise<EventId>;
   say(body: string, by?: Homeserver): Promise<EventId>;
@@ -109,11 +113,16 @@ export type SharedRoom = {
 
 let rooms = 0;
 
-/** A room that users of other servers are in, and a user of ours, of some name, who joins last. */
+/**
+ * A room that users of other servers are in, and a user of ours, of some name, who joins last.
+ *
+ * @param membersFrom the servers that are said to be there; undefined if we are told all members at once.
+ */
 export async function sharedRoom(
   hs: Homeserver,
   servers: readonly ServerName[],
   name = "local",
+  membersFrom?: readonly ServerName[],
 ): Promise<SharedRoom> {
   const remote = new RemoteRoom("12", `outbound${rooms++}`);
   const local = await testUser(hs, name);
@@ -123,17 +132,29 @@ export async function sharedRoom(
   for (const user of [...others, local.userId]) last = remote.add(user, memberOf(user), [last]);
   const room = await ensureRoom(hs, remote.roomId ?? "!", remote.rules);
   const before = [...(remote.events.get(last)?.before.values() ?? [])];
+  const isTold = (id: EventId) =>
+    !membersFrom || remote.graph.events.get(id)?.type !== "m.room.member";
+  const joinId = last;
   await storeJoinedState(hs, {
     room,
-    stateEvents: before.map((id) => remote.received(id)),
+    stateEvents: before.filter(isTold).map((id) => remote.received(id)),
     authChain: [...remote.events.keys()].slice(0, 4).map((id) => remote.received(id)),
     joinEvent: remote.received(last),
+    ...(membersFrom && { membersFrom }),
   });
   return {
     room,
     remote,
     local,
     members,
+    async tellMembers() {
+      await storeOutliers(
+        hs,
+        room,
+        before.map((id) => remote.received(id)),
+      );
+      await completeRoom(hs, room, { joinId, state: before });
+    },
     async receive(sender, draft, how = {}) {
       last = remote.add(sender, draft, [last]);
       await receiveEvents(hs, room, [remote.received(last)], { as: "live", ...how });

@@ -1,0 +1,147 @@
+import type { Queryable } from "#src/homeserver/database.ts";
+import type { Position } from "#src/homeserver/position.ts";
+import type { ServerName, UserId } from "#src/kit/identifiers.ts";
+
+// What other servers are told of our users' devices and keys.
+
+/** That `own` is a user of ours who has joined, by `events`, a room with the server of `place`, and has shared none with it before. */
+export function isNewTo(db: Queryable) {
+  return db`own.local and own.membership = 'join'
+    and not exists (
+      select from events as before
+      where before.event_key = events.replaces and before.event_key <= place.after
+        and before.json::json -> 'content' ->> 'membership' = 'join')
+    and not exists (
+      select from memberships as other join events as now on now.event_key = other.event_key
+      left join events as before on before.event_key = now.replaces
+      join room_servers as theirs on theirs.room_key = other.room_key
+      where other.user_key = own.user_key and other.room_key <> own.room_key
+        and other.membership = 'join' and (now.event_key < own.event_key
+          or before.event_key < own.event_key
+            and before.json::json -> 'content' ->> 'membership' = 'join')
+        and theirs.server_name = place.server_name and theirs.since < own.event_key
+        and theirs.until is null)`;
+}
+
+/**
+ * That `own` is the standing of a user of ours who was told of a room anew, since it is known now who is there, and whose
+ * devices or keys have changed before that.
+ */
+export function hasChangedBefore(db: Queryable) {
+  return db`own.event_key < own.position and own.local and own.membership = 'join' and exists (
+    select from device_list_updates
+    where device_list_updates.user_key = own.user_key
+      and device_list_updates.position > own.event_key and device_list_updates.position < own.position)`;
+}
+
+/** That moreover the server of `place` shares a room with the user, and was not known to be in this one all along. */
+export function isBelatedFor(db: Queryable) {
+  return db`${hasChangedBefore(db)} and exists (
+      select from memberships as other join room_servers as theirs using (room_key)
+      where other.user_key = own.user_key and other.membership = 'join'
+        and theirs.server_name = place.server_name and theirs.since <= own.position
+        and theirs.until is null)
+    and not exists (
+      select from room_servers as theirs
+      where theirs.room_key = own.room_key and theirs.server_name = place.server_name
+        and theirs.since <= own.event_key and theirs.until is null)`;
+}
+
+/** The servers in all rooms of the users of ours who were told anew of one of some rooms, and whose devices had changed. */
+export async function serversOfChanged(
+  db: Queryable,
+  roomKeys: readonly number[],
+): Promise<ServerName[]> {
+  const rows = await db<{ server_name: ServerName }[]>`
+    select distinct server_name
+    from memberships as own join memberships as other using (user_key)
+    join room_servers on room_servers.room_key = other.room_key and until is null
+    where own.room_key = any(${roomKeys}::bigint[]) and ${hasChangedBefore(db)}
+      and other.membership = 'join'`;
+  return rows.map((it) => it.server_name);
+}
+
+/** The most devices of a user that are introduced: any one has a server ask for all of them. */
+const MOST_INTRODUCED = 20;
+
+export type UpdateRow = {
+  readonly position: Position;
+  readonly part: number;
+  readonly userId: UserId;
+  /** Null if it is the user's own keys that have changed. */
+  readonly deviceId: string | null;
+  readonly prevId: number | null;
+  /** What it is called; null also if it is gone. */
+  readonly name: string | null;
+  readonly isGone: boolean;
+};
+
+/** Updates of device lists by their positions, in order. */
+export async function updatesAt(
+  db: Queryable,
+  positions: readonly Position[],
+): Promise<readonly UpdateRow[]> {
+  return await db<UpdateRow[]>`
+    select position, part, user_id as "userId", device_id as "deviceId", prev_id as "prevId",
+      display_name as name, devices.device_key is null as "isGone"
+    from device_list_updates join users using (user_key) left join devices using (user_key, device_id)
+    where position = any(${positions}::bigint[]) order by position, part`;
+}
+
+/**
+ * The devices of those whose joins these are: as updates of which none follows upon what came before. Where a room
+ * was joined without its members, which servers are in it is hearsay: they are told only of devices with keys.
+ */
+export async function introductionsAt(
+  db: Queryable,
+  positions: readonly Position[],
+): Promise<readonly UpdateRow[]> {
+  return await db<UpdateRow[]>`
+    select event_key as position, part::int, user_id as "userId", device_id as "deviceId",
+      display_name as name, null::bigint as "prevId", false as "isGone"
+    from events join users on users.user_key = events.sender_key
+    cross join lateral (
+      select device_id, display_name, row_number() over (order by device_key desc) as part
+      from devices left join device_keys using (device_key) left join memberships
+        on memberships.user_key = events.sender_key and memberships.room_key = events.room_key
+      where devices.user_key = events.sender_key and (device_keys.json is not null
+        or events.on_partial is null and memberships.position = events.event_key)
+      order by device_key desc limit ${MOST_INTRODUCED}
+    ) as introduced
+    where event_key = any(${positions}::bigint[]) order by event_key, part`;
+}
+
+/** The most updates that are told at once of those that come late: who lacks one sees it by the user's next. */
+const MOST_BELATED = 50;
+
+/** An update, and the position at which it turned out that it was not told to everybody. */
+export type BelatedRow = UpdateRow & { readonly foundAt: Position };
+
+/**
+ * The last changes of the devices and of the keys of users of ours, of those made between their joins and the positions at
+ * which it was found out who is in their rooms. Who has missed others before them sees it by what they follow.
+ */
+export async function belatedAt(
+  db: Queryable,
+  positions: readonly Position[],
+): Promise<readonly BelatedRow[]> {
+  return await db<BelatedRow[]>`
+    select "foundAt", missed.position, part, user_id as "userId", device_id as "deviceId",
+      prev_id as "prevId", display_name as name, devices.device_key is null as "isGone"
+    from unnest(${positions}::bigint[]) as found ("foundAt")
+    cross join lateral (
+      select missed.* from memberships cross join lateral (
+        select distinct on (device_id is null) position, part, user_key, device_id, prev_id
+        from device_list_updates
+        where device_list_updates.user_key = memberships.user_key
+          and device_list_updates.position > memberships.event_key
+          and device_list_updates.position < memberships.position
+        order by device_id is null, position desc, part desc
+      ) as missed
+      where memberships.position = "foundAt" and event_key < memberships.position
+        and local and membership = 'join'
+      order by position, part limit ${MOST_BELATED}
+    ) as missed
+    join users using (user_key) left join devices using (user_key, device_id)
+    order by "foundAt", missed.position, part`;
+}
