@@ -6,7 +6,7 @@
 import { lookupAmong } from "#src/events/auth-rules/auth-state.ts";
 import { checkAuthRules } from "#src/events/auth-rules/check.ts";
 import { buildEvent, type EventDraft, type EventSetting } from "#src/events/build-event.ts";
-import { clientEventText } from "#src/events/client-event-text.ts";
+import { clientEventOpening } from "#src/events/client-event-text.ts";
 import { clientEvent } from "#src/events/client-event.ts";
 import { checkContentHash, eventIdOf } from "#src/events/event-hash.ts";
 import { parsePdu, pduOf } from "#src/events/parse-pdu.ts";
@@ -103,7 +103,7 @@ const MEASURES: readonly [what: string, call: () => unknown, budget?: number][] 
   ["eventIdOf", () => eventIdOf(wire, rules)],
   ["checkContentHash", () => checkContentHash(wire)],
   ["clientEvent", () => clientEvent(event.event_id, wire)],
-  ["clientEventText", () => clientEventText(event.event_id, json, { roomId: false })],
+  ["clientEventOpening", () => clientEventOpening(event.event_id, json, { roomId: false })],
   ["signText alone", () => signText(signedText, signingKey)],
   ["buildEvent", () => buildEvent(draft, setting), 90],
   ["checkAuthRules, a message", () => checkAuthRules(event, lookup, rules), 10],

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { EventId } from "#src/kit/identifiers.ts";
 import { parseWireJson } from "#src/kit/wire-json.ts";
-import { clientEventText } from "./client-event-text.ts";
+import { clientEventOpening } from "./client-event-text.ts";
 import { clientEvent } from "./client-event.ts";
 import type { WireEvent } from "./pdu.ts";
 import { ROOM_VERSIONS } from "./room-versions.ts";
@@ -31,7 +31,7 @@ test("cuts from an event's text what clientEvent makes of the event", () => {
     fc.property(events, fc.string(), fc.boolean(), (event, id, roomId) => {
       const text = wireText(parseWireJson(JSON.stringify(event)) as WireEvent, lax ?? never());
       const { room_id, ...rest } = clientEvent(`$${id}`, parseWireJson(text) as WireEvent);
-      const made = clientEventText(`$${id}` as EventId, text, { roomId });
+      const made = `${clientEventOpening(`$${id}` as EventId, text, { roomId })}}`;
       expect(JSON.parse(made)).toEqual(
         JSON.parse(JSON.stringify({ ...rest, ...(roomId && { room_id }) })),
       );

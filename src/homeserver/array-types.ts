@@ -3,22 +3,29 @@
  * at the price of some milliseconds for each.
  */
 export const ARRAY_TYPES = {
-  booleans: arrayOf(1000, (text) => text === "t"),
-  smallints: arrayOf(1005, Number),
-  integers: arrayOf(1007, Number),
-  texts: arrayOf(1009, (text) => text),
-  bigints: arrayOf(1016, Number),
+  booleans: arrayOf(1000, (text) =>
+    parseItems(text).map((it) => (it === null ? null : it === "t")),
+  ),
+  smallints: arrayOf(1005, parseNumbers),
+  integers: arrayOf(1007, parseNumbers),
+  texts: arrayOf(1009, parseItems),
+  bigints: arrayOf(1016, parseNumbers),
 };
 
 type Item = string | number | boolean | null | undefined;
 
-function arrayOf(oid: number, parseItem: (text: string) => unknown) {
+function arrayOf(oid: number, parse: (text: string) => unknown) {
   return {
     to: oid,
     from: [oid],
     serialize: (items: readonly Item[]) => `{${items.map(literal).join(",")}}`,
-    parse: (text: string) => parseItems(text).map((it) => (it === null ? null : parseItem(it))),
+    parse,
   };
+}
+
+/** Of numbers the text form is JSON but for its braces and `NULL`. */
+function parseNumbers(text: string): unknown {
+  return JSON.parse(`[${text.slice(1, -1).replaceAll("NULL", "null")}]`);
 }
 
 function literal(item: Item): string {

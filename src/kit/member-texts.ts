@@ -1,5 +1,10 @@
 const QUOTE = 0x22;
+const COMMA = 0x2c;
+const OPENING_BRACKET = 0x5b;
 const BACKSLASH = 0x5c;
+const CLOSING_BRACKET = 0x5d;
+const OPENING_BRACE = 0x7b;
+const CLOSING_BRACE = 0x7d;
 
 /**
  * The texts of an object's members, by their keys as they are written: what is passed on as it is need
@@ -10,18 +15,33 @@ const BACKSLASH = 0x5c;
  */
 export function memberTexts(text: string): Map<string, string> {
   const members = new Map<string, string>();
-  let at = 1;
-  while (text.charCodeAt(at) === QUOTE) {
-    const keyEnd = endOfString(text, at);
-    // The colon is between.
-    const end = endOfValue(text, keyEnd + 1);
-    members.set(text.slice(at + 1, keyEnd - 1), text.slice(keyEnd + 1, end));
-    at = end + 1;
+  eachMember(text, (key, start, end) =>
+    members.set(key, text.slice(start + key.length + `"":`.length, end)),
+  );
+  return members;
+}
+
+/**
+ * Goes through an object's members.
+ *
+ * @param text as of `memberTexts`.
+ * @param take gets a key, as it is written, and where the member stands: from before the key to behind the value.
+ * @throws SyntaxError as `memberTexts`.
+ */
+export function eachMember(
+  text: string,
+  take: (key: string, start: number, end: number) => void,
+): void {
+  let start = 1;
+  while (text.charCodeAt(start) === QUOTE) {
+    const colon = endOfString(text, start);
+    const end = endOfValue(text, colon + 1);
+    take(text.slice(start + 1, colon - 1), start, end);
+    start = end + 1;
   }
   // Behind the last brace, or between the two of an object without members.
-  const isWhole = at === 1 ? text === "{}" : at === text.length;
+  const isWhole = start === 1 ? text === "{}" : start === text.length;
   if (!isWhole) throw new SyntaxError("not an object in Canonical JSON");
-  return members;
 }
 
 /** @returns the index behind the closing quote. */
@@ -41,12 +61,12 @@ function endOfString(text: string, start: number): number {
 function endOfValue(text: string, start: number): number {
   let depth = 0;
   for (let at = start; at < text.length;) {
-    const char = text[at];
-    if (char === '"') at = endOfString(text, at);
+    const char = text.charCodeAt(at);
+    if (char === QUOTE) at = endOfString(text, at);
     else {
-      if (depth === 0 && (char === "," || char === "}")) return at;
-      if (char === "{" || char === "[") depth++;
-      else if (char === "}" || char === "]") depth--;
+      if (depth === 0 && (char === COMMA || char === CLOSING_BRACE)) return at;
+      if (char === OPENING_BRACE || char === OPENING_BRACKET) depth++;
+      else if (char === CLOSING_BRACE || char === CLOSING_BRACKET) depth--;
       at++;
     }
   }

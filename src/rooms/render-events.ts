@@ -1,4 +1,4 @@
-import { clientEventText } from "#src/events/client-event-text.ts";
+import { clientEventOpening } from "#src/events/client-event-text.ts";
 import { clientEvent } from "#src/events/client-event.ts";
 import { redact } from "#src/events/redact.ts";
 import type { RoomVersionRules } from "#src/events/room-versions.ts";
@@ -126,23 +126,23 @@ function clientOpening(
   const which = roomId ? "withRoom" : "withoutRoom";
   let text = made[which];
   if (text === undefined) {
-    text = clientText(event, roomId, rules).slice(0, -1);
+    text = newOpening(event, roomId, rules);
     made[which] = text;
   }
   return text;
 }
 
-function clientText(
+function newOpening(
   event: StoredEvent,
   roomId: boolean,
   rules: ReadonlyMap<number, RoomVersionRules>,
 ): string {
   if (event.redactedBy === undefined && event.type !== "m.room.redaction") {
-    return clientEventText(event.eventId, event.json, { roomId });
+    return clientEventOpening(event.eventId, event.json, { roomId });
   }
   const full = clientEvent(event.eventId, shownWire(event, rulesOf(event, rules)));
   const { room_id: _, ...without } = full;
-  return JSON.stringify(roomId ? full : without);
+  return JSON.stringify(roomId ? full : without).slice(0, -1);
 }
 
 function rulesOf(event: StoredEvent, rules: ReadonlyMap<number, RoomVersionRules>) {
@@ -183,23 +183,26 @@ function unsignedOf(event: StoredEvent, around: Surroundings): string {
   const own = event.txnId !== undefined && event.deviceKey === reader.deviceKey;
   const membership = memberships.get(event);
   const sticky = redaction ? undefined : around.stickyUntil.get(event.eventKey);
-  return JSON.stringify({
-    age: Math.max(0, now - event.originServerTs),
-    ...(membership !== undefined && { membership }),
-    ...(sticky !== undefined && { msc4354_sticky_duration_ttl_ms: Math.max(0, sticky - now) }),
-    ...(own && { transaction_id: clientTransactionId(event) }),
-    ...(event.senderKey === reader.userKey && { "org.matrix.msc4140.delay_id": delayIdOf(event) }),
-    ...(replaced && {
-      replaces_state: replaced.eventId,
-      // Not the specification's, but clients know from it who has invited whoever has joined.
-      prev_sender: replaced.sender,
-      prev_content: shownWire(replaced, rulesOf(replaced, around.rules))["content"],
-    }),
-    ...(redaction && {
-      redacted_because: clientEvent(
-        redaction.eventId,
-        shownWire(redaction, rulesOf(redaction, around.rules)),
-      ),
-    }),
-  });
+  const unsigned: Record<string, unknown> = { age: Math.max(0, now - event.originServerTs) };
+  if (membership !== undefined) unsigned["membership"] = membership;
+  if (sticky !== undefined) {
+    unsigned["msc4354_sticky_duration_ttl_ms"] = Math.max(0, sticky - now);
+  }
+  if (own) unsigned["transaction_id"] = clientTransactionId(event);
+  if (event.senderKey === reader.userKey) {
+    unsigned["org.matrix.msc4140.delay_id"] = delayIdOf(event);
+  }
+  if (replaced) {
+    unsigned["replaces_state"] = replaced.eventId;
+    // Not the specification's, but clients know from it who has invited whoever has joined.
+    unsigned["prev_sender"] = replaced.sender;
+    unsigned["prev_content"] = shownWire(replaced, rulesOf(replaced, around.rules))["content"];
+  }
+  if (redaction) {
+    unsigned["redacted_because"] = clientEvent(
+      redaction.eventId,
+      shownWire(redaction, rulesOf(redaction, around.rules)),
+    );
+  }
+  return JSON.stringify(unsigned);
 }

@@ -155,21 +155,21 @@ async function readTimelines(
   if (rooms.length === 0) return new Map();
   const lookedAt = ({ limit }: TimelineRoom) =>
     isNarrow(filter) ? Math.max(limit * LOOKED_AT_PER_EVENT, LEAST_LOOKED_AT) : limit;
-  const rows = await hs.sql<{ room_key: number; event_key: number }[]>`
-    select asked.room_key, found.event_key from unnest(
-      ${rooms.map((it) => it.roomKey)}::bigint[], ${rooms.map((it) => it.after)}::bigint[],
-      ${rooms.map((it) => endOf(it, upTo))}::bigint[],
-      ${rooms.map((it) => lookedAt(it) + 1)}::bigint[]) as asked (room_key, after, up_to, most)
-    cross join lateral (
+  const rows = await hs.sql<{ room_key: number; event_keys: number[] }[]>`
+    select asked.room_key, array(
       select event_key from events
       where events.room_key = asked.room_key and status = 0
         and anchor > asked.after and anchor <= asked.up_to
-      order by anchor desc, anchor_offset desc limit asked.most) as found`;
+      order by anchor desc, anchor_offset desc limit asked.most) as event_keys
+    from unnest(
+      ${rooms.map((it) => it.roomKey)}::bigint[], ${rooms.map((it) => it.after)}::bigint[],
+      ${rooms.map((it) => endOf(it, upTo))}::bigint[],
+      ${rooms.map((it) => lookedAt(it) + 1)}::bigint[]) as asked (room_key, after, up_to, most)`;
   const events = await eventsOf(
     hs,
-    rows.map((it) => it.event_key),
+    rows.flatMap((it) => it.event_keys),
   );
-  const byRoom = Map.groupBy(rows, (it) => it.room_key);
+  const byRoom = new Map(rows.map((it) => [it.room_key, it.event_keys]));
   const guarded = rooms.filter((it) => it.isGuarded);
   const [seen, relating] = await Promise.all([
     visibleOf(hs, requester, guarded, events),
@@ -177,9 +177,7 @@ async function readTimelines(
   ]);
   const timelines = new Map<number, Timeline>();
   for (const room of rooms) {
-    const newestFirst = (byRoom.get(room.roomKey) ?? []).flatMap(
-      (it) => events.get(it.event_key) ?? [],
-    );
+    const newestFirst = (byRoom.get(room.roomKey) ?? []).flatMap((it) => events.get(it) ?? []);
     const looked = newestFirst.slice(0, lookedAt(room));
     const isVisible = (it: StoredEvent) => !room.isGuarded || seen.has(it);
     const visible = looked.filter(isVisible);
