@@ -79,6 +79,38 @@ describe("register", () => {
     expect(await register({}, "robot")).toMatchObject(refusal(400, "M_INVALID_PARAM"));
   });
 
+  /** @spec client-server-api#guest-access */
+  test("makes a guest's account a full one, under the same name", async () => {
+    const guest = await register({}, "guest");
+    const { access_token: guest_access_token, user_id } = guest.body;
+    const username = user_id.slice(1).split(":")[0];
+    const upgrade = { username, password, guest_access_token };
+    expect(await register(upgrade)).toMatchObject({ status: 401 });
+    const made = await register({ ...upgrade, auth });
+    expect(made).toMatchObject({ status: 200, body: { user_id } });
+    for (const token of [guest_access_token, made.body.access_token]) {
+      const who = await hs.request("GET", "/v3/account/whoami", { token });
+      expect(who.body).toMatchObject({ user_id, is_guest: false });
+    }
+    const identifier = { type: "m.id.user", user: username };
+    const body = { type: "m.login.password", identifier, password };
+    expect((await hs.request("POST", "/v3/login", { body })).status).toBe(200);
+    // Whoever has an account already cannot be given another password so.
+    expect(await register({ ...upgrade, auth })).toMatchObject(refusal(403, "M_FORBIDDEN"));
+  });
+
+  test("makes of a guest nobody else", async () => {
+    const [one, other] = [await register({}, "guest"), await register({}, "guest")];
+    const { access_token: guest_access_token } = one.body;
+    const username = other.body.user_id.slice(1).split(":")[0];
+    const its = { password, guest_access_token, auth };
+    expect(await register({ ...its, username })).toMatchObject(refusal(400, "M_INVALID_PARAM"));
+    expect(await register(its)).toMatchObject(refusal(400, "M_MISSING_PARAM"));
+    expect(await register({ ...its, username, guest_access_token: "none" })).toMatchObject(
+      refusal(401, "M_UNKNOWN_TOKEN"),
+    );
+  });
+
   test("forbids it where registration is closed", async () => {
     const body = { username: newName(), password, auth };
     expect(await closed.request("POST", "/v3/register", { body })).toMatchObject(

@@ -2,11 +2,13 @@ import { requireGoodPassword } from "#src/auth/password-hash.ts";
 import { isRegistrationToken, useRegistrationToken } from "#src/auth/registration-tokens.ts";
 import type { Proof, Stage } from "#src/auth/uia-stages.ts";
 import { requireDeviceId } from "#src/devices/device-name.ts";
+import type { Queryable } from "#src/homeserver/database.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { ServerName, UserId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
-import { createAccount } from "./create-account.ts";
+import { createAccount, type NewAccount } from "./create-account.ts";
 import { type LoggedIn, logIn, type LoginDevice } from "./log-in.ts";
+import { type Guest, upgradeGuest } from "./upgrade-guest.ts";
 import { randomUserId, requireFreeUserId, userIdOfUsername } from "./username.ts";
 
 /** What somebody asks for who registers. */
@@ -15,6 +17,8 @@ export type Registration = {
   readonly password?: string | undefined;
   /** The device to log in at once; undefined for none. */
   readonly device?: LoginDevice | undefined;
+  /** The guest who registers, if it is one: the user name is theirs already. */
+  readonly guest?: Guest | undefined;
 };
 
 /**
@@ -42,9 +46,9 @@ export function registrationFlows(hs: Homeserver): readonly (readonly Stage[])[]
  */
 export async function checkRegistration(
   hs: Homeserver,
-  { username, password, device }: Registration,
+  { username, password, device, guest }: Registration,
 ): Promise<void> {
-  if (username !== undefined) await requireFreeUserId(hs, userIdOfUsername(hs, username));
+  if (username !== undefined && !guest) await requireFreeUserId(hs, userIdOfUsername(hs, username));
   if (password !== undefined) requireGoodPassword(hs, password);
   if (device?.deviceId !== undefined) requireDeviceId(device.deviceId);
 }
@@ -61,18 +65,25 @@ export type Registered = { readonly user_id: UserId; readonly home_server: Serve
  */
 export async function register(
   hs: Homeserver,
-  { username, password, device }: Registration,
+  { username, password, device, guest }: Registration,
   proof: Proof,
 ): Promise<Registered | LoggedIn> {
   if (password === undefined) throw new MatrixError("M_MISSING_PARAM", "Missing password");
-  const userId = username === undefined ? randomUserId(hs, "u") : userIdOfUsername(hs, username);
-  const token = proof.registrationToken;
-  // People see the name as it was typed, capitals and all, until they choose another.
-  const owner = await createAccount(hs, { userId, password, displayname: username }, async (tx) => {
-    if (token !== undefined) await useRegistrationToken(hs, tx, token);
-  });
-  if (!device) return { user_id: userId, home_server: hs.name };
+  const claim = async (sql: Queryable) => {
+    const token = proof.registrationToken;
+    if (token !== undefined) await useRegistrationToken(hs, sql, token);
+  };
+  const owner = guest
+    ? await upgradeGuest(hs, guest, password, async () => await claim(hs.sql))
+    : await createAccount(hs, newAccount(hs, username, password), claim);
+  if (!device) return { user_id: owner.userId, home_server: hs.name };
   return await logIn(hs, owner, device);
+}
+
+/** People see the name as it was typed, capitals and all, until they choose another. */
+function newAccount(hs: Homeserver, username: string | undefined, password: string): NewAccount {
+  if (username === undefined) return { userId: randomUserId(hs, "u"), password };
+  return { userId: userIdOfUsername(hs, username), password, displayname: username };
 }
 
 /**

@@ -11,6 +11,7 @@ export const ACCOUNTS = "accounts";
 export type AccountChange = {
   readonly passwordHash?: string;
   readonly isAdmin?: boolean;
+  readonly isGuest?: boolean;
   readonly isLocked?: boolean;
   readonly isSuspended?: boolean;
   /** When it was deactivated, which takes its password and makes it leave its rooms. */
@@ -80,6 +81,7 @@ async function updateAccounts(
       password_hash = case when change.deactivated_at_ms is null
         then coalesce(change.password_hash, accounts.password_hash) end,
       is_admin = coalesce(change.is_admin, accounts.is_admin),
+      is_guest = coalesce(change.is_guest, accounts.is_guest),
       is_locked = coalesce(change.is_locked, accounts.is_locked),
       is_suspended = coalesce(change.is_suspended, accounts.is_suspended),
       is_erased = coalesce(change.is_erased, accounts.is_erased),
@@ -90,11 +92,12 @@ async function updateAccounts(
       ${placed.map((it) => it.write.userKey)}::bigint[], ${placed.map((it) => it.position)}::bigint[],
       ${changes.map((it) => it.passwordHash ?? null)}::text[],
       ${flags(changes, "isAdmin")}::text[]::boolean[],
+      ${flags(changes, "isGuest")}::text[]::boolean[],
       ${flags(changes, "isLocked")}::text[]::boolean[],
       ${flags(changes, "isSuspended")}::text[]::boolean[],
       ${flags(changes, "isErased")}::text[]::boolean[],
       ${changes.map((it) => it.deactivatedAtMs ?? null)}::bigint[]
-    ) as change (user_key, position, password_hash, is_admin, is_locked, is_suspended, is_erased,
+    ) as change (user_key, position, password_hash, is_admin, is_guest, is_locked, is_suspended, is_erased,
       deactivated_at_ms)
     where accounts.user_key = change.user_key
     returning accounts.user_key`;
@@ -104,7 +107,7 @@ async function updateAccounts(
 /** The driver takes an array that begins with a boolean for one boolean, so they go as text. */
 function flags(
   changes: readonly AccountChange[],
-  name: "isAdmin" | "isLocked" | "isSuspended" | "isErased",
+  name: "isAdmin" | "isGuest" | "isLocked" | "isSuspended" | "isErased",
 ): (string | null)[] {
   return changes.map((it) => it[name]?.toString() ?? null);
 }

@@ -1,11 +1,13 @@
 import { z } from "zod";
 import { AuthData } from "#src/auth/auth-data.ts";
 import { requireUserInteractive } from "#src/auth/user-interactive.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { type Endpoint, openEndpoint } from "#src/http/endpoint.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { registerForAppservice, requireAppservice } from "../appservice-users.ts";
 import { OptionalText } from "../optional-text.ts";
 import { checkRegistration, register, registerGuest, registrationFlows } from "../register.ts";
+import { type Guest, guestOfToken } from "../upgrade-guest.ts";
 import { requireFreeUserId, userIdOfUsername } from "../username.ts";
 
 const RegisterBody = z.object({
@@ -17,7 +19,9 @@ const RegisterBody = z.object({
   initial_device_display_name: OptionalText,
   inhibit_login: z.boolean().nullish(),
   refresh_token: z.boolean().nullish(),
+  guest_access_token: OptionalText,
 });
+type RegisterBody = z.infer<typeof RegisterBody>;
 
 /** The specification's `registration.yaml`: making accounts. */
 export const registrationEndpoints: readonly Endpoint[] = [
@@ -35,26 +39,19 @@ export const registrationEndpoints: readonly Endpoint[] = [
       if (kind === "guest") return await registerGuest(hs, displayName);
       if (kind !== "user") throw new MatrixError("M_INVALID_PARAM", "Unknown kind of account");
 
-      const device = {
-        deviceId: body.device_id ?? undefined,
-        displayName,
-        refreshable: body.refresh_token ?? false,
-      };
-      const wanted = {
-        username: body.username ?? undefined,
-        password: body.password ?? undefined,
-        device: body.inhibit_login ? undefined : device,
-      };
+      const wanted = wantedIn(body);
       if (body.type === "m.login.application_service") {
         const hasToken = call.request.header("authorization") !== undefined;
         const appservice = requireAppservice(hs, call.requester, hasToken);
         return await registerForAppservice(hs, appservice, wanted);
       }
       const flows = registrationFlows(hs);
-      await checkRegistration(hs, wanted);
+      const guest = await guestOf(hs, body, call.ip);
+      const registration = { ...wanted, guest };
+      await checkRegistration(hs, registration);
       const asked = { params: call.params, body };
       const proof = await requireUserInteractive(hs, asked, { operation: "register", flows });
-      return await register(hs, wanted, proof);
+      return await register(hs, registration, proof);
     },
   }),
   openEndpoint({
@@ -70,3 +67,26 @@ export const registrationEndpoints: readonly Endpoint[] = [
     },
   }),
 ];
+
+function wantedIn(body: RegisterBody) {
+  const device = {
+    deviceId: body.device_id ?? undefined,
+    displayName: body.initial_device_display_name ?? undefined,
+    refreshable: body.refresh_token ?? false,
+  };
+  return {
+    username: body.username ?? undefined,
+    password: body.password ?? undefined,
+    device: body.inhibit_login ? undefined : device,
+  };
+}
+
+/** The guest who registers, if it is one. */
+async function guestOf(
+  hs: Homeserver,
+  { guest_access_token: token, username }: RegisterBody,
+  ip: string,
+): Promise<Guest | undefined> {
+  if (token === undefined || token === null) return undefined;
+  return await guestOfToken(hs, token, { username: username ?? undefined, ip });
+}
