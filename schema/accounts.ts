@@ -218,9 +218,9 @@ export const remoteProfiles = pgTable("remote_profiles", {
 });
 
 /**
- * Rooms that anybody may join or look into: their members may be found by everybody.
+ * Rooms that somebody of this server is in and anybody may join or look into: their members may be found by everybody.
  *
- * Rows go when a room becomes less open.
+ * Rows go when a room becomes less open, and when the last of this server leaves it.
  */
 export const openRooms = pgTable("open_rooms", { roomKey: number("room_key").primaryKey() });
 

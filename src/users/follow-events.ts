@@ -16,6 +16,7 @@ import {
   nextMembers,
   nextRooms,
   type RemoteName,
+  residedRooms,
   setOpenRooms,
   storeRemoteNames,
 } from "./queries-directory.ts";
@@ -56,12 +57,8 @@ async function followSome(hs: Homeserver): Promise<"more" | "done"> {
     nextMembers(hs, { after, upTo }, BATCH),
   ]);
   const to = Math.min(endOf(rooms, upTo), endOf(members, upTo));
-  const openness = new Map<number, boolean>();
-  for (const { room_key: roomKey, position } of rooms) {
-    if (position <= to && !openness.has(roomKey)) {
-      openness.set(roomKey, await isOpenRoom(hs, roomKey));
-    }
-  }
+  const moved = rooms.filter((it) => it.position <= to).map((it) => it.room_key);
+  const openness = await opennessOf(hs, new Set(moved));
   const rest = await storeMany(hs, members, openness);
   const last = await readMembers(
     hs,
@@ -104,6 +101,19 @@ async function storeMany(
 async function storeMembers(tx: Tx, { named, left }: ReadMembers): Promise<void> {
   await storeRemoteNames(tx, named);
   await forgetAbsent(tx, left);
+}
+
+/** Which of some rooms are open to anybody. Of those that nobody of ours is in we do not know who is in them now. */
+async function opennessOf(
+  hs: Homeserver,
+  roomKeys: ReadonlySet<number>,
+): Promise<Map<number, boolean>> {
+  const resided = await residedRooms(hs, [...roomKeys]);
+  const openness = new Map<number, boolean>();
+  for (const roomKey of roomKeys) {
+    openness.set(roomKey, resided.has(roomKey) && (await isOpenRoom(hs, roomKey)));
+  }
+  return openness;
 }
 
 /** Whether anybody may join a room, or look into it. */

@@ -34,7 +34,7 @@ export async function directoryProgress(
   return row ?? { done: 0, upTo: 0 };
 }
 
-/** The next rooms whose openness may have changed: what decides it has, or somebody of ours has come to them. */
+/** The next rooms whose openness may have changed: what decides it has, or somebody of ours has come or gone. */
 export async function nextRooms(
   hs: Homeserver,
   { done, upTo }: { readonly done: Position; readonly upTo: Position },
@@ -46,8 +46,21 @@ export async function nextRooms(
       and type in ('m.room.join_rules', 'm.room.history_visibility') and state_key = ''
     union
     select room_key, position from memberships
-    where position > ${done} and position <= ${upTo} and local and membership = 'join'
+    where position > ${done} and position <= ${upTo} and local and membership <> 'invite'
     order by position limit ${limit}`;
+}
+
+/** Those of some rooms that anybody of this server is in. */
+export async function residedRooms(
+  hs: Homeserver,
+  roomKeys: readonly number[],
+): Promise<Set<number>> {
+  if (roomKeys.length === 0) return new Set();
+  const rows = await hs.sql<{ room_key: number }[]>`
+    select room_key from unnest(${roomKeys}::bigint[]) as wanted (room_key)
+    where exists (select from memberships
+      where memberships.room_key = wanted.room_key and membership = 'join' and local)`;
+  return new Set(rows.map((it) => it.room_key));
 }
 
 /**

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import { findRoom } from "#src/rooms/find-room.ts";
+import { findRoom, roomsByKeys } from "#src/rooms/find-room.ts";
 import { userKeyOf } from "#src/rooms/user-keys.ts";
 import { asking, type Ask, LENIENT, registered } from "#src/testing-http.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
@@ -242,6 +242,13 @@ describe("user directory", () => {
       { user_id: "@rem:elsewhere", display_name: "Remy" },
     ]);
     expect(await found(looker, "secretive")).toEqual([]);
+
+    // Of a room that nobody of this server is in it is not known who is in it now.
+    const roomId = [...(await roomsByKeys(hs, [open])).values()][0]?.roomId;
+    await ask("POST", `rooms/${roomId}/leave`, { token, body: {} });
+    expect(await found(looker, "rem")).toEqual([]);
+    await ask("POST", `join/${roomId}`, { token, body: {} });
+    expect(await found(looker, "rem")).toEqual(["@rem:elsewhere"]);
 
     await member(open, "leave", "Remy");
     expect(await found(looker, "rem")).toEqual([]);
