@@ -69,7 +69,7 @@ describe("redactEvent", () => {
   test("knows only events of the room", async () => {
     const elsewhere = await alice.createRoom();
     const eventId = await alice.sendText(elsewhere, "elsewhere");
-    expect(await redact(alice, eventId)).toMatchObject(refusal(404, "M_NOT_FOUND"));
+    expect(await redact(alice, eventId)).toMatchObject(refusal(400, "M_INVALID_PARAM"));
     expect(await redact(alice, "$nothing")).toMatchObject(refusal(404, "M_NOT_FOUND"));
   });
 

@@ -18,8 +18,8 @@ const KEPT = new Set(["m.room.create", "m.room.server_acl"]);
  * it takes the room's `redact` level. So it does for what only other servers know.
  *
  * @param content what the redaction says of itself, such as a `reason`.
- * @throws MatrixError M_FORBIDDEN; M_NOT_FOUND of an event that cannot be in the room; M_USER_SUSPENDED of
- *   another's event, while one's account is suspended.
+ * @throws MatrixError M_FORBIDDEN; M_INVALID_PARAM of an event of another room, M_NOT_FOUND of one that cannot be in
+ *   the room; M_USER_SUSPENDED of another's event, while one's account is suspended.
  * @spec client-server-api#put_matrixclientv3roomsroomidredacteventidtxnid
  */
 export async function redactEvent(
@@ -41,7 +41,10 @@ export async function redactEvent(
   },
 ): Promise<EventId> {
   const event = await findEvent(hs, target);
-  if (event ? event.roomKey !== room.roomKey : !(await isShared(hs, room))) {
+  if (event && event.roomKey !== room.roomKey) {
+    throw new MatrixError("M_INVALID_PARAM", "The event is in another room");
+  }
+  if (!event && !(await isShared(hs, room))) {
     throw new MatrixError("M_NOT_FOUND", "The room has no such event");
   }
   if (event && KEPT.has(event.type) && event.stateKey !== undefined) {
