@@ -122,6 +122,29 @@ describe("upgradeRoom", () => {
     expect([await listed(roomId), await listed(next)]).toEqual(["private", "public"]);
   });
 
+  test("takes them along, too, where another server has upgraded the room, once somebody follows", async () => {
+    const name = `far-${alice.localpart}`;
+    const its = { preset: "public_chat", visibility: "public", room_alias_name: name };
+    const roomId = await alice.createRoom(its);
+    const succeeding = { ...its, room_alias_name: undefined, visibility: "private" };
+    const creation_content = { predecessor: { room_id: roomId } };
+    const next = await alice.createRoom({ ...succeeding, creation_content });
+    const standsFor = async () =>
+      (await alice.call("GET", `/v3/directory/room/${encodeURIComponent(`#${name}:hs.test`)}`)).body
+        .room_id;
+    // As long as only the new room says so, it may be anybody's.
+    await join(bob, next);
+    expect(await standsFor()).toBe(roomId);
+    const tombstone = `/v3/rooms/${encodeURIComponent(roomId)}/state/m.room.tombstone`;
+    await alice.call("PUT", tombstone, { body: "moved", replacement_room: next });
+    await join(mallory, next);
+    expect(await standsFor()).toBe(next);
+    const listed = async (id: string) =>
+      (await alice.call("GET", `/v3/directory/list/room/${encodeURIComponent(id)}`)).body
+        .visibility;
+    expect([await listed(roomId), await listed(next)]).toEqual(["private", "public"]);
+  });
+
   test("lets those who follow find their tags, push rules and direct chats", async () => {
     const roomId = await alice.createRoom({ preset: "public_chat" });
     await join(bob, roomId);

@@ -72,11 +72,25 @@ export async function aliasesOfRoom(hs: Homeserver, roomKey: number): Promise<Ro
   return rows.map((it) => it.alias);
 }
 
+/** Whether this server's directory says anything of a room. */
+export async function isInDirectory(hs: Homeserver, roomKey: number): Promise<boolean> {
+  const rows = await hs.sql`
+    select from room_aliases where room_key = ${roomKey}
+    union all select from published_rooms where room_key = ${roomKey} limit 1`;
+  return rows.length > 0;
+}
+
 /** Has all that this server's directory says of a room said of another. */
 export async function moveInDirectory(
   tx: Tx,
   { from, to }: { readonly from: number; readonly to: number },
 ): Promise<void> {
   await tx`update room_aliases set room_key = ${to} where room_key = ${from}`;
-  await tx`update published_rooms set room_key = ${to} where room_key = ${from}`;
+  await tx`
+    with old as (
+      delete from published_rooms where room_key = ${from} returning network, publisher_key
+    )
+    insert into published_rooms (room_key, network, publisher_key)
+    select ${to}::bigint, network, publisher_key from old
+    on conflict do nothing`;
 }

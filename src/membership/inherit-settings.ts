@@ -1,5 +1,6 @@
 import { changeAccountData, NO_ROOM } from "#src/account-data/account-data.ts";
 import { copyTags } from "#src/account-data/tags.ts";
+import { isInDirectory, moveInDirectory } from "#src/directory/room-aliases.ts";
 import { isRoomId } from "#src/events/event-identifiers.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
@@ -14,7 +15,8 @@ import { membershipOf } from "#src/rooms/memberships.ts";
 
 /**
  * Has a user who has come into a room that takes the place of another find it as they left that: with their tags,
- * their push rules, and among their direct chats. The join stands whatever becomes of this.
+ * their push rules, and among their direct chats; and under the aliases that that had here. The join stands whatever
+ * becomes of this.
  *
  * @spec client-server-api#room-upgrades
  */
@@ -26,9 +28,9 @@ export async function inheritSettings(
   try {
     const room = await findRoom(hs, roomId);
     const predecessor = room && (await predecessorOf(hs, room));
-    if (!predecessor || (await membershipOf(hs, user.userKey, predecessor.roomKey)) === undefined) {
-      return;
-    }
+    if (!predecessor) return;
+    await inheritPlace(hs, predecessor, room);
+    if ((await membershipOf(hs, user.userKey, predecessor.roomKey)) === undefined) return;
     await copyTags(hs, user.userKey, { from: predecessor.roomKey, to: room.roomKey });
     await inheritRules(hs, user, { from: predecessor.roomId, to: roomId });
     await changeAccountData(hs, user, { roomKey: NO_ROOM, type: "m.direct" }, (current) =>
@@ -61,6 +63,21 @@ function namedIn(predecessor: unknown): RoomId | null {
   if (typeof predecessor !== "object" || predecessor === null) return null;
   const { room_id: before } = predecessor as Record<string, unknown>;
   return isRoomId(before) ? before : null;
+}
+
+/**
+ * Moves what this server's directory says of a room to the one that takes its place, if both say so. Of an upgrade on
+ * this server that is done already.
+ */
+async function inheritPlace(hs: Homeserver, old: Room, { roomKey, roomId }: Room): Promise<void> {
+  const tombstone = await stateEvent(hs, old.roomKey, "m.room.tombstone", "");
+  if (tombstone?.redactedBy !== undefined || tombstone?.content["replacement_room"] !== roomId) {
+    return;
+  }
+  if (!(await isInDirectory(hs, old.roomKey))) return;
+  await hs.sql.begin(async (tx) => {
+    await moveInDirectory(tx, { from: old.roomKey, to: roomKey });
+  });
 }
 
 type Move = { readonly from: RoomId; readonly to: RoomId };
