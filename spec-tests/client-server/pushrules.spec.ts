@@ -37,11 +37,16 @@ describe("getPushRulesGlobal", () => {
 describe("getPushRulesOfKind", () => {
   test("answers with those of one kind", async () => {
     const { body } = await alice.call("GET", "/v3/pushrules/");
-    expect((await alice.call("GET", `${GLOBAL}/override`)).body).toEqual(body.global.override);
-    expect(await alice.call("GET", `${GLOBAL}/none`)).toMatchObject({
-      status: 400,
-      body: { errcode: "M_INVALID_PARAM" },
-    });
+    expect((await alice.call("GET", `${GLOBAL}/override/`)).body).toEqual(body.global.override);
+    expect(await alice.call("GET", `${GLOBAL}/none/`)).toMatchObject(
+      refusal(400, "M_INVALID_PARAM"),
+    );
+  });
+
+  test("is known, as the others, with a slash at its end alone", async () => {
+    for (const path of ["/v3/pushrules", GLOBAL, `${GLOBAL}/override`]) {
+      expect(await alice.call("GET", path)).toMatchObject(refusal(404, "M_UNRECOGNIZED"));
+    }
   });
 });
 

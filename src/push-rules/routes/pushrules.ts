@@ -32,22 +32,19 @@ export const pushRulesEndpoints: readonly Endpoint[] = [
     operation: "getPushRules",
     method: "GET",
     guests: true,
-    path: ["/_matrix/client/v3/pushrules/", "/_matrix/client/v3/pushrules"],
+    path: "/_matrix/client/v3/pushrules/",
     handle: async (hs, { requester }) => ({ global: await pushRulesOf(hs, requester) }),
   }),
   userEndpoint({
     operation: "getPushRulesGlobal",
     method: "GET",
-    path: ["/_matrix/client/v3/pushrules/global/", "/_matrix/client/v3/pushrules/global"],
+    path: "/_matrix/client/v3/pushrules/global/",
     handle: async (hs, { requester }) => await pushRulesOf(hs, requester),
   }),
   userEndpoint({
     operation: "getPushRulesOfKind",
     method: "GET",
-    path: [
-      "/_matrix/client/v3/pushrules/global/:kind/",
-      "/_matrix/client/v3/pushrules/global/:kind",
-    ],
+    path: "/_matrix/client/v3/pushrules/global/:kind/",
     async handle(hs, { requester, params }) {
       const { kind = "" } = params;
       if (!isRuleKind(kind)) throw noSuchKind();
