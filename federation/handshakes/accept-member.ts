@@ -7,7 +7,7 @@ import type { Receipt } from "#src/rooms/received/receive-events.ts";
 import { EventStatus, type StoredEvent } from "#src/rooms/stored-event.ts";
 import { receivePdus } from "../inbound/receive-pdu.ts";
 import { withAuthorisersSignature } from "./join-authorisers.ts";
-import { invalidEvent, readMemberEvent, type SentMember } from "./read-member-event.ts";
+import { droppedEvent, invalidEvent, readMemberEvent, type SentMember } from "./read-member-event.ts";
 import { requireResidentRoom } from "./resident-room.ts";
 
 /**
@@ -15,7 +15,8 @@ import { requireResidentRoom } from "./resident-room.ts";
  *
  * @returns the event, as part of the room.
  * @throws MatrixError M_NOT_FOUND of a room that this server is not in; M_INVALID_PARAM if it is not an
- *   event such as we proposed; M_FORBIDDEN if the room does not let the user; of joins, as `authoriserOf`.
+ *   event such as we proposed; M_FORBIDDEN if the room does not let the user, or the server has not signed it; as
+ *   `readMemberEvent`; of joins, as `authoriserOf`.
  * @spec server-server-api#put_matrixfederationv2send_joinroomideventid
  */
 export async function acceptMember(
@@ -32,7 +33,7 @@ export async function acceptMember(
   const how = { origin, isRelayed: true } as const;
   const { receipts, dropped } = await receivePdus(hs, room, [pdu], how);
   const [fault] = dropped;
-  if (fault) throw invalidEvent(fault.reason);
+  if (fault) throw droppedEvent(fault);
   const event = (await findEvents(hs, [member.eventId])).get(member.eventId);
   if (event?.status === EventStatus.accepted) return { room, event };
   throw new MatrixError("M_FORBIDDEN", reasonOf(receipts.get(member.eventId)));

@@ -15,7 +15,7 @@ import { ensureRoom } from "#src/rooms/received/ensure-room.ts";
 import { storeOutsideMembership } from "#src/rooms/received/outside-membership.ts";
 import { readToldState } from "#src/rooms/received/read-told-state.ts";
 import { doorsFor } from "../inbound/doors.ts";
-import { invalidEvent, readMemberEvent } from "./read-member-event.ts";
+import { droppedEvent, invalidEvent, readMemberEvent } from "./read-member-event.ts";
 
 /** An invitation of a user of this server to a room, by another server. */
 export type ReceivedInvitation = {
@@ -33,7 +33,7 @@ export type ReceivedInvitation = {
  *
  * @returns the event with our signature.
  * @throws MatrixError M_INCOMPATIBLE_ROOM_VERSION; M_INVALID_PARAM if it is no such invitation, or what is
- *   told of the room is not the room's; M_FORBIDDEN of a user who is not here; M_INVITE_BLOCKED.
+ *   told of the room is not the room's; M_FORBIDDEN of a user who is not here; M_INVITE_BLOCKED; as `readMemberEvent`.
  * @spec server-server-api#put_matrixfederationv2inviteroomideventid
  */
 export async function receiveInvite(
@@ -77,7 +77,7 @@ export async function receiveInvite(
   return signed;
 }
 
-/** @throws MatrixError M_INVALID_PARAM */
+/** @throws MatrixError M_FORBIDDEN without its server's signature, M_INVALID_PARAM with another's hash */
 async function requireSigned(
   hs: Homeserver,
   rules: RoomVersionRules,
@@ -86,6 +86,7 @@ async function requireSigned(
 ): Promise<void> {
   const setting = { rules, keys: hs.remotes.verifyKeys, now: hs.now() };
   const [checked] = await checkPdus([pdu], setting);
-  if (!checked?.ok) throw invalidEvent(checked?.reason ?? "it is none");
+  if (!checked) throw invalidEvent("it is none");
+  if (!checked.ok) throw droppedEvent(checked);
   if (!checkContentHash(wire)) throw invalidEvent("it is not what its server has hashed");
 }
