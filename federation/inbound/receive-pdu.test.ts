@@ -307,6 +307,7 @@ describe("PDUs", () => {
     await receivePdus(hs, room, [wireOf(remote, target)], options);
     const stored = await findEvents(hs, [target, redaction]);
     expect(stored.get(target)?.redactedBy).toBe(stored.get(redaction)?.eventKey);
+    expect(stored.get(redaction)?.status).toBe(EventStatus.untold);
     const waiting = await hs.sql`select from waiting_redactions where target = ${target}`;
     expect(waiting).toHaveLength(0);
   });

@@ -28,6 +28,9 @@ export function differencesOf(views: readonly View[]): string[] {
   return differences;
 }
 
+/** What is part of a room, be it shown or not. */
+const PART: ReadonlySet<string> = new Set(["shown", "untold"]);
+
 /** What a server does not know that another one shows. */
 function lackingOf(view: View, other: View, ours: ReadonlySet<string>): string[] {
   const faults: string[] = [];
@@ -38,7 +41,7 @@ function lackingOf(view: View, other: View, ours: ReadonlySet<string>): string[]
     const sender = pdu.sender.slice(pdu.sender.indexOf(":") + 1);
     // What its own server took for soft-failed was refused, as an invitation that its room did not allow any more once it was signed.
     const wasRefused = standing === "soft-failed" && sender === other.of.player.name;
-    const isOwed = standing === "shown" || (ours.has(sender) && !wasRefused);
+    const isOwed = PART.has(standing) || (ours.has(sender) && !wasRefused);
     if (isOwed && (kept === undefined || kept.standing === "outlier")) {
       faults.push(
         `${nameOf(view)} lacks ${id}, which is ${standing} at ${nameOf(other)}: ${told(pdu)}`,

@@ -15,7 +15,7 @@ import { FaultyNetwork } from "./faulty-network.ts";
 
 /** How a server keeps an event. */
 export type Kept = {
-  readonly standing: "shown" | "soft-failed" | "rejected" | "outlier";
+  readonly standing: "shown" | "soft-failed" | "rejected" | "outlier" | "untold";
   /** Whether it came after what follows it was there already. */
   readonly isLate: boolean;
   /** The event as servers exchange it. */
@@ -121,7 +121,7 @@ async function keptByOurs(sql: Sql, roomId: string): Promise<Map<string, Kept>> 
   const rows = await sql<{ id: string; status: number; isLate: boolean; json: string }[]>`
     select event_id as id, status, anchor_offset <> 0 as "isLate", json
     from events join rooms using (room_key) where room_id = ${roomId}`;
-  const standings = ["shown", "soft-failed", "rejected", "outlier"] as const;
+  const standings = ["shown", "soft-failed", "rejected", "outlier", "untold"] as const;
   return new Map(
     rows.map(({ id, status, isLate, json }) => {
       const standing = standings[status];

@@ -77,6 +77,30 @@ describe("sendTransaction", () => {
     expect((await sendTransaction(peer, { pdus: [nowhere] }, "nowhere")).status).toBe(200);
   });
 
+  // @spec rooms/v3#handling-redactions
+  test("brings redactions, of which clients hear only if they redact something", async () => {
+    const [room, other] = [await newRoom(), await newRoom()];
+    const hers = await alice.sendText(room.roomId, "by alice");
+    const his = await room.send(bob, message("by bob"));
+    const elsewhere = await other.send(bob, message("by bob, elsewhere"));
+    const { next_batch } = (await alice.call("GET", "/v3/sync")).body;
+    const redacting = (redacts: string) => ({ type: "m.room.redaction", content: { redacts } });
+    const redactions: string[] = [];
+    for (const it of [hers, his, elsewhere, "$none"]) {
+      redactions.push(await room.send(bob, redacting(it)));
+    }
+    const last = await room.send(bob, message("after it all"));
+    const seen = [redactions[1], last];
+    const { rooms } = (await alice.call("GET", `/v3/sync?since=${next_batch}`)).body;
+    const idsIn = (events: any[]) => events.map((it) => it.event_id);
+    expect(idsIn(rooms.join[room.roomId].timeline.events)).toEqual(seen);
+    const path = `/v3/rooms/${E(room.roomId)}/messages?dir=b&limit=2`;
+    expect(idsIn((await alice.call("GET", path)).body.chunk)).toEqual(seen.toReversed());
+    expect(await bodyOf(room.roomId, redactions[0] ?? "")).toBe(404);
+    expect(await bodyOf(room.roomId, hers)).toBe("by alice");
+    expect(await bodyOf(other.roomId, elsewhere)).toBe("by bob, elsewhere");
+  });
+
   test("gets what is missing before an event from the server that sent it", async () => {
     const room = await newRoom();
     const missing = room.build(bob, message("missing"));

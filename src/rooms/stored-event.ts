@@ -15,6 +15,8 @@ export const EventStatus = {
   rejected: 2,
   /** Known for the sake of others that name it, and without a place in the room's order. */
   outlier: 3,
+  /** Part of the room and built upon, but not shown to clients: a redaction that redacted nothing when it came. */
+  untold: 4,
 } as const;
 
 /** A row of `events`, with the sender's ID. */

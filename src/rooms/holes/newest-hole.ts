@@ -15,7 +15,7 @@ export async function newestHole(
 ): Promise<number | undefined> {
   const [row] = await db<{ event_key: number }[]>`
     select event_key from missing_events join events using (event_key)
-    where missing_events.room_key = ${roomKey} and status = 0
+    where missing_events.room_key = ${roomKey} and status in (0, 4)
       and (anchor, anchor_offset - 1)
         <= (${String(from?.anchor ?? END)}::bigint, ${from?.offset ?? 0}::int)
       and (anchor, anchor_offset - 1) > (${to?.anchor ?? -1}::bigint, ${to?.offset ?? 0}::int)

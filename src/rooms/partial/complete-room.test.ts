@@ -17,14 +17,16 @@ import {
   deliverBatch,
   forkedRoom,
   inBatches,
+  isPart,
   RemoteRoom,
   replay,
   steps,
   USERS,
   wronglyRedacted,
+  wronglyTold,
 } from "../received/testing.ts";
 import { sendEvent } from "../send-event.ts";
-import { EventStatus } from "../stored-event.ts";
+import { EventStatus, type StoredEvent } from "../stored-event.ts";
 import { completeRoom } from "./complete-room.ts";
 
 let servers: TestHomeservers;
@@ -62,6 +64,11 @@ async function stateIds(root: number) {
   return new Map(events.map((it) => [stateKeyOf(it.type, it.stateKey ?? ""), it.eventId]));
 }
 
+/** Whether an event is part of the room, be it told to clients or not. */
+function statusOf(event: StoredEvent | undefined): number | undefined {
+  return event && isPart(event) ? EventStatus.accepted : event?.status;
+}
+
 async function expectTruth(
   remote: RemoteRoom,
   room: Room,
@@ -79,14 +86,15 @@ async function expectTruth(
   for (const id of later) {
     const event = events.get(id);
     const model = remote.events.get(id);
-    const isRejected = remote.graph.rejected.has(id);
     const passed = expected.softFailed.has(id) ? EventStatus.softFailed : EventStatus.accepted;
-    const status = isRejected ? EventStatus.rejected : passed;
-    expect({ id, status: event?.status }).toEqual({ id, status });
+    const status = remote.graph.rejected.has(id) ? EventStatus.rejected : passed;
+    expect({ id, status: statusOf(event) }).toEqual({ id, status });
     expect(await stateIds(event?.stateBefore ?? 0)).toEqual(model?.before);
     expect(await stateIds(event?.stateAfter ?? 0)).toEqual(model?.after);
   }
   expect(wronglyRedacted(remote, [...events.values()])).toEqual([]);
+  const all = await findEvents(hs, [...basis, ...later]);
+  expect(wronglyTold(remote, [...all.values()])).toEqual([]);
   expect(await stateIds(await currentStateRoot(hs, room.roomKey))).toEqual(expected.current);
   const members = await membersOfRoom(hs, room.roomKey, ["join"]);
   const joined = [...expected.current.values()]

@@ -203,12 +203,14 @@ async function followedBy(
       const pending = byId.get(id);
       if (pending) return isPassed(id) ? [...pending.event.prev_events] : [];
       const it = stored.get(id);
-      const isPart = !it || it.status === EventStatus.accepted || it.stateAfter === undefined;
+      const isPart = !it || PART.has(it.status) || it.stateAfter === undefined;
       return isPart ? [] : prevEventsOf(it.wire["prev_events"]);
     });
   }
   return followed;
 }
+
+const PART: ReadonlySet<number> = new Set([EventStatus.accepted, EventStatus.untold]);
 
 /** The IDs that an event follows, as its room version names them. */
 function prevEventsOf(references: unknown): EventId[] {

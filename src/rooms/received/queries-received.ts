@@ -1,7 +1,7 @@
 import type { Queryable, Tx } from "#src/homeserver/database.ts";
 import type { EventId } from "#src/kit/identifiers.ts";
 import { arrayText } from "../queries-persist.ts";
-import type { EventRow } from "../stored-event.ts";
+import { type EventRow, EventStatus } from "../stored-event.ts";
 
 // What received events write beside what all events write. Statements are answered with the commit.
 
@@ -39,7 +39,7 @@ export async function whatWaitsFor(
   const missed = rows.filter((it) => it.event_key !== null);
   const isOfRemoved = rows.some((it) => it.id === null);
   return {
-    followed: new Set(missed.flatMap((it) => (it.status === 0 && it.id !== null ? [it.id] : []))),
+    followed: new Set(missed.flatMap((it) => (isPart(it) && it.id !== null ? [it.id] : []))),
     outliers: [
       ...new Set(missed.flatMap((it) => (it.unplaced && it.event_key ? [it.event_key] : []))),
     ],
@@ -47,6 +47,10 @@ export async function whatWaitsFor(
     isRedacted: missed.length + Number(isOfRemoved) < rows.length,
     isOfRemoved,
   };
+}
+
+function isPart({ status }: WaitingRow): boolean {
+  return status === EventStatus.accepted || status === EventStatus.untold;
 }
 
 type WaitingRow = {

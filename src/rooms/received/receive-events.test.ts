@@ -14,11 +14,13 @@ import {
   deliverBatch,
   forkedRoom,
   inBatches,
+  isPart,
   RemoteRoom,
   replay,
   steps,
   USERS,
   wronglyRedacted,
+  wronglyTold,
 } from "./testing.ts";
 
 let servers: TestHomeservers;
@@ -86,7 +88,8 @@ async function expectTruth(remote: RemoteRoom, room: Room): Promise<void> {
   for (const event of events) {
     const model = remote.events.get(event.eventId);
     const status = statusIn(remote, expected.softFailed, event.eventId);
-    expect({ id: event.eventId, status: event.status }).toEqual({ id: event.eventId, status });
+    const own = isPart(event) ? EventStatus.accepted : event.status;
+    expect({ id: event.eventId, status: own }).toEqual({ id: event.eventId, status });
     expect(await stateIds(event.stateBefore ?? 0)).toEqual(model?.before);
     expect(await stateIds(event.stateAfter ?? 0)).toEqual(model?.after);
   }
@@ -100,6 +103,7 @@ async function expectTruth(remote: RemoteRoom, room: Room): Promise<void> {
   );
 
   expect(wronglyRedacted(remote, events)).toEqual([]);
+  expect(wronglyTold(remote, events)).toEqual([]);
   await expectMembers(room, events, expected.current);
   const [missing] = await hs.sql`select from missing_events where room_key = ${room.roomKey}`;
   expect(missing).toBeUndefined();

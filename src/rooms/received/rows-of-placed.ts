@@ -41,11 +41,11 @@ export function relationOfPlaced({ settled, row }: PlacedEvent): RelationRow | u
   return relationOf({ type, content, eventKey, roomKey, senderKey }, place);
 }
 
-/** What an event redacts, if it is a redaction that counts. */
+/** What an event redacts, if it is a redaction that counts, once what it is about is here. */
 export function redactionOf(it: PlacedEvent): RedactionRow | undefined {
   const { event, levels } = it.settled.assessed;
   if (event.type !== "m.room.redaction" || event.redacts === undefined) return undefined;
-  if (!isShown(it) || !levels) return undefined;
+  if (!(isShown(it) || it.row.status === EventStatus.untold) || !levels) return undefined;
   return {
     redactionKey: it.row.event_key,
     roomKey: it.row.room_key,

@@ -20,6 +20,7 @@ import type { ReceivedWrite, ReceivedWritten } from "./received-write.ts";
 import { rememberRoot } from "./resolve-states.ts";
 import { settleEvents, settleHistory, whatComes } from "./settle-events.ts";
 import type { Settlement } from "./settlement.ts";
+import { withUntold } from "./untold-redactions.ts";
 
 const unexplained = new Counter({
   name: "archipel_room_state_resets_total",
@@ -51,7 +52,8 @@ export async function storeReceived(
 ): Promise<StoredReceived> {
   const settlement = await settlementFor(hs, lane, write, seen);
   if (!settlement) return STALE;
-  const placed = await placeReceived(hs, lane, { write, settlement, position });
+  const places = await placeReceived(hs, lane, { write, settlement, position });
+  const placed = await withUntold(hs, lane, places);
   const persist = write.as === "again" ? persistAgain : persistReceived;
   const persisted = await persist(hs, lane, placed);
   const events = placed.placed.map(

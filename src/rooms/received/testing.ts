@@ -196,7 +196,7 @@ export function replay(room: RemoteRoom, order: readonly EventId[]) {
 export function wronglyRedacted(room: RemoteRoom, stored: readonly StoredEvent[]): StoredEvent[] {
   const idsByKey = new Map(stored.map((it) => [it.eventKey, it.eventId]));
   const redactions = stored
-    .filter((it) => it.type === "m.room.redaction" && it.status === EventStatus.accepted)
+    .filter((it) => it.type === "m.room.redaction" && isPart(it))
     .flatMap((it) => room.graph.events.get(it.eventId) ?? []);
   return stored.filter(({ eventId, redactedBy }) => {
     const by = redactions
@@ -204,6 +204,24 @@ export function wronglyRedacted(room: RemoteRoom, stored: readonly StoredEvent[]
       .map((it) => it.event_id);
     if (redactedBy === undefined) return by.length > 0;
     return !by.includes(idsByKey.get(redactedBy) ?? "$");
+  });
+}
+
+/** Whether an event is part of its room, told to clients or not. */
+export function isPart({ status }: Pick<StoredEvent, "status">): boolean {
+  return status === EventStatus.accepted || status === EventStatus.untold;
+}
+
+/**
+ * Which of a room's stored events are redactions that clients are told of though they redact nothing. Of what was
+ * rejected nobody hears either way.
+ */
+export function wronglyTold(room: RemoteRoom, stored: readonly StoredEvent[]): StoredEvent[] {
+  return stored.filter((it) => {
+    if (it.type !== "m.room.redaction" || it.status !== EventStatus.accepted) return false;
+    const redaction = room.graph.events.get(it.eventId);
+    const target = stored.find((own) => own.eventId === redaction?.redacts);
+    return !redaction || !target || !mayRedact(room, redaction);
   });
 }
 
