@@ -7,7 +7,12 @@ import type { Receipt } from "#src/rooms/received/receive-events.ts";
 import { EventStatus, type StoredEvent } from "#src/rooms/stored-event.ts";
 import { receivePdus } from "../inbound/receive-pdu.ts";
 import { withAuthorisersSignature } from "./join-authorisers.ts";
-import { droppedEvent, invalidEvent, readMemberEvent, type SentMember } from "./read-member-event.ts";
+import {
+  droppedEvent,
+  invalidEvent,
+  readMemberEvent,
+  type SentMember,
+} from "./read-member-event.ts";
 import { requireResidentRoom } from "./resident-room.ts";
 
 /**

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId } from "#src/kit/identifiers.ts";
+import { findEvents } from "#src/rooms/find-event.ts";
+import { EventStatus } from "#src/rooms/stored-event.ts";
 import { testFederation } from "../testing.ts";
 import { memberDraft, message, type Peer, sharedRoom, testPeer } from "./testing.ts";
 
@@ -156,6 +158,21 @@ describe("a server in a room", () => {
         status: 400,
         body: { errcode: "M_INVALID_PARAM" },
       });
+    }
+  });
+
+  test("gets nothing of an event that the room's rules do not let be, and no state before it", async () => {
+    const { ids, remote, wire, roomId } = await roomWith();
+    const rejected = remote.add(peer.user("nobody"), message("not here"), ids.slice(-1));
+    await peer.send(hs, [wire(rejected)]);
+    expect((await findEvents(hs, [rejected])).get(rejected)?.status).toBe(EventStatus.rejected);
+    for (const path of [
+      `event/${E(rejected)}`,
+      `state/${roomId}?event_id=${E(rejected)}`,
+      `state_ids/${roomId}?event_id=${E(rejected)}`,
+    ]) {
+      const answer = await peer.ask(hs, "GET", `${V1}/${path}`);
+      expect(answer, path).toMatchObject({ status: 404, body: { errcode: "M_NOT_FOUND" } });
     }
   });
 

@@ -29,14 +29,15 @@ export type StateAndAuth = {
 /**
  * The state before an event, for another server.
  *
- * @throws MatrixError M_FORBIDDEN (see `requireServerIn`), M_NOT_FOUND if there is no such event in the
- *   room, or the state before it is not known, or not all of it.
+ * @throws MatrixError M_FORBIDDEN (see `requireServerIn`), M_NOT_FOUND if no such event was
+ *   accepted in the room, or the state before it is not known, or not all of it.
  */
 export async function readStateBefore(hs: Homeserver, asked: Asked): Promise<StateAndAuth> {
   const { roomKey } = await requireServerIn(hs, asked.server, asked.roomId);
   // Nobody may take a state that lacks members for the whole.
   const isWhole = await membersKnownWithin(hs, roomKey, { waitMs: LONGEST_WAIT_MS });
   const { room, event } = await requireEvent(hs, asked);
+  if (event.status === EventStatus.rejected) throw notFound();
   if (!isWhole || event.stateBefore === undefined) {
     throw new MatrixError("M_NOT_FOUND", "The state before this event is not known");
   }
