@@ -81,6 +81,27 @@ describe("a room of another server", () => {
     }
   });
 
+  test("is joined by guests where it lets them in", async () => {
+    const { token, userId } = await user(onTwo, "guest");
+    await two.hs.sql`
+      update accounts set is_guest = true from users
+      where accounts.user_key = users.user_key and user_id = ${userId}`;
+    const { roomId } = await roomOf({ preset: "private_chat" });
+    const access = async (guest_access: string) =>
+      await onOne("PUT", `rooms/${E(roomId)}/state/m.room.guest_access/`, {
+        token: alice.token,
+        body: { guest_access },
+      });
+    const join = async () => await onTwo("POST", `join/${E(roomId)}`, { token, body: {} });
+    const body = { user_id: userId };
+    await onOne("POST", `rooms/${E(roomId)}/invite`, { token: alice.token, body });
+    await access("forbidden");
+    const forbidden = { status: 403, body: { errcode: "M_GUEST_ACCESS_FORBIDDEN" } };
+    expect(await join()).toMatchObject(forbidden);
+    await access("can_join");
+    expect((await join()).status).toBe(200);
+  });
+
   test("is left again if what is said of it does not hold, so that nobody there believes us to be in it", async () => {
     const { roomId } = await roomOf();
     const { sendJoinV2 } = two.hs.remotes;

@@ -12,6 +12,7 @@ import { inheritSettings } from "./inherit-settings.ts";
 import { joinRoom } from "./join-room.ts";
 import { memberDraft } from "./member-draft.ts";
 import { joinOutsideRoom } from "./outside/join-outside-room.ts";
+import { letsGuestsIn } from "./outside/lets-guests-in.ts";
 import { serversToAsk } from "./outside/servers-to-ask.ts";
 
 /** A room, and the servers by which it may be entered should this one not be in it. */
@@ -22,7 +23,7 @@ export type RoomToEnter = { readonly roomId: RoomId; readonly via: readonly Serv
  *
  * @param further what the client adds to the member event's content, such as a `reason`.
  * @throws MatrixError M_NOT_FOUND of a room that nobody can be asked about; M_FORBIDDEN and others if the
- *   room's rules keep the user out; 502 if no server is of any help.
+ *   room's rules keep the user out, M_GUEST_ACCESS_FORBIDDEN of guests; 502 if no server is of any help.
  * @spec client-server-api#joining-rooms
  */
 export async function enterRoom(
@@ -42,11 +43,9 @@ export async function enterRoom(
 
   async function joinOutside(): Promise<void> {
     if (await joinedHere()) return;
-    if (requester.isGuest) {
-      throw new MatrixError("M_GUEST_ACCESS_FORBIDDEN", "Guests may not join rooms elsewhere");
-    }
     const room = await findRoom(hs, roomId);
     const servers = await serversToAsk(hs, { userKey: requester.userKey, room, via });
+    if (requester.isGuest) await requireGuestsLetIn(servers.first);
     const draft = await memberDraft(hs, requester.userId, "join", further);
     try {
       await joinOutsideRoom(hs, { roomId, sender: requester.userId, draft }, servers);
@@ -57,6 +56,11 @@ export async function enterRoom(
       // We may have heard meanwhile of what lets the user in here.
       if (!(await joinedHere())) throw error;
     }
+  }
+
+  async function requireGuestsLetIn(servers: readonly ServerName[]): Promise<void> {
+    if (await letsGuestsIn(hs, roomId, servers)) return;
+    throw new MatrixError("M_GUEST_ACCESS_FORBIDDEN", "Guests may not join this room");
   }
 
   async function joinedHere(): Promise<boolean> {
