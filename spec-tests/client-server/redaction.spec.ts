@@ -22,6 +22,7 @@ describe("redactEvent", () => {
     expect(await read(eventId)).toMatchObject({
       content: {},
       unsigned: {
+        redacted_by: body.event_id,
         redacted_because: {
           event_id: body.event_id,
           type: "m.room.redaction",

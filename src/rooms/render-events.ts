@@ -199,6 +199,8 @@ function unsignedOf(event: StoredEvent, around: Surroundings): string {
     unsigned["prev_content"] = shownWire(replaced, rulesOf(replaced, around.rules))["content"];
   }
   if (redaction) {
+    // Not the specification's, but it was there before, and other servers tell it still.
+    unsigned["redacted_by"] = redaction.eventId;
     unsigned["redacted_because"] = clientEvent(
       redaction.eventId,
       shownWire(redaction, rulesOf(redaction, around.rules)),
