@@ -13,6 +13,7 @@ import { setPresence } from "#src/presence/set-presence.ts";
 import { sendEvent } from "#src/rooms/send-event.ts";
 import { write } from "#src/streams/write.ts";
 import { asking, registered } from "#src/testing-http.ts";
+import { testUser } from "#src/testing.ts";
 import { type FederatedHomeserver, testFederation } from "../testing.ts";
 import { QUICK, type Recorder, recorder, sharedRoom } from "./testing.ts";
 
@@ -319,6 +320,21 @@ describe("presence", () => {
       content: { membership: "join" },
     });
     await expect.poll(() => by(two).length, WAIT).toBeGreaterThan(0);
+  });
+
+  test("is told to the servers in rooms to which the user comes", async () => {
+    const comer = await testUser(hs1.hs, "comer");
+    await setPresence(hs1.hs, comer, { state: "online", statusMsg: "about to come" });
+    await sharedRoom(hs1.hs, [two.name], "comer");
+    const pushed = () =>
+      told(two, "m.presence").flatMap((it) => it["push"] as { user_id: string }[]);
+    await expect.poll(pushed, WAIT).toContainEqual(
+      expect.objectContaining({
+        user_id: comer.userId,
+        presence: "online",
+        status_msg: "about to come",
+      }),
+    );
   });
 });
 

@@ -18,7 +18,7 @@ import { presenceEdu } from "./edu-texts.ts";
 /** Who is there is told again before others take them for gone, as they do after half an hour. */
 const AGAIN_MS = 20 * 60_000;
 
-/** How long servers that come to rooms wait to be told who is there: several may come at once. */
+/** How long after somebody has come to a room it is told who is there: several may come at once. */
 const ARRIVED_MS = 1_000;
 
 /** Users of whom one EDU tells. */
@@ -26,7 +26,7 @@ const MOST_USERS = 100;
 
 /**
  * Tells other servers who of our users is there: those in a room with them, of what becomes news, again and
- * again, and when they come.
+ * again, and when they come, or the user does.
  *
  * @spec server-server-api#presence
  */
@@ -37,19 +37,25 @@ export function tellPresence(hs: Homeserver, dispatch: Dispatch): void {
     attempt(hs, async () => await tellOf(hs, dispatch, await ourUsersThere(hs)));
   }, AGAIN_MS).unref();
 
-  const arrived = new Map<ServerName, Set<number>>();
+  const servers = new Map<ServerName, Set<number>>();
+  const ours = new Map<number, Set<number>>();
   let timer: NodeJS.Timeout | undefined;
   tailOf(hs).listen({
     changed(changes) {
-      for (const { server, roomKey } of arrivalsIn(hs, changes)) {
-        arrived.set(server, (arrived.get(server) ?? new Set()).add(roomKey));
+      for (const { server, userKey, roomKey } of arrivalsIn(hs, changes)) {
+        if (server === undefined) note(ours, userKey, roomKey);
+        else note(servers, server, roomKey);
       }
-      if (arrived.size === 0) return;
+      if (servers.size + ours.size === 0) return;
       timer ??= setTimeout(() => {
         timer = undefined;
-        const all = [...arrived];
-        arrived.clear();
-        attempt(hs, async () => await welcome(hs, dispatch, all));
+        const [others, own] = [[...servers], new Map(ours)];
+        servers.clear();
+        ours.clear();
+        attempt(hs, async () => {
+          await welcome(hs, dispatch, others);
+          await tellOf(hs, dispatch, [...own.keys()], own);
+        });
       }, ARRIVED_MS);
     },
     missed: () => {},
@@ -67,25 +73,34 @@ function attempt(hs: Homeserver, act: () => Promise<void>): void {
   });
 }
 
-/** Which servers have users who join rooms. */
+/** Who joins rooms, and from which other server, if from one. */
 function arrivalsIn(hs: Homeserver, changes: readonly Change[]) {
   return changes.flatMap(({ detail }) => {
     if (!(detail instanceof StoredEvent) || detail.type !== "m.room.member") return [];
+    if (detail.content["membership"] !== "join") return [];
     const server = otherServerOf(hs, detail.stateKey as UserId);
-    if (server === undefined || detail.content["membership"] !== "join") return [];
-    return [{ server, roomKey: detail.roomKey }];
+    // Whoever joins says so themselves.
+    return [{ server, userKey: detail.senderKey, roomKey: detail.roomKey }];
   });
 }
 
+function note<K>(arrived: Map<K, Set<number>>, who: K, roomKey: number): void {
+  arrived.set(who, (arrived.get(who) ?? new Set()).add(roomKey));
+}
+
+/** @param where the rooms of each of which the servers are told; all if it is left out. */
 async function tellOf(
   hs: Homeserver,
   dispatch: Dispatch,
   userKeys: readonly number[],
+  where?: ReadonlyMap<number, ReadonlySet<number>>,
 ): Promise<void> {
   const byServer = new Map<ServerName, OwnPresence[]>();
-  const { position } = tailOf(hs);
+  // As would be owed what comes next: to those too who have come with the last that has come.
+  const position = tailOf(hs).position + 1;
   for (const it of await ownPresence(hs, userKeys)) {
-    const placed = it.roomKeys.map((roomKey) => ({ roomKey, position }));
+    const isToldIn = (roomKey: number) => where?.get(it.userKey)?.has(roomKey) !== false;
+    const placed = it.roomKeys.filter(isToldIn).map((roomKey) => ({ roomKey, position }));
     for (const server of await serversOwed(hs, placed)) {
       byServer.set(server, [...(byServer.get(server) ?? []), it]);
     }
