@@ -103,10 +103,10 @@ export function eventQuestions(hs: Homeserver): EventQuestions {
       }),
     ),
     /** @spec server-server-api#post_matrixpolicyv1sign */
-    askPolicyServerToSign: asking(hs, mapOf(mapOf(z.string(), 100), 100), ({ event }) => ({
+    askPolicyServerToSign: asking(hs, mapOf(mapOf(z.string(), 100), 100), ({ event, isOld }) => ({
       operation: "askPolicyServerToSign",
       method: "POST",
-      uri: "/_matrix/policy/v1/sign",
+      uri: isOld ? "/_matrix/policy/unstable/org.matrix.msc4284/sign" : "/_matrix/policy/v1/sign",
       content: event,
     })),
   };

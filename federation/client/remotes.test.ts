@@ -60,6 +60,7 @@ const cases: Case[] = [
   ["getMissingPreviousEvents", { roomId, earliest_events: ["$a"], latest_events: ["$b"], limit: 9 }, `POST ${V1}/get_missing_events/${E(roomId)}`, { earliest_events: ["$a"], latest_events: ["$b"], limit: 9 }, { events: [] }, { events: [] }],
   ["getEventByTimestamp", { roomId, ts: 5, dir: "b" }, `GET ${V1}/timestamp_to_event/${E(roomId)}?ts=5&dir=b`, {}, { event_id: "$x", origin_server_ts: 4 }, { event_id: "$x", origin_server_ts: 4 }],
   ["askPolicyServerToSign", { event }, "POST /_matrix/policy/v1/sign", event, { p: { "ed25519:policy_server": "s" } }, new Map([["p", new Map([["ed25519:policy_server", "s"]])]])],
+  ["askPolicyServerToSign", { event, isOld: true }, "POST /_matrix/policy/unstable/org.matrix.msc4284/sign", event, { p: { "ed25519:policy_server": "s" } }, new Map([["p", new Map([["ed25519:policy_server", "s"]])]])],
   ["makeJoin", { roomId, userId, versions: ["1", "org.x"] }, `GET ${V1}/make_join/${E(roomId)}/${E(userId)}?ver=1&ver=org.x`, {}, { room_version: "12", event }, { room_version: "12", event }],
   ["sendJoinV1", membership, `PUT ${V1}/send_join/${E(roomId)}/${E(eventId)}`, event, [200, { auth_chain: [], state: [] }], { auth_chain: [], state: [] }],
   ["sendJoinV2", { ...membership, omitMembers: true }, `PUT /_matrix/federation/v2/send_join/${E(roomId)}/${E(eventId)}?omit_members=true`, event, { auth_chain: [], state: [], event: null, servers_in_room: ["a"] }, { auth_chain: [], state: [], servers_in_room: ["a"] }],

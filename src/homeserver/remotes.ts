@@ -193,8 +193,9 @@ export type Remotes = {
     { readonly roomId: RoomId; readonly ts: number; readonly dir: "f" | "b" },
     { readonly event_id: EventId; readonly origin_server_ts: number }
   >;
+  /** @param isOld whether it is asked under the path from before it was specified (MSC4284). */
   readonly askPolicyServerToSign: Ask<
-    { readonly event: CanonicalObject },
+    { readonly event: CanonicalObject; readonly isOld?: boolean },
     ReadonlyMap<string, ReadonlyMap<string, string>>
   >;
 

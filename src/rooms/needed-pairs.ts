@@ -1,3 +1,4 @@
+import { POLICIES } from "./policy/policy-server.ts";
 import type { RoomWrite } from "./room-write.ts";
 import type { StatePair } from "./state-slots.ts";
 
@@ -5,7 +6,7 @@ import type { StatePair } from "./state-slots.ts";
 const ALWAYS: readonly StatePair[] = [
   ["m.room.create", ""],
   ["m.room.power_levels", ""],
-  ["m.room.policy", ""],
+  ...POLICIES,
 ];
 
 /** The pairs whose current state events must be in memory before writes to a room are built. */

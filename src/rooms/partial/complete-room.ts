@@ -5,6 +5,7 @@ import { statesAt } from "../current-state.ts";
 import { eventsStream } from "../events-stream.ts";
 import { eventsOf, findEvents } from "../find-event.ts";
 import type { Room } from "../find-room.ts";
+import { POLICIES } from "../policy/policy-server.ts";
 import { assessEvents, type ReceivedEvent } from "../received/assess-events.ts";
 import { completedState, givenStates } from "../received/given-states.ts";
 import { headOf } from "../received/head-of.ts";
@@ -12,7 +13,6 @@ import type { ReceivedWrite, ReceivedWritten } from "../received/received-write.
 import { inTurn, keepingStill } from "../received/room-turns.ts";
 import { settleAgain } from "../received/settle-events.ts";
 import { forgetHead } from "../room-head.ts";
-import type { StatePair } from "../state-slots.ts";
 import { EventStatus, type StoredEvent } from "../stored-event.ts";
 import { keysSinceJoin } from "./queries-partial.ts";
 
@@ -50,7 +50,7 @@ async function tryOnce(
   if (!head.isPartial) return true;
   const keys = await keysSinceJoin(hs.sql, room.roomKey, joinId);
   const stored = await eventsOf(hs, keys);
-  const hasPolicy = (await statesAt(hs, head.stateRoot, [POLICY])).size > 0;
+  const hasPolicy = (await statesAt(hs, head.stateRoot, POLICIES)).size > 0;
   const events = keys
     .flatMap((key) => stored.get(key) ?? [])
     .map((it) => receivedOf(it, room, hasPolicy));
@@ -86,8 +86,6 @@ async function unledOf(
     it.pdu(rules).prev_events.some((id) => named.get(id)?.stateAfter === undefined),
   );
 }
-
-const POLICY: StatePair = ["m.room.policy", ""];
 
 /**
  * An event as it came. What was soft-failed or rejected may be part of the room after all; but not if that was

@@ -24,9 +24,9 @@ export async function askToSign(
   wire: WireEvent,
   options: AskOptions = {},
 ): Promise<PolicySigned> {
-  const { server } = policy;
+  const { server, isOld } = policy;
   const asking = { timeoutMs: TIMEOUT_MS, ...options };
-  const answer = await hs.remotes.askPolicyServerToSign(server, { event: wire }, asking);
+  const answer = await hs.remotes.askPolicyServerToSign(server, { event: wire, isOld }, asking);
   if (!answer.ok) return { ok: false, answer };
   const signature = answer.body.get(server)?.get(POLICY_KEY_ID);
   // It may be the sender's server too: what that has signed stays.

@@ -12,13 +12,24 @@ import { isServerIn } from "../room-servers.ts";
 import { pairKey, type StatePair } from "../state-slots.ts";
 
 /** Where a room's current state says which server it uses as its policy server. */
-export const POLICY: StatePair = ["m.room.policy", ""];
+const POLICY: StatePair = ["m.room.policy", ""];
+
+/** Where it did before that was specified (MSC4284), and does in rooms that have not been changed since. */
+const OLD_POLICY: StatePair = ["org.matrix.msc4284.policy", ""];
+
+/** The former alone counts if it is there, whatever it says. */
+export const POLICIES: readonly StatePair[] = [POLICY, OLD_POLICY];
 
 /** The key with which every policy server signs. */
 export const POLICY_KEY_ID = "ed25519:policy_server";
 
 /** A server that is asked whether events should be part of a room, and the key of its signatures. */
-export type PolicyServer = { readonly server: ServerName; readonly key: VerifyKey };
+export type PolicyServer = {
+  readonly server: ServerName;
+  readonly key: VerifyKey;
+  /** Whether the room knows it by the old name, under which it may be the only one that it knows itself. */
+  readonly isOld: boolean;
+};
 
 /**
  * The policy server that a room is using; undefined if it uses none. Mostly without a query.
@@ -30,10 +41,10 @@ export async function policyServerOf(
   room: Room,
 ): Promise<PolicyServer | undefined> {
   const head = await headOf(hs, room);
-  await loadState(hs, hs.sql, head, [POLICY]);
-  const event = head.state.get(pairKey(...POLICY));
+  await loadState(hs, hs.sql, head, POLICIES);
+  const event = POLICIES.map((it) => head.state.get(pairKey(...it))).find((it) => it);
   if (!event || event.redactedBy !== undefined) return undefined;
-  const policy = readPolicyServer(event.content);
+  const policy = readPolicyServer(event.type, event.content);
   if (!policy) return undefined;
   const isIn =
     policy.server === hs.name
@@ -42,18 +53,19 @@ export async function policyServerOf(
   return isIn ? policy : undefined;
 }
 
-function readPolicyServer({ via, public_keys }: CanonicalObject): PolicyServer | undefined {
-  if (typeof via !== "string" || typeof public_keys !== "object" || public_keys === null) {
-    return undefined;
-  }
-  const { ed25519 } = public_keys as CanonicalObject;
-  const key = typeof ed25519 === "string" ? parseVerifyKey(POLICY_KEY_ID, ed25519) : undefined;
-  return key && { server: via as ServerName, key };
+function readPolicyServer(type: string, content: CanonicalObject): PolicyServer | undefined {
+  const { via, public_keys, public_key } = content;
+  const isOld = type === OLD_POLICY[0];
+  const keys = typeof public_keys === "object" && public_keys !== null ? public_keys : {};
+  const { ed25519 = isOld ? public_key : undefined } = keys as CanonicalObject;
+  if (typeof via !== "string" || typeof ed25519 !== "string") return undefined;
+  const key = parseVerifyKey(POLICY_KEY_ID, ed25519);
+  return key && { server: via as ServerName, key, isOld };
 }
 
 /** Whether an event needs no policy server: only the one that says which server that is. */
 export function isExempt({ type, state_key }: Pick<Pdu, "type" | "state_key">): boolean {
-  return type === POLICY[0] && state_key === POLICY[1];
+  return POLICIES.some((it) => it[0] === type && it[1] === state_key);
 }
 
 /**

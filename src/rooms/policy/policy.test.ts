@@ -17,6 +17,10 @@ const federation = await testFederation();
 let hs: Homeserver;
 let other: Homeserver;
 let peer: Peer;
+const SIGN = "/_matrix/policy/v1/sign";
+const OLD_SIGN = "/_matrix/policy/unstable/org.matrix.msc4284/sign";
+/** The one path that the policy server knows. */
+let signPath: string;
 /** What the policy server was asked to sign. */
 const seen: WireEvent[] = [];
 
@@ -31,6 +35,7 @@ beforeAll(async () => {
 });
 beforeEach(() => {
   seen.length = 0;
+  signPath = SIGN;
   signs(() => key);
 });
 afterAll(async () => await federation.close());
@@ -38,7 +43,7 @@ afterAll(async () => await federation.close());
 /** Says with which key, if any, the policy server signs an event. */
 function signs(keyFor: (body: string) => SigningKey | object, version = "12"): void {
   peer.answer(({ path, body }) => {
-    if (path !== "/_matrix/policy/v1/sign") return undefined;
+    if (path !== signPath) return undefined;
     seen.push(body as WireEvent);
     const { body: text } = body["content"] as { body?: string };
     const by = keyFor(text ?? "");
@@ -54,8 +59,8 @@ function signs(keyFor: (body: string) => SigningKey | object, version = "12"): v
   });
 }
 
-const policy = (content: object) => ({
-  type: "m.room.policy",
+const policy = (content: object, type = "m.room.policy") => ({
+  type,
   state_key: "",
   content: content as {},
 });
@@ -104,6 +109,27 @@ describe("what is sent to a room with a policy server", () => {
     const rows = await hs.sql`
       select from events where room_key = ${shared.room.roomKey} and type = 'm.room.message'`;
     expect(rows).toHaveLength(0);
+  });
+
+  test("is signed by it, too, where the room names it as was done before it was specified", async () => {
+    signPath = OLD_SIGN;
+    const { publicKey } = key;
+    const public_key = unpaddedBase64(publicKey);
+    const OLD = "org.matrix.msc4284.policy";
+    for (const keys of [{ public_key }, { public_keys: { ed25519: public_key } }]) {
+      const shared = await sharedRoom(hs, peer, {
+        version: "12",
+        state: [policy({ via: peer.name, ...keys }, OLD)],
+      });
+      const event = await stored(await send(hs, shared, "hello"));
+      expect(hasSigned(event?.wire)).toBe(true);
+    }
+    expect(seen).toHaveLength(2);
+    // Whoever has said something else since means that.
+    const state = [policy({ via: peer.name, public_key }, OLD), policy({})];
+    const changed = await sharedRoom(hs, peer, { version: "12", state });
+    expect(hasSigned((await stored(await send(hs, changed, "free")))?.wire)).toBe(false);
+    expect(seen).toHaveLength(2);
   });
 
   test("makes one chain, whichever process it is sent through", async () => {

@@ -12,7 +12,7 @@ import { forgetHead, loadState } from "../room-head.ts";
 import { type NewEvent, RoomInMaking } from "../room-in-making.ts";
 import type { RoomWrite, RoomWritten } from "../room-write.ts";
 import { askToSign, type PolicySigned } from "./ask-to-sign.ts";
-import { isExempt, POLICY, policyServerOf } from "./policy-server.ts";
+import { isExempt, POLICIES, policyServerOf } from "./policy-server.ts";
 
 /** Says that events cannot be built in the lane, since the room's policy server has to sign them before. */
 class PolicyWanted extends Error {}
@@ -59,9 +59,9 @@ export async function writeEvents(hs: Homeserver, it: RoomWrite): Promise<RoomWr
 /** Builds the events if nobody has to sign them. */
 function buildUnsigned(it: RoomWrite, making: RoomInMaking): void {
   const before = making.added.length;
-  const policy = making.lookup(...POLICY);
+  const hasPolicy = POLICIES.some((pair) => making.lookup(...pair));
   it.build(making);
-  if (policy && making.added.slice(before).some(({ event }) => !isExempt(event))) {
+  if (hasPolicy && making.added.slice(before).some(({ event }) => !isExempt(event))) {
     throw new PolicyWanted();
   }
 }
