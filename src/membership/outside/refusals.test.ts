@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ServerName } from "#src/kit/identifiers.ts";
 import { type Errcode, MatrixError } from "#src/kit/matrix-error.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
-import { throughOneOf, unhelpful } from "./refusals.ts";
+import { bodyOf, throughOneOf, unhelpful } from "./refusals.ts";
 
 let servers: TestHomeservers;
 
@@ -57,4 +57,34 @@ test("of several refusals that of a server which knows the room counts", async (
     expect((await asked(refusals)).through).toBe("M_FORBIDDEN");
   }
   expect((await asked([AWAY, UNKNOWN])).through).toBe("M_NOT_FOUND");
+});
+
+describe("what a server refuses with", () => {
+  const refusal = (status: number, errcode: string) => {
+    const answer = { ok: false, why: "refused", status, errcode, body: { error: "why" } } as const;
+    try {
+      return bodyOf(NAMED, answer);
+    } catch (error) {
+      const { status: told } = error as MatrixError;
+      return { status: told, ...(error as MatrixError).toJSON() };
+    }
+  };
+
+  test("is passed on if it is about the user, or the server's own", () => {
+    for (const errcode of ["M_FORBIDDEN", "M_OUT_OF_TEA", "ORG.EXAMPLE.NOT_TODAY"]) {
+      expect(refusal(403, errcode)).toEqual({ status: 403, errcode, error: "why" });
+    }
+  });
+
+  test("is not passed on if clients would take it for what they have done here", () => {
+    for (const [status, errcode] of [
+      [401, "M_UNKNOWN_TOKEN"],
+      [403, "M_UNKNOWN_TOKEN"],
+      [400, "M_INVALID_PARAM"],
+      [401, "M_OUT_OF_TEA"],
+      [400, "no code"],
+    ] as const) {
+      expect(refusal(status, errcode)).toMatchObject({ status: 502, errcode: "M_UNKNOWN" });
+    }
+  });
 });

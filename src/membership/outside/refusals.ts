@@ -1,7 +1,7 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { RemoteAnswer } from "#src/homeserver/remotes.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
-import { type Errcode, MatrixError } from "#src/kit/matrix-error.ts";
+import { type Errcode, isErrcode, MatrixError } from "#src/kit/matrix-error.ts";
 import type { ServersToAsk } from "./servers-to-ask.ts";
 
 /** What another server may say to our user. Of other errors it is we who asked wrongly, or they who cannot answer. */
@@ -32,10 +32,29 @@ export function bodyOf<T>(server: ServerName, answer: RemoteAnswer<T>): T {
         },
       });
     }
-    throw unhelpful(server, `answered ${answer.status} ${answer.errcode}`);
+    throw theirOwn(answer) ?? unhelpful(server, `answered ${answer.status} ${answer.errcode}`);
   }
   const what = answer.why === "malformed" ? "did not answer what was asked" : "cannot be reached";
   throw unhelpful(server, what, answer.cause);
+}
+
+/** An error code of somebody's own making. */
+const OWN_ERRCODE = /^[A-Z][A-Z0-9_.]{0,99}$/;
+
+/**
+ * A refusal by an error code that is another server's own, as it is: the specification has it passed on. No client does
+ * anything because of it but show it.
+ *
+ * @spec server-server-api#get_matrixfederationv1make_joinroomiduserid
+ */
+function theirOwn(
+  answer: Extract<RemoteAnswer<unknown>, { why: "refused" }>,
+): MatrixError | undefined {
+  const { status, errcode, body } = answer;
+  if (![400, 403].includes(status) || isErrcode(errcode)) return undefined;
+  if (!OWN_ERRCODE.test(errcode)) return undefined;
+  const error = typeof body["error"] === "string" ? body["error"] : "Refused";
+  return new MatrixError("M_UNKNOWN", error, { status, fields: { errcode, error }, bare: true });
 }
 
 /**
