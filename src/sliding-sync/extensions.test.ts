@@ -114,5 +114,8 @@ describe("extensions", () => {
     const third = await sync(alice, body, `${after(second)}&timeout=10000`);
     expect(third.extensions[name].users).toEqual({ [bob.id]: { removed: ["org.example.mood"] } });
     expect((await sync(alice, body, after(third))).extensions).toEqual({});
+    const gone = sync(alice, body, `${after(third)}&timeout=10000`, stage.other);
+    await act(bob, "POST", `rooms/${roomId}/leave`);
+    expect((await gone).extensions[name].users).toEqual({ [bob.id]: null });
   });
 });

@@ -1,4 +1,9 @@
+import type { DeviceListChanges } from "#src/encryption/device-list-changes.ts";
+import { deviceListsSection } from "#src/encryption/sync-section.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { Position } from "#src/homeserver/position.ts";
+import type { UserId } from "#src/kit/identifiers.ts";
+import { readSections } from "#src/sync/read-sections.ts";
 import { type ProfileNews, profileNews } from "#src/users/profile-news.ts";
 import { LIVE, noLongerLive, toldUpTo } from "../connection-state.ts";
 import { isLazy } from "../required-state.ts";
@@ -36,8 +41,29 @@ export async function profilesExtension(
     },
     { after: after ?? upTo, upTo },
   );
-  if (news.length === 0) return undefined;
-  return { value: { users: Object.fromEntries(news.map(wireOf)) }, isNews: true };
+  const left = after === undefined ? [] : await leftSince(hs, around, after);
+  const users = Object.fromEntries([
+    ...news.map(wireOf),
+    ...left.map((userId): [string, null] => [userId, null]),
+  ]);
+  return Object.keys(users).length === 0 ? undefined : { value: { users }, isNews: true };
+}
+
+/** Those with whom the user shares no room any more, whom the client may forget: whose devices do not matter either. */
+async function leftSince(
+  hs: Homeserver,
+  { request: { requester }, position, upTo, changes, userRooms, roomIds }: Around,
+  after: Position,
+): Promise<readonly UserId[]> {
+  const rooms = joinedOf(userRooms, roomIds);
+  const question = {
+    requester,
+    rooms,
+    newRooms: new Set<number>(),
+    changes: after === position ? changes : undefined,
+  };
+  const { global } = await readSections(hs, [deviceListsSection], question, { after, upTo });
+  return (global["device_lists"] as DeviceListChanges | undefined)?.left ?? [];
 }
 
 function isLazyIn({ relevant }: Around, roomKey: number): boolean {
