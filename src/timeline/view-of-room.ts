@@ -11,6 +11,8 @@ import { endOfLastStay } from "./last-stay.ts";
 export type RoomView = {
   readonly room: Room;
   readonly standing: Standing | undefined;
+  /** The same by the room's key, for who renders events of the room. */
+  readonly standings: ReadonlyMap<number, Standing>;
   /** The state to show: of now, or of when the user left. */
   readonly root: number;
   /** The end of what the user can see, if they have left: the place of their leaving. */
@@ -29,13 +31,16 @@ export async function viewOfRoom(
   roomId: RoomId,
 ): Promise<RoomView> {
   const room = await requireRoom(hs, roomId);
-  const standing = await standingOf(hs, userKey, room.roomKey);
-  const root = await currentStateRoot(hs, room.roomKey);
+  const [standing, root] = await Promise.all([
+    standingOf(hs, userKey, room.roomKey),
+    currentStateRoot(hs, room.roomKey),
+  ]);
+  const standings = new Map(standing && [[room.roomKey, standing]]);
   if (standing?.membership === "join" || (await isWorldReadable(hs, root))) {
-    return { room, standing, root, until: undefined };
+    return { room, standing, standings, root, until: undefined };
   }
   // Whoever has been a member sees what they saw then, though they may have been invited or banned since.
   const left = standing?.forgotten === false ? await endOfLastStay(hs, standing) : undefined;
   if (left?.stateAfter === undefined) throw forbidden();
-  return { room, standing, root: left.stateAfter, until: left.anchor };
+  return { room, standing, standings, root: left.stateAfter, until: left.anchor };
 }

@@ -34,9 +34,10 @@ export const messagePaginationEndpoints: readonly Endpoint[] = [
       const members = filter?.lazy_load_members
         ? await memberStates(hs, newestOf(request, events)?.stateAfter ?? view.root, events)
         : [];
+      const shown = { roomId: true, standings: view.standings };
       const [chunk, state] = await Promise.all([
-        renderAggregated(hs, events, requester, { roomId: true }),
-        renderEvents(hs, members, requester, { roomId: true }),
+        renderAggregated(hs, events, requester, shown),
+        renderEvents(hs, members, requester, shown),
       ]);
       const start = from ?? startOf(direction, events[0], view.until);
       return jsonText(
@@ -61,9 +62,10 @@ export const messagePaginationEndpoints: readonly Endpoint[] = [
       const around = [...context.before, context.event, ...context.after];
       const root = (context.after.at(-1) ?? context.event).stateAfter ?? view.root;
       const state = await contextState(hs, root, { view, around, filter });
-      const texts = await renderAggregated(hs, around, requester, { roomId: true });
+      const shown = { roomId: true, standings: view.standings };
+      const texts = await renderAggregated(hs, around, requester, shown);
       const at = context.before.length;
-      const states = await renderEvents(hs, state, requester, { roomId: true });
+      const states = await renderEvents(hs, state, requester, shown);
       return jsonText(
         `{"event":${texts[at]},"events_before":[${texts.slice(0, at).join(",")}],` +
           `"events_after":[${texts.slice(at + 1).join(",")}],"state":[${states.join(",")}],` +
@@ -84,6 +86,7 @@ export const messagePaginationEndpoints: readonly Endpoint[] = [
       if (whole) await requireModerator(hs, requester, view.room);
       const [text = "{}"] = await renderAggregated(hs, [event], requester, {
         roomId: true,
+        standings: view.standings,
         ...(whole && { unredacted: new Set([event]) }),
       });
       return jsonText(text);

@@ -61,7 +61,10 @@ async function answer(
     to: placeIn(query, "to"),
     limit,
   });
-  const chunk = await renderAggregated(hs, events, requester, { roomId: true });
+  const chunk = await renderAggregated(hs, events, requester, {
+    roomId: true,
+    standings: view.standings,
+  });
   return jsonText(
     `{"chunk":[${chunk.join(",")}]` +
       (next ? `,"next_batch":${JSON.stringify(tokenOf(next))}` : "") +

@@ -34,7 +34,10 @@ export const roomsEndpoints: readonly Endpoint[] = [
       const view = await viewOfRoom(hs, requester, roomId);
       const event = (await statesAt(hs, view.root, [pair])).get(pairKey(...pair));
       if (!event) throw new MatrixError("M_NOT_FOUND", "The room has no such state");
-      const [text = "{}"] = await renderEvents(hs, [event], requester, { roomId: true });
+      const [text = "{}"] = await renderEvents(hs, [event], requester, {
+        roomId: true,
+        standings: view.standings,
+      });
       if (query.get("format") === "event") return jsonText(text);
       const { content } = JSON.parse(text) as { content: object };
       return content;
@@ -51,6 +54,7 @@ export const roomsEndpoints: readonly Endpoint[] = [
       const view = await viewOfRoom(hs, requester, roomId);
       const texts = await renderEvents(hs, await allStateAt(hs, view.root), requester, {
         roomId: true,
+        standings: view.standings,
       });
       return jsonText(`[${texts.join(",")}]`);
     },
@@ -72,7 +76,10 @@ export const roomsEndpoints: readonly Endpoint[] = [
       const members = (await allStateAt(hs, root)).filter(
         (it) => it.type === "m.room.member" && isWanted(it.content["membership"]),
       );
-      const texts = await renderEvents(hs, members, requester, { roomId: true });
+      const texts = await renderEvents(hs, members, requester, {
+        roomId: true,
+        standings: view.standings,
+      });
       return jsonText(`{"chunk":[${texts.join(",")}]}`);
     },
   }),

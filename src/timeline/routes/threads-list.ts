@@ -25,7 +25,11 @@ export const threadsListEndpoints: readonly Endpoint[] = [
       const view = await viewOfRoom(hs, requester, roomId);
       const { roots, next, ignored } = await readThreads(hs, requester, view, request);
       const redacted = new Set(roots.filter((it) => ignored.has(it.sender)));
-      const chunk = await renderAggregated(hs, roots, requester, { roomId: true, redacted });
+      const chunk = await renderAggregated(hs, roots, requester, {
+        roomId: true,
+        standings: view.standings,
+        redacted,
+      });
       return jsonText(
         `{"chunk":[${chunk.join(",")}]` +
           (next ? `,"next_batch":${JSON.stringify(tokenOf(next))}` : "") +
