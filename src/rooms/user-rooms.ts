@@ -68,6 +68,14 @@ export async function userRoomsOf(
   }
 }
 
+/** The rooms of a user, if they are in memory. */
+export async function userRoomsInMemory(
+  hs: Homeserver,
+  userKey: number,
+): Promise<UserRooms | undefined> {
+  return await cacheOf(hs).rooms.get(userKey);
+}
+
 /** How often a user's rooms are read again, should they change all the while. */
 const MOST_READS = 20;
 

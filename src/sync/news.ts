@@ -1,5 +1,6 @@
 import { Gauge } from "prom-client";
 import { RECEIPTS } from "#src/ephemeral/receipts-stream.ts";
+import { TYPING } from "#src/ephemeral/typing-stream.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { registry } from "#src/homeserver/metrics.ts";
@@ -19,10 +20,11 @@ const waitingGauge = new Gauge({
 });
 
 /**
- * For how long it is collected who has read what and who is there, unless something happens that is told at once: where
- * people are, that is most of what happens, and an answer costs more than what is in it. Typing may be over by then.
+ * For how long it is collected who has read what, who is there and who types, unless something happens that is told at
+ * once: where people are, that is most of what happens, and an answer costs more than what is in it.
  */
-const COLLECTED_MS = 400;
+const COLLECTED_MS = 1_000;
+const TYPING_COLLECTED_MS = 500;
 
 /** For how long a user who has not asked again is still told of their rooms' news. */
 const IDLE_MS = 120_000;
@@ -33,7 +35,7 @@ type Listener = {
   rooms: UserRooms;
   readonly wakes: Set<() => void>;
   /** Set while there is something to tell, and it is collected what comes besides. */
-  soon: NodeJS.Timeout | undefined;
+  soon: { readonly timer: NodeJS.Timeout; readonly atMs: number } | undefined;
   askedAtMs: number;
 };
 
@@ -54,7 +56,7 @@ const registryOf = held((hs): Registry => {
   listenToPresence(hs, async (userKeys) => {
     const rooms = await smallRoomsOfUsers(hs, userKeys);
     for (const roomKey of new Set([...rooms.values()].flat())) {
-      for (const listener of own.byRoom.get(roomKey) ?? []) wakeSoon(listener);
+      for (const listener of own.byRoom.get(roomKey) ?? []) wakeSoon(listener, COLLECTED_MS);
     }
   });
   const timer = setInterval(() => dropIdle(hs, own), IDLE_MS / 2);
@@ -180,12 +182,11 @@ function dropIdle(hs: Homeserver, { byUser, byUserId, byRoom }: Registry): void 
 }
 
 function wakeConcerned(own: Registry, changes: readonly Change[]): void {
-  for (const { stream, roomKey, userKey, detail } of changes) {
-    const tell = stream === RECEIPTS ? wakeSoon : wake;
-    if (userKey !== undefined) tell(own.byUser.get(userKey));
-    if (roomKey !== undefined) {
-      for (const listener of own.byRoom.get(roomKey) ?? []) tell(listener);
-    }
+  for (const change of changes) {
+    const { stream, userKey, detail } = change;
+    const collectedMs = collectedFor(stream);
+    if (userKey !== undefined) wakeSoon(own.byUser.get(userKey), collectedMs);
+    for (const listener of listenersInRoom(own, change)) wakeSoon(listener, collectedMs);
     if (stream === EVENTS && detail instanceof StoredEvent && detail.type === "m.room.member") {
       // Whoever is invited is not in the room yet.
       wake(own.byUserId.get(detail.stateKey ?? ""));
@@ -193,15 +194,33 @@ function wakeConcerned(own: Registry, changes: readonly Change[]): void {
   }
 }
 
+/** What a user has for themselves in a room, such as a tag or a private receipt, is no news for the others there. */
+function listenersInRoom(
+  { byRoom }: Registry,
+  { stream, roomKey, userKey }: Change,
+): Iterable<Listener> {
+  const isOwn = userKey !== undefined && stream !== EVENTS;
+  return (roomKey === undefined || isOwn ? undefined : byRoom.get(roomKey)) ?? [];
+}
+
+function collectedFor(stream: string): number {
+  if (stream === RECEIPTS) return COLLECTED_MS;
+  return stream === TYPING ? TYPING_COLLECTED_MS : 0;
+}
+
 function wake(listener: Listener | undefined): void {
   if (!listener) return;
-  clearTimeout(listener.soon);
+  clearTimeout(listener.soon?.timer);
   listener.soon = undefined;
   for (const done of listener.wakes) done();
 }
 
-/** With what else there will be by then, and at once with anything that does not wait. */
-function wakeSoon(listener: Listener | undefined): void {
-  if (!listener || listener.wakes.size === 0) return;
-  listener.soon ??= setTimeout(() => wake(listener), COLLECTED_MS).unref();
+/** With what else there will be by then. What is told sooner takes with it what could wait. */
+function wakeSoon(listener: Listener | undefined, inMs: number): void {
+  if (inMs === 0) wake(listener);
+  if (inMs === 0 || !listener || listener.wakes.size === 0) return;
+  const atMs = performance.now() + inMs;
+  if (listener.soon && listener.soon.atMs <= atMs) return;
+  clearTimeout(listener.soon?.timer);
+  listener.soon = { atMs, timer: setTimeout(() => wake(listener), inMs).unref() };
 }

@@ -1,4 +1,6 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { accountDataStream } from "#src/account-data/account-data-stream.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { RoomId } from "#src/kit/identifiers.ts";
 import type { Requester } from "#src/kit/requester.ts";
@@ -8,6 +10,7 @@ import { joinRoom } from "#src/membership/join-room.ts";
 import { findRoom } from "#src/rooms/find-room.ts";
 import { sendEvent } from "#src/rooms/send-event.ts";
 import { tailOf } from "#src/streams/tail.ts";
+import { write } from "#src/streams/write.ts";
 import { testHomeservers, type TestHomeservers, testUser } from "#src/testing.ts";
 import { waitForNews } from "./news.ts";
 import { readSync } from "./read-sync.ts";
@@ -207,6 +210,29 @@ describe("a sync", () => {
     expect(members(second)).toEqual([bob.userId]);
     await say(bob, roomId, "hey");
     expect(members(await sync(alice, second.next_batch, { filter }))).toEqual([]);
+  });
+
+  test("is not woken by what another has for themselves in a room", async () => {
+    const roomId = await twoInARoom();
+    await joinRoom(hs, bob, roomId);
+    const { next_batch } = await sync(bob);
+    const room = await findRoom(hs, roomId);
+    const woken: string[] = [];
+    const signal = AbortSignal.timeout(10_000);
+    const waiting = waitForNews(hs, bob, { after: tailOf(hs).position, waitMs: 10_000, signal });
+    const heard = waiting.then(() => woken.push("woken"));
+    await write(hs, accountDataStream, {
+      userKey: alice.userKey,
+      roomKey: room?.roomKey ?? 0,
+      type: "m.tag",
+      content: { tags: {} },
+    });
+    await sleep(50);
+    woken.push("tagged");
+    await say(alice, roomId, "for all");
+    await heard;
+    expect(woken).toEqual(["tagged", "woken"]);
+    expect(bodies((await sync(bob, next_batch)).rooms?.join?.[roomId])).toEqual(["for all"]);
   });
 
   test("waits for what another process writes, and no longer", async () => {

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { type Endpoint, userEndpoint } from "#src/http/endpoint.ts";
 import { parseEventId, parseRoomId } from "#src/kit/identifiers.ts";
-import { requireJoined } from "#src/rooms/memberships.ts";
+import { roomOfMember } from "../room-of-member.ts";
 import { ALLOW_BACKWARD, sendReceipt, setFullyRead } from "../send-receipt.ts";
 
 /** Clients may send null for what they do not want to set. */
@@ -20,7 +20,7 @@ export const readMarkerEndpoints: readonly Endpoint[] = [
       [ALLOW_BACKWARD]: z.boolean().optional(),
     }),
     async handle(hs, { requester, params, body }) {
-      const room = await requireJoined(hs, requester, parseRoomId(params["roomId"] ?? ""));
+      const room = await roomOfMember(hs, requester, parseRoomId(params["roomId"] ?? ""));
       const fullyRead = body["m.fully_read"];
       if (fullyRead != null) {
         const mayGoBack = body[ALLOW_BACKWARD];

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { type Endpoint, userEndpoint } from "#src/http/endpoint.ts";
 import { parseEventId, parseRoomId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
-import { requireJoined } from "#src/rooms/memberships.ts";
+import { roomOfMember } from "../room-of-member.ts";
 import { ALLOW_BACKWARD, parseThreadId, sendReceipt, setFullyRead } from "../send-receipt.ts";
 
 /** The specification's `receipts.yaml`. */
@@ -26,7 +26,7 @@ export const receiptEndpoints: readonly Endpoint[] = [
         throw new MatrixError("M_INVALID_PARAM", "Only the fully-read marker may be moved back");
       }
       const eventId = parseEventId(params["eventId"] ?? "");
-      const room = await requireJoined(hs, requester, parseRoomId(params["roomId"] ?? ""));
+      const room = await roomOfMember(hs, requester, parseRoomId(params["roomId"] ?? ""));
       if (type !== "m.fully_read") {
         await sendReceipt(hs, requester, type, { room, eventId, thread });
       } else if (thread === undefined) {

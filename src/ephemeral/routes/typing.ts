@@ -2,7 +2,7 @@ import { z } from "zod";
 import { type Endpoint, userEndpoint } from "#src/http/endpoint.ts";
 import { parseRoomId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
-import { requireJoined } from "#src/rooms/memberships.ts";
+import { roomOfMember } from "../room-of-member.ts";
 import { setTyping } from "../set-typing.ts";
 
 /** For clients that do not say how long. */
@@ -19,7 +19,7 @@ export const typingEndpoints: readonly Endpoint[] = [
       if (params["userId"] !== requester.userId) {
         throw new MatrixError("M_FORBIDDEN", "You cannot say that others are typing");
       }
-      const room = await requireJoined(hs, requester, parseRoomId(params["roomId"] ?? ""));
+      const room = await roomOfMember(hs, requester, parseRoomId(params["roomId"] ?? ""));
       const whose = { roomKey: room.roomKey, userKey: requester.userKey };
       await setTyping(hs, whose, body.typing ? (body.timeout ?? STANDARD_MS) : 0);
       return {};
