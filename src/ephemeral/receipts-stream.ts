@@ -10,6 +10,7 @@ export const RECEIPTS = "receipts";
 /** Receipts. None moves backwards in its room's order; one that would is passed over. */
 export const receiptsStream: Stream<ReceiptWrite, void> = {
   name: RECEIPTS,
+  patienceMs: 25,
 
   store: async (_hs, lane, writes) => await store(lane, writes),
 

@@ -27,6 +27,7 @@ export type TypingWrite = {
 /** Who types where. */
 export const typingStream: Stream<TypingWrite, void> = {
   name: TYPING,
+  patienceMs: 25,
 
   look: async (_hs, lane, writes) => await typingAt(lane, writes),
 

@@ -31,6 +31,7 @@ type Looked = { readonly rows: readonly PresenceRow[]; readonly syncs: readonly 
 /** Whether users are there. Only what others see of it is news. */
 export const presenceStream: Stream<PresenceWrite, void> = {
   name: PRESENCE,
+  patienceMs: 25,
 
   async look(_hs, lane, writes): Promise<Looked> {
     const userKeys = [...new Set(writes.map((it) => it.userKey))];

@@ -35,6 +35,8 @@ export type Placed<W> = { readonly write: W; readonly position: Position };
  */
 export type Stream<W, R> = {
   readonly name: string;
+  /** How long a write may wait for others to be committed with, in milliseconds; 0 if this is left out. */
+  readonly patienceMs?: number;
   /** How many positions a write needs; 1 if this is left out. */
   readonly positionsFor?: (write: W) => number;
   /** Does what can be done before the lane is taken. May be called again for a write that has to be repeated. */

@@ -107,6 +107,29 @@ describe("the streams", () => {
     }
   });
 
+  test("commit what can wait with others, or with what cannot", async () => {
+    const groups: string[][] = [];
+    const patient: Stream<Note, number> = {
+      ...notes,
+      patienceMs: 60_000,
+      async store(hs, lane, placed, looked) {
+        groups.push(placed.map((it) => it.write.text));
+        return await notes.store(hs, lane, placed, looked);
+      },
+    };
+    const slow = [
+      write(servers.hs, patient, { text: "a" }),
+      write(servers.hs, patient, { text: "b" }),
+    ];
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(groups).toEqual([]);
+    await write(servers.hs, notes, { text: "at once" });
+    await Promise.all(slow);
+    expect(groups).toEqual([["a", "b"]]);
+    await write(servers.hs, { ...patient, patienceMs: 1 }, { text: "alone" });
+    expect(groups).toEqual([["a", "b"], ["alone"]]);
+  });
+
   test("are known to whoever reads after a write has returned", async () => {
     for (let index = 0; index < 20; index++) {
       const hs = servers.all[index % 3] ?? servers.hs;
