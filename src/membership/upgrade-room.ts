@@ -5,7 +5,7 @@ import { creatorsOf } from "#src/events/power-levels.ts";
 import { ROOM_VERSIONS, type RoomVersionRules } from "#src/events/room-versions.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { CanonicalObject } from "#src/kit/canonical-json.ts";
-import { parseUserId, type RoomId, type UserId } from "#src/kit/identifiers.ts";
+import { type EventId, parseUserId, type RoomId, type UserId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { draftOnHead } from "#src/rooms/draft-on-head.ts";
@@ -63,12 +63,14 @@ export async function upgradeRoom(
   const room = await requireJoined(hs, requester, roomId);
   const old = await oldRoom(hs, requester, room);
   const creators = [...new Set([requester.userId, ...others])];
-  const made = makeRoom(hs, rules, requester, [
+  const drafts = [
     stateDraft("m.room.create", creationOf(old, { rules, creators })),
     await memberDraft(hs, requester.userId, "join"),
     ...transferred(hs, old, { rules, creators }),
-  ]);
+  ];
+  const made = makeRoom(hs, rules, requester, drafts);
   const ending = endingDrafts(hs, old, made.roomId);
+  let tombstone: EventId | undefined;
   await writeToRoom(hs, {
     room,
     needs: [
@@ -76,9 +78,17 @@ export async function upgradeRoom(
     ],
     sets: ending.map((it) => [it.type, it.state_key ?? ""]),
     most: ending.length,
-    build: (making) => endRoom(making, requester, ending),
+    build(making) {
+      tombstone = endRoom(making, requester, ending);
+    },
     with: {
       ...made.write,
+      // Only now is it known by which event the old room ends. What makes the room's ID cannot name what names the room.
+      ...(!rules.roomIdIsCreateEventId && {
+        build(making) {
+          for (const it of drafts) making.add(afterTombstone(it, tombstone), requester);
+        },
+      }),
       also: async (tx, to) => await moveInDirectory(tx, { from: room.roomKey, to }),
     },
   });
@@ -91,13 +101,12 @@ type OldRoom = {
   /** What its state says under a type, if anything. */
   readonly state: (type: string) => CanonicalObject | undefined;
   readonly creators: readonly string[];
-  readonly lastEvent: string | undefined;
 };
 
 /** The room as it is, if the requester may end it. */
 async function oldRoom(hs: Homeserver, { userId }: Requester, room: Room): Promise<OldRoom> {
   // Before a whole room is made for nothing.
-  const { making, event } = await draftOnHead(hs, room, {
+  const { making } = await draftOnHead(hs, room, {
     sender: userId,
     draft: stateDraft(TOMBSTONE, { body: "", replacement_room: "" }),
     needs: [...TRANSFERRED, ALIASES].map(pair),
@@ -112,7 +121,6 @@ async function oldRoom(hs: Homeserver, { userId }: Requester, room: Room): Promi
     room,
     state,
     creators: create ? [...creatorsOf(create, room.rules)] : [],
-    lastEvent: event.event.prev_events[0],
   };
 }
 
@@ -129,16 +137,21 @@ function creationOf(old: OldRoom, { rules, creators }: NewRoom): CanonicalObject
     request: {
       creation_content: {
         ...inheritedCreation(old.state("m.room.create") ?? {}),
-        predecessor: {
-          room_id: old.room.roomId,
-          // What makes the room's ID cannot name what names the room.
-          ...(!rules.roomIdIsCreateEventId &&
-            old.lastEvent !== undefined && { event_id: old.lastEvent }),
-        },
+        predecessor: { room_id: old.room.roomId },
         ...(others.length > 0 && { additional_creators: others }),
       },
     },
   });
+}
+
+/** A create event that names the last that the old room says; other drafts as they are. */
+function afterTombstone(draft: EventDraft, event_id: EventId | undefined): EventDraft {
+  const { predecessor, ...content } = draft.content;
+  if (draft.type !== "m.room.create" || event_id === undefined) return draft;
+  return {
+    ...draft,
+    content: { ...content, predecessor: { ...(predecessor as CanonicalObject), event_id } },
+  };
 }
 
 /** The state that the new room begins with. As long as it has no power levels, its creator may set all: so these are last. */
@@ -158,7 +171,11 @@ function transferred(hs: Homeserver, old: OldRoom, { rules, creators }: NewRoom)
 }
 
 /** What the old room is told, the tombstone first. */
-function endingDrafts(hs: Homeserver, old: OldRoom, replacement_room: RoomId): EventDraft[] {
+function endingDrafts(
+  hs: Homeserver,
+  old: OldRoom,
+  replacement_room: RoomId,
+): readonly [EventDraft, ...EventDraft[]] {
   const tombstone = { body: "This room has been replaced", replacement_room };
   const aliases = partAliases(old.state(ALIASES) ?? {}, hs.name);
   const levels = closingLevels(old.state(LEVELS) ?? {}, old.room.rules);
@@ -169,14 +186,19 @@ function endingDrafts(hs: Homeserver, old: OldRoom, replacement_room: RoomId): E
   ];
 }
 
-/** Ends the room. Whoever may do that need not be allowed the rest. */
-function endRoom(making: RoomInMaking, sender: Requester, drafts: readonly EventDraft[]): void {
-  for (const draft of drafts) {
+/** Ends the room. Whoever may do that need not be allowed the rest. @returns the tombstone's ID. */
+function endRoom(
+  making: RoomInMaking,
+  sender: Requester,
+  [tombstone, ...others]: readonly [EventDraft, ...EventDraft[]],
+): EventId {
+  const { event } = making.add(tombstone, sender);
+  for (const draft of others) {
     try {
       making.add(draft, sender);
     } catch (error) {
-      const isOptional = draft.type !== TOMBSTONE;
-      if (!isOptional || !(error instanceof MatrixError) || !isRefusal(error)) throw error;
+      if (!(error instanceof MatrixError) || !isRefusal(error)) throw error;
     }
   }
+  return event.event_id;
 }
