@@ -6,7 +6,7 @@ import { sendEvent } from "#src/rooms/send-event.ts";
 import { runFollowers } from "#src/streams/run-followers.ts";
 import { type FederatedHomeserver, testFederation } from "../testing.ts";
 import { runOutbound } from "./run-outbound.ts";
-import { memberOf, QUICK, type Recorder, recorder, sharedRoom } from "./testing.ts";
+import { memberOf, putOff, QUICK, type Recorder, recorder, sharedRoom } from "./testing.ts";
 
 const federation = await testFederation();
 let hs1: FederatedHomeserver;
@@ -93,7 +93,11 @@ describe("what our users send", () => {
   });
 
   test("is tried again when its time has come, also before anybody has marked it as owed", async () => {
-    const { hs } = await federation.open({ host: "hs2.test", isSilent: true });
+    const { hs } = await federation.open({
+      host: "hs2.test",
+      isSilent: true,
+      variables: { ARCHIPEL_FEDERATION_MAX_RETRY_WAIT_MS: "300" },
+    });
     const shared = await sharedRoom(hs, [one.name]);
     void runOutbound(hs, { ...QUICK, lookMs: 600_000 });
     one.mode = "failing";
@@ -103,7 +107,7 @@ describe("what our users send", () => {
     await expect.poll(() => one.transactions.length, WAIT).toBeGreaterThan(before + 1);
     one.mode = "up";
     await expect.poll(() => taking(one, "unmarked"), WAIT).toEqual(["unmarked"]);
-  });
+  }, 60_000);
 
   test("is sent again as it was, with its ID, if nobody knows whether it arrived", async () => {
     const shared = await sharedRoom(hs1.hs, [one.name]);
@@ -126,20 +130,17 @@ describe("what our users send", () => {
     const shared = await sharedRoom(hs1.hs, [one.name]);
     one.mode = "failing";
     await shared.say("heard 0");
-    const putOff = async () =>
-      (
-        await hs1.hs.sql`
-          update destinations set retry_at_ms = retry_at_ms + 3600000, failures = 12
-          where server_name = ${one.name} and failures > 0 and holder is null`
-      ).count;
-    await expect.poll(putOff, WAIT).toBe(1);
+    await expect.poll(async () => await putOff(hs1.hs, one), WAIT).toBe(1);
     one.mode = "up";
-    // Each process has seen by now that it is to wait.
     await new Promise((resolve) => setTimeout(resolve, 3 * QUICK.lookMs));
     expect(taking(one, "heard")).toEqual([]);
-    const answer = await hs1.all[1]?.remotes.getVersion(one.name, {});
-    expect(answer?.ok).toBe(true);
-    await expect.poll(() => taking(one, "heard"), WAIT).toEqual(["heard 0"]);
+    // Again, should the process not have seen yet that it is to wait.
+    const heard = async () => {
+      const answer = await hs1.all[1]?.remotes.getVersion(one.name, {});
+      expect(answer?.ok).toBe(true);
+      return taking(one, "heard");
+    };
+    await expect.poll(heard, { ...WAIT, interval: 200 }).toEqual(["heard 0"]);
     const failures = async () =>
       (await hs1.hs.sql`select failures from destinations where server_name = ${one.name}`)[0];
     await expect.poll(failures, WAIT).toEqual({ failures: 0 });

@@ -96,6 +96,19 @@ export async function recorder(federation: TestFederation, host: string): Promis
   };
 }
 
+/** Has a server that has failed be left alone for an hour. @returns 1 once that is so. */
+export async function putOff(hs: Homeserver, { name }: Recorder): Promise<number> {
+  const { count } = await hs.sql`
+    update destinations set retry_at_ms = retry_at_ms + 3600000, failures = 12
+    where server_name = ${name} and failures > 0 and holder is null`;
+  return count;
+}
+
+/** Has a server be tried that was put off. */
+export async function tryAgain(hs: Homeserver, { name }: Recorder): Promise<void> {
+  await hs.sql`update destinations set retry_at_ms = 0 where server_name = ${name}`;
+}
+
 export type SharedRoom = {
   readonly room: Room;
   readonly remote: RemoteRoom;
