@@ -135,15 +135,15 @@ export const registrationTokens = pgTable("registration_tokens", {
 /**
  * User-interactive authentication that has begun.
  *
- * Rows go when all is proved, and when they expire.
+ * Rows go when all is proved, and when they expire. That of a registration stays until then, with whom it has made.
  */
 export const uiaSessions = pgTable(
   "uia_sessions",
   {
     sessionId: text("session_id").primaryKey(),
-    /** The operation and the path's parameters that it is for. */
+    /** The operation and the path's parameters that it is for; `finished` of a registration that has been made. */
     subject: text("subject").notNull(),
-    /** The user it is for; null if nobody has been logged in. */
+    /** The user it is for, or that has been made; null if nobody has been logged in. */
     userKey: number("user_key"),
     /** SHA-256 of the request's body without `auth`. */
     bodyHash: bytea("body_hash").notNull(),

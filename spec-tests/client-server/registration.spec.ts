@@ -32,6 +32,26 @@ describe("register", () => {
     });
   });
 
+  test("answers the same request again, should the first answer have been lost", async () => {
+    for (const its of [{ username: newName(), password }, { password }]) {
+      const { session } = (await register(its)).body;
+      const again = { ...its, auth: { ...auth, session } };
+      const made = await register(again);
+      const repeated = await register(again);
+      expect(repeated).toMatchObject({ status: 200, body: { user_id: made.body.user_id } });
+      const token = repeated.body.access_token;
+      const who = await hs.request("GET", "/v3/account/whoami", { token });
+      expect(who.body.user_id).toBe(made.body.user_id);
+      // Another request is none that was made before, nor is one with the password from before.
+      const other = await register({ ...again, password: `${password}!` });
+      expect(other.body.user_id).not.toBe(made.body.user_id);
+      const body = { new_password: "battery staple", auth: { type: "m.login.password", password } };
+      const changed = await hs.request("POST", "/v3/account/password", { token, body });
+      expect(changed.status).toBe(200);
+      expect((await register(again)).body.user_id).not.toBe(made.body.user_id);
+    }
+  });
+
   test("makes an account that is not logged in, and one on a device of a given name", async () => {
     const quiet = await register({ username: newName(), password, auth, inhibit_login: true });
     expect(quiet.status).toBe(200);

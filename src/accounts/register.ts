@@ -1,3 +1,4 @@
+import type { Made } from "#src/auth/made-accounts.ts";
 import { requireGoodPassword } from "#src/auth/password-hash.ts";
 import { isRegistrationToken, useRegistrationToken } from "#src/auth/registration-tokens.ts";
 import type { Proof, Stage } from "#src/auth/uia-stages.ts";
@@ -57,27 +58,35 @@ export async function checkRegistration(
 export type Registered = { readonly user_id: UserId; readonly home_server: ServerName };
 
 /**
- * Makes the account of somebody who registers, and logs them in if they want.
+ * Makes the account of somebody who registers.
  *
  * @throws MatrixError what `checkRegistration` throws, if things have changed since; M_MISSING_PARAM
  *   without a password; M_FORBIDDEN if the registration token was used up meanwhile.
  * @spec client-server-api#post_matrixclientv3register
  */
-export async function register(
+export async function makeAccount(
   hs: Homeserver,
-  { username, password, device, guest }: Registration,
+  { username, password, guest }: Registration,
   proof: Proof,
-): Promise<Registered | LoggedIn> {
+): Promise<Made> {
   if (password === undefined) throw new MatrixError("M_MISSING_PARAM", "Missing password");
   const claim = async (sql: Queryable) => {
     const token = proof.registrationToken;
     if (token !== undefined) await useRegistrationToken(hs, sql, token);
   };
-  const owner = guest
+  return guest
     ? await upgradeGuest(hs, guest, password, async () => await claim(hs.sql))
     : await createAccount(hs, newAccount(hs, username, password), claim);
-  if (!device) return { user_id: owner.userId, home_server: hs.name };
-  return await logIn(hs, owner, device);
+}
+
+/** Answers somebody who has registered, and logs them in if they want. */
+export async function welcome(
+  hs: Homeserver,
+  made: Made,
+  device: LoginDevice | undefined,
+): Promise<Registered | LoggedIn> {
+  if (!device) return { user_id: made.userId, home_server: hs.name };
+  return await logIn(hs, made, device);
 }
 
 /** People see the name as it was typed, capitals and all, until they choose another. */

@@ -11,7 +11,10 @@ export type SessionRow = {
   readonly completed: string;
 };
 
-/** A session that has not expired. */
+/** In place of what a session is of, once all has been proved in it and what comes of it is remembered. */
+const FINISHED = "finished";
+
+/** A session that has neither expired nor is finished. */
 export async function findSession(
   sql: Queryable,
   sessionId: string,
@@ -19,7 +22,8 @@ export async function findSession(
 ): Promise<SessionRow | undefined> {
   const [row] = await sql<SessionRow[]>`
     select session_id as "sessionId", subject, user_key as "userKey", body_hash as "bodyHash", completed
-    from uia_sessions where session_id = ${sessionId} and expires_at_ms > ${now}`;
+    from uia_sessions
+    where session_id = ${sessionId} and expires_at_ms > ${now} and subject <> ${FINISHED}`;
   return row;
 }
 
@@ -41,4 +45,32 @@ export async function deleteSession(sql: Queryable, sessionId: string): Promise<
   const rows = await sql`
     delete from uia_sessions where session_id = ${sessionId} returning session_id`;
   return rows.length > 0;
+}
+
+/** Ends a session so that it can be said what has come of it. @returns false if it had ended already. */
+export async function finishSession(sql: Queryable, sessionId: string): Promise<boolean> {
+  const rows = await sql`
+    update uia_sessions set subject = ${FINISHED}
+    where session_id = ${sessionId} and subject <> ${FINISHED} returning session_id`;
+  return rows.length > 0;
+}
+
+/** Says which user has come of a session that is finished. */
+export async function noteMade(sql: Queryable, sessionId: string, userKey: number): Promise<void> {
+  await sql`
+    update uia_sessions set user_key = ${userKey}
+    where session_id = ${sessionId} and subject = ${FINISHED}`;
+}
+
+/** Who has come of a session that is finished and has not expired. */
+export async function madeIn(
+  sql: Queryable,
+  sessionId: string,
+  now: UnixMs,
+): Promise<{ readonly userKey: number; readonly bodyHash: Buffer } | undefined> {
+  const [row] = await sql<{ userKey: number; bodyHash: Buffer }[]>`
+    select user_key as "userKey", body_hash as "bodyHash" from uia_sessions
+    where session_id = ${sessionId} and expires_at_ms > ${now} and subject = ${FINISHED}
+      and user_key is not null`;
+  return row;
 }

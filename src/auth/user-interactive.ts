@@ -5,7 +5,7 @@ import type { UserId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { OperationId } from "#src/kit/operation-ids.ts";
 import type { AuthData } from "./auth-data.ts";
-import { deleteSession, findSession, saveSession } from "./queries-uia.ts";
+import { deleteSession, findSession, finishSession, saveSession } from "./queries-uia.ts";
 import { termsParams } from "./terms.ts";
 import { type Proof, type Stage, tryStage } from "./uia-stages.ts";
 
@@ -22,6 +22,8 @@ export type InteractiveOptions = {
   readonly operation: OperationId;
   /** The ways to prove it, each a list of stages that all are needed. The password if left out. */
   readonly flows?: readonly (readonly Stage[])[];
+  /** Whether it is remembered what comes of it (`made-accounts.ts`). */
+  readonly remembered?: boolean;
 };
 
 /** What application services do without: they are trusted with their users. */
@@ -76,7 +78,7 @@ export async function requireUserInteractive(
 async function proofOf(
   hs: Homeserver,
   call: InteractiveCall,
-  { operation, flows = [["m.login.password"]] }: InteractiveOptions,
+  { operation, flows = [["m.login.password"]], remembered }: InteractiveOptions,
 ): Promise<Proof> {
   const { auth } = call.body;
   const binding = bindingOf(call, operation);
@@ -106,10 +108,16 @@ async function proofOf(
       bare: true,
     });
   }
-  if (session.isStored && !(await deleteSession(hs.sql, session.sessionId))) {
-    throw new MatrixError("M_FORBIDDEN", "This session has been used");
-  }
+  await endSession(hs, session, remembered === true);
   return Object.assign({}, ...session.completed.values()) as Proof;
+}
+
+/** @throws MatrixError M_FORBIDDEN if another request has ended it. */
+async function endSession(hs: Homeserver, session: Session, isKept: boolean): Promise<void> {
+  if (!session.isStored) return;
+  const end = isKept ? finishSession : deleteSession;
+  if (await end(hs.sql, session.sessionId)) return;
+  throw new MatrixError("M_FORBIDDEN", "This session has been used");
 }
 
 /** What a session is of. */
@@ -119,7 +127,10 @@ type Binding = {
   readonly bodyHash: Buffer;
 };
 
-function bindingOf({ requester, params, body }: InteractiveCall, operation: OperationId): Binding {
+export function bindingOf(
+  { requester, params, body }: InteractiveCall,
+  operation: OperationId,
+): Binding {
   // Bodies and parameters have been read by a schema or a route, which fixes the order of their keys.
   const { auth: _, ...asked } = body;
   return {

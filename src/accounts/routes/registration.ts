@@ -1,12 +1,19 @@
 import { z } from "zod";
 import { AuthData } from "#src/auth/auth-data.ts";
+import { type Made, madeBefore, rememberMade } from "#src/auth/made-accounts.ts";
 import { requireUserInteractive } from "#src/auth/user-interactive.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { type Endpoint, openEndpoint } from "#src/http/endpoint.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { registerForAppservice, requireAppservice } from "../appservice-users.ts";
 import { OptionalText } from "../optional-text.ts";
-import { checkRegistration, register, registerGuest, registrationFlows } from "../register.ts";
+import {
+  checkRegistration,
+  makeAccount,
+  registerGuest,
+  registrationFlows,
+  welcome,
+} from "../register.ts";
 import { type Guest, guestOfToken } from "../upgrade-guest.ts";
 import { requireFreeUserId, userIdOfUsername } from "../username.ts";
 
@@ -45,13 +52,10 @@ export const registrationEndpoints: readonly Endpoint[] = [
         const appservice = requireAppservice(hs, call.requester, hasToken);
         return await registerForAppservice(hs, appservice, wanted);
       }
-      const flows = registrationFlows(hs);
-      const guest = await guestOf(hs, body, call.ip);
-      const registration = { ...wanted, guest };
-      await checkRegistration(hs, registration);
       const asked = { params: call.params, body };
-      const proof = await requireUserInteractive(hs, asked, { operation: "register", flows });
-      return await register(hs, registration, proof);
+      const before = await madeBefore(hs, asked, wanted.password);
+      const made = before ?? (await makeAsked(hs, asked, call.ip));
+      return await welcome(hs, made, wanted.device);
     },
   }),
   openEndpoint({
@@ -79,6 +83,23 @@ function wantedIn(body: RegisterBody) {
     password: body.password ?? undefined,
     device: body.inhibit_login ? undefined : device,
   };
+}
+
+/** Makes an account once it is proved that one may be made. */
+async function makeAsked(
+  hs: Homeserver,
+  asked: { readonly params: Readonly<Record<string, string>>; readonly body: RegisterBody },
+  ip: string,
+): Promise<Made> {
+  const flows = registrationFlows(hs);
+  const guest = await guestOf(hs, asked.body, ip);
+  const registration = { ...wantedIn(asked.body), guest };
+  await checkRegistration(hs, registration);
+  const options = { operation: "register", flows, remembered: true } as const;
+  const proof = await requireUserInteractive(hs, asked, options);
+  const made = await makeAccount(hs, registration, proof);
+  await rememberMade(hs, asked, made);
+  return made;
 }
 
 /** The guest who registers, if it is one. */
