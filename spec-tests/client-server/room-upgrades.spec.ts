@@ -57,6 +57,7 @@ describe("upgradeRoom", () => {
       "m.room.join_rules",
     ];
     for (const type of copied) expect(await state(next, type)).toEqual(await state(roomId, type));
+    expect(await state(next, "m.room.guest_access")).toEqual({ guest_access: "forbidden" });
     expect(await state(next, "org.example.other")).toMatchObject({ errcode: "M_NOT_FOUND" });
     const levels = await state(next, "m.room.power_levels");
     expect(levels.users[bob.userId]).toBe(50);

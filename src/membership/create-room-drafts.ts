@@ -117,7 +117,10 @@ export function initialDrafts(plan: RoomPlan): EventDraft[] {
   const preset_ = [
     state("m.room.join_rules", { join_rule: joinRule }),
     state("m.room.history_visibility", { history_visibility: historyVisibility }),
-    state("m.room.guest_access", { guest_access: guestAccess }),
+    // A room that says nothing lets no guest in.
+    ...(guestAccess === "can_join"
+      ? [state("m.room.guest_access", { guest_access: guestAccess })]
+      : []),
   ].filter((it) => !given.some(({ type, state_key }) => type === it.type && state_key === ""));
   const { name, topic } = request;
   return [

@@ -154,10 +154,15 @@ function afterTombstone(draft: EventDraft, event_id: EventId | undefined): Event
   };
 }
 
+/** What a room means that says nothing, and its successor says: clients look for it there. */
+const IMPLIED: ReadonlyMap<string, CanonicalObject> = new Map([
+  ["m.room.guest_access", { guest_access: "forbidden" }],
+]);
+
 /** The state that the new room begins with. As long as it has no power levels, its creator may set all: so these are last. */
 function transferred(hs: Homeserver, old: OldRoom, { rules, creators }: NewRoom): EventDraft[] {
   const drafts = TRANSFERRED.flatMap((type) => {
-    const content = old.state(type);
+    const content = old.state(type) ?? IMPLIED.get(type);
     if (!content) return [];
     const isJoinRules = type === "m.room.join_rules";
     return [stateDraft(type, isJoinRules ? successorJoinRules(content, rules) : content)];
