@@ -21,6 +21,8 @@ export const devices = pgTable(
     displayName: text("display_name"),
     lastSeenMs: key("last_seen_ms"),
     lastSeenIp: text("last_seen_ip"),
+    /** As what the client called itself then. */
+    lastSeenAgent: text("last_seen_agent"),
   },
   (table) => [unique("devices_by_id").on(table.userKey, table.deviceId)],
 );

@@ -1,5 +1,6 @@
 import { findAccount } from "#src/auth/find-account.ts";
-import { listDevices } from "#src/devices/list-devices.ts";
+import { writeSightings } from "#src/auth/last-seen.ts";
+import { devicesLastSeen } from "#src/devices/list-devices.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { parseUserId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
@@ -24,10 +25,13 @@ export async function whoIs(hs: Homeserver, requester: Requester, target: string
   }
   const account = await findAccount(hs, userId);
   if (!account) throw new MatrixError("M_NOT_FOUND", "There is no such account");
-  const devices = (await listDevices(hs, account)).map(
-    ({ device_id, last_seen_ip: ip, last_seen_ts: last_seen }) => {
-      const connections = ip === undefined ? [] : [{ ip, last_seen }];
-      return [device_id, { sessions: [{ connections }] }] as const;
+  // What this process has seen since it wrote that last is wanted, too.
+  await writeSightings(hs);
+  const devices = (await devicesLastSeen(hs, account)).map(
+    ({ deviceId, ip, atMs: last_seen, userAgent: user_agent }) => {
+      const connections =
+        ip === null ? [] : [{ ip, last_seen, ...(user_agent !== null && { user_agent }) }];
+      return [deviceId, { sessions: [{ connections }] }] as const;
     },
   );
   return { user_id: userId, devices: Object.fromEntries(devices) };

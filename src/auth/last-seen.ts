@@ -5,7 +5,13 @@ import type { UnixMs } from "#src/homeserver/position.ts";
 /** How often what was seen is written: a device makes many requests, and nobody needs to know of each. */
 const WRITE_EVERY_MS = 60_000;
 
-type Sighting = { readonly atMs: UnixMs; readonly ip: string };
+/** More than any client calls itself. */
+const MOST_CHARACTERS = 512;
+
+/** From where, and by what, as that calls itself. */
+export type SeenFrom = { readonly ip: string; readonly userAgent?: string | undefined };
+
+type Sighting = SeenFrom & { readonly atMs: UnixMs };
 
 const sightingsOf = held((hs) => {
   const sightings = new Map<number, Sighting>();
@@ -20,8 +26,8 @@ const sightingsOf = held((hs) => {
 });
 
 /** Notes in memory that a device made a request. */
-export function noteSeen(hs: Homeserver, deviceKey: number, ip: string): void {
-  sightingsOf(hs).set(deviceKey, { atMs: hs.now(), ip });
+export function noteSeen(hs: Homeserver, deviceKey: number, { ip, userAgent }: SeenFrom): void {
+  sightingsOf(hs).set(deviceKey, { atMs: hs.now(), ip, userAgent });
 }
 
 /** Writes which devices were seen since the last time. Comes round by itself, once something was noted. */
@@ -30,10 +36,12 @@ export async function writeSightings(hs: Homeserver): Promise<void> {
   if (sightings.length === 0) return;
   sightingsOf(hs).clear();
   await hs.sql`
-    update devices set last_seen_ms = seen.at_ms, last_seen_ip = nullif(seen.ip, '')
+    update devices set last_seen_ms = seen.at_ms, last_seen_ip = nullif(seen.ip, ''),
+      last_seen_agent = nullif(seen.agent, '')
     from unnest(
       ${sightings.map(([deviceKey]) => deviceKey)}::bigint[],
-      ${sightings.map(([, it]) => it.atMs)}::bigint[], ${sightings.map(([, it]) => it.ip)}::text[]
-    ) as seen (device_key, at_ms, ip)
+      ${sightings.map(([, it]) => it.atMs)}::bigint[], ${sightings.map(([, it]) => it.ip)}::text[],
+      ${sightings.map(([, it]) => it.userAgent?.slice(0, MOST_CHARACTERS) ?? "")}::text[]
+    ) as seen (device_key, at_ms, ip, agent)
     where devices.device_key = seen.device_key and coalesce(devices.last_seen_ms, 0) < seen.at_ms`;
 }

@@ -5,7 +5,7 @@ import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { OperationId } from "#src/kit/operation-ids.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { changeAccount } from "./accounts-stream.ts";
-import { noteSeen } from "./last-seen.ts";
+import { noteSeen, type SeenFrom } from "./last-seen.ts";
 import { masqueradeAs } from "./masquerade.ts";
 import { requireUnmoderated } from "./moderated-accounts.ts";
 import { endReplacedPair, findByAccessHash, type StoredPair } from "./queries-tokens.ts";
@@ -13,9 +13,8 @@ import { tokenHash } from "./secret-tokens.ts";
 import { type KnownToken, tokenCacheOf } from "./token-cache.ts";
 
 /** What a token is shown for, and from where. */
-export type TokenUse = {
+export type TokenUse = SeenFrom & {
   readonly operation: OperationId;
-  readonly ip: string;
   readonly query: () => URLSearchParams;
 };
 
@@ -101,6 +100,6 @@ function admit(hs: Homeserver, { requester, expiresAtMs, isLocked }: KnownToken,
     throw new MatrixError("M_UNKNOWN_TOKEN", "The access token has expired", { fields });
   }
   requireUnmoderated({ isLocked, isSuspended: requester.isSuspended ?? false }, use.operation);
-  if (requester.deviceKey > 0) noteSeen(hs, requester.deviceKey, use.ip);
+  if (requester.deviceKey > 0) noteSeen(hs, requester.deviceKey, use);
   return requester;
 }

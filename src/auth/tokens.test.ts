@@ -173,7 +173,7 @@ test("logging in to a device again ends its older tokens everywhere", async () =
 test("where a device was seen last is written", async () => {
   const { access_token } = await registered(here, "seen");
   const { deviceKey } = await lookupToken(hs, access_token, use);
-  noteSeen(hs, deviceKey, "192.0.2.1");
+  noteSeen(hs, deviceKey, { ip: "192.0.2.1", userAgent: "Example/1" });
   await writeSightings(hs);
   const [row] = await hs.sql<{ last_seen_ms: number; last_seen_ip: string }[]>`
     select last_seen_ms, last_seen_ip from devices where device_key = ${deviceKey}`;

@@ -37,6 +37,25 @@ export async function listDevices(
   }));
 }
 
+/** From where a device was last used, by what, and when: null if it never was, or not since that is noted. */
+export type LastSeen = {
+  readonly deviceId: string;
+  readonly ip: string | null;
+  readonly atMs: number | null;
+  readonly userAgent: string | null;
+};
+
+/** From where a user's devices were last used, those that were made first first. */
+export async function devicesLastSeen(
+  hs: Homeserver,
+  { userKey }: Pick<DeviceOwner, "userKey">,
+): Promise<readonly LastSeen[]> {
+  return await hs.sql<LastSeen[]>`
+    select device_id as "deviceId", last_seen_ip as ip, last_seen_ms as "atMs",
+      last_seen_agent as "userAgent"
+    from devices where user_key = ${userKey} order by device_key`;
+}
+
 type Row = {
   device_id: string;
   display_name: string | null;

@@ -27,6 +27,7 @@ export type TokenLookup = (
   use: {
     readonly operation: OperationId;
     readonly ip: string;
+    readonly userAgent: string | undefined;
     /** The request's query, in which an application service says whom it speaks for. */
     readonly query: () => URLSearchParams;
   },
@@ -141,8 +142,8 @@ async function requesterOf(
   // Where an account is made or entered the application service asks itself, whoever's name its libraries add.
   const query = () =>
     endpoint.auth === "appservice" ? new URLSearchParams() : new URL(c.req.url).searchParams;
-  const requester =
-    token === undefined ? undefined : await lookup(hs, token, { operation, ip, query });
+  const use = { operation, ip, userAgent: headerOf(c, "user-agent"), query };
+  const requester = token === undefined ? undefined : await lookup(hs, token, use);
   if (endpoint.auth === "user" && requester?.isGuest && !endpoint.guests) {
     throw new MatrixError("M_GUEST_ACCESS_FORBIDDEN", "Guests may not do this");
   }
@@ -207,8 +208,10 @@ function addressOf(hs: Homeserver, c: Context<Env>): string {
   return headerOf(c, "x-forwarded-for")?.split(",").at(-1)?.trim() || own;
 }
 
+type HeaderName = "authorization" | "user-agent" | "x-forwarded-for";
+
 /** A header as Node has read it: the one of the web's `Request` is made of all headers anew. */
-function headerOf(c: Context<Env>, name: "authorization" | "x-forwarded-for"): string | undefined {
+function headerOf(c: Context<Env>, name: HeaderName): string | undefined {
   const incoming = c.env?.incoming;
   if (!incoming) return c.req.header(name);
   const value = incoming.headers[name];
