@@ -29,6 +29,9 @@ const SETTINGS = {
   // Before it replays its log after a crash it has everything put on the disk: file by file, which takes seconds
   // on a busy disk, or with one call that only Linux has.
   recovery_init_sync_method: process.platform === "linux" ? "syncfs" : "fsync",
+  // What they do at rest is to look whether there is anything to do: that is soon enough once a second, not five times.
+  bgwriter_delay: "1s",
+  wal_writer_delay: "1s",
   // Statements, values and the messages of mere errors may hold private text: what the server itself
   // has to say is enough.
   log_min_messages: "log",
