@@ -41,6 +41,9 @@ const USUAL_TIMES: PusherTimes = {
   lastRetryMs: 60 * 60 * 1000,
 };
 
+/** Within which it is mostly known who is owed what has just happened. */
+const MARKED_WITHIN_MS = 25;
+
 /** Pushers that are seen to at once, and events that are looked at in one turn of each. */
 const MOST_AT_ONCE = 50;
 const MOST_EVENTS = 20;
@@ -83,6 +86,7 @@ class Rounds {
   #heardOf: Position = 0;
   /** Up to where it is known of all pushers what they are owed. */
   #markedUpTo: Position = 0;
+  #lookedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(hs: Homeserver, times: PusherTimes) {
     this.#hs = hs;
@@ -105,8 +109,12 @@ class Rounds {
 
   async wait(): Promise<void> {
     await this.#bell.rung(this.#times.lookMs);
+    // Who is told of something while all is quiet need not wait for what else may happen.
+    const restMs = this.#lookedAtMs + this.#times.pauseMs - performance.now();
     const { stopping } = this.#hs;
-    await sleep(this.#times.pauseMs, undefined, { signal: stopping }).catch(() => {});
+    const waitMs = Math.max(MARKED_WITHIN_MS, restMs);
+    await sleep(waitMs, undefined, { signal: stopping }).catch(() => {});
+    this.#lookedAtMs = performance.now();
   }
 
   /** Gives back those whose turn is over, and takes on those that are owed something. */
