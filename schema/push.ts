@@ -118,7 +118,7 @@ export const pushers = pgTable(
     owedUpTo: key("owed_up_to").notNull(),
     /** Up to which position the user has been told. */
     pushedUpTo: key("pushed_up_to").notNull(),
-    /** How much was unread by what was last told. Null if nothing was yet. */
+    /** How much was unread by what was last told, or when it was made. Null if neither is known. */
     toldUnread: integer("told_unread"),
     /** How often in a row telling has failed, and when it is tried again. */
     failures: integer("failures").notNull().default(0),

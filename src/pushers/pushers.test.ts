@@ -6,11 +6,14 @@ import { serverNameOf, type UserId } from "#src/kit/identifiers.ts";
 import { ensureRoom } from "#src/rooms/received/ensure-room.ts";
 import { storeOutsideMembership } from "#src/rooms/received/outside-membership.ts";
 import { RemoteRoom } from "#src/rooms/received/testing.ts";
+import { userKeyOf } from "#src/rooms/user-keys.ts";
 import { runFollowers } from "#src/streams/run-followers.ts";
 import { asking, type Ask, LENIENT, registered } from "#src/testing-http.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
 import { followPushed } from "./follow-streams.ts";
+import type { OwedPusher } from "./pusher.ts";
 import { runPushers } from "./run-pushers.ts";
+import { tellOverGateway } from "./tell-over-gateway.ts";
 
 const TIMES = { pauseMs: 20, lookMs: 100, firstRetryMs: 50, lastRetryMs: 200 };
 
@@ -225,6 +228,39 @@ describe("a pusher", () => {
         counts: {},
         devices: [expect.objectContaining({ pushkey: bob.pushkey })],
       });
+  });
+
+  test("says that more is unread with what that is, and not before", async () => {
+    const [alice, bob] = [await user("alice"), await user("bob")];
+    await say(alice, await roomOf(alice, bob));
+    const { user_id: userId } = (await ask("GET", "account/whoami", { token: bob.token })).body;
+    const pusher: OwedPusher = {
+      pusherKey: 0,
+      userKey: await userKeyOf(hs, userId),
+      userId,
+      appId: "org.example",
+      pushkey: bob.pushkey,
+      kind: "http",
+      lang: "en",
+      data: JSON.stringify({ url: gateway.url }),
+      setMs: 0,
+      owedUpTo: 7,
+      pushedUpTo: 0,
+      toldUnread: 0,
+      failures: 0,
+      mailedMs: 0,
+      mailGapMs: 0,
+    };
+    /** A turn in which it is not owed yet what was said. */
+    const turn = async (unread: number) => {
+      const progress = { upTo: 0, unread, mailedMs: 0, mailGapMs: 0 };
+      await tellOverGateway(hs, pusher, { owed: [], reached: 7 }, progress);
+      return progress;
+    };
+    expect(await turn(0)).toMatchObject({ upTo: 7, unread: 0 });
+    expect(bob.told()).toEqual([]);
+    expect(await turn(5)).toMatchObject({ upTo: 7, unread: 1 });
+    expect(bob.told()).toMatchObject([{ counts: { unread: 1 } }]);
   });
 
   test("loses nothing while its gateway is down, and repeats nothing that was read meanwhile", async () => {

@@ -13,18 +13,21 @@ export type PusherName = {
 /**
  * Makes a pusher, or changes it. One that is new, or was switched off, begins with what happens next; one that
  * could not be reached is tried again.
+ *
+ * @param its among them, how much is unread now.
  */
 export async function upsertPusher(
   tx: Tx,
   { userKey, deviceKey }: { readonly userKey: number; readonly deviceKey: number },
-  its: PusherSettings & { readonly setMs: UnixMs },
+  its: PusherSettings & { readonly setMs: UnixMs; readonly unread: number },
 ): Promise<{ readonly pusherKey: number; readonly isConfirmed: boolean }> {
   const [row] = await tx<{ pusherKey: number; isConfirmed: boolean }[]>`
     insert into pushers as known (user_key, device_key, app_id, pushkey, kind, app_display_name,
-      device_display_name, profile_tag, lang, data, is_enabled, set_ms, owed_up_to, pushed_up_to)
+      device_display_name, profile_tag, lang, data, is_enabled, set_ms, owed_up_to, pushed_up_to,
+      told_unread)
     select ${userKey}, ${deviceKey}, ${its.appId}, ${its.pushkey}, ${its.kind}, ${its.appDisplayName},
       ${its.deviceDisplayName}, ${its.profileTag}, ${its.lang}, ${JSON.stringify(its.data)},
-      ${its.isEnabled}, ${its.setMs}, position, position
+      ${its.isEnabled}, ${its.setMs}, position, position, ${its.unread}
     from positions where id = 1
     on conflict (app_id, pushkey, user_key) do update set
       device_key = excluded.device_key, kind = excluded.kind,
@@ -33,7 +36,8 @@ export async function upsertPusher(
       lang = excluded.lang, data = excluded.data, is_enabled = excluded.is_enabled,
       set_ms = excluded.set_ms, failures = 0, due_ms = 0,
       owed_up_to = case when known.is_enabled then known.owed_up_to else excluded.owed_up_to end,
-      pushed_up_to = case when known.is_enabled then known.pushed_up_to else excluded.pushed_up_to end
+      pushed_up_to = case when known.is_enabled then known.pushed_up_to else excluded.pushed_up_to end,
+      told_unread = case when known.is_enabled then known.told_unread else excluded.told_unread end
     returning pusher_key as "pusherKey", confirmed_ms is not null as "isConfirmed"`;
   if (!row) throw new Error("a pusher was neither made nor changed");
   return row;

@@ -4,6 +4,7 @@ import type { UserId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { canSendMail, sendMail } from "#src/outbound/send-mail.ts";
+import { unreadTotal } from "#src/push/unread-total.ts";
 import { mailLink } from "./mail-links.ts";
 import { confirmationMail } from "./mail-texts.ts";
 import type { Pusher, PusherKind, PusherSettings } from "./pusher.ts";
@@ -56,9 +57,11 @@ export async function setPusher(
   if (JSON.stringify(data).length > LONGEST_DATA) throw invalid("The pusher's data is too long");
   const kind = requireKind(hs, settings);
   const name = { userKey, appId, pushkey };
+  // By which the client knows how much is unread: it is told of what becomes of that.
+  const unread = await unreadTotal(hs, { userKey, userId });
   const { pusherKey, isConfirmed } = await hs.sql.begin(async (tx) => {
     if (!append) await deletePushersOfOthers(tx, name);
-    const its = { ...settings, kind, setMs: hs.now() };
+    const its = { ...settings, kind, unread, setMs: hs.now() };
     const set = await upsertPusher(tx, { userKey, deviceKey }, its);
     if ((await countPushers(tx, userKey)) > MOST_PUSHERS) {
       throw invalid(`You have ${MOST_PUSHERS} pushers already`);

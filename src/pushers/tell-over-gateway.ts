@@ -19,7 +19,7 @@ const NO_COUNTS = "org.matrix.msc4076.disable_badge_count";
 
 /**
  * Tells a user over a push gateway what they are owed: of each event of which their rules say so and that they have
- * not read yet; and if there is none, of how much is unread, should that be other than they were told.
+ * not read yet; and if there is none, of how much is unread, should that be less than they were told.
  *
  * @param progress moved on as they are told, so that it is true also after a failure.
  * @returns false if the gateway says that there is nobody.
@@ -38,6 +38,12 @@ export async function tellOverGateway(
     const notification = notificationOf({ ...pusher, settings }, unread, told);
     return !(await sendToGateway(hs, url, notification)).includes(pusher.pushkey);
   };
+  const tellCount = async (): Promise<boolean> => {
+    const isNews = unread !== (progress.unread ?? 0) && settings[NO_COUNTS] !== true;
+    if (isNews && !(await tell())) return false;
+    progress.unread = unread;
+    return true;
+  };
 
   const positions = new Map(owed.map((it) => [it.eventKey, it.position]));
   const since = pusher.failures > 0 ? hs.now() - WORTH_TELLING_MS : 0;
@@ -49,9 +55,9 @@ export async function tellOverGateway(
     progress.unread = unread;
     if (performance.now() - begun > LONGEST_TURN_MS) return true;
   }
-  const isNews = unread !== (progress.unread ?? 0) && settings[NO_COUNTS] !== true;
-  if (isNews && !(await tell())) return false;
-  progress.unread = unread;
+  // What has made it more since is told of in its turn, with how much it is then.
+  const isEarly = unread > (progress.unread ?? 0) && noted.length === 0;
+  if (!isEarly && !(await tellCount())) return false;
   progress.upTo = reached;
   return true;
 }
