@@ -15,7 +15,7 @@ import { otherServerOf, userIdsOf } from "#src/rooms/user-keys.ts";
 import type { Change } from "#src/streams/stream.ts";
 import { PROFILES, type ProfileDetail } from "#src/users/profiles-stream.ts";
 import { typingEdu } from "./edu-texts.ts";
-import { serversOfChanged } from "./queries-updates.ts";
+import { serversOfKnown } from "./queries-belated.ts";
 
 /** What of some changes may be for other servers. */
 export type ForOthers = {
@@ -95,7 +95,7 @@ export async function serversConcerned(
   return new Set([
     ...servers,
     ...(await serversOwed(hs, [...placed, ...ours])),
-    ...(known.length > 0 ? await serversOfChanged(hs.sql, known) : []),
+    ...(known.length > 0 ? await serversOfKnown(hs.sql, known) : []),
   ]);
 }
 

@@ -47,6 +47,19 @@ describe("what our users send", () => {
     expect(types).toEqual(new Set(["m.room.message"]));
   });
 
+  test("goes also to a server of which it was not known that it is in the room: the last of it", async () => {
+    const shared = await sharedRoom(hs1.hs, [one.name, two.name], "local", [one.name]);
+    for (const body of ["unheard 0", "unheard 1"]) await shared.say(body);
+    await expect.poll(() => taking(one, "unheard"), WAIT).toEqual(["unheard 0", "unheard 1"]);
+    expect(taking(two, "unheard")).toEqual([]);
+    await shared.tellMembers();
+    // What that one follows it asks for.
+    await expect.poll(() => taking(two, "unheard"), WAIT).toEqual(["unheard 1"]);
+    await shared.say("unheard 2");
+    await expect.poll(() => taking(two, "unheard"), WAIT).toEqual(["unheard 1", "unheard 2"]);
+    expect(taking(one, "unheard")).toEqual(["unheard 0", "unheard 1", "unheard 2"]);
+  });
+
   test("goes out also if it redacts what only they know", async () => {
     const shared = await sharedRoom(hs1.hs, [one.name]);
     const redact = {

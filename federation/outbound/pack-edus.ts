@@ -6,6 +6,7 @@ import type { Position } from "#src/homeserver/position.ts";
 import type { CanonicalObject } from "#src/kit/canonical-json.ts";
 import type { ServerName, UserId } from "#src/kit/identifiers.ts";
 import { deviceListEdu, profileEdu, receiptEdu, signingKeyEdu, toDeviceEdu } from "./edu-texts.ts";
+import { belatedAt, type BelatedRow } from "./queries-belated.ts";
 import {
   type Owed,
   profilesAt,
@@ -13,13 +14,7 @@ import {
   type ReceiptRow,
   receiptsAt,
 } from "./queries-owed.ts";
-import {
-  belatedAt,
-  type BelatedRow,
-  introductionsAt,
-  type UpdateRow,
-  updatesAt,
-} from "./queries-updates.ts";
+import { introductionsAt, type UpdateRow, updatesAt } from "./queries-updates.ts";
 
 // Together with those who type, at most a hundred. @spec server-server-api#transactions
 const MOST_RECEIPT_EDUS = 20;

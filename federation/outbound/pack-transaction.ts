@@ -27,7 +27,7 @@ const LIMITS: Limits = {
   updates: 101,
   introductions: 11,
   belated: 11,
-  sticky: MOST_PDUS + 1,
+  earlier: MOST_PDUS + 1,
   profiles: 11,
 };
 
@@ -130,8 +130,8 @@ function parcelOf(
   );
   const profiles = packProfiles(of("profile"), sources, endOf(of("profile"), LIMITS.profiles, end));
   const whole = [messages, receipts, updates, profiles].map((it) => it.upTo);
-  // Those that are sticky still go with the new ones, each in its turn.
-  const pdus = [...of("sticky"), ...of("event")].toSorted((a, b) => a.position - b.position);
+  // Those from before go with the new ones, each in its turn.
+  const pdus = [...of("earlier"), ...of("event")].toSorted((a, b) => a.position - b.position);
   const first = pdus.slice(0, LIMITS.events);
   const reached = Math.max(after, Math.min(endOf(first, LIMITS.events, end), ...whole));
   const sent = first.filter((it) => it.position <= reached);
@@ -148,7 +148,7 @@ function parcelOf(
 /** The event that a destination is owed. */
 function eventKeyOf({ kind, position, part }: Owed): number | undefined {
   if (kind === "event") return position;
-  return kind === "sticky" ? part : undefined;
+  return kind === "earlier" ? part : undefined;
 }
 
 /** Up to where some things are all that there is, of which no more than a number were looked for. */

@@ -1,7 +1,8 @@
 import type { Queryable, Tx } from "#src/homeserver/database.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import type { EventId, RoomId, ServerName, UserId } from "#src/kit/identifiers.ts";
-import { hasChangedBefore, isBelatedFor, isNewTo } from "./queries-updates.ts";
+import { belatedUpdates, hasChangedBefore, isNewlyKnown, lastSaid } from "./queries-belated.ts";
+import { isNewTo } from "./queries-updates.ts";
 
 /** Marks destinations as owed what happened in a range of positions that concerns them. */
 export async function markOwed(tx: Tx, after: Position, upTo: Position): Promise<void> {
@@ -40,7 +41,10 @@ export async function markOwed(tx: Tx, after: Position, upTo: Position): Promise
         and local and membership = 'join' and since <= event_key
         and (until is null or until >= event_key)
       union all
-      -- Changes of devices from before it was known who is in a room may be news to those who are.
+      -- What was said, and changes of devices, from before it was known who is in a room may be news to those who are.
+      select server_name, own.position from memberships as own join room_servers using (room_key)
+      where own.position > ${after} and own.position <= ${upTo} and ${isNewlyKnown(tx)}
+      union all
       select server_name, own.position
       from memberships as own join memberships as other using (user_key)
       join room_servers on room_servers.room_key = other.room_key
@@ -69,8 +73,8 @@ export type Owed = {
   readonly serverName: ServerName;
   /**
    * Of `message` there is at most one: it says that messages to devices wait. An `introduction` is the join of a
-   * user of ours, at its position, to a room with the server, which has shared none with the user before. A `sticky`
-   * event was sent before the server came to the room: its part is its key. `belated` are changes of devices, made
+   * user of ours, at its position, to a room with the server, which has shared none with the user before. An `earlier`
+   * event was sent before the server came to the room, or was known to be there: its part is its key. `belated` are changes of devices, made
    * while it was not known who is in a room: at the position at which that was found out.
    */
   readonly kind:
@@ -80,7 +84,7 @@ export type Owed = {
     | "introduction"
     | "belated"
     | "message"
-    | "sticky"
+    | "earlier"
     | "profile";
   readonly position: Position;
   readonly part: number;
@@ -93,7 +97,7 @@ export type Limits = {
   readonly updates: number;
   readonly introductions: number;
   readonly belated: number;
-  readonly sticky: number;
+  readonly earlier: number;
   readonly profiles: number;
 };
 
@@ -155,13 +159,13 @@ export async function firstOwed(
         and ${isNewTo(db)}
       order by own.event_key limit ${limits.introductions})
       union all
-      (select distinct 'belated', own.position, 0 from memberships as own
-      where own.position > place.after and own.position <= ${upTo} and ${isBelatedFor(db)}
-      order by own.position limit ${limits.belated})
+      (${belatedUpdates(db, upTo, limits.belated)})
       union all
-      (select 'sticky', position, event_key from sticky_owed as own
+      (${lastSaid(db, upTo, limits.earlier)})
+      union all
+      (select 'earlier', position, event_key from sticky_owed as own
       where own.server_name = place.server_name and position > place.after and position <= ${upTo}
-      order by position limit ${limits.sticky})
+      order by position limit ${limits.earlier})
       union all
       (select 'message', position, part from remote_to_device
       where remote_to_device.server_name = place.server_name order by position, part limit 1)

@@ -1,6 +1,6 @@
 import type { Queryable } from "#src/homeserver/database.ts";
 import type { Position } from "#src/homeserver/position.ts";
-import type { ServerName, UserId } from "#src/kit/identifiers.ts";
+import type { UserId } from "#src/kit/identifiers.ts";
 
 // What other servers are told of our users' devices and keys.
 
@@ -21,44 +21,6 @@ export function isNewTo(db: Queryable) {
             and before.json::json -> 'content' ->> 'membership' = 'join')
         and theirs.server_name = place.server_name and theirs.since < own.event_key
         and theirs.until is null)`;
-}
-
-/**
- * That `own` is the standing of a user of ours who was told of a room anew, since it is known now who is there, and whose
- * devices or keys have changed before that.
- */
-export function hasChangedBefore(db: Queryable) {
-  return db`own.event_key < own.position and own.local and own.membership = 'join' and exists (
-    select from device_list_updates
-    where device_list_updates.user_key = own.user_key
-      and device_list_updates.position > own.event_key and device_list_updates.position < own.position)`;
-}
-
-/** That moreover the server of `place` shares a room with the user, and was not known to be in this one all along. */
-export function isBelatedFor(db: Queryable) {
-  return db`${hasChangedBefore(db)} and exists (
-      select from memberships as other join room_servers as theirs using (room_key)
-      where other.user_key = own.user_key and other.membership = 'join'
-        and theirs.server_name = place.server_name and theirs.since <= own.position
-        and theirs.until is null)
-    and not exists (
-      select from room_servers as theirs
-      where theirs.room_key = own.room_key and theirs.server_name = place.server_name
-        and theirs.since <= own.event_key and theirs.until is null)`;
-}
-
-/** The servers in all rooms of the users of ours who were told anew of one of some rooms, and whose devices had changed. */
-export async function serversOfChanged(
-  db: Queryable,
-  roomKeys: readonly number[],
-): Promise<ServerName[]> {
-  const rows = await db<{ server_name: ServerName }[]>`
-    select distinct server_name
-    from memberships as own join memberships as other using (user_key)
-    join room_servers on room_servers.room_key = other.room_key and until is null
-    where own.room_key = any(${roomKeys}::bigint[]) and ${hasChangedBefore(db)}
-      and other.membership = 'join'`;
-  return rows.map((it) => it.server_name);
 }
 
 /** The most devices of a user that are introduced: any one has a server ask for all of them. */
@@ -109,39 +71,4 @@ export async function introductionsAt(
       order by device_key desc limit ${MOST_INTRODUCED}
     ) as introduced
     where event_key = any(${positions}::bigint[]) order by event_key, part`;
-}
-
-/** The most updates that are told at once of those that come late: who lacks one sees it by the user's next. */
-const MOST_BELATED = 50;
-
-/** An update, and the position at which it turned out that it was not told to everybody. */
-export type BelatedRow = UpdateRow & { readonly foundAt: Position };
-
-/**
- * The last changes of the devices and of the keys of users of ours, of those made between their joins and the positions at
- * which it was found out who is in their rooms. Who has missed others before them sees it by what they follow.
- */
-export async function belatedAt(
-  db: Queryable,
-  positions: readonly Position[],
-): Promise<readonly BelatedRow[]> {
-  return await db<BelatedRow[]>`
-    select "foundAt", missed.position, part, user_id as "userId", device_id as "deviceId",
-      prev_id as "prevId", display_name as name, devices.device_key is null as "isGone"
-    from unnest(${positions}::bigint[]) as found ("foundAt")
-    cross join lateral (
-      select missed.* from memberships cross join lateral (
-        select distinct on (device_id is null) position, part, user_key, device_id, prev_id
-        from device_list_updates
-        where device_list_updates.user_key = memberships.user_key
-          and device_list_updates.position > memberships.event_key
-          and device_list_updates.position < memberships.position
-        order by device_id is null, position desc, part desc
-      ) as missed
-      where memberships.position = "foundAt" and event_key < memberships.position
-        and local and membership = 'join'
-      order by position, part limit ${MOST_BELATED}
-    ) as missed
-    join users using (user_key) left join devices using (user_key, device_id)
-    order by "foundAt", missed.position, part`;
 }
