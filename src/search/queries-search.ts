@@ -99,6 +99,18 @@ export type FoundEntry = {
 /** The most that a bigint holds: after every event. */
 const END = "9223372036854775807";
 
+/**
+ * Which part of all entries is in some rooms, about: by how many messages each has had, and how many entries PostgreSQL has
+ * counted last. All of them, where it has not counted yet.
+ */
+export async function shareOf(db: Queryable, roomKeys: readonly number[]): Promise<number> {
+  const [row] = await db<{ own: number; all: number }[]>`
+    select coalesce(sum(ordinal), 0)::float as own,
+      (select reltuples::float from pg_class where oid = 'search_entries'::regclass) as all
+    from rooms where room_key = any(${roomKeys}::bigint[])`;
+  return row && row.all > 0 ? row.own / row.all : 1;
+}
+
 /** The newest entries that match, as far as they are among the newest of all, of which so many are looked through. */
 export async function newestEntries(
   db: Queryable,

@@ -15,7 +15,7 @@ import { relatingEvents } from "#src/timeline/relating-events.ts";
 import { type Place, placeBefore } from "#src/timeline/token.ts";
 import { visibleInRooms } from "#src/timeline/visible-events.ts";
 import { catchUpSearch, roomToken } from "./follow-events.ts";
-import { type FoundEntry, indexedEntries, newestEntries } from "./queries-search.ts";
+import { type FoundEntry, indexedEntries, newestEntries, shareOf } from "./queries-search.ts";
 import type { SearchToken } from "./search-token.ts";
 import { highlightsOf, queryOf, rankOf, termsOf, type SearchTerms } from "./search-tokens.ts";
 import { SEARCH_KEYS, type SearchKey, searchableText } from "./searchable-text.ts";
@@ -32,6 +32,9 @@ const MOST_RANKED = 300;
 
 /** A user in more rooms than these has matches sorted out by room after they are found. */
 const MOST_ROOM_TOKENS = 300;
+
+/** So has a user in whose rooms more of all entries are than this: the index would go through most of itself for them. */
+const MOST_ROOM_SHARE = 0.25;
 
 export type Search = {
   readonly term: string;
@@ -81,7 +84,8 @@ export async function searchEvents(
     return { hits: [], count: 0, highlights: [], next: undefined, rooms };
   }
   await catchUpSearch(hs);
-  const query = [words, ...restrictions(search.keys, [...rooms.keys()])].join(" & ");
+  const further = await restrictions(hs, search.keys, [...rooms.keys()]);
+  const query = [words, ...further].join(" & ");
   const ignored = await ignoredUsersOf(hs, requester.userKey);
   const scope = { requester, search, terms, query, rooms, ignored };
   const found =
@@ -112,10 +116,16 @@ async function searchedRooms(
 }
 
 /** What of a query keeps it to some rooms and kinds of entries, where that helps the index. */
-function restrictions(keys: readonly SearchKey[], roomKeys: readonly number[]): string[] {
+async function restrictions(
+  hs: Homeserver,
+  keys: readonly SearchKey[],
+  roomKeys: readonly number[],
+): Promise<string[]> {
   const anyOf = (tokens: readonly string[]) => `(${tokens.map((it) => `'${it}'`).join(" | ")})`;
+  const areFew =
+    roomKeys.length <= MOST_ROOM_TOKENS && (await shareOf(hs.sql, roomKeys)) < MOST_ROOM_SHARE;
   return [
-    ...(roomKeys.length <= MOST_ROOM_TOKENS ? [anyOf(roomKeys.map(roomToken))] : []),
+    ...(areFew ? [anyOf(roomKeys.map(roomToken))] : []),
     // Messages have no token of their own: nearly all are messages.
     ...(keys.includes("content.body") ? [] : [anyOf(keys.map((it) => SEARCH_KEYS[it]))]),
   ];

@@ -1,0 +1,45 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { createRoom } from "#src/membership/create-room.ts";
+import { requireRoom } from "#src/rooms/memberships.ts";
+import { sendEvent } from "#src/rooms/send-event.ts";
+import { testHomeservers, type TestHomeservers, testUser } from "#src/testing.ts";
+import { shareOf } from "./queries-search.ts";
+import { searchEvents } from "./search-events.ts";
+
+let servers: TestHomeservers;
+
+beforeAll(async () => {
+  servers = await testHomeservers(1);
+});
+afterAll(async () => await servers.close());
+
+test("finds what is in a user's rooms alone, be they most of all or few", async () => {
+  const { hs } = servers;
+  const writers = [await testUser(hs, "alice"), await testUser(hs, "bob")] as const;
+  const made = [await createRoom(hs, writers[0], {}), await createRoom(hs, writers[1], {})];
+  const rooms = await Promise.all(made.map(async (it) => await requireRoom(hs, it)));
+  const [, few] = rooms;
+  const say = async (index: 0 | 1, body: string) => {
+    const draft = { type: "m.room.message", content: { msgtype: "m.text", body } };
+    const room = rooms[index];
+    return room && (await sendEvent(hs, { sender: writers[index], room, draft }));
+  };
+  for (let time = 0; time < 20; time++) await say(0, `harbour ${time}`);
+  const own = await say(1, "harbour of bob");
+  const found = async () => {
+    const search = { term: "harbour", keys: ["content.body"], order: "recent", limit: 50 } as const;
+    const asked = { ...search, filter: undefined, after: undefined };
+    const all = await Promise.all(writers.map(async (it) => await searchEvents(hs, it, asked)));
+    return all.map(({ hits }) => hits.map((it) => it.event.eventId));
+  };
+  const roomKey = few?.roomKey ?? 0;
+
+  const before = await found();
+  expect(await shareOf(hs.sql, [roomKey])).toBe(1);
+  expect(before.map((it) => it.length)).toEqual([20, 1]);
+  expect(before[1]).toEqual([own]);
+
+  await hs.sql`analyze search_entries`;
+  expect(await shareOf(hs.sql, [roomKey])).toBeLessThan(0.25);
+  expect(await found()).toEqual(before);
+});
