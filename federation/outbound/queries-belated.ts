@@ -3,16 +3,25 @@ import type { Position } from "#src/homeserver/position.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
 import type { UpdateRow } from "./queries-updates.ts";
 
-// What servers are owed that turn out to be in a room, once all of its members are known. In all of it `own` is the standing of
-// a user of ours there: its position is that at which it was found out, its event the user's last before that.
+// What servers are owed that turn out to be in a room, once all of its members are known.
 
-function isToldAnew(db: Queryable) {
-  return db`own.event_key < own.position and own.local and own.membership = 'join'`;
+/**
+ * As `own`, the standings of users of ours who were told of a room anew: the position is that at which it was found out
+ * who is there, the event the user's last before that.
+ *
+ * @param where which of them. They are few: nothing else is looked at before them.
+ */
+export function toldAnew(db: Queryable, where: Fragment) {
+  return db`(
+    select user_key, room_key, event_key, position from memberships
+    where ${where} and event_key < position and local and membership = 'join' offset 0) as own`;
 }
 
-/** That the user was told of the room anew, and has changed devices or keys before. */
+type Fragment = ReturnType<typeof hasChangedBefore>;
+
+/** That the user has changed devices or keys before. */
 export function hasChangedBefore(db: Queryable) {
-  return db`${isToldAnew(db)} and exists (
+  return db`exists (
     select from device_list_updates
     where device_list_updates.user_key = own.user_key
       and device_list_updates.position > own.event_key and device_list_updates.position < own.position)`;
@@ -20,14 +29,15 @@ export function hasChangedBefore(db: Queryable) {
 
 /** That `room_servers` is of a server that is in the room, and was not known to be since the user came. */
 export function isNewlyKnown(db: Queryable) {
-  return db`${isToldAnew(db)} and since > own.event_key and since <= own.position and until is null`;
+  return db`since > own.event_key and since <= own.position and until is null`;
 }
 
 /** The positions at which it was found out that the server of `place` lacks changes of devices of a user with whom it shares a room. */
 export function belatedUpdates(db: Queryable, upTo: Position, limit: number) {
   return db`
-    select distinct 'belated', own.position, 0 from memberships as own
-    where own.position > place.after and own.position <= ${upTo} and ${hasChangedBefore(db)}
+    select distinct 'belated', own.position, 0
+    from ${toldAnew(db, db`position > place.after and position <= ${upTo}`)}
+    where ${hasChangedBefore(db)}
       and exists (
         select from memberships as other join room_servers as theirs using (room_key)
         where other.user_key = own.user_key and other.membership = 'join'
@@ -44,13 +54,13 @@ export function belatedUpdates(db: Queryable, upTo: Position, limit: number) {
 export function lastSaid(db: Queryable, upTo: Position, limit: number) {
   return db`
     select 'earlier', own.position, max(said.event_key)
-    from memberships as own
+    from ${toldAnew(db, db`position > place.after and position <= ${upTo}`)}
     join room_servers using (room_key)
     join events as said on said.room_key = own.room_key
       and said.anchor > own.event_key and said.anchor < own.position
     join users on users.user_key = said.sender_key
-    where own.position > place.after and own.position <= ${upTo} and ${isNewlyKnown(db)}
-      and server_name = place.server_name and said.anchor = said.event_key and said.status = 0
+    where ${isNewlyKnown(db)} and server_name = place.server_name
+      and said.anchor = said.event_key and said.status = 0
       and users.local and coalesce(said.relayed, true)
     group by own.position order by own.position limit ${limit}`;
 }
@@ -60,15 +70,13 @@ export async function serversOfKnown(
   db: Queryable,
   roomKeys: readonly number[],
 ): Promise<ServerName[]> {
+  const own = toldAnew(db, db`room_key = any(${roomKeys}::bigint[])`);
   const rows = await db<{ server_name: ServerName }[]>`
-    select server_name from memberships as own join room_servers using (room_key)
-    where own.room_key = any(${roomKeys}::bigint[]) and ${isNewlyKnown(db)}
+    select server_name from ${own} join room_servers using (room_key) where ${isNewlyKnown(db)}
     union
-    select server_name
-    from memberships as own join memberships as other using (user_key)
+    select server_name from ${own} join memberships as other using (user_key)
     join room_servers on room_servers.room_key = other.room_key and until is null
-    where own.room_key = any(${roomKeys}::bigint[]) and ${hasChangedBefore(db)}
-      and other.membership = 'join'`;
+    where ${hasChangedBefore(db)} and other.membership = 'join'`;
   return rows.map((it) => it.server_name);
 }
 

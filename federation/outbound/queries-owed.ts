@@ -1,11 +1,18 @@
 import type { Queryable, Tx } from "#src/homeserver/database.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import type { EventId, RoomId, ServerName, UserId } from "#src/kit/identifiers.ts";
-import { belatedUpdates, hasChangedBefore, isNewlyKnown, lastSaid } from "./queries-belated.ts";
+import {
+  belatedUpdates,
+  hasChangedBefore,
+  isNewlyKnown,
+  lastSaid,
+  toldAnew,
+} from "./queries-belated.ts";
 import { isNewTo } from "./queries-updates.ts";
 
 /** Marks destinations as owed what happened in a range of positions that concerns them. */
 export async function markOwed(tx: Tx, after: Position, upTo: Position): Promise<void> {
+  const within = tx`position > ${after} and position <= ${upTo}`;
   await tx`
     with own as (
       select room_key, event_key as position,
@@ -42,14 +49,13 @@ export async function markOwed(tx: Tx, after: Position, upTo: Position): Promise
         and (until is null or until >= event_key)
       union all
       -- What was said, and changes of devices, from before it was known who is in a room may be news to those who are.
-      select server_name, own.position from memberships as own join room_servers using (room_key)
-      where own.position > ${after} and own.position <= ${upTo} and ${isNewlyKnown(tx)}
+      select server_name, own.position from ${toldAnew(tx, within)} join room_servers using (room_key)
+      where ${isNewlyKnown(tx)}
       union all
       select server_name, own.position
-      from memberships as own join memberships as other using (user_key)
+      from ${toldAnew(tx, within)} join memberships as other using (user_key)
       join room_servers on room_servers.room_key = other.room_key
-      where own.position > ${after} and own.position <= ${upTo}
-        and ${hasChangedBefore(tx)} and other.membership = 'join'
+      where ${hasChangedBefore(tx)} and other.membership = 'join'
         and since <= own.position and until is null
       union all
       select server_name, position from remote_to_device
