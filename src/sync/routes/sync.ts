@@ -8,6 +8,7 @@ import type { Requester } from "#src/kit/requester.ts";
 import { attend } from "#src/presence/attendance.ts";
 import { alwaysTold } from "../always-told.ts";
 import { waitForNews } from "../news.ts";
+import { quietSince } from "../quiet-since.ts";
 import { isEmpty, readSync, type SyncAnswer } from "../read-sync.ts";
 import { sinceOf } from "../since.ts";
 import type { SyncRequest } from "../sync-request.ts";
@@ -45,14 +46,18 @@ async function answerWithin(
   { waitMs, signal }: { waitMs: number; signal: AbortSignal },
 ): Promise<SyncAnswer> {
   const until = hs.now() + waitMs;
+  const isOver = () => until <= hs.now() || signal.aborted || hs.stopping.aborted;
   for (let asked = request; ;) {
-    const answer = await readSync(hs, asked);
-    const left = until - hs.now();
-    const waits = request.since !== undefined && !request.fullState && isEmpty(answer);
-    if (!waits || left <= 0 || signal.aborted || hs.stopping.aborted) return answer;
-    await waitForNews(hs, request.requester, { after: answer.upTo, waitMs: left, signal });
+    let after = isOver() ? undefined : await quietSince(hs, asked);
+    if (after === undefined) {
+      const answer = await readSync(hs, asked);
+      const waits = request.since !== undefined && !request.fullState && isEmpty(answer);
+      if (!waits || isOver()) return answer;
+      after = answer.upTo;
+    }
+    await waitForNews(hs, request.requester, { after, waitMs: until - hs.now(), signal });
     // Up to there nothing has happened that the client wants to hear of.
-    asked = { ...asked, since: answer.upTo, resumeAfter: undefined };
+    asked = { ...asked, since: after, resumeAfter: undefined };
   }
 }
 
