@@ -70,6 +70,19 @@ describe("setRoomStateWithKey", () => {
     expect(await set(bob, "m.room.power_levels", { ban: "50" })).toMatchObject(forbidden);
   });
 
+  test("refuses to have a room take its own place", async () => {
+    const own = { body: "gone", replacement_room: roomId };
+    const answers = [
+      await set(alice, "m.room.tombstone", own),
+      await alice.call("PUT", `${room}/send/m.room.tombstone/t`, own),
+    ];
+    for (const it of answers) expect(it).toMatchObject(refusal(400, "M_INVALID_PARAM"));
+    const [old, next] = [await alice.createRoom(), await alice.createRoom()];
+    const path = `/v3/rooms/${encodeURIComponent(old)}/state/m.room.tombstone`;
+    const replaced = await alice.call("PUT", path, { ...own, replacement_room: next });
+    expect(replaced.status).toBe(200);
+  });
+
   test("refuses aliases that do not lead to the room", async () => {
     const wrong = await set(alice, "m.room.canonical_alias", { alias: "#nothing:hs.test" });
     expect(wrong).toMatchObject(refusal(400, "M_BAD_ALIAS"));

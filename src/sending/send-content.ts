@@ -44,6 +44,7 @@ export async function sendMessage(
     return await redactEvent(hs, { requester, room, target, content: rest, transaction, time });
   }
   if (type === "m.room.message") requireMessage(content);
+  requireAnotherRoom(room, type, content);
   if (type === "m.reaction") await requireNewAnnotation(hs, requester, content, transaction);
   await requireThreadRoot(hs, content);
   await requireFewSticky(hs, requester, room, stickyMs);
@@ -54,7 +55,8 @@ export async function sendMessage(
 /**
  * Sets a piece of a room's state.
  *
- * @throws MatrixError what `sendEvent` and `setMemberState` throw; M_INVALID_PARAM of a create event.
+ * @throws MatrixError what `sendEvent` and `setMemberState` throw; M_INVALID_PARAM of a create event, or of a room that
+ *   would take its own place.
  * @spec client-server-api#put_matrixclientv3roomsroomidstateeventtypestatekey
  */
 export async function sendState(
@@ -71,6 +73,7 @@ export async function sendState(
     return await setMemberState(hs, requester, { room, target, content, time });
   }
   if (type === "m.room.canonical_alias") await requireAliasesOfRoom(hs, room, content);
+  requireAnotherRoom(room, type, content);
   await requireFewSticky(hs, requester, room, stickyMs);
   const sticky = stickyMs !== undefined && { stickyMs };
   const draft = { type, state_key: stateKey, content, ...time, ...sticky };
@@ -90,5 +93,12 @@ export async function sendState(
 function requireMessage({ msgtype, body }: CanonicalObject): void {
   if (typeof msgtype !== "string" || typeof body !== "string") {
     throw new MatrixError("M_BAD_JSON", "A message needs a msgtype and a body");
+  }
+}
+
+/** Clients that follow from a room to the one that takes its place would go round in a circle. */
+function requireAnotherRoom({ roomId }: Room, type: string, content: CanonicalObject): void {
+  if (type === "m.room.tombstone" && content["replacement_room"] === roomId) {
+    throw new MatrixError("M_INVALID_PARAM", "A room cannot take its own place");
   }
 }
