@@ -212,6 +212,24 @@ describe("setTyping", () => {
     await alice.syncUntil((it) => who(it)?.length === 0, typing.next_batch);
   });
 
+  test("tells who has left and come back that somebody has stopped meanwhile", async () => {
+    const carol = await hs.registerUser("carol");
+    const id = await bob.createRoom({ preset: "public_chat" });
+    const set = async (typing: boolean) =>
+      await bob.call("PUT", `/v3/rooms/${id}/typing/${bob.userId}`, { typing, timeout: 20_000 });
+    const who = (answer: any) =>
+      answer.rooms?.join?.[id]?.ephemeral?.events.find((it: any) => it.type === "m.typing")?.content
+        .user_ids;
+    await carol.call("POST", `/v3/join/${id}`, {});
+    await set(true);
+    const { next_batch: since } = await carol.syncUntil((it) => who(it)?.length === 1);
+    await carol.call("POST", `/v3/rooms/${id}/leave`, {});
+    await set(false);
+    await carol.call("POST", `/v3/join/${id}`, {});
+    const back = await carol.syncUntil((it) => who(it) !== undefined, since);
+    expect(who(back)).toEqual([]);
+  });
+
   test("is for oneself, in a room that one is in", async () => {
     const body = { typing: true };
     const other = await bob.call("PUT", `${room}/typing/${alice.userId}`, body);

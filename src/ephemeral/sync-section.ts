@@ -96,8 +96,7 @@ async function roomsForTyping(
     ? changes.flatMap((it) => (it.stream === TYPING ? (it.roomKey ?? []) : []))
     : await roomsWithTypingAfter(hs.sql, [...rooms.keys()], after);
   const told = new Map([...newRooms].map((it): [number, boolean] => [it, false]));
-  for (const roomKey of changed) {
-    if (rooms.has(roomKey) && !newRooms.has(roomKey)) told.set(roomKey, true);
-  }
+  // Also of rooms that are new: who left one and came back may know of somebody who has stopped since.
+  for (const roomKey of changed) if (rooms.has(roomKey)) told.set(roomKey, true);
   return told;
 }
