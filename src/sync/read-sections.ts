@@ -27,15 +27,16 @@ export async function readSections(
   question: SyncQuestion,
   range: Range,
 ): Promise<Sections> {
-  const parts = await Promise.all(
-    sections.map(async (section) => {
-      const changes = question.changes?.filter((it) => isOf(section, it, question));
-      const isResumed = question.resumeAfter !== undefined;
-      const nothing = changes?.length === 0 && question.newRooms.size === 0 && !isResumed;
-      if (nothing && range.after !== undefined) return {};
-      return await section.read(hs, { ...question, changes }, range);
-    }),
-  );
+  // Most often nothing has happened that most of them tell of.
+  const mustAsk =
+    range.after === undefined || question.newRooms.size > 0 || question.resumeAfter !== undefined;
+  const asked: Promise<SyncPart>[] = [];
+  for (const section of sections) {
+    const changes = question.changes?.filter((it) => isOf(section, it, question));
+    if (!mustAsk && changes?.length === 0) continue;
+    asked.push(section.read(hs, { ...question, changes }, range));
+  }
+  const parts = await Promise.all(asked);
   return {
     global: Object.assign({}, ...parts.map((it) => it.global ?? {})),
     rooms: joined(parts),
