@@ -18,7 +18,6 @@ import type { ChangedRoom } from "./changed-rooms.ts";
 import { membersNotYetGiven } from "./lazy-members.ts";
 import type { Timeline } from "./room-timelines.ts";
 import type { SyncRequest } from "./sync-request.ts";
-import { isForked } from "./true-timelines.ts";
 import type { RoomIds } from "./wanted-events.ts";
 
 /** A room, its timeline, and between which states the client is to be led. */
@@ -101,7 +100,7 @@ async function statesOf(
   const before = await rootOr(first?.stateBefore, hs, roomKey, timeline.start);
   const atHand = isGapless ? timeline.events.at(-1)?.roomState : undefined;
   // Of forks only the whole tells what they came to: what of it the timeline does not say.
-  const isToEnd = stateAfter !== undefined || isForked(timeline);
+  const isToEnd = stateAfter !== undefined || timeline.isForked;
   const to = isToEnd ? await rootOr(atHand, hs, roomKey, endOf(room, upTo)) : before;
   if (isWhole) return { room, timeline, from: undefined, to, upTo };
   const from = isGapless ? before : await rootAt(hs, roomKey, { anchor: since ?? 0, offset: 0 });
@@ -110,7 +109,7 @@ async function statesOf(
 
 /** Whether a timeline tells by itself all that the state has come to. */
 function isTold(timeline: Timeline): boolean {
-  return !timeline.limited && !isForked(timeline);
+  return !timeline.limited && !timeline.isForked;
 }
 
 /** A root that is known, or that of a room at a place. */

@@ -24,6 +24,8 @@ export type Timeline = {
   readonly changesSummary: boolean;
   /** The room's state at its end, if that is at hand. */
   readonly endRoot: number | undefined;
+  /** Whether the room had forks while what it tells of happened. */
+  readonly isForked: boolean;
 };
 
 /** How many events a client gets of a room, if it does not say. */
@@ -133,18 +135,27 @@ function timelineInMemory(
   { events, limit }: TimelineRoom,
   { wanted, upTo }: TimelineQuestion,
 ): Timeline | undefined {
-  const shown = events?.filter(
-    (it) => it.status === EventStatus.accepted && it.anchor !== undefined,
-  );
-  if (!shown || shown.length > limit) return undefined;
+  const parts = events?.filter((it) => isPart(it) && it.anchor !== undefined);
+  const shown = parts?.filter(isShown);
+  if (!parts || !shown || shown.length > limit) return undefined;
   const asked = shown.filter((it) => wanted(it));
   return {
     events: asked,
     limited: false,
     start: startOf(asked[0], upTo),
     changesSummary: shown.some(isSummed),
-    endRoot: shown.at(-1)?.roomState,
+    endRoot: parts.at(-1)?.roomState,
+    isForked: parts.some((it) => it.amongForks),
   };
+}
+
+/** Whether an event is part of its room: by what is not shown, too, a room comes to its state. */
+function isPart(event: StoredEvent): boolean {
+  return isShown(event) || event.status === EventStatus.untold;
+}
+
+function isShown({ status }: StoredEvent): boolean {
+  return status === EventStatus.accepted;
 }
 
 async function readTimelines(
@@ -158,7 +169,7 @@ async function readTimelines(
   const rows = await hs.sql<{ room_key: number; event_keys: number[] }[]>`
     select asked.room_key, array(
       select event_key from events
-      where events.room_key = asked.room_key and status = 0
+      where events.room_key = asked.room_key and status in (0, 4)
         and anchor > asked.after and anchor <= asked.up_to
       order by anchor desc, anchor_offset desc limit asked.most) as event_keys
     from unnest(
@@ -178,12 +189,13 @@ async function readTimelines(
   const timelines = new Map<number, Timeline>();
   for (const room of rooms) {
     const newestFirst = (byRoom.get(room.roomKey) ?? []).flatMap((it) => events.get(it) ?? []);
-    const looked = newestFirst.slice(0, lookedAt(room));
+    const parts = newestFirst.slice(0, lookedAt(room));
+    const looked = parts.filter(isShown);
     const isVisible = (it: StoredEvent) => !room.isGuarded || seen.has(it);
     const visible = looked.filter(isVisible);
     const told = room.isOutside ? visible : unbroken(looked, isVisible);
     const asked = told.filter((it) => wanted(it, relating.get(it.eventId)));
-    const isCut = newestFirst.length > looked.length || visible.length > told.length;
+    const isCut = newestFirst.length > parts.length || visible.length > told.length;
     const isMore = isCut || asked.length > room.limit || room.hasMissed;
     const shown = asked.slice(0, room.limit).reverse();
     timelines.set(room.roomKey, {
@@ -193,6 +205,7 @@ async function readTimelines(
       start: startOf(shown[0], endOf(room, upTo)),
       changesSummary: told.some(isSummed),
       endRoot: newestFirst[0]?.roomState,
+      isForked: parts.some((it) => it.amongForks),
     });
   }
   return timelines;

@@ -7,11 +7,6 @@ import { rootAt } from "#src/timeline/root-at.ts";
 import type { ChangedRoom } from "./changed-rooms.ts";
 import { endOf, type Timeline } from "./room-timelines.ts";
 
-/** Whether the room had forks while what a timeline tells of happened. */
-export function isForked({ events }: Timeline): boolean {
-  return events.some((it) => it.amongForks);
-}
-
 /**
  * Timelines by which a client that puts their state events on top of the state that it has comes to the
  * room's true state. Where forks were resolved, the last event of a type and state key need not be the
@@ -28,7 +23,7 @@ export async function trueTimelines(
   const cut = new Map<number, Timeline>();
   for (const room of rooms) {
     const timeline = timelines.get(room.roomKey);
-    if (!timeline || !isForked(timeline)) continue;
+    if (!timeline || !timeline.isForked) continue;
     const root = await rootAt(hs, room.roomKey, { anchor: endOf(room, upTo), offset: 0 });
     cut.set(room.roomKey, await trueTimeline(hs, timeline, root));
   }

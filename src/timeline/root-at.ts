@@ -1,7 +1,7 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Place } from "./token.ts";
 
-/** The root of a room's current state as it was at a place in its order. */
+/** The root of a room's current state as it was at a place in its order, to which also what is not shown has led. */
 export async function rootAt(
   hs: Homeserver,
   roomKey: number,
@@ -9,7 +9,7 @@ export async function rootAt(
 ): Promise<number> {
   const [row] = await hs.sql<{ root: number }[]>`
     select coalesce(room_state, state_after) as root from events
-    where room_key = ${roomKey} and status = 0 and (anchor, anchor_offset) <= (${anchor}, ${offset})
+    where room_key = ${roomKey} and status in (0, 4) and (anchor, anchor_offset) <= (${anchor}, ${offset})
     order by anchor desc, anchor_offset desc limit 1`;
   return row?.root ?? (await rootAtFirst(hs, roomKey));
 }
@@ -26,7 +26,7 @@ export async function rootsAt(
       with ordinality as asked (room_key, anchor, index)
     cross join lateral (
       select coalesce(room_state, state_after) as root from events
-      where events.room_key = asked.room_key and status = 0 and events.anchor <= asked.anchor
+      where events.room_key = asked.room_key and status in (0, 4) and events.anchor <= asked.anchor
       order by events.anchor desc, anchor_offset desc limit 1) as found`;
   const roots = new Map(rows.map((it) => [it.index - 1, it.root]));
   return await Promise.all(
