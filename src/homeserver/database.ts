@@ -101,8 +101,6 @@ export async function migrateDatabase(url: string): Promise<void> {
     for (const table of UPDATED_IN_PLACE) {
       await sql`alter table ${sql(table)} set (fillfactor = 70)`;
     }
-    // What has not been sorted into the index yet, each search goes through. A quarter of what is usual costs no more to sort.
-    await sql`alter index search_entries_by_token set (gin_pending_list_limit = 1024)`;
     // Of no worth after a crash, and written often. Nothing happens where it is so already.
     for (const table of OF_THE_MOMENT) await sql`alter table ${sql(table)} set unlogged`;
   } finally {
