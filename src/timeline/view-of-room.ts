@@ -4,6 +4,7 @@ import type { Requester } from "#src/kit/requester.ts";
 import { currentStateRoot } from "#src/rooms/current-state.ts";
 import type { Room } from "#src/rooms/find-room.ts";
 import { forbidden, requireRoom, type Standing, standingOf } from "#src/rooms/memberships.ts";
+import type { RenderOptions } from "#src/rooms/render-events.ts";
 import { isWorldReadable } from "#src/rooms/world-readable.ts";
 import { endOfLastStay } from "./last-stay.ts";
 
@@ -11,8 +12,6 @@ import { endOfLastStay } from "./last-stay.ts";
 export type RoomView = {
   readonly room: Room;
   readonly standing: Standing | undefined;
-  /** The same by the room's key, for who renders events of the room. */
-  readonly standings: ReadonlyMap<number, Standing>;
   /** The state to show: of now, or of when the user left. */
   readonly root: number;
   /** The end of what the user can see, if they have left: the place of their leaving. */
@@ -35,12 +34,16 @@ export async function viewOfRoom(
     standingOf(hs, userKey, room.roomKey),
     currentStateRoot(hs, room.roomKey),
   ]);
-  const standings = new Map(standing && [[room.roomKey, standing]]);
   if (standing?.membership === "join" || (await isWorldReadable(hs, root))) {
-    return { room, standing, standings, root, until: undefined };
+    return { room, standing, root, until: undefined };
   }
   // Whoever has been a member sees what they saw then, though they may have been invited or banned since.
   const left = standing?.forgotten === false ? await endOfLastStay(hs, standing) : undefined;
   if (left?.stateAfter === undefined) throw forbidden();
-  return { room, standing, standings, root: left.stateAfter, until: left.anchor };
+  return { room, standing, root: left.stateAfter, until: left.anchor };
+}
+
+/** How events of the room are rendered for who has the view of it: what they are in it need not be asked again. */
+export function shownIn({ room, standing }: RoomView): RenderOptions {
+  return { roomId: true, standings: new Map(standing && [[room.roomKey, standing]]) };
 }

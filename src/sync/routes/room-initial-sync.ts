@@ -13,7 +13,7 @@ import { readEvent } from "#src/timeline/read-context.ts";
 import { readMessages } from "#src/timeline/read-messages.ts";
 import { renderAggregated } from "#src/timeline/render-aggregated.ts";
 import { placeBefore, tokenOf } from "#src/timeline/token.ts";
-import { viewOfRoom } from "#src/timeline/view-of-room.ts";
+import { shownIn, viewOfRoom } from "#src/timeline/view-of-room.ts";
 import { limitOf } from "./read-query.ts";
 
 const LIMITS = { standard: 20, most: 100 };
@@ -34,8 +34,8 @@ export const roomInitialSyncEndpoints: readonly Endpoint[] = [
       const { events } = await readMessages(hs, requester, view, page);
       const oldestFirst = events.toReversed();
       const [chunk, state, visibility, accountData] = await Promise.all([
-        renderAggregated(hs, oldestFirst, requester, { roomId: true }),
-        renderEvents(hs, await allStateAt(hs, root), requester, { roomId: true }),
+        renderAggregated(hs, oldestFirst, requester, shownIn(view)),
+        renderEvents(hs, await allStateAt(hs, root), requester, shownIn(view)),
         visibilityOfRoom(hs, room.roomId),
         accountDataOfRoom(hs, requester, room.roomKey),
       ]);
@@ -64,7 +64,7 @@ export const roomInitialSyncEndpoints: readonly Endpoint[] = [
       if (!room) throw new MatrixError("M_NOT_FOUND", "There is no such event");
       const view = await viewOfRoom(hs, requester, room.roomId).catch(asNotFound);
       const event = await readEvent(hs, requester, view, eventId);
-      const [text = "{}"] = await renderAggregated(hs, [event], requester, { roomId: true });
+      const [text = "{}"] = await renderAggregated(hs, [event], requester, shownIn(view));
       return jsonText(text);
     },
   }),

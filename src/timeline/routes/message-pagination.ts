@@ -15,7 +15,7 @@ import { readContext, readEvent } from "../read-context.ts";
 import { type PageRequest, readMessages } from "../read-messages.ts";
 import { renderAggregated } from "../render-aggregated.ts";
 import { type Place, tokenOf } from "../token.ts";
-import { type RoomView, viewOfRoom } from "../view-of-room.ts";
+import { type RoomView, shownIn, viewOfRoom } from "../view-of-room.ts";
 
 const LIMITS = { standard: 10, most: 1000 };
 
@@ -34,7 +34,7 @@ export const messagePaginationEndpoints: readonly Endpoint[] = [
       const members = filter?.lazy_load_members
         ? await memberStates(hs, newestOf(request, events)?.stateAfter ?? view.root, events)
         : [];
-      const shown = { roomId: true, standings: view.standings };
+      const shown = shownIn(view);
       const [chunk, state] = await Promise.all([
         renderAggregated(hs, events, requester, shown),
         renderEvents(hs, members, requester, shown),
@@ -62,7 +62,7 @@ export const messagePaginationEndpoints: readonly Endpoint[] = [
       const around = [...context.before, context.event, ...context.after];
       const root = (context.after.at(-1) ?? context.event).stateAfter ?? view.root;
       const state = await contextState(hs, root, { view, around, filter });
-      const shown = { roomId: true, standings: view.standings };
+      const shown = shownIn(view);
       const texts = await renderAggregated(hs, around, requester, shown);
       const at = context.before.length;
       const states = await renderEvents(hs, state, requester, shown);
@@ -85,8 +85,7 @@ export const messagePaginationEndpoints: readonly Endpoint[] = [
       const whole = query.get("fi.mau.msc2815.include_unredacted_content") === "true";
       if (whole) await requireModerator(hs, requester, view.room);
       const [text = "{}"] = await renderAggregated(hs, [event], requester, {
-        roomId: true,
-        standings: view.standings,
+        ...shownIn(view),
         ...(whole && { unredacted: new Set([event]) }),
       });
       return jsonText(text);

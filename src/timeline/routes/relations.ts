@@ -7,7 +7,7 @@ import { asNotFound, limitIn, placeIn } from "../page-parameters.ts";
 import { readRelations, RECURSION_DEPTH } from "../read-relations.ts";
 import { renderAggregated } from "../render-aggregated.ts";
 import { tokenOf } from "../token.ts";
-import { viewOfRoom } from "../view-of-room.ts";
+import { shownIn, viewOfRoom } from "../view-of-room.ts";
 
 const LIMITS = { standard: 5, most: 100 };
 
@@ -61,10 +61,7 @@ async function answer(
     to: placeIn(query, "to"),
     limit,
   });
-  const chunk = await renderAggregated(hs, events, requester, {
-    roomId: true,
-    standings: view.standings,
-  });
+  const chunk = await renderAggregated(hs, events, requester, shownIn(view));
   return jsonText(
     `{"chunk":[${chunk.join(",")}]` +
       (next ? `,"next_batch":${JSON.stringify(tokenOf(next))}` : "") +

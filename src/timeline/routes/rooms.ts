@@ -12,7 +12,7 @@ import { shownContent } from "#src/rooms/shown-content.ts";
 import { pairKey } from "#src/rooms/state-slots.ts";
 import { rootAt } from "../root-at.ts";
 import { placeOf } from "../token.ts";
-import { viewOfRoom } from "../view-of-room.ts";
+import { shownIn, viewOfRoom } from "../view-of-room.ts";
 
 /** A state key may be empty, and then be left out of the path, slash and all. */
 export const STATE_PATHS = [
@@ -34,10 +34,7 @@ export const roomsEndpoints: readonly Endpoint[] = [
       const view = await viewOfRoom(hs, requester, roomId);
       const event = (await statesAt(hs, view.root, [pair])).get(pairKey(...pair));
       if (!event) throw new MatrixError("M_NOT_FOUND", "The room has no such state");
-      const [text = "{}"] = await renderEvents(hs, [event], requester, {
-        roomId: true,
-        standings: view.standings,
-      });
+      const [text = "{}"] = await renderEvents(hs, [event], requester, shownIn(view));
       if (query.get("format") === "event") return jsonText(text);
       const { content } = JSON.parse(text) as { content: object };
       return content;
@@ -52,10 +49,12 @@ export const roomsEndpoints: readonly Endpoint[] = [
       const roomId = parseRoomId(params["roomId"] ?? "");
       await known(hs, roomId);
       const view = await viewOfRoom(hs, requester, roomId);
-      const texts = await renderEvents(hs, await allStateAt(hs, view.root), requester, {
-        roomId: true,
-        standings: view.standings,
-      });
+      const texts = await renderEvents(
+        hs,
+        await allStateAt(hs, view.root),
+        requester,
+        shownIn(view),
+      );
       return jsonText(`[${texts.join(",")}]`);
     },
   }),
@@ -76,10 +75,7 @@ export const roomsEndpoints: readonly Endpoint[] = [
       const members = (await allStateAt(hs, root)).filter(
         (it) => it.type === "m.room.member" && isWanted(it.content["membership"]),
       );
-      const texts = await renderEvents(hs, members, requester, {
-        roomId: true,
-        standings: view.standings,
-      });
+      const texts = await renderEvents(hs, members, requester, shownIn(view));
       return jsonText(`{"chunk":[${texts.join(",")}]}`);
     },
   }),

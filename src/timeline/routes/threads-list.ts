@@ -5,7 +5,7 @@ import { limitIn, placeIn } from "../page-parameters.ts";
 import { readThreads } from "../read-threads.ts";
 import { renderAggregated } from "../render-aggregated.ts";
 import { tokenOf } from "../token.ts";
-import { viewOfRoom } from "../view-of-room.ts";
+import { shownIn, viewOfRoom } from "../view-of-room.ts";
 
 const LIMITS = { standard: 20, most: 100 };
 
@@ -26,8 +26,7 @@ export const threadsListEndpoints: readonly Endpoint[] = [
       const { roots, next, ignored } = await readThreads(hs, requester, view, request);
       const redacted = new Set(roots.filter((it) => ignored.has(it.sender)));
       const chunk = await renderAggregated(hs, roots, requester, {
-        roomId: true,
-        standings: view.standings,
+        ...shownIn(view),
         redacted,
       });
       return jsonText(
