@@ -48,7 +48,7 @@ describe("the rooms of another server", () => {
     }
     const path = `publicRooms?server=${E(hs1.name)}`;
     const all = await onTwo("GET", path);
-    expect(all.body.chunk.map((it: any) => it.room_id)).toEqual(rooms);
+    expect(all.body.chunk.map((it: { room_id: string }) => it.room_id)).toEqual(rooms);
     expect(all.body).toMatchObject({ total_room_count_estimate: 3 });
     const filter = { generic_search_term: "apple" };
     const found = await onTwo("POST", path, { token: bob, body: { filter, limit: 1 } });
@@ -69,7 +69,7 @@ describe("a space", () => {
   async function hierarchy(roomId: string, query = "") {
     const path = `/_matrix/client/v1/rooms/${E(roomId)}/hierarchy${query}`;
     const answer = await onTwo("GET", path, { token: bob });
-    return answer.body.rooms?.map((it: any) => it.room_id) ?? answer.body.errcode;
+    return answer.body.rooms?.map((it: { room_id: string }) => it.room_id) ?? answer.body.errcode;
   }
 
   async function join(roomId: string) {

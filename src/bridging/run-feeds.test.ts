@@ -79,8 +79,16 @@ async function say(roomId: string, text: string, ask = here): Promise<string> {
 const transactions = () => bridge.got.filter((it) => it.path.includes("/transactions/"));
 /** What it has taken to be told, each transaction once, as it keeps them apart. */
 const told = () => [...new Map(transactions().map((it) => [it.path, it.body])).values()];
-const events = () => told().flatMap((it) => it.events);
-const texts = () => events().flatMap((it: any) => it.content.body ?? []);
+/** An event as it is told. */
+type Told = {
+  readonly type: string;
+  readonly room_id: string;
+  readonly state_key?: string;
+  readonly content: { readonly body?: string };
+  readonly unsigned?: { readonly invite_room_state?: readonly Told[] };
+};
+const events = (): Told[] => told().flatMap((it) => it.events);
+const texts = () => events().flatMap((it) => it.content.body ?? []);
 const eventually = async (check: () => void | Promise<void>) => {
   await vi.waitFor(check, PATIENCE);
 };
@@ -93,7 +101,7 @@ test("tells of what happens where a user of its is, in order, once, whoever writ
   const wanted = Array.from({ length: 20 }, (_, number) => `in order ${number}`);
   const mine = () => texts().filter((it) => it.startsWith("in order"));
   await eventually(() => expect(mine()).toEqual(wanted));
-  const join = events().find((it: any) => it.state_key === ghost);
+  const join = events().find((it) => it.state_key === ghost);
   expect(join).toMatchObject({ type: "m.room.member", room_id: roomId, sender: ghost });
   for (const it of transactions()) {
     expect(it).toMatchObject({ method: "PUT", authorization: "Bearer token-of-the-server" });
@@ -124,11 +132,11 @@ test("tells of invitations of its users, and what the rooms are like", async () 
   const body = { invite: [ghost], name: "Lighthouse" };
   const room = await here("POST", "createRoom", { token: alice.access_token, body });
   const invitation = () =>
-    events().find((it: any) => it.state_key === ghost && it.room_id === room.body.room_id);
+    events().find((it) => it.state_key === ghost && it.room_id === room.body.room_id);
   await eventually(() => expect(invitation()).toBeDefined());
   expect(invitation()).toMatchObject({ type: "m.room.member", content: { membership: "invite" } });
-  const state = invitation().unsigned.invite_room_state;
-  const told = state.map((it: any) => [it.type, it.state_key]);
+  const state = invitation()?.unsigned?.invite_room_state;
+  const told = state?.map((it) => [it.type, it.state_key]);
   expect(told).toContainEqual(["m.room.name", ""]);
   expect(told).toContainEqual(["m.room.create", ""]);
   expect(told).toContainEqual(["m.room.member", alice.user_id]);
