@@ -73,7 +73,8 @@ export class Courier {
   /** Says that there may be something to carry. */
   wake(): void {
     this.#isWoken = true;
-    if (!this.#run && !this.#stop.signal.aborted) {
+    // Once nothing more is carried, a run would be over before it began, and wake the next for ever.
+    if (!this.#run && !this.#stop.signal.aborted && !this.#hs.stopping.aborted) {
       this.#run = this.#carryAll().finally(() => {
         this.#run = undefined;
         this.idleSinceMs = this.#hs.now();
