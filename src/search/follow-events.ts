@@ -2,7 +2,7 @@ import { relationOf } from "#src/events/threads.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Job } from "#src/jobs/job.ts";
 import type { EventId } from "#src/kit/identifiers.ts";
-import { findEvents, rememberEvent } from "#src/rooms/find-event.ts";
+import { eventsOf, findEvents } from "#src/rooms/find-event.ts";
 import { EventStatus, type StoredEvent } from "#src/rooms/stored-event.ts";
 import { editsOf } from "#src/timeline/aggregate-events.ts";
 import {
@@ -43,13 +43,15 @@ export async function catchUpSearch(hs: Homeserver): Promise<void> {
 async function followSome(hs: Homeserver): Promise<"more" | "done"> {
   const progress = await searchProgress(hs);
   if (progress.done >= progress.upTo) return "done";
-  const rows = await nextSearched(hs, progress, BATCH);
-  const isLast = rows.length < BATCH;
-  const to = isLast ? progress.upTo : (rows.at(-1)?.at ?? progress.upTo);
-  const changed = await changedEvents(
+  const next = await nextSearched(hs, progress, BATCH);
+  const isLast = next.length < BATCH;
+  const to = isLast ? progress.upTo : (next.at(-1)?.at ?? progress.upTo);
+  // What was said lately is in memory.
+  const said = await eventsOf(
     hs,
-    rows.map((it) => rememberEvent(hs, it)),
+    next.map((it) => it.key),
   );
+  const changed = await changedEvents(hs, [...said.values()]);
   const { entries, gone } = await entriesOf(hs, changed);
   await hs.sql.begin(async (tx) => {
     if (!(await advanceSearch(tx, { from: progress.done, to }))) return;

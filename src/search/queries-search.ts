@@ -1,7 +1,6 @@
 import type { Queryable, Tx } from "#src/homeserver/database.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
-import type { EventRow } from "#src/rooms/stored-event.ts";
 import { advancePlace } from "#src/streams/advance-place.ts";
 import type { Place } from "#src/timeline/token.ts";
 
@@ -18,28 +17,26 @@ export async function searchProgress(
   return row ?? { done: 0, upTo: 0 };
 }
 
-/** An event that changes what can be found, and when it got its place. */
-export type SearchedRow = EventRow & { readonly at: Position };
+/** An event that changes what can be found, by its key, and when it got its place. */
+export type Searched = { readonly key: number; readonly at: Position };
 
 /** The next events that the index has to take in. */
 export async function nextSearched(
   hs: Homeserver,
   { done, upTo }: { readonly done: Position; readonly upTo: Position },
   limit: number,
-): Promise<readonly SearchedRow[]> {
-  return await hs.sql<SearchedRow[]>`
-    select placed.*, users.user_id as sender from (
-      (select *, event_key as at from events
-        where event_key > ${done} and event_key <= ${upTo} and status = 0 and anchor is not null
-          and placed_at is null
-          and type in ('m.room.message', 'm.room.name', 'm.room.topic', 'm.room.redaction')
-        order by event_key limit ${limit})
-      union all
-      (select *, placed_at from events
-        where placed_at > ${done} and placed_at <= ${upTo} and status = 0
-          and type in ('m.room.message', 'm.room.name', 'm.room.topic', 'm.room.redaction')
-        order by placed_at limit ${limit})
-    ) as placed join users on users.user_key = placed.sender_key
+): Promise<readonly Searched[]> {
+  return await hs.sql<Searched[]>`
+    (select event_key as key, event_key as at from events
+      where event_key > ${done} and event_key <= ${upTo} and status = 0 and anchor is not null
+        and placed_at is null
+        and type in ('m.room.message', 'm.room.name', 'm.room.topic', 'm.room.redaction')
+      order by event_key limit ${limit})
+    union all
+    (select event_key, placed_at from events
+      where placed_at > ${done} and placed_at <= ${upTo} and status = 0
+        and type in ('m.room.message', 'm.room.name', 'm.room.topic', 'm.room.redaction')
+      order by placed_at limit ${limit})
     order by at limit ${limit}`;
 }
 

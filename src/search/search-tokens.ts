@@ -22,8 +22,13 @@ const UNSPACED =
   "\\p{Script=Thai}\\p{Script=Lao}\\p{Script=Khmer}\\p{Script=Myanmar}\\u30fc";
 const PART = new RegExp(`(?<run>[${UNSPACED}]+)|(?:(?![${UNSPACED}])[\\p{L}\\p{N}\\p{M}])+`, "gu");
 
+/** What the bulk of messages is made of: nothing in it has several forms, and its words are found much faster. */
+const ASCII = /^[\0-\x7f]*$/;
+const ASCII_WORD = /[a-z\d]+/g;
+
 /** A text without case, accents, and the several forms in which the same characters may be written. */
 function normalised(text: string): string {
+  if (ASCII.test(text)) return text.toLowerCase();
   const plain = text.normalize("NFKD").replaceAll(/[\u0300-\u036f]/g, "");
   return plain.normalize("NFKC").toLowerCase();
 }
@@ -34,7 +39,12 @@ function normalised(text: string): string {
  */
 export function tokensOf(text: string): string[] {
   const tokens = new Set<string>();
-  for (const { 0: part, groups } of normalised(text).matchAll(PART)) {
+  const plain = normalised(text);
+  if (ASCII.test(plain)) {
+    for (const word of plain.match(ASCII_WORD) ?? []) tokens.add(word.slice(0, MOST_CHARACTERS));
+    return [...tokens].slice(0, MOST_TOKENS);
+  }
+  for (const { 0: part, groups } of plain.matchAll(PART)) {
     if (tokens.size >= MOST_TOKENS) break;
     if (groups?.["run"] === undefined) tokens.add(part.slice(0, MOST_CHARACTERS));
     else for (const it of pairsOf(part)) tokens.add(it);
