@@ -59,8 +59,8 @@ export const unsettledPdus = pgTable(
 );
 
 /**
- * Transactions of other servers that were taken in, with what was answered: one that is sent again gets
- * the same answer, and does nothing twice.
+ * Transactions of other servers that were taken in and had more than events, with what was answered: one that is sent
+ * again gets the same answer, and does nothing twice.
  *
  * A row goes after a day, by a job.
  */

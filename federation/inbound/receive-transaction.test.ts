@@ -67,21 +67,34 @@ describe("a transaction", () => {
     }
   });
 
-  test("that is sent again gets the same answer, whichever process is asked", async () => {
+  test("that told of more than events gets the same answer again, whichever process is asked", async () => {
     const { remote, room, joined, wire } = await sharedRoom(hs, peer);
     const id = remote.add(peer.user("creator"), message("once"), [joined]);
     const unsigned = { ...wire(id), signatures: {} };
-    const first = await peer.send(hs, [unsigned], "again");
+    const edus = [{ edu_type: "org.example.note", content: {} }];
+    const first = await peer.send(hs, [unsigned], "again", edus);
     expect(first.body.pdus[id].error).toContain("not signed");
     const stored = async () =>
       await hs.sql`select from received_transactions where txn_id = 'again'`;
     await vi.waitFor(async () => expect(await stored()).toHaveLength(1), { timeout: 20_000 });
     // Under the same ID even what could be taken in now is not looked at.
     for (const it of [hs, other]) {
-      expect(await peer.send(it, [wire(id)], "again")).toEqual(first);
+      expect(await peer.send(it, [wire(id)], "again", edus)).toEqual(first);
     }
     expect(await shown(room.roomKey)).toEqual([]);
     await peer.send(other, [wire(id)]);
+    expect(await shown(room.roomKey)).toEqual([id]);
+  });
+
+  test("of events alone does nothing again, whichever process is asked", async () => {
+    const { remote, room, joined, wire } = await sharedRoom(hs, peer);
+    const id = remote.add(peer.user("creator"), message("once"), [joined]);
+    const unsigned = remote.add(peer.user("creator"), message("unsigned"), [id]);
+    const pdus = [wire(id), { ...wire(unsigned), signatures: {} }];
+    const first = await peer.send(hs, pdus, "events");
+    expect(first.body.pdus[id]).toEqual({});
+    expect(first.body.pdus[unsigned].error).toContain("not signed");
+    for (const it of [hs, other]) expect(await peer.send(it, pdus, "events")).toEqual(first);
     expect(await shown(room.roomKey)).toEqual([id]);
   });
 

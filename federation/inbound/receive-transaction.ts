@@ -29,7 +29,7 @@ const MOST_ASKING_MS = 15_000;
  * Takes in a transaction of another server: what it tells beside events, then the events of each room
  * in their order, different rooms at once. What has been taken in is durable before it is answered.
  *
- * @returns the answer's JSON; to one that was answered before, the same again.
+ * @returns the answer's JSON. One that was answered before does nothing again.
  * @throws MatrixError M_LIMIT_EXCEEDED of a server that does not wait for its answers.
  * @spec server-server-api#put_matrixfederationv1sendtxnid
  */
@@ -39,12 +39,14 @@ export async function receiveTransaction(
 ): Promise<string> {
   return await inServersTurn(hs, transaction, async () => {
     const { origin, txnId, pdus, edus } = transaction;
-    const before = await answerBefore(hs, { origin, txnId });
+    // Events are known by themselves when they come again. What else is told is not.
+    const isRemembered = edus.length > 0;
+    const before = isRemembered ? await answerBefore(hs, { origin, txnId }) : undefined;
     if (before !== undefined) return before;
     // First, since it is soon done: keys to read an event with are there when the event is.
     await receiveEdus(hs, origin, edus);
     const answer = JSON.stringify({ pdus: await receiveFrom(hs, origin, pdus) });
-    rememberAnswer(hs, { origin, txnId, answer });
+    if (isRemembered) rememberAnswer(hs, { origin, txnId, answer });
     hs.log.debug({ origin, txnId, pdus: pdus.length, edus: edus.length }, "took in a transaction");
     return answer;
   });

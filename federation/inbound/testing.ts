@@ -37,7 +37,12 @@ export type Peer = {
   /** Asks a homeserver something, with its signature. */
   ask(hs: Homeserver, method: "GET" | "PUT" | "POST", uri: string, body?: unknown): Promise<Asked>;
   /** Sends events, in one transaction. */
-  send(hs: Homeserver, pdus: readonly unknown[], txnId?: string): Promise<Asked>;
+  send(
+    hs: Homeserver,
+    pdus: readonly unknown[],
+    txnId?: string,
+    edus?: readonly unknown[],
+  ): Promise<Asked>;
 };
 
 export type Asked = { readonly status: number; readonly body: ReturnType<typeof JSON.parse> };
@@ -112,8 +117,8 @@ export async function testPeer(
     answer: (it) => void (answers = it),
     user: (localpart) => `@${localpart}:${name}`,
     ask,
-    async send(hs, pdus, txnId = `t${transactions++}`) {
-      const body = { origin: name, origin_server_ts: Date.now(), pdus, edus: [] };
+    async send(hs, pdus, txnId = `t${transactions++}`, edus = []) {
+      const body = { origin: name, origin_server_ts: Date.now(), pdus, edus };
       return await ask(hs, "PUT", `/_matrix/federation/v1/send/${txnId}`, body);
     },
   };

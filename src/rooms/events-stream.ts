@@ -10,6 +10,7 @@ import { persistChains } from "./persist-chains.ts";
 import { placeChain, type PlacedChain } from "./place-events.ts";
 import { deleteRooms, insertRooms, readHeadVersions } from "./queries-lane.ts";
 import {
+  isPlainReceived,
   positionsOfWrite,
   type ReceivedWrite,
   type ReceivedWritten,
@@ -72,11 +73,12 @@ export const eventsStream: Stream<Write, RoomWritten | ReceivedWritten> = {
   recall(hs, writes): SeenInLane | undefined {
     const versions = new Map<number, number>();
     for (const write of writes) {
-      const head = isPlain(write) && "roomKey" in write.room && knownHead(hs, write.room.roomKey);
+      const isPlain = isReceived(write) ? isPlainReceived(hs, write) : isPlainSent(write);
+      const head = isPlain && "roomKey" in write.room && knownHead(hs, write.room.roomKey);
       if (!head || head.isPartial) return undefined;
       versions.set(head.room.roomKey, head.version);
       // What is in the group beside a coming or going may hang on it.
-      if (writes.length > 1 && movesMembers(write)) return undefined;
+      if (writes.length > 1 && isOfOurs(write) && movesMembers(write)) return undefined;
     }
     return { versions, transactions: new Map(), newRooms: new Map() };
   },
@@ -122,10 +124,8 @@ function isOfOurs(write: Write): write is RoomWrite {
 }
 
 /** Whether nothing but the tables of events is written for it, and nothing has to be asked. */
-function isPlain(write: Write): write is RoomWrite {
-  return (
-    isOfOurs(write) && !write.also && !write.with && write.transaction?.type !== "m.room.redaction"
-  );
+function isPlainSent({ also, with: other, transaction }: RoomWrite): boolean {
+  return !also && !other && transaction?.type !== "m.room.redaction";
 }
 
 function movesMembers({ sets }: RoomWrite): boolean {

@@ -62,6 +62,8 @@ export type Assessment = {
 
 export type AssessOptions = {
   readonly states: KnownStates;
+  /** Those of them that are stored, if that is known; the others are not looked for. */
+  readonly stored?: ReadonlySet<EventId>;
   /** Whether events are wanted only because others name them: they get no place in the room. */
   readonly asOutliers?: boolean;
   /** Whether the states that are given lack members; if that is not said, they do if the room's own state does. */
@@ -80,7 +82,7 @@ export async function assessEvents(
   events: readonly ReceivedEvent[],
   options: AssessOptions,
 ): Promise<Assessment> {
-  const known = await namedEvents(hs, events);
+  const known = await namedEvents(hs, events, options.stored);
   const isNew = ({ event }: ReceivedEvent) => {
     const stored = known.get(event.event_id);
     if (options.again) return true;
@@ -123,11 +125,12 @@ export async function assessEvents(
 async function namedEvents(
   hs: Homeserver,
   events: readonly ReceivedEvent[],
+  stored?: ReadonlySet<EventId>,
 ): Promise<ReadonlyMap<EventId, StoredEvent>> {
-  const known = await findEvents(
-    hs,
-    events.flatMap(({ event }) => [event.event_id, ...event.auth_events, ...event.prev_events]),
-  );
+  const ids = new Set(events.map((it) => it.event.event_id));
+  const unstored = stored ? ids.difference(stored) : NONE;
+  const named = events.flatMap(({ event }) => [...event.auth_events, ...event.prev_events]);
+  const known = await findEvents(hs, [...new Set([...ids, ...named]).difference(unstored)]);
   // One that was stored without a place may have got one since, in a process of which we have not heard yet.
   const unplaced = events
     .flatMap(({ event }) => [event.event_id, ...event.prev_events])
@@ -139,6 +142,8 @@ async function namedEvents(
   }
   return known;
 }
+
+const NONE: ReadonlySet<EventId> = new Set();
 
 function isUnplaced({ status, anchor }: StoredEvent): boolean {
   return status === EventStatus.outlier || anchor === undefined;

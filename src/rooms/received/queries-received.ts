@@ -6,59 +6,84 @@ import { type EventRow, EventStatus } from "../stored-event.ts";
 // What received events write beside what all events write. Statements are answered with the commit.
 
 /** What was stored before some events came, and has to do with them. */
-export type Waiting = {
-  /** Those that an accepted event follows. */
-  readonly followed: ReadonlySet<EventId>;
-  /** Keys of events that have no place until one of these comes. */
-  readonly outliers: readonly number[];
-  /** Whether any event names one of these that was missing. */
-  readonly isMissed: boolean;
+export type Coming = {
+  /** Those of them that are stored already. */
+  readonly stored: ReadonlySet<EventId>;
+  /** Events to which one of these was missing. */
+  readonly missed: readonly MissedRow[];
   /** Whether there are redactions of these. */
   readonly isRedacted: boolean;
   /** Whether what somebody sent to the room is redacted since they were removed from it. */
   readonly isOfRemoved: boolean;
 };
 
-/**
- * @param come all that have come: what has no place yet is redacted nevertheless.
- * @param placed those of them that have got their places.
- */
-export async function whatWaitsFor(
+/** What waits for events that have come. */
+export type Waiting = Pick<Coming, "isRedacted" | "isOfRemoved"> & {
+  /** Those that an accepted event follows. */
+  readonly followed: ReadonlySet<EventId>;
+  /** Keys of events that have no place until one of these comes. */
+  readonly outliers: readonly number[];
+  /** Whether any event names one of these that was missing. */
+  readonly isMissed: boolean;
+};
+
+/** What is stored of some events that come to a room, and what has to do with them: all of it by one query. */
+export async function whatAwaits(
   db: Queryable,
   roomKey: number,
-  { come, placed }: { readonly come: readonly EventId[]; readonly placed: readonly EventId[] },
-): Promise<Waiting> {
-  const rows = await db<WaitingRow[]>`
-    select missing_id as id, event_key, status, anchor is null as unplaced
-    from missing_events join events using (event_key) where missing_id = any(${placed}::text[])
+  come: readonly EventId[],
+): Promise<Coming> {
+  const rows = await db<ComingRow[]>`
+    select 'stored' as kind, event_id as id, null::bigint as event_key, null::smallint as status,
+      null::bool as unplaced
+    from events where event_id = any(${come}::text[])
     union all
-    select target, null, null, null from waiting_redactions where target = any(${come}::text[])
+    select 'missed', missing_id, event_key, status, anchor is null
+    from missing_events join events using (event_key) where missing_id = any(${come}::text[])
     union all
-    select null, null, null, null
+    select 'redacted', target, null, null, null from waiting_redactions where target = any(${come}::text[])
+    union all
+    select 'removed', null, null, null, null
     where exists (select from sender_redactions where room_key = ${roomKey})`;
-  const missed = rows.filter((it) => it.event_key !== null);
-  const isOfRemoved = rows.some((it) => it.id === null);
   return {
-    followed: new Set(missed.flatMap((it) => (isPart(it) && it.id !== null ? [it.id] : []))),
-    outliers: [
-      ...new Set(missed.flatMap((it) => (it.unplaced && it.event_key ? [it.event_key] : []))),
-    ],
-    isMissed: missed.length > 0,
-    isRedacted: missed.length + Number(isOfRemoved) < rows.length,
+    stored: new Set(rows.flatMap((it) => (it.kind === "stored" ? [it.id] : []))),
+    missed: rows.filter((it) => it.kind === "missed"),
+    isRedacted: rows.some((it) => it.kind === "redacted"),
+    isOfRemoved: rows.some((it) => it.kind === "removed"),
+  };
+}
+
+/** What waits for events of which some have got their places: for the others nothing can come yet but redactions. */
+export function waitingFor(
+  { missed, isRedacted, isOfRemoved }: Coming,
+  placed: ReadonlySet<EventId>,
+): Waiting {
+  const its = missed.filter((it) => placed.has(it.id));
+  return {
+    followed: new Set(its.flatMap((it) => (isPart(it) ? [it.id] : []))),
+    outliers: [...new Set(its.flatMap((it) => (it.unplaced ? [it.event_key] : [])))],
+    isMissed: its.length > 0,
+    isRedacted,
     isOfRemoved,
   };
 }
 
-function isPart({ status }: WaitingRow): boolean {
+function isPart({ status }: MissedRow): boolean {
   return status === EventStatus.accepted || status === EventStatus.untold;
 }
 
-type WaitingRow = {
-  readonly id: EventId | null;
-  readonly event_key: number | null;
-  readonly status: number | null;
-  readonly unplaced: boolean | null;
+/** An event to which another was missing, of that one's ID. */
+type MissedRow = {
+  readonly kind: "missed";
+  readonly id: EventId;
+  readonly event_key: number;
+  readonly status: number;
+  readonly unplaced: boolean;
 };
+type ComingRow =
+  | MissedRow
+  | { readonly kind: "stored" | "redacted"; readonly id: EventId }
+  | { readonly kind: "removed" };
 
 /** Those of some events that are stored, each with its anchor if it has a place. */
 export async function placesOf(

@@ -12,10 +12,10 @@ import { assessEvents, type Assessment, type ReceivedEvent } from "./assess-even
 import type { Decision } from "./decide.ts";
 import { type GivenStates, givenStates } from "./given-states.ts";
 import { headOf } from "./head-of.ts";
-import { whatWaitsFor } from "./queries-received.ts";
+import { whatAwaits } from "./queries-received.ts";
 import type { ReceivedAs, ReceivedWrite, ReceivedWritten } from "./received-write.ts";
 import { inTurn, keepingStill } from "./room-turns.ts";
-import { settleEvents, settleHistory, whatComes } from "./settle-events.ts";
+import { type Come, settleEvents, settleHistory, whatComes } from "./settle-events.ts";
 import type { Settlement } from "./settlement.ts";
 
 /** What became of a received event. */
@@ -93,14 +93,17 @@ async function store(
   for (let retries = 0; ; retries++) {
     const head = await headOf(hs, room);
     const given = await givenStates(hs, head, states, statesLike);
-    const assessment = await assessEvents(hs, room, events, { states: { head, given } });
+    const coming = await whatAwaits(hs.sql, room.roomKey, idsOf(events));
+    const { stored } = coming;
+    const assessment = await assessEvents(hs, room, events, { states: { head, given }, stored });
     const { assessed } = assessment;
     if (assessed.length === 0) return { written: undefined, assessment };
+    const come = whatComes(assessed, coming);
     const it: ReceivedWrite = {
       room,
       as,
       assessed,
-      settlement: await settlementOf(hs, room, { as, head, assessed }),
+      settlement: await settlementOf(hs, room, { as, head, come }),
       ...(isRelayed && { isRelayed }),
       ...(retries >= MOST_RETRIES && { settleInLane: true }),
     };
@@ -114,17 +117,15 @@ async function store(
 async function settlementOf(
   hs: Homeserver,
   room: Room,
-  { as, head, assessed }: { as: ReceivedAs; head: RoomHead; assessed: Assessment["assessed"] },
+  { as, head, come }: { as: ReceivedAs; head: RoomHead; come: Come },
 ): Promise<Settlement> {
-  if (as === "history") {
-    return settleHistory(
-      head,
-      assessed,
-      await whatWaitsFor(hs.sql, room.roomKey, whatComes(assessed)),
-    );
-  }
-  const pending = new Map(assessed.map((it) => [it.event.event_id, it]));
-  return await settleEvents(hs, { room, db: hs.sql, pending }, head, assessed);
+  if (as === "history") return settleHistory(head, come);
+  const pending = new Map(come.assessed.map((it) => [it.event.event_id, it]));
+  return await settleEvents(hs, { room, db: hs.sql, pending }, head, come);
+}
+
+function idsOf(events: readonly ReceivedEvent[]): EventId[] {
+  return events.map((it) => it.event.event_id);
 }
 
 function* receiptsOf(

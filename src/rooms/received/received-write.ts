@@ -1,7 +1,9 @@
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
 import type { Room } from "../find-room.ts";
 import { NODES_PER_EVENT } from "../state-map/node.ts";
 import type { StoredEvent } from "../stored-event.ts";
+import { otherServerOf } from "../user-keys.ts";
 import type { Assessed } from "./assess-events.ts";
 import { mostNodesOf } from "./drafted-state.ts";
 import type { SettledEvent, Settlement } from "./settlement.ts";
@@ -57,6 +59,23 @@ export function positionsOf({ assessed: { states }, roomState }: SettledEvent): 
 export function positionsOfWrite({ settlement, settleInLane }: ReceivedWrite): number {
   const exact = settlement.events.reduce((sum, it) => sum + positionsOf(it), 0);
   return settleInLane ? exact + SPARE : exact;
+}
+
+/**
+ * Whether nothing comes but messages that are new and accepted, for which nothing waits and which leave the room's state
+ * as it is: so that nothing but the tables of events is written for them, and nothing has to be asked.
+ */
+export function isPlainReceived(hs: Homeserver, write: ReceivedWrite): boolean {
+  const { as, isRelayed, membersFrom, settlement, settleInLane } = write;
+  const { waiting, events, comesAnew } = settlement;
+  if (as !== "live" || isRelayed || membersFrom || settleInLane || comesAnew) return false;
+  if (!waiting || waiting.isMissed || waiting.isRedacted || waiting.isOfRemoved) return false;
+  return events.every(({ assessed: { event, outlier, missing }, decision, roomState }) => {
+    const isMessage = event.state_key === undefined && event.type !== "m.room.redaction";
+    const isOfOthers = otherServerOf(hs, event.sender) !== undefined;
+    const isLast = missing.length === 0 && outlier === undefined && roomState === undefined;
+    return isMessage && isOfOthers && isLast && decision.outcome === "accepted";
+  });
 }
 
 /** Positions kept free for a state that is worked out in the lane: enough for some ten thousand of its entries. */

@@ -4,7 +4,7 @@ import { addEvent, begin, resolved } from "./add-event.ts";
 import type { Assessed } from "./assess-events.ts";
 import type { RoomReading } from "./auth-graph.ts";
 import { storedState } from "./drafted-state.ts";
-import { type Waiting, whatWaitsFor } from "./queries-received.ts";
+import { type Coming, type Waiting, waitingFor } from "./queries-received.ts";
 import type { Settlement } from "./settlement.ts";
 
 /**
@@ -18,9 +18,8 @@ export async function settleEvents(
   hs: Homeserver,
   reading: RoomReading,
   head: RoomHead,
-  assessed: readonly Assessed[],
+  { assessed, waiting }: Come,
 ): Promise<Settlement> {
-  const waiting = await whatWaitsFor(reading.db, reading.room.roomKey, whatComes(assessed));
   let at = begin({ ...unchanged(head), waiting });
   const byId = new Map(assessed.map((it) => [it.event.event_id, it]));
   for (const it of assessed) {
@@ -33,17 +32,22 @@ export async function settleEvents(
   return await resolved(hs, reading, at);
 }
 
-/** Which events have come, and which of them have got their places. */
-export function whatComes(assessed: readonly Assessed[]) {
-  const idsOf = (its: readonly Assessed[]) => its.map((it) => it.event.event_id);
-  return { come: idsOf(assessed), placed: idsOf(assessed.filter((it) => it.states)) };
+/** Events that have come, and what waits for them. */
+export type Come = { readonly assessed: readonly Assessed[]; readonly waiting: Waiting };
+
+/** Those that can be judged of events that come. */
+export function whatComes(assessed: readonly Assessed[], coming: Coming): Come {
+  const placed = assessed.filter((it) => it.states).map((it) => it.event.event_id);
+  return { assessed, waiting: waitingFor(coming, new Set(placed)) };
 }
 
 /** Adds events of the past, of which nothing follows for the room as it is. */
 export function settleHistory(
   head: RoomHead,
-  assessed: readonly Assessed[],
-  waiting?: Waiting,
+  {
+    assessed,
+    waiting,
+  }: { readonly assessed: readonly Assessed[]; readonly waiting: Waiting | undefined },
 ): Settlement {
   return {
     ...unchanged(head),

@@ -54,7 +54,7 @@ async function storeChunk(
       room,
       as: "live",
       assessed,
-      settlement: settleHistory(head, assessed),
+      settlement: settleHistory(head, { assessed, waiting: undefined }),
       ...(isRetry && { settleInLane: true }),
     };
     const own = async () => (await write(hs, eventsStream, it)) as ReceivedWritten;

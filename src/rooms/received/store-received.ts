@@ -15,7 +15,7 @@ import type { Assessed } from "./assess-events.ts";
 import { persistAgain } from "./persist-again.ts";
 import { type PersistedReceived, persistReceived, relayedOf } from "./persist-received.ts";
 import { isPartialAfter, type PlacedReceived, placeReceived } from "./place-received.ts";
-import { placesOf, whatWaitsFor } from "./queries-received.ts";
+import { placesOf, whatAwaits } from "./queries-received.ts";
 import type { ReceivedWrite, ReceivedWritten } from "./received-write.ts";
 import { rememberRoot } from "./resolve-states.ts";
 import { settleEvents, settleHistory, whatComes } from "./settle-events.ts";
@@ -116,15 +116,10 @@ async function settlementFor(
   if (!head) throw new Error("a room has a version and no head");
   // Before and after all members are known, events are judged by other states.
   if (head.isPartial !== settlement.head.isPartial) return undefined;
-  if (as === "history") {
-    return settleHistory(
-      head,
-      assessed,
-      await whatWaitsFor(lane, room.roomKey, whatComes(assessed)),
-    );
-  }
   const pending = new Map(assessed.map((it) => [it.event.event_id, it]));
-  return await settleEvents(hs, { room, db: lane, pending }, head, assessed);
+  const come = whatComes(assessed, await whatAwaits(lane, room.roomKey, [...pending.keys()]));
+  if (as === "history") return settleHistory(head, come);
+  return await settleEvents(hs, { room, db: lane, pending }, head, come);
 }
 
 /** Whether what events were judged by is still all that there is: none of them has been stored meanwhile, nor what they lack. */
