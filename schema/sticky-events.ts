@@ -14,15 +14,17 @@ export const stickyEvents = pgTable(
     eventKey: key("event_key").primaryKey(),
     roomKey: key("room_key").notNull(),
     senderKey: key("sender_key").notNull(),
+    /** The sender's server; null if that is ours. */
+    serverName: text("server_name").$type<ServerName>(),
     untilMs: key("until_ms").notNull(),
     /**
      * The position at which clients are told; null while the room's current state does not let its sender say it,
-     * which is asked again when that changes.
+     * which is asked again when that changes, or while clients are told of as many of theirs as may be.
      */
     toldAt: key("told_at"),
   },
   (table) => [
-    index("sticky_events_in_room").on(table.roomKey),
+    index("sticky_events_in_room").on(table.roomKey, table.serverName, table.senderKey),
     index("sticky_events_over").on(table.untilMs),
     index("sticky_events_told").on(table.toldAt),
   ],

@@ -127,6 +127,43 @@ describe("a sticky event", () => {
     expect(idsOf(stickyOf(await bob.sync(), roomId))).toEqual([ignored, kept]);
   });
 
+  test("comes with the next answers where there are too many at once", async () => {
+    const [finn, gina] = [await hs.registerUser("finn-many"), await hs.registerUser("gina-many")];
+    const roomId = await finn.createRoom({ preset: "public_chat" });
+    const other = await finn.createRoom({ preset: "public_chat" });
+    await gina.call("POST", `/v3/join/${roomId}`, {});
+    const ids: string[] = [];
+    for (let n = 0; n < 70; n++) {
+      ids.push(await stick(finn, roomId), await stick(finn, other), await stick(gina, roomId));
+    }
+    const reader = await hs.registerUser("reader");
+    const since = (await reader.sync()).next_batch;
+    await reader.call("POST", `/v3/join/${roomId}`, {});
+    for (let n = 0; n < 12; n++) await gina.sendText(roomId, `${n}`);
+    const expected = ids.filter((_, index) => index % 3 !== 1);
+    const first = await reader.sync({ since, timeout: "0" });
+    expect(idsOf(stickyOf(first, roomId))).toEqual(expected.slice(0, 100));
+    expect(idsOf(stickyOf(await reader.sync(), roomId))).toEqual(expected.slice(0, 100));
+    // There is more to tell, so nobody waits.
+    const second = await reader.sync({ since: first.next_batch, timeout: "60000" });
+    expect(idsOf(stickyOf(second, roomId))).toEqual(expected.slice(100));
+    const third = await reader.sync({ since: second.next_batch, timeout: "0" });
+    expect(stickyOf(third, roomId)).toEqual([]);
+    // Who comes to another room meanwhile is told of what was said there before, too.
+    await reader.call("POST", `/v3/join/${other}`, {});
+    for (let n = 0; n < 12; n++) await finn.sendText(other, `${n}`);
+    const told = new Set<string>();
+    for (let token = first.next_batch; ;) {
+      const answer = await reader.sync({ since: token, timeout: "0" });
+      const its = [...stickyOf(answer, roomId), ...stickyOf(answer, other)];
+      if (its.length === 0) break;
+      expect(its.length).toBeLessThanOrEqual(100);
+      for (const it of idsOf(its)) told.add(it);
+      token = answer.next_batch;
+    }
+    expect([...told].toSorted()).toEqual(ids.toSorted());
+  });
+
   test("may be state, which is set again to be sticky for longer", async () => {
     const roomId = await room();
     const path = `/v3/rooms/${roomId}/state/${TYPE}/key?${DURATION}=60000`;

@@ -15,9 +15,10 @@ import type { SyncRequest } from "./sync-request.ts";
  */
 export async function quietSince(
   hs: Homeserver,
-  { requester, since, fullState, resumeAfter }: SyncRequest,
+  { requester, since, fullState, resumeAfter, resumeSticky }: SyncRequest,
 ): Promise<Position | undefined> {
-  if (since === undefined || fullState || resumeAfter !== undefined) return undefined;
+  if (since === undefined || fullState) return undefined;
+  if (resumeAfter !== undefined || resumeSticky !== undefined) return undefined;
   const { rooms, upTo } = await userRoomsAt(hs, requester);
   if (upTo < since) return undefined;
   const changes = tailOf(hs).between(since, upTo);

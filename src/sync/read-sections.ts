@@ -8,6 +8,7 @@ import type {
   SyncRoomPart,
   SyncSection,
 } from "#src/streams/sync-section.ts";
+import type { StickyPlace } from "#src/timeline/token.ts";
 
 /** What all sections together say. */
 export type Sections = {
@@ -15,6 +16,8 @@ export type Sections = {
   readonly rooms: ReadonlyMap<number, SyncRoomPart>;
   /** Where one of them was cut short, if one was. */
   readonly cutAt: Position | undefined;
+  /** How far they tell of sticky events, if not of all. */
+  readonly stickyLeft?: StickyPlace | undefined;
 };
 
 /**

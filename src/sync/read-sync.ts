@@ -98,10 +98,10 @@ export async function readSync(hs: Homeserver, request: SyncRequest): Promise<Sy
     sections: await withSticky(hs, wantedSections(sections, filter, roomIds), {
       requester,
       rooms: wanted,
-      newRooms: new Set(rooms.joined.flatMap((it) => (it.isNew ? [it.roomKey] : []))),
       ignored,
       timelines,
       since,
+      resumeSticky: request.resumeSticky,
       upTo,
     }),
   };

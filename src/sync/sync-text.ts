@@ -12,7 +12,8 @@ import type { SyncAnswer } from "./read-sync.ts";
  * @spec client-server-api#get_matrixclientv3sync
  */
 export function syncText(answer: SyncAnswer, always: Readonly<Record<string, unknown>>): string {
-  const parts = [`"next_batch":${JSON.stringify(syncTokenOf(answer.upTo, answer.sections.cutAt))}`];
+  const { cutAt, stickyLeft } = answer.sections;
+  const parts = [`"next_batch":${JSON.stringify(syncTokenOf(answer.upTo, cutAt, stickyLeft))}`];
   for (const [name, value] of Object.entries({ ...always, ...answer.sections.global })) {
     parts.push(`${JSON.stringify(name)}:${JSON.stringify(value)}`);
   }

@@ -8,26 +8,44 @@ import { MatrixError } from "#src/kit/matrix-error.ts";
 export type Place = { readonly anchor: Position; readonly offset: number };
 
 /**
- * The tokens of `/sync`: `s` and a position; and, if a device's queue of messages was not told to its
- * end, up to where it was, after a point. Those of sliding sync name what the connection has been told,
- * after a tilde. Those of `/messages` may have an offset.
+ * The tokens of `/sync`: `s` and a position; if a device's queue of messages was not told to its end, up to where it was,
+ * after a point; and a `StickyPlace`, if there is one, after a hyphen. Those of sliding sync name what the connection has
+ * been told, after a tilde. Those of `/messages` may have an offset.
  */
 const TOKEN =
-  /^s(?<anchor>\d{1,15})(?:_(?<offset>-?\d{1,9})|\.(?<cutAt>\d{1,15})|~(?<told>\d{1,15}))?$/;
+  /^s(?<anchor>\d{1,15})(?:_(?<offset>-?\d{1,9})|~(?<told>\d{1,15})|(?:\.(?<cutAt>\d{1,15}))?(?:-(?<stickyAfter>\d{1,15})-(?<stickyTold>\d{1,15}))?)$/;
+
+/**
+ * How far a client has been told of sticky events, if there were too many to be told at once: of those that are news after
+ * one position, those by which clients were told of them up to another.
+ */
+export type StickyPlace = { readonly after: Position; readonly told: Position };
 
 export function tokenOf({ anchor, offset }: Place): string {
   return offset === LAST ? `s${anchor}` : `s${anchor}_${offset}`;
 }
 
-/** The token of a sync up to a position whose answer was cut short at another, if it was. */
-export function syncTokenOf(position: Position, cutAt: Position | undefined): string {
-  return cutAt === undefined ? `s${position}` : `s${position}.${cutAt}`;
+/** The token of a sync up to a position whose answer was cut short at another, or has told of sticky events to a place, if so. */
+export function syncTokenOf(
+  position: Position,
+  cutAt: Position | undefined,
+  sticky?: StickyPlace,
+): string {
+  const cut = cutAt === undefined ? "" : `.${cutAt}`;
+  return `s${position}${cut}${sticky ? `-${sticky.after}-${sticky.told}` : ""}`;
 }
 
 /** Where the answer that a token of `/sync` came with was cut short, if it was. */
 export function cutOf(token: string): Position | undefined {
   const cutAt = TOKEN.exec(token)?.groups?.["cutAt"];
   return cutAt === undefined ? undefined : Number(cutAt);
+}
+
+/** How far the answer that a token came with has told of sticky events, if not of all. */
+export function stickyPlaceOf(token: string): StickyPlace | undefined {
+  const { stickyAfter, stickyTold } = TOKEN.exec(token)?.groups ?? {};
+  if (stickyAfter === undefined) return undefined;
+  return { after: Number(stickyAfter), told: Number(stickyTold) };
 }
 
 /** The token of sliding sync: a position, and the key of what the connection has been told up to it. */

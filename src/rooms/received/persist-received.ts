@@ -18,7 +18,7 @@ import {
   upsertMemberships,
 } from "../queries-persist.ts";
 import type { NewEvent } from "../room-in-making.ts";
-import { insertSticky, type StickyRow } from "../sticky/queries-sticky.ts";
+import { insertReceivedSticky, type ReceivedStickyRow } from "../sticky/queries-sticky.ts";
 import { stickyUntilOf } from "../sticky/sticky-events.ts";
 import type { EventRow } from "../stored-event.ts";
 import { otherServerOf } from "../user-keys.ts";
@@ -166,7 +166,7 @@ function noteRemoved(lane: Tx, { placed, write }: PlacedReceived): void {
 /** Notes which of them are sticky: also those that the room's state does not let be said now, of which it may later. */
 function noteSticky(hs: Homeserver, lane: Tx, { placed }: PlacedReceived): void {
   const nowMs = hs.now();
-  const rows = placed.flatMap(({ settled, row, position }): StickyRow[] => {
+  const rows = placed.flatMap(({ settled, row, position }): ReceivedStickyRow[] => {
     const { decision, assessed } = settled;
     if (row.anchor === null || decision.outcome === "rejected") return [];
     // What the policy server does not want stays unsaid.
@@ -175,9 +175,10 @@ function noteSticky(hs: Homeserver, lane: Tx, { placed }: PlacedReceived): void 
     if (untilMs === undefined) return [];
     const toldAt = decision.outcome === "accepted" ? position : null;
     const { event_key: eventKey, room_key: roomKey, sender_key: senderKey } = row;
-    return [{ eventKey, roomKey, senderKey, untilMs, toldAt }];
+    const serverName = otherServerOf(hs, row.sender) ?? null;
+    return [{ eventKey, roomKey, senderKey, serverName, untilMs, toldAt }];
   });
-  if (rows.length > 0) insertSticky(lane, rows);
+  if (rows.length > 0) insertReceivedSticky(lane, rows, nowMs);
 }
 
 /** An event in the form in which local ones are stored. */

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId, UserId } from "#src/kit/identifiers.ts";
 import { openHomeserver } from "#src/open-homeserver.ts";
@@ -96,6 +96,64 @@ test("what the room's state does not let be said is told once it does", async ()
   const [row] = await hs.sql<{ told_at: number }[]>`
     select told_at from sticky_events where room_key = ${room.roomKey}`;
   expect(row?.told_at).toBeGreaterThan(key ?? 0);
+});
+
+describe("what is too much", () => {
+  const rowsOf = async (roomKey: number) =>
+    await hs.sql<{ event_key: number; told_at: number | null }[]>`
+      select event_key, told_at from sticky_events
+      where room_key = ${roomKey} and server_name is not null order by event_key`;
+  const untold = (rows: readonly { told_at: number | null }[]) =>
+    rows.filter((it) => it.told_at === null).length;
+
+  test("of a user is told later, when their time is over of whom there is less then", async () => {
+    const { remote, room, join, receive, told } = await begun();
+    const ids = [join];
+    for (let n = 0; n < 107; n++) ids.push(remote.add(CALLER, sticky(600_000), ids.slice(-1)));
+    await receive(...ids.slice(1, 51));
+    await receive(...ids.slice(51));
+    const rows = await rowsOf(room.roomKey);
+    expect(untold(rows)).toBe(7);
+    const keys = rows.map((it) => it.event_key);
+    expect(await told(hs)).toEqual(keys.slice(0, 100));
+    // Of others all is told.
+    await receive(remote.add(CREATOR, sticky(600_000), ids.slice(-1)));
+    expect(await told(hs)).toHaveLength(101);
+    await keepStickyJob.run(hs, hs.stopping);
+    expect(untold(await rowsOf(room.roomKey))).toBe(7);
+    await hs.sql`
+      update sticky_events set until_ms = 0 where event_key = any(${keys.slice(0, 5)}::bigint[])`;
+    await keepStickyJob.run(hs, hs.stopping);
+    const later = await rowsOf(room.roomKey);
+    expect(untold(later)).toBe(2);
+    expect(new Set(later.flatMap((it) => it.told_at ?? [])).size).toBe(101);
+    const last = keys.slice(100, 105);
+    for (const on of servers.all) {
+      await expect.poll(async () => (await told(on)).slice(-5), WAIT).toEqual(last);
+    }
+  });
+
+  test("of a server is told later, and what is far too much not at all", async () => {
+    const { remote, room, join, receive, told } = await begun();
+    const others = async (count: number, toldAt: number | null) =>
+      await hs.sql`
+        insert into sticky_events (event_key, room_key, sender_key, server_name, until_ms, told_at)
+        select -random(1, 1000000000000), ${room.roomKey}, -n, 'two.test', ${Date.now() + 600_000}, ${toldAt}
+        from generate_series(1, ${count}::int) as n`;
+    await others(2_000, 0);
+    const first = remote.add(CALLER, sticky(600_000), [join]);
+    await receive(first);
+    expect(untold(await rowsOf(room.roomKey))).toBe(1);
+    const own = remote.add(CREATOR, sticky(600_000), [first]);
+    await receive(own);
+    expect(await told(hs)).toHaveLength(2_001);
+    await others(2_999, null);
+    const second = remote.add(CALLER, sticky(600_000), [own]);
+    await receive(second);
+    expect((await findEvent(hs, second))?.status).toBe(EventStatus.accepted);
+    expect(await rowsOf(room.roomKey)).toHaveLength(5_001);
+    await hs.sql`delete from sticky_events where event_key < 0`;
+  });
 });
 
 test("it is forgotten when its time is over", async () => {

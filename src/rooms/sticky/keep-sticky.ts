@@ -18,6 +18,9 @@ import { stickyStream } from "./sticky-stream.ts";
 /** How many events servers are sent at once that have come to a room. */
 const MOST_OWED = 100;
 
+/** Of how many clients are told at once that were not told of before. */
+const MOST_TOLD = 1_000;
+
 /**
  * Does for sticky events what has to be done when members of their rooms change, as soon as this process hears of that.
  * Several may do the same at once: what one has done the others find done.
@@ -61,13 +64,13 @@ async function keepSticky(hs: Homeserver, roomKey: number | null): Promise<void>
 }
 
 /**
- * Asks of those that were soft-failed whether the room's current state lets their senders say them now. They do not come
- * to be part of the timeline by that.
+ * Asks of those of which clients are not told whether the room's current state lets their senders say them now. Those that were
+ * soft-failed do not come to be part of the timeline by that.
  *
  * @spec server-server-api#soft-failure
  */
 async function checkAgain(hs: Homeserver, roomKey: number | null): Promise<void> {
-  const held = await heldBack(hs.sql, roomKey, hs.now());
+  const held = await heldBack(hs.sql, roomKey, { nowMs: hs.now(), limit: MOST_TOLD });
   for (const [key, its] of Map.groupBy(held, (it) => it.roomKey)) {
     const rules = (await roomsByKeys(hs, [key])).get(key)?.rules;
     if (!rules) continue;

@@ -2,16 +2,24 @@ import type { Queryable, Tx } from "#src/homeserver/database.ts";
 import type { Position, UnixMs } from "#src/homeserver/position.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
 
+/**
+ * Of how many events of a user, and of all users of another server, clients of a room are told at a time, and how many
+ * are kept: all in the room are told of them, whatever else is said there.
+ */
+const OF_USER = { told: 100, kept: 500 };
+const OF_SERVER = { told: 2_000, kept: 5_000 };
+
 /** An event that is to be told to all for a while. */
 export type StickyRow = {
   readonly eventKey: number;
   readonly roomKey: number;
   readonly senderKey: number;
   readonly untilMs: UnixMs;
-  /** When clients are told; null while the room's state does not let its sender say it. */
-  readonly toldAt: Position | null;
+  /** When clients are told. */
+  readonly toldAt: Position;
 };
 
+/** Keeps what users of ours have said, of whom it is seen before that they have not too many. */
 export function insertSticky(lane: Tx, rows: readonly StickyRow[]): void {
   void lane`
     insert into sticky_events (event_key, room_key, sender_key, until_ms, told_at)
@@ -19,6 +27,53 @@ export function insertSticky(lane: Tx, rows: readonly StickyRow[]): void {
       ${rows.map((it) => it.eventKey)}::bigint[], ${rows.map((it) => it.roomKey)}::bigint[],
       ${rows.map((it) => it.senderKey)}::bigint[], ${rows.map((it) => it.untilMs)}::bigint[],
       ${rows.map((it) => it.toldAt)}::bigint[])
+    on conflict do nothing`;
+}
+
+/** One that came from elsewhere: clients are not told of it yet if the room's state does not let its sender say it. */
+export type ReceivedStickyRow = Omit<StickyRow, "toldAt"> & {
+  readonly toldAt: Position | null;
+  readonly serverName: ServerName | null;
+};
+
+/**
+ * Keeps what others have said. Of what is too much of a user, or of a server, clients are told later, once there is less
+ * of theirs; and what is far too much is not kept.
+ */
+export function insertReceivedSticky(
+  lane: Tx,
+  rows: readonly ReceivedStickyRow[],
+  nowMs: UnixMs,
+): void {
+  void lane`
+    with new as (
+      select *, row_number() over (partition by room_key, sender_key order by event_key) as of_user,
+        row_number() over (partition by room_key, server_name order by event_key) as of_server
+      from unnest(
+        ${rows.map((it) => it.eventKey)}::bigint[], ${rows.map((it) => it.roomKey)}::bigint[],
+        ${rows.map((it) => it.senderKey)}::bigint[], ${rows.map((it) => it.serverName)}::text[],
+        ${rows.map((it) => it.untilMs)}::bigint[], ${rows.map((it) => it.toldAt)}::bigint[])
+        as new (event_key, room_key, sender_key, server_name, until_ms, told_at)
+    ), users as (
+      select new.room_key, new.sender_key, count(old.event_key) as kept, count(old.told_at) as told
+      from (select distinct room_key, server_name, sender_key from new) as new
+      left join sticky_events as old using (room_key, server_name, sender_key)
+      where old.until_ms is null or old.until_ms > ${nowMs}
+      group by new.room_key, new.sender_key
+    ), servers as (
+      select new.room_key, new.server_name, count(old.event_key) as kept, count(old.told_at) as told
+      from (select distinct room_key, server_name from new) as new
+      left join sticky_events as old using (room_key, server_name)
+      where old.until_ms is null or old.until_ms > ${nowMs}
+      group by new.room_key, new.server_name
+    )
+    insert into sticky_events (event_key, room_key, sender_key, server_name, until_ms, told_at)
+    select event_key, new.room_key, new.sender_key, new.server_name, until_ms,
+      case when of_user + coalesce(users.told, 0) <= ${OF_USER.told}
+        and of_server + coalesce(servers.told, 0) <= ${OF_SERVER.told} then told_at end
+    from new left join users using (room_key, sender_key) left join servers using (room_key, server_name)
+    where of_user + coalesce(users.kept, 0) <= ${OF_USER.kept}
+      and of_server + coalesce(servers.kept, 0) <= ${OF_SERVER.kept}
     on conflict do nothing`;
 }
 
@@ -31,18 +86,27 @@ export async function stickyOfRoom(sql: Queryable, roomKey: number): Promise<Sti
   return await sql<StickyRow[]>`
     select event_key as "eventKey", room_key as "roomKey", sender_key as "senderKey",
       until_ms as "untilMs", told_at as "toldAt"
-    from sticky_events where room_key = ${roomKey} order by told_at, event_key`;
+    from sticky_events where room_key = ${roomKey} and told_at is not null order by told_at`;
 }
 
-/** Those that clients are not told of yet; of one room, or of all. */
+/** Those that clients are not told of yet, and may be as far as their number goes; of one room, or of all. */
 export async function heldBack(
   sql: Queryable,
   roomKey: number | null,
-  nowMs: UnixMs,
+  { nowMs, limit }: { readonly nowMs: UnixMs; readonly limit: number },
 ): Promise<{ eventKey: number; roomKey: number }[]> {
   return await sql<{ eventKey: number; roomKey: number }[]>`
-    select event_key as "eventKey", room_key as "roomKey" from sticky_events
-    where told_at is null and until_ms > ${nowMs} and room_key = coalesce(${roomKey}, room_key)`;
+    with ranked as (
+      select event_key, room_key, server_name, told_at,
+        row_number() over (partition by room_key, sender_key order by told_at, event_key) as of_user,
+        row_number() over (partition by room_key, server_name order by told_at, event_key) as of_server
+      from sticky_events
+      where until_ms > ${nowMs} and room_key = coalesce(${roomKey}, room_key)
+    )
+    select event_key as "eventKey", room_key as "roomKey" from ranked
+    where told_at is null and of_user <= ${OF_USER.told}
+      and (server_name is null or of_server <= ${OF_SERVER.told})
+    order by event_key limit ${limit}`;
 }
 
 export type StickyOwed = { readonly serverName: ServerName; readonly eventKey: number };
@@ -54,7 +118,7 @@ export async function notYetOwed(
   { nowMs, limit }: { readonly nowMs: UnixMs; readonly limit: number },
 ): Promise<StickyOwed[]> {
   return await sql<StickyOwed[]>`
-    select server_name as "serverName", its.event_key as "eventKey"
+    select room_servers.server_name as "serverName", its.event_key as "eventKey"
     from sticky_events as its join users on users.user_key = its.sender_key and users.local
     join room_servers on room_servers.room_key = its.room_key and until is null
       and since >= its.event_key
@@ -66,16 +130,17 @@ export async function notYetOwed(
     order by its.event_key limit ${limit}`;
 }
 
-/** Has clients told of events. @returns those of which they were not before. */
+/** Has clients told of events, in order from a position on. @returns at which they are of those of which they were not before. */
 export async function tellSticky(
   lane: Tx,
   eventKeys: readonly number[],
   position: Position,
-): Promise<number[]> {
-  const rows = await lane<{ event_key: number }[]>`
-    update sticky_events set told_at = ${position}
-    where event_key = any(${eventKeys}::bigint[]) and told_at is null returning event_key`;
-  return rows.map((it) => it.event_key);
+): Promise<Position[]> {
+  const rows = await lane<{ told_at: Position }[]>`
+    update sticky_events set told_at = ${position}::bigint + new.index - 1
+    from unnest(${eventKeys}::bigint[]) with ordinality as new (event_key, index)
+    where sticky_events.event_key = new.event_key and told_at is null returning told_at`;
+  return rows.map((it) => it.told_at);
 }
 
 /** Has servers sent events, in order from a position on. */

@@ -10,12 +10,13 @@ import { roomsWithSticky, stickyOfRoom, type StickyRow } from "./queries-sticky.
 import { STICKY_EVENTS } from "./sticky-stream.ts";
 
 /** One that clients are told of now. */
-export type Sticky = StickyRow & { readonly toldAt: number };
+export type Sticky = StickyRow;
 
 type Kept = {
   /** The rooms that have any, or have had lately. Others need not be looked at. */
   rooms: Promise<Set<number>> | undefined;
-  readonly byRoom: Map<number, Promise<readonly StickyRow[]>>;
+  /** Those that clients are told of, in the order in which they are. */
+  readonly byRoom: Map<number, Promise<readonly Sticky[]>>;
 };
 
 const keptOf = held((hs): Kept => {
@@ -69,9 +70,7 @@ export async function stickyIn(
   await Promise.all(
     [...new Set(roomKeys)].map(async (roomKey) => {
       if (!rooms.has(roomKey)) return;
-      const its = (await rowsOf(hs, roomKey)).filter(
-        (it): it is Sticky => it.toldAt !== null && it.untilMs > now,
-      );
+      const its = (await rowsOf(hs, roomKey)).filter((it) => it.untilMs > now);
       if (its.length > 0) found.set(roomKey, its);
     }),
   );
@@ -80,7 +79,7 @@ export async function stickyIn(
 
 const NONE: ReadonlyMap<number, readonly Sticky[]> = new Map();
 
-async function rowsOf(hs: Homeserver, roomKey: number): Promise<readonly StickyRow[]> {
+async function rowsOf(hs: Homeserver, roomKey: number): Promise<readonly Sticky[]> {
   const { byRoom } = keptOf(hs);
   const known = byRoom.get(roomKey);
   if (known) return await known;

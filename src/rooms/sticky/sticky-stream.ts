@@ -26,7 +26,7 @@ export type StickyWrite =
 
 export const stickyStream: Stream<StickyWrite, void> = {
   name: STICKY_EVENTS,
-  positionsFor: (write) => ("owed" in write ? write.owed.length : 1),
+  positionsFor: (write) => ("owed" in write ? write.owed : write.told).length,
 
   async store(_hs, lane, placed) {
     const outcomes: Outcome<void>[] = [];
@@ -36,8 +36,10 @@ export const stickyStream: Stream<StickyWrite, void> = {
         const owed = write.owed.map((it, index) => ({ ...it, position: position + index }));
         oweSticky(lane, owed);
         changes.push(...owed.map((it) => changeOf({ ...it, roomKey: null })));
-      } else if ((await tellSticky(lane, write.told, position)).length > 0) {
-        changes.push(changeOf({ position, roomKey: write.roomKey, serverName: null }));
+      } else {
+        const { roomKey } = write;
+        const told = await tellSticky(lane, write.told, position);
+        changes.push(...told.map((it) => changeOf({ position: it, roomKey, serverName: null })));
       }
       outcomes.push({ ok: true, result: undefined, changes });
     }
