@@ -1,5 +1,3 @@
-import type { HttpBindings } from "@hono/node-server";
-import type { Hono } from "hono";
 import { publicRoomsForServersEndpoints } from "#federation/directory/routes/public-rooms.ts";
 import { hierarchyForServersEndpoints } from "#federation/directory/routes/space-hierarchy.ts";
 import { inviteHandshakeEndpoints } from "#federation/handshakes/routes/invites.ts";
@@ -64,7 +62,7 @@ import { typingEndpoints } from "#src/ephemeral/routes/typing.ts";
 import { filterEndpoints } from "#src/filters/routes/filter.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Endpoint } from "#src/http/endpoint.ts";
-import { mount } from "#src/http/mount.ts";
+import { type App, mount } from "#src/http/mount.ts";
 import { authedContentRepoEndpoints } from "#src/media/routes/authed-content-repo.ts";
 import { contentRepoEndpoints } from "#src/media/routes/content-repo.ts";
 import { quarantineEndpoints } from "#src/media/routes/synapse-quarantine.ts";
@@ -201,6 +199,6 @@ export const ENDPOINTS: readonly Endpoint[] = [
 ];
 
 /** The server's side of HTTP: all routes, and who may call them. */
-export function appOf(hs: Homeserver): Hono<{ Bindings: HttpBindings }> {
+export function appOf(hs: Homeserver): App {
   return mount(hs, ENDPOINTS, lookupToken, checkOrigin);
 }

@@ -33,7 +33,16 @@ export type TokenLookup = (
   },
 ) => Promise<Requester> | Requester;
 
-type Env = { Bindings: HttpBindings };
+type Env = {
+  Bindings: HttpBindings;
+  Variables: {
+    /** Whether there is such a path, though not with the request's method. */
+    isKnown: boolean;
+  };
+};
+
+/** All routes, as what answers a request. */
+export type App = Hono<Env>;
 
 const durations = new Histogram({
   name: "archipel_http_request_seconds",
@@ -52,25 +61,38 @@ export function mount(
   endpoints: readonly Endpoint[],
   lookup: TokenLookup,
   checkOrigin: OriginCheck = refuseServers,
-): Hono<Env> {
+): App {
   const doorkeepers = { lookup, checkOrigin };
   const app = new Hono<Env>({ getPath: requestPath });
-  const methods = new Map<string, Set<string>>();
-  for (const it of endpoints) {
-    for (const path of pathsOf(it)) {
-      app.on(it.method, path, async (c) => await answer(hs, it, { c, ...doorkeepers }));
-      const known = methods.get(path);
-      if (known) known.add(it.method);
-      else methods.set(path, new Set([it.method]));
-    }
+  // One handler for each path: where a request meets several the framework makes a chain of them each time.
+  for (const [path, its] of byPath(endpoints)) {
+    app.all(path, (c, next) => {
+      const endpoint = its.get(c.req.method);
+      if (endpoint) return answer(hs, endpoint, { c, ...doorkeepers });
+      // Another path may fit as well. If none does, what is known with another method is answered as such.
+      c.set("isKnown", true);
+      return next();
+    });
   }
-  // After all the rest: a path that is known with another method is answered otherwise than one that is not.
-  for (const path of methods.keys()) {
-    app.all(path, (c) => (c.req.method === "OPTIONS" ? preflightResponse() : wrongMethod()));
-  }
-  app.notFound((c) => (c.req.method === "OPTIONS" ? preflightResponse() : unknownPath()));
+  app.notFound((c) => {
+    if (c.req.method === "OPTIONS") return preflightResponse();
+    return c.get("isKnown") ? wrongMethod() : unknownPath();
+  });
   app.onError((error) => errorResponse(error, hs.log));
   return app;
+}
+
+/** The endpoints of each path, by their methods. */
+function byPath(endpoints: readonly Endpoint[]): Map<string, Map<string, Endpoint>> {
+  const found = new Map<string, Map<string, Endpoint>>();
+  for (const it of endpoints) {
+    for (const path of pathsOf(it)) {
+      const methods = found.get(path) ?? new Map<string, Endpoint>();
+      if (!methods.has(it.method)) methods.set(it.method, it);
+      found.set(path, methods);
+    }
+  }
+  return found;
 }
 
 function pathsOf({ path }: Endpoint): string[] {
