@@ -78,6 +78,7 @@ import { pushRulesEndpoints } from "#src/push-rules/routes/pushrules.ts";
 import { notificationEndpoints } from "#src/push/routes/notifications.ts";
 import { mailEndpoints } from "#src/pushers/routes/mail.ts";
 import { pusherEndpoints } from "#src/pushers/routes/pusher.ts";
+import { rendezvousSessionEndpoints } from "#src/rendezvous/routes/rendezvous-sessions.ts";
 import { rendezvousEndpoints } from "#src/rendezvous/routes/rendezvous.ts";
 import { reportEndpoints } from "#src/reports/routes/report-content.ts";
 import { searchEndpoints } from "#src/search/routes/search.ts";
@@ -138,6 +139,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...keyBackupEndpoints,
   ...dehydratedDeviceEndpoints,
   ...rendezvousEndpoints,
+  ...rendezvousSessionEndpoints,
   ...accountDataEndpoints,
   ...tagEndpoints,
   ...filterEndpoints,

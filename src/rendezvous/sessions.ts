@@ -8,11 +8,12 @@ import {
   deleteSession,
   findSession,
   insertSession,
+  type Place,
   type Session,
 } from "./queries-sessions.ts";
 
-/** How long what was left waits for the other client. */
-const LIFETIME_MS = 2 * 60 * 1000;
+/** How long what was left last waits for the other client (MSC4108), and how long the two have for all of it (MSC4388). */
+const LIFETIMES_MS = { msc4108: 2 * 60 * 1000, msc4388: 5 * 60 * 1000 };
 
 /** The most that there are at a time: anybody may make them. */
 const MOST_SESSIONS = 10_000;
@@ -32,17 +33,30 @@ export const expireRendezvous: Job = {
  *
  * @throws MatrixError M_LIMIT_EXCEEDED if there are too many.
  */
-export async function openSession(hs: Homeserver, said: string): Promise<Session> {
-  const session = freshSession(hs, randomBytes(18).toString("base64url"), said);
+export async function openSession(
+  hs: Homeserver,
+  protocol: Place["protocol"],
+  said: string,
+): Promise<Session> {
+  const changedMs = hs.now();
+  const lifetimeMs = LIFETIMES_MS[protocol];
+  const session: Session = {
+    protocol,
+    sessionId: randomBytes(18).toString("base64url"),
+    tag: newTag(),
+    said,
+    changedMs,
+    expiresAtMs: changedMs + lifetimeMs,
+  };
   if (await insertSession(hs.sql, session, MOST_SESSIONS)) return session;
   throw new MatrixError("M_LIMIT_EXCEEDED", "Too many clients meet at the moment", {
-    fields: { retry_after_ms: LIFETIME_MS },
+    fields: { retry_after_ms: lifetimeMs },
   });
 }
 
 /** What was left last. @throws MatrixError M_NOT_FOUND */
-export async function readSession(hs: Homeserver, sessionId: string): Promise<Session> {
-  const session = await findSession(hs.sql, sessionId, hs.now());
+export async function readSession(hs: Homeserver, place: Place): Promise<Session> {
+  const session = await findSession(hs.sql, place, hs.now());
   if (!session) throw notFound();
   return session;
 }
@@ -51,31 +65,30 @@ export async function readSession(hs: Homeserver, sessionId: string): Promise<Se
  * Leaves something in place of what was left last.
  *
  * @param before the tag of that.
- * @throws MatrixError M_NOT_FOUND; M_UNKNOWN (412) if something else was left meanwhile.
+ * @returns how it is then; and whether it was done, or something else was left meanwhile.
+ * @throws MatrixError M_NOT_FOUND
  */
 export async function replaceSaid(
   hs: Homeserver,
-  sessionId: string,
+  place: Place,
   { before, said }: { readonly before: string; readonly said: string },
-): Promise<Session> {
-  const session = freshSession(hs, sessionId, said);
-  if (await changeSession(hs.sql, before, session)) return session;
-  await readSession(hs, sessionId);
-  throw new MatrixError("M_UNKNOWN", "Something else was left meanwhile", {
-    status: 412,
-    fields: { "org.matrix.msc4108.errcode": "M_CONCURRENT_WRITE" },
-  });
+): Promise<{ readonly session: Session; readonly isDone: boolean }> {
+  const found = await readSession(hs, place);
+  const changedMs = hs.now();
+  const expiresAtMs =
+    place.protocol === "msc4108" ? changedMs + LIFETIMES_MS.msc4108 : found.expiresAtMs;
+  const session = { ...found, tag: newTag(), said, changedMs, expiresAtMs };
+  if (await changeSession(hs.sql, before, session)) return { session, isDone: true };
+  return { session: await readSession(hs, place), isDone: false };
 }
 
 /** Takes away a place at which clients met. @throws MatrixError M_NOT_FOUND */
-export async function closeSession(hs: Homeserver, sessionId: string): Promise<void> {
-  if (!(await deleteSession(hs.sql, sessionId))) throw notFound();
+export async function closeSession(hs: Homeserver, place: Place): Promise<void> {
+  if (!(await deleteSession(hs.sql, place, hs.now()))) throw notFound();
 }
 
-function freshSession(hs: Homeserver, sessionId: string, said: string): Session {
-  const changedMs = hs.now();
-  const etag = `"${randomBytes(12).toString("base64url")}"`;
-  return { sessionId, etag, said, changedMs, expiresAtMs: changedMs + LIFETIME_MS };
+function newTag(): string {
+  return randomBytes(12).toString("base64url");
 }
 
 function notFound(): MatrixError {

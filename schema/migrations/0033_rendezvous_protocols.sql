@@ -1,0 +1,1 @@
+ALTER TABLE "rendezvous_sessions" ADD COLUMN "protocol" text DEFAULT 'msc4108' NOT NULL;
