@@ -16,7 +16,8 @@ import { findUserKeys } from "#src/rooms/user-keys.ts";
  * or a knock of theirs refused. All else of such a room is passed over.
  *
  * We cannot know what the room allows. But whoever ends an invitation names it among the auth events, and its ID
- * is known to nobody but the room and us; and of an invitation it has to be whoever has made it.
+ * is known to nobody but the room and us; and an invitation has to be ended by the server that has made it: that signs
+ * for whoever of its users may, as it did when it was made.
  *
  * @returns the IDs of those that were taken.
  * @spec server-server-api#leaving-rooms-rejecting-invites
@@ -51,11 +52,11 @@ async function takeEnd(hs: Homeserver, room: Room, received: ReceivedEvent): Pro
   return (await storeOutsideMembership(hs, { room, received, membership })).stored;
 }
 
-/** Whether a user has knocked, or is invited by whoever ends it. */
+/** Whether a user has knocked, or is invited by the server that ends it. */
 function isEnd(waiting: StoredEvent, { sender, auth_events, state_key: user }: Pdu): boolean {
   if (!WAITING.has(waiting.content["membership"])) return false;
   if (!auth_events.includes(waiting.eventId)) return false;
-  return waiting.sender === user || waiting.sender === sender;
+  return waiting.sender === user || serverNameOf(waiting.sender) === serverNameOf(sender);
 }
 
 const WAITING: ReadonlySet<unknown> = new Set(["invite", "knock"]);
