@@ -48,13 +48,14 @@ export const eventsStream: Stream<Write, RoomWritten | ReceivedWritten> = {
       first && "roomKey" in first.room && !knownHead(hs, first.room.roomKey) ? [first.room] : [],
     );
     if (unread.length > 0) await readHeads(hs, hs.sql, unread);
+    const sets = writes.flatMap((it) => it.sets);
+    // First: what is made here need not be looked for where the state is loaded.
+    if (sets.length > 0) await slotsOf(hs, sets);
     for (const [roomKey, own] of byRoom) {
       const head = roomKey === undefined ? undefined : knownHead(hs, roomKey);
       if (head) await loadState(hs, hs.sql, head, neededPairs(own));
     }
-    const sets = writes.flatMap((it) => it.sets);
     if (sets.length === 0) return;
-    await slotsOf(hs, sets);
     const members = sets.filter(([type]) => type === "m.room.member");
     await userKeysOf(
       hs,

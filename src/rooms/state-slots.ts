@@ -59,15 +59,41 @@ export async function slotsOf(
   hs: Homeserver,
   pairs: readonly StatePair[],
 ): Promise<Map<string, number>> {
-  const found = await findSlots(hs, pairs);
-  const missing = pairs.filter((it) => !found.has(pairKey(...it)));
-  if (missing.length === 0) return found;
-  await hs.sql`
-    insert into state_slots (type, state_key)
-    select * from unnest(${missing.map(([type]) => type)}::text[], ${missing.map(([, stateKey]) => stateKey)}::text[])
-    on conflict do nothing`;
-  for (const [key, slot] of await findSlots(hs, missing)) found.set(key, slot);
+  const { slots } = cacheOf(hs);
+  const keyOf = (it: StatePair) => pairKey(...it);
+  const unknown = pairs.filter((it) => !slots.has(keyOf(it)));
+  const made = new Map<string, number>();
+  if (unknown.length > 0) {
+    for (const row of await makeSlots(hs, unknown)) {
+      remember(hs, row);
+      made.set(pairKey(row.type, row.state_key), row.slot);
+    }
+  }
+  // Of those that somebody else has made in this moment the statement could not see the rows.
+  const found = await findSlots(
+    hs,
+    pairs.filter((it) => !made.has(keyOf(it))),
+  );
+  for (const [key, slot] of made) found.set(key, slot);
   return found;
+}
+
+/** One statement, since most pairs that are asked for and not in memory are new. */
+async function makeSlots(hs: Homeserver, pairs: readonly StatePair[]): Promise<readonly SlotRow[]> {
+  return await hs.sql<SlotRow[]>`
+    with wanted as (
+      select distinct * from unnest(${pairs.map(([type]) => type)}::text[],
+        ${pairs.map(([, stateKey]) => stateKey)}::text[]) as wanted (type, state_key)
+    ), known as (
+      select slot, type, state_key from state_slots join wanted using (type, state_key)
+    ), made as (
+      insert into state_slots (type, state_key)
+      select type, state_key from wanted
+      where (type, state_key) not in (select type, state_key from known)
+      on conflict do nothing
+      returning slot, type, state_key
+    )
+    select slot, type, state_key from known union all select slot, type, state_key from made`;
 }
 
 /** The pairs that slots stand for. */
