@@ -47,6 +47,11 @@ describe("the form that was accepted", () => {
     expect((await waiting).rooms[roomId]).toMatchObject({ num_live: 1 });
     const more = { ...next, timeout: 0, lists: { all: { ...all, timeline_limit: 2 } } };
     expect((await v4(alice, more)).rooms[roomId]).toMatchObject({ expanded_timeline: true });
+    const whole = { ...next, timeout: 0, lists: { all: { ...all, timeline_limit: 50 } } };
+    expect((await v4(alice, whole)).rooms[roomId]).toMatchObject({
+      expanded_timeline: true,
+      limited: false,
+    });
   });
 
   test("gives tokens by which older messages are found", async () => {

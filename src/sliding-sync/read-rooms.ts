@@ -26,14 +26,16 @@ export async function readRooms(
   asked: readonly AskedRoom[],
   at: ReadAt,
 ): Promise<{ rooms: RoomAnswer[]; timelines: ReadonlyMap<number, Timeline> }> {
-  const { requester } = request;
+  const { requester, isDeployed } = request;
   const { upTo, ignored } = at;
   const open = asked.filter((it) => it.hasMoved || it.isExpanded || it.narrower);
   const inside = open.filter((it) => !it.isStripped);
 
+  // Only after a gap do deployed clients look for events that are older than theirs; else they put them at the end.
+  const asGap = (it: AskedRoom) => (isDeployed && it.isExpanded ? { ...it, hasMissed: true } : it);
   const read = await timelinesOf(
     hs,
-    inside.filter((it) => it.hasMoved || it.isExpanded),
+    inside.filter((it) => it.hasMoved || it.isExpanded).map(asGap),
     { requester, upTo, wanted: (it) => !isIgnored(it, ignored) },
   );
   const timelines = await cutAtHoles(hs, read);

@@ -36,6 +36,6 @@ export type SlidingRequest = {
   readonly lists: ReadonlyMap<string, RoomList>;
   readonly subscriptions: ReadonlyMap<RoomId, RoomConfig>;
   readonly extensions: ExtensionRequests;
-  /** Whether it wants to know how much is unread: only the deployed form tells that. */
-  readonly wantsUnread: boolean;
+  /** Whether it came in the form of clients of today. */
+  readonly isDeployed: boolean;
 };

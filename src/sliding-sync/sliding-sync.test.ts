@@ -118,6 +118,25 @@ describe("a subscription", () => {
     const third = await sync(alice, { room_subscriptions: { [roomId]: more } }, after(second));
     expect(third.rooms).toEqual({});
   });
+
+  test("tells of a gap before all of a room, so that clients put the older events first", async () => {
+    const roomId = await room(alice);
+    await say(alice, roomId, "hello");
+    const of = (timeline_limit: number) => ({
+      room_subscriptions: { [roomId]: { timeline_limit, required_state: [] } },
+    });
+    const first = await sync(alice, of(1));
+    const second = await sync(alice, of(50), after(first));
+    const told = second.rooms[roomId];
+    expect(told.timeline[0]).toMatchObject({ type: "m.room.create" });
+    expect(told).toMatchObject({ unstable_expanded_timeline: true, limited: true });
+    const older = `rooms/${roomId}/messages?dir=b&from=${told.prev_batch}`;
+    expect((await stage.ask("GET", older, alice)).body).not.toHaveProperty("end");
+    await say(alice, roomId, "news");
+    const third = await sync(alice, of(50), after(second));
+    expect(bodies(third.rooms[roomId])).toEqual(["news"]);
+    expect(third.rooms[roomId]).toMatchObject({ limited: false });
+  });
 });
 
 describe("a room that the user is not in", () => {

@@ -15,12 +15,13 @@ export type UnreadCounts = {
 /** How much is unread of those rooms of which that may have changed, by room key. */
 export async function unreadRooms(
   hs: Homeserver,
-  { requester, wantsUnread }: SlidingRequest,
+  { requester, isDeployed }: SlidingRequest,
   asked: readonly AskedRoom[],
   { position, changes, upTo }: Pick<Moment, "position" | "changes"> & { readonly upTo: Position },
 ): Promise<ReadonlyMap<number, UnreadCounts>> {
   const joined = asked.filter((it) => it.standing.membership === "join");
-  if (!wantsUnread || joined.length === 0) return new Map();
+  // Only the deployed form tells that.
+  if (!isDeployed || joined.length === 0) return new Map();
   const late = joined.filter((it) => it.hasMoved && it.since !== position);
   const sections = await readSections(
     hs,

@@ -113,7 +113,7 @@ export function readDeployed(body: z.output<typeof DeployedBody>, userId: string
     })),
     subscriptions: subscriptions(body.room_subscriptions, configOf),
     extensions: body.extensions ?? {},
-    wantsUnread: true,
+    isDeployed: true,
   };
 }
 
@@ -140,7 +140,7 @@ export function readAccepted(body: z.output<typeof AcceptedBody>): Asked {
     })),
     subscriptions: subscriptions(body.room_subscriptions, configOf),
     extensions: body.extensions ?? {},
-    wantsUnread: false,
+    isDeployed: false,
   };
 }
 
