@@ -193,7 +193,7 @@ describe("an invitation", () => {
     expect(await invitesOf(onTwo, bob)).not.toHaveProperty(roomId);
   });
 
-  test("is not withdrawn by another server, whose users may do so for all that we can know", async () => {
+  test("is withdrawn by another server if the one that has made it says so, and else not", async () => {
     const three = await stage.federation.open({ host: "hs3.test", isSilent: true });
     const onThree = asking(three.hs);
     const erin = await user(onThree, "erin");
@@ -203,9 +203,18 @@ describe("an invitation", () => {
       body: {},
     });
     expect(joined.status).toBe(200);
+    // The server that has invited has heard of nothing.
     const said = await withdrawn(roomId, erin, "erins", three);
     expect(said).toEqual([{ error: expect.any(String) }, { error: expect.any(String) }]);
     expect(await invitesOf(onTwo, bob)).toHaveProperty([roomId]);
+    const [kick] = await three.hs.sql<{ json: string }[]>`
+      select json from events join rooms using (room_key)
+      where room_id = ${roomId} order by event_key desc limit 1`;
+    for (const server of [one.name, two.name]) {
+      const transaction = { origin_server_ts: three.hs.now(), pdus: [kick?.json ?? ""], edus: [] };
+      await three.hs.remotes.sendTransaction(server, { txnId: "again", ...transaction });
+    }
+    expect(await invitesOf(onTwo, bob)).not.toHaveProperty(roomId);
   });
 });
 

@@ -10,15 +10,17 @@ import { checkPdus } from "#src/rooms/received/check-pdus.ts";
 import { storeOutsideMembership } from "#src/rooms/received/outside-membership.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
 import { findUserKeys } from "#src/rooms/user-keys.ts";
+import { isWithdrawn } from "./is-withdrawn.ts";
 
 /**
  * Takes in what is sent to us of a room that we are not in: that an invitation of one of our users is withdrawn,
  * or a knock of theirs refused. All else of such a room is passed over.
  *
  * We cannot know what the room allows. But whoever ends an invitation names it among the auth events, and its ID
- * is known to nobody but the room and us; and an invitation has to be ended by the server that has made it: that signs
- * for whoever of its users may, as it did when it was made.
+ * is known to nobody but the room and us. And the server that has made it signs for whoever of its users may end it, as
+ * it did when it was made; when others end it, that one is asked.
  *
+ * @param until how long others may be asked.
  * @returns the IDs of those that were taken.
  * @spec server-server-api#leaving-rooms-rejecting-invites
  */
@@ -26,11 +28,13 @@ export async function receiveOutside(
   hs: Homeserver,
   room: Room,
   pdus: readonly unknown[],
+  until: AbortSignal,
 ): Promise<ReadonlySet<EventId>> {
   const setting = { rules: room.rules, keys: hs.remotes.verifyKeys, now: hs.now() };
   const taken = new Set<EventId>();
   for (const it of await checkPdus(pdus.filter(isAboutMember), setting)) {
-    if (it.ok && (await takeEnd(hs, room, it.received))) taken.add(it.received.event.event_id);
+    if (!it.ok) continue;
+    if (await takeEnd(hs, room, it.received, until)) taken.add(it.received.event.event_id);
   }
   return taken;
 }
@@ -40,7 +44,12 @@ function isAboutMember(pdu: unknown): boolean {
   return (pdu as { type?: unknown } | null)?.type === "m.room.member";
 }
 
-async function takeEnd(hs: Homeserver, room: Room, received: ReceivedEvent): Promise<boolean> {
+async function takeEnd(
+  hs: Homeserver,
+  room: Room,
+  received: ReceivedEvent,
+  until: AbortSignal,
+): Promise<boolean> {
   const { room_id, state_key: user, content } = received.event;
   const { membership } = content;
   if (room_id !== room.roomId || (membership !== "leave" && membership !== "ban")) return false;
@@ -48,15 +57,25 @@ async function takeEnd(hs: Homeserver, room: Room, received: ReceivedEvent): Pro
   const waiting = await memberEventOf(hs, room, user);
   // It has come before.
   if (waiting?.eventId === received.event.event_id) return true;
-  if (!waiting || !isEnd(waiting, received.event)) return false;
+  if (!waiting || !(await isEnd(hs, waiting, received.event, until))) return false;
+  // They may have been invited anew while others were asked.
+  const still = await memberEventOf(hs, room, user);
+  if (still?.eventId !== waiting.eventId) return false;
   return (await storeOutsideMembership(hs, { room, received, membership })).stored;
 }
 
-/** Whether a user has knocked, or is invited by the server that ends it. */
-function isEnd(waiting: StoredEvent, { sender, auth_events, state_key: user }: Pdu): boolean {
-  if (!WAITING.has(waiting.content["membership"])) return false;
-  if (!auth_events.includes(waiting.eventId)) return false;
-  return waiting.sender === user || serverNameOf(waiting.sender) === serverNameOf(sender);
+/** Whether a user has knocked or is invited, and that may be ended so. */
+async function isEnd(
+  hs: Homeserver,
+  { eventId, sender: by, content }: StoredEvent,
+  { room_id: roomId, sender, auth_events, state_key }: Pdu,
+  until: AbortSignal,
+): Promise<boolean> {
+  if (!WAITING.has(content["membership"]) || !auth_events.includes(eventId)) return false;
+  if (by === state_key || serverNameOf(by) === serverNameOf(sender)) return true;
+  // Once we were in the room ourselves, so there is nobody to ask.
+  if (serverNameOf(by) === hs.name) return false;
+  return await isWithdrawn(hs, { roomId, userId: state_key as UserId, inviter: by }, until);
 }
 
 const WAITING: ReadonlySet<unknown> = new Set(["invite", "knock"]);
