@@ -15,8 +15,8 @@ export async function historyPlaces(
   { events, head }: Settlement,
 ): Promise<ReadonlyMap<EventId, Place>> {
   const shown = events.filter((it) => it.assessed.states);
-  const anchors = await anchorsFor(lane, shown);
   const roomKey = head.room.roomKey;
+  const anchors = await anchorsFor(lane, roomKey, shown);
   // What nothing follows goes before the newest.
   const end = Math.min(...head.extremities.map((it) => it.anchor ?? 0));
   const byAnchor = Map.groupBy(
@@ -37,10 +37,11 @@ export async function historyPlaces(
 /** The anchor of the first live event that comes after each, by way of others if need be. */
 async function anchorsFor(
   lane: Tx,
+  roomKey: number,
   events: readonly SettledEvent[],
 ): Promise<ReadonlyMap<EventId, number>> {
   const ids = events.map((it) => it.assessed.event.event_id);
-  const anchors = new Map(await anchorsOfFollowers(lane, ids));
+  const anchors = new Map(await anchorsOfFollowers(lane, roomKey, ids));
   // Each comes after those that it stands on, so going backwards meets followers first.
   for (const { assessed } of events.toReversed()) {
     const own = anchors.get(assessed.event.event_id);

@@ -93,7 +93,7 @@ export async function persistReceived(
   // After it: who was in the room when we were last is not known to be any more.
   if (settlement.comesAnew) noteMembersFrom(hs, lane, it);
   const come = placed.filter(({ row }) => row.anchor !== null).map(({ row }) => row.event_id);
-  noteMissing(lane, {
+  noteMissing(lane, write.room.roomKey, {
     come: settlement.waiting?.isMissed === false ? [] : come,
     missing: placed.flatMap(({ row, settled }) =>
       settled.assessed.missing.map((missingId) => ({

@@ -39,7 +39,8 @@ export async function whatAwaits(
     from events where event_id = any(${come}::text[])
     union all
     select 'missed', missing_id, event_key, status, anchor is null
-    from missing_events join events using (event_key) where missing_id = any(${come}::text[])
+    from missing_events join events using (event_key)
+    where missing_id = any(${come}::text[]) and missing_events.room_key = ${roomKey}
     union all
     select 'redacted', target, null, null, null from waiting_redactions where target = any(${come}::text[])
     union all
@@ -135,6 +136,7 @@ export type MissingRow = {
  */
 export function noteMissing(
   lane: Tx,
+  roomKey: number,
   {
     come,
     missing,
@@ -143,12 +145,14 @@ export function noteMissing(
 ): void {
   if (missing.length === 0) {
     if (come.length === 0) return;
-    void lane`delete from missing_events where missing_id = any(${come}::text[])`;
+    void lane`
+      delete from missing_events where missing_id = any(${come}::text[]) and room_key = ${roomKey}`;
     return;
   }
   void lane`
     with closed as (
-      delete from missing_events where missing_id = any(${come}::text[]) returning owed
+      delete from missing_events where missing_id = any(${come}::text[]) and room_key = ${roomKey}
+      returning owed
     )
     insert into missing_events (room_key, missing_id, event_key, owed)
     select room_key, missing_id, event_key,
@@ -235,11 +239,14 @@ export function forgetRelations(lane: Tx, eventKeys: readonly number[]): void {
 /** Where the live events stand that missing ones come before, by the IDs of those. */
 export async function anchorsOfFollowers(
   db: Queryable,
+  roomKey: number,
   eventIds: readonly EventId[],
 ): Promise<ReadonlyMap<EventId, number>> {
   const rows = await db<{ missing_id: EventId; anchor: number }[]>`
     select missing_id, min(anchor) as anchor from missing_events join events using (event_key)
-    where missing_id = any(${eventIds}::text[]) and anchor is not null group by missing_id`;
+    where missing_id = any(${eventIds}::text[]) and missing_events.room_key = ${roomKey}
+      and anchor is not null
+    group by missing_id`;
   return new Map(rows.map((it) => [it.missing_id, it.anchor]));
 }
 

@@ -1,0 +1,63 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { EventId, UserId } from "#src/kit/identifiers.ts";
+import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
+import { allStateAt, currentStateRoot } from "../current-state.ts";
+import { eventsOf } from "../find-event.ts";
+import type { Room } from "../find-room.ts";
+import { ensureRoom } from "./ensure-room.ts";
+import { deliverLive, RemoteRoom, USERS } from "./testing.ts";
+
+let servers: TestHomeservers;
+let hs: Homeserver;
+
+beforeAll(async () => {
+  servers = await testHomeservers(1);
+  [hs] = servers.all as [Homeserver];
+});
+afterAll(async () => await servers.close());
+
+const [creator, bob] = USERS as [UserId, UserId];
+const message = (body: string) => ({ type: "m.room.message", content: { body } });
+
+/** A room of a creator and of somebody of another server, who has power if that is said. */
+async function roomOfTwo(salt: string, levels: Record<string, number> = {}) {
+  const remote = new RemoteRoom("10", salt);
+  const join = { type: "m.room.member", state_key: bob, content: { membership: "join" } };
+  const last = remote.add(bob, join, [remote.begin(creator, levels)]);
+  if (remote.roomId === undefined) throw new Error("the room has no create event");
+  const room = await ensureRoom(hs, remote.roomId, remote.rules);
+  await deliverLive(hs, { room, remote }, [...remote.events.keys()]);
+  return { room, remote, last };
+}
+
+async function extremities({ roomKey }: Room): Promise<EventId[]> {
+  const [row] = await hs.sql<{ extremities: number[] }[]>`
+    select extremities from rooms where room_key = ${roomKey}`;
+  const ends = await eventsOf(hs, row?.extremities ?? []);
+  return [...ends.values()].map((it) => it.eventId);
+}
+
+async function stateOf({ roomKey }: Room): Promise<Set<EventId>> {
+  const events = await allStateAt(hs, await currentStateRoot(hs, roomKey));
+  return new Set(events.map((it) => it.eventId));
+}
+
+describe("a server that is in two rooms", () => {
+  test("takes no end from the one by naming its events in the other", async () => {
+    const own = await roomOfTwo("own");
+    const others = await roomOfTwo("others");
+    const own1 = own.remote.add(creator, message("to come"), [own.last]);
+    const state = await stateOf(own.room);
+
+    const naming = others.remote.add(bob, message("?"), [others.last, own1], [others.last]);
+    await deliverLive(hs, others, [naming], naming);
+    expect(await extremities(others.room)).toEqual([naming]);
+    await deliverLive(hs, own, [own1]);
+
+    expect(await extremities(own.room)).toEqual([own1]);
+    expect(await stateOf(own.room)).toEqual(state);
+    const rows = await hs.sql`select from missing_events where missing_id = ${own1}`;
+    expect(rows).toHaveLength(1);
+  });
+});
