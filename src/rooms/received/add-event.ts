@@ -12,6 +12,7 @@ import type { Assessed } from "./assess-events.ts";
 import type { RoomReading } from "./auth-graph.ts";
 import type { Decision } from "./decide.ts";
 import { disputedEntries, type DraftedState, entryOf, isSameDraft } from "./drafted-state.ts";
+import { limitExtremities } from "./limit-extremities.ts";
 import { lookUpState } from "./look-up-state.ts";
 import { withCitedMembers } from "./partial-lookup.ts";
 import { resolveStates } from "./resolve-states.ts";
@@ -49,9 +50,6 @@ export async function resolved(
   );
   return { ...made, current, events };
 }
-
-/** The most forward extremities that a room has: as many as an event may follow. The oldest give way. */
-const MOST_EXTREMITIES = 20;
 
 type Adding = {
   readonly it: Assessed;
@@ -104,14 +102,15 @@ async function extremitiesWith(
 ): Promise<readonly Extremity[]> {
   const gone = await followedBy(hs, reading, it, { byId, settled: made.events });
   const left = made.extremities.filter((other) => !gone.has(other.eventId));
-  if (isFollowed || !it.states) return left;
+  // Should what follows it have given way, this has to stand for both: a room without an end has no state.
+  if (!it.states || (isFollowed && left.length > 0)) return left;
   const own: Extremity = {
     eventId: it.event.event_id,
     ref: it.outlier?.eventKey ?? it.event.event_id,
     after: it.states.after,
     depth: it.event.depth,
   };
-  return [...left, own].slice(-MOST_EXTREMITIES);
+  return await limitExtremities(hs, reading, [...left, own]);
 }
 
 /** Check 6, which looks at the room as it is now, and what is known of check 7. */

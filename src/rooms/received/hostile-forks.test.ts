@@ -61,3 +61,29 @@ describe("a server that is in two rooms", () => {
     expect(rows).toHaveLength(1);
   });
 });
+
+describe("many forks", () => {
+  const name = (displayname: string) => ({
+    type: "m.room.member",
+    state_key: bob,
+    content: { membership: "join", displayname },
+  });
+
+  test.each([
+    ["of what is said", message],
+    ["of how somebody is called", name],
+  ])("%s take nothing from a room's state that was set beside them", async (what, draftOf) => {
+    const { remote, room, last } = await roomOfTwo(`forked ${what}`);
+    const topic = { type: "m.room.topic", state_key: "", content: { topic: "kept" } };
+    const kept = remote.add(creator, topic, [last]);
+    await deliverLive(hs, { room, remote }, [kept]);
+    const forks = Array.from({ length: 25 }, (_, n) => remote.add(bob, draftOf(`${n}`), [last]));
+    await deliverLive(hs, { room, remote }, forks.slice(0, 12));
+    await deliverLive(hs, { room, remote }, forks.slice(12));
+
+    const ends = await extremities(room);
+    expect(ends).toHaveLength(20);
+    expect(ends).toContain(kept);
+    expect(await stateOf(room)).toEqual(new Set(remote.stateAfter([kept, ...forks]).values()));
+  });
+});
