@@ -228,6 +228,6 @@ export function refusal(status: number, errcode: string) {
 export function timelineHas(roomId: string, eventId: string): (answer: any) => boolean {
   return (answer) =>
     (answer.rooms?.join?.[roomId]?.timeline.events ?? []).some(
-      (event: any) => event.event_id === eventId,
+      (event: { event_id: string }) => event.event_id === eventId,
     );
 }

@@ -59,7 +59,7 @@ describe("createRoom", () => {
     expect(contentOf(state, "m.room.power_levels").events_default).toBe(10);
     const invited = await bob.syncUntil((it) => roomId in (it.rooms?.invite ?? {}));
     const stripped = invited.rooms.invite[roomId].invite_state.events;
-    expect(stripped.map((it: any) => it.type)).toEqual(
+    expect(stripped.map((it: { type: string }) => it.type)).toEqual(
       expect.arrayContaining(["m.room.create", "m.room.member", "m.room.name"]),
     );
   });

@@ -28,7 +28,8 @@ const sendTo = async (by: TestUser, to: TestUser, deviceId: string, count: numbe
     await by.call("PUT", `/v3/sendToDevice/org.example/${randomUUID()}`, { messages });
   }
 };
-const numbers = (answer: any): number[] => answer.body.events.map((it: any) => it.content.n);
+const numbers = (answer: any): number[] =>
+  answer.body.events.map((it: { content: { n: number } }) => it.content.n);
 
 /** MSC3814. */
 describe("putDehydratedDevice", () => {
@@ -57,7 +58,7 @@ describe("putDehydratedDevice", () => {
     const { device_keys: _, ...without } = bodyOf(alice, "X");
     expect((await alice.call("PUT", DEVICE, without)).status).toBe(400);
     const { devices } = (await alice.call("GET", "/v3/devices")).body;
-    expect(devices.map((it: any) => it.device_id)).toEqual([alice.deviceId]);
+    expect(devices.map((it: { device_id: string }) => it.device_id)).toEqual([alice.deviceId]);
   });
 });
 

@@ -164,7 +164,7 @@ describe("getDelayedEvents", () => {
     await delay(user, roomId, 2 * LATER_MS, { n: 2 });
     await delay(user, roomId, LATER_MS, { n: 1 });
     const all = await waiting(user);
-    expect(all.map((it: any) => it.content)).toEqual([{ n: 1 }, { n: 2 }]);
+    expect(all.map((it: { content: unknown }) => it.content)).toEqual([{ n: 1 }, { n: 2 }]);
     expect(all[0]).toEqual({
       delay_id: expect.any(String),
       room_id: roomId,

@@ -17,7 +17,7 @@ describe("getDevices", () => {
   test("lists one's own devices", async () => {
     const other = await hs.logIn(alice, { initial_device_display_name: "Phone" });
     const { body } = await alice.call("GET", "/v3/devices");
-    expect(body.devices.map((it: any) => it.device_id).toSorted()).toEqual(
+    expect(body.devices.map((it: { device_id: string }) => it.device_id).toSorted()).toEqual(
       [alice.deviceId, other.deviceId].toSorted(),
     );
   });
@@ -80,7 +80,7 @@ describe("sendToDevice", () => {
     await send("1", bob.deviceId, 1);
     await send("2", "*", 2);
     const messages = (answer: any) =>
-      (answer.to_device?.events ?? []).map((it: any) => it.content.n);
+      (answer.to_device?.events ?? []).map((it: { content: { n: number } }) => it.content.n);
     const got = await bob.syncUntil((it) => messages(it).includes(2));
     expect(messages(got)).toEqual([1, 2]);
     expect(got.to_device.events[0]).toMatchObject({

@@ -46,7 +46,9 @@ describe("a path", () => {
       expect((await request("PUT", target, { token, body: '{"n":1}' })).status).toBe(200);
       expect((await request("GET", target, { token })).body).toEqual({ n: 1 });
       const state = await user.call("GET", `/v3/rooms/${encodeURIComponent(roomId)}/state`);
-      const keys = state.body.flatMap((it: any) => (it.type === "m.test" ? [it.state_key] : []));
+      const keys = state.body.flatMap((it: { type: string; state_key: string }) =>
+        it.type === "m.test" ? [it.state_key] : [],
+      );
       expect(keys).toEqual([decodeURIComponent(key)]);
     },
   );

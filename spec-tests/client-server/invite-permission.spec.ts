@@ -77,7 +77,9 @@ describe("lists of who may invite", () => {
     expect(hidden.answer.status).toBe(200);
     expect(await invitesOf(alice)).toEqual([roomId]);
     const { body } = await alice.call("GET", "/v3/notifications");
-    expect(body.notifications.map((it: any) => it.room_id)).not.toContain(hidden.roomId);
+    expect(body.notifications.map((it: { room_id: string }) => it.room_id)).not.toContain(
+      hidden.roomId,
+    );
   });
 
   test("that are none hold nobody back", async () => {

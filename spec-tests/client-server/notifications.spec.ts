@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { homeserver, refusal } from "./client.ts";
+import { type Answer, homeserver, refusal } from "./client.ts";
 
 const hs = await homeserver();
 
@@ -20,7 +20,8 @@ describe("getNotifications", () => {
       "m.mentions": { user_ids: [bob.userId] },
     });
     const list = async (query = "") => await bob.call("GET", `/v3/notifications${query}`);
-    const ids = (answer: any) => answer.body.notifications.map((it: any) => it.event.event_id);
+    const ids = (answer: Answer) =>
+      answer.body.notifications.map((it: { event: { event_id: string } }) => it.event.event_id);
     const all = await list();
     expect(ids(all)).toEqual([last, ...sent.toReversed()]);
     expect(all.body.next_token).toBeUndefined();
@@ -30,7 +31,12 @@ describe("getNotifications", () => {
       room_id: roomId,
       ts: all.body.notifications[0].event.origin_server_ts,
     });
-    expect(all.body.notifications.map((it: any) => it.read)).toEqual([false, true, true, true]);
+    expect(all.body.notifications.map((it: { read: boolean }) => it.read)).toEqual([
+      false,
+      true,
+      true,
+      true,
+    ]);
 
     const first = await list("?limit=3");
     expect(ids(first)).toEqual([last, sent[2], sent[1]]);

@@ -43,10 +43,10 @@ describe("getEvents", () => {
     for (const n of [1, 2, 3]) sent.push(await alice.sendText(roomId, `${n}`));
     const answer = await events(bob, { from: end, limit: "2" });
     expect(answer).toMatchObject({ start: end });
-    expect(answer.chunk.map((it: any) => it.event_id)).toEqual(sent.slice(0, 2));
+    expect(answer.chunk.map((it: { event_id: string }) => it.event_id)).toEqual(sent.slice(0, 2));
     expect(answer.chunk[0].room_id).toBe(roomId);
     const rest = await events(bob, { from: answer.end });
-    expect(rest.chunk.map((it: any) => it.event_id)).toEqual(sent.slice(2));
+    expect(rest.chunk.map((it: { event_id: string }) => it.event_id)).toEqual(sent.slice(2));
     expect((await events(bob, { from: rest.end })).chunk).toEqual([]);
   });
 
@@ -63,8 +63,9 @@ describe("getEvents", () => {
     const roomId = await alice.createRoom();
     const { end } = await events(bob);
     await alice.call("POST", `/v3/rooms/${roomId}/invite`, { user_id: bob.userId });
-    const isOwn = (membership: string) => (it: any) =>
-      it.state_key === bob.userId && it.content.membership === membership;
+    const isOwn =
+      (membership: string) => (it: { state_key: string; content: { membership: string } }) =>
+        it.state_key === bob.userId && it.content.membership === membership;
     const [invitation] = await eventsUntil(bob, end, isOwn("invite"));
     expect(invitation).toMatchObject({ room_id: roomId, sender: alice.userId });
     await bob.call("POST", `/v3/join/${roomId}`, {});
@@ -107,7 +108,7 @@ describe("peekEvents", () => {
     await alice.sendText(elsewhere, "elsewhere");
     const eventId = await alice.sendText(roomId, "here");
     const { chunk } = await events(alice, { room_id: roomId, from: end });
-    expect(chunk.map((it: any) => it.event_id)).toEqual([eventId]);
+    expect(chunk.map((it: { event_id: string }) => it.event_id)).toEqual([eventId]);
   });
 
   test("is for nobody else", async () => {
@@ -134,22 +135,24 @@ describe("initialSync", () => {
 
     const { status, body } = await carol.call("GET", "/v3/initialSync?limit=2");
     expect(status).toBe(200);
-    const room = body.rooms.find((it: any) => it.room_id === roomId);
+    const room = body.rooms.find((it: { room_id: string }) => it.room_id === roomId);
     expect(room).toMatchObject({ membership: "join", visibility: "public" });
-    expect(room.messages.chunk.map((it: any) => it.event_id)).toEqual(eventIds.slice(1));
+    expect(room.messages.chunk.map((it: { event_id: string }) => it.event_id)).toEqual(
+      eventIds.slice(1),
+    );
     expect(room.messages.chunk[0].room_id).toBe(roomId);
-    const name = room.state.find((it: any) => it.type === "m.room.name");
+    const name = room.state.find((it: { type: string }) => it.type === "m.room.name");
     expect(name).toMatchObject({ room_id: roomId, content: { name: "Quay" } });
     expect(room.account_data).toContainEqual(expect.objectContaining({ type: "m.tag" }));
     expect(body.account_data).toContainEqual({ type: "org.example", content: { n: 1 } });
-    const invited = body.rooms.find((it: any) => it.room_id === invitedTo);
+    const invited = body.rooms.find((it: { room_id: string }) => it.room_id === invitedTo);
     expect(invited).toMatchObject({ membership: "invite", invite: { sender: alice.userId } });
 
     const before = `/v3/rooms/${roomId}/messages?dir=b&limit=1&from=${room.messages.start}`;
     expect((await carol.call("GET", before)).body.chunk[0].event_id).toBe(eventIds[0]);
     const next = await carol.sendText(roomId, "next");
     const stream = await events(carol, { from: body.end });
-    expect(stream.chunk.map((it: any) => it.event_id)).toContain(next);
+    expect(stream.chunk.map((it: { event_id: string }) => it.event_id)).toContain(next);
   });
 
   test("tells of rooms that were left only if they are asked for, as they were then", async () => {
@@ -162,7 +165,9 @@ describe("initialSync", () => {
     expect((await dora.call("GET", "/v3/initialSync")).body.rooms).toEqual([]);
     const { rooms } = (await dora.call("GET", "/v3/initialSync?archived=true&limit=5")).body;
     expect(rooms).toMatchObject([{ room_id: roomId, membership: "leave" }]);
-    const said = rooms[0].messages.chunk.map((it: any) => it.content.body);
+    const said = rooms[0].messages.chunk.map(
+      (it: { content: { body: string } }) => it.content.body,
+    );
     expect(said).toContain("before");
     expect(said).not.toContain("after");
   });

@@ -21,9 +21,9 @@ describe("setPresence", () => {
     const body = { presence: "unavailable", status_msg: "at lunch" };
     expect(await alice.call("PUT", pathOf(alice), body)).toMatchObject({ status: 200, body: {} });
     const isTold = (it: any) =>
-      it.presence?.events.some((event: any) => event.sender === alice.userId);
+      it.presence?.events.some((event: { sender: string }) => event.sender === alice.userId);
     const { presence } = await bob.syncUntil(isTold, next_batch);
-    const [event] = presence.events.filter((it: any) => it.sender === alice.userId);
+    const [event] = presence.events.filter((it: { sender: string }) => it.sender === alice.userId);
     expect(event).toMatchObject({ type: "m.presence", content: body });
     expect((await bob.call("GET", pathOf(alice))).body).toMatchObject(body);
   });

@@ -14,7 +14,7 @@ const word = (pattern: string) => ({ actions: ["notify"], pattern });
 describe("getPushRules", () => {
   test("begins with the rules that everybody has", async () => {
     const { body } = await (await hs.registerUser("new")).call("GET", "/v3/pushrules/");
-    const ids = body.global.override.map((it: any) => it.rule_id);
+    const ids = body.global.override.map((it: { rule_id: string }) => it.rule_id);
     expect(ids).toEqual(expect.arrayContaining([".m.rule.master", ".m.rule.invite_for_me"]));
     expect(Object.keys(body.global).toSorted()).toEqual([
       "content",
@@ -59,10 +59,13 @@ describe("setPushRule", () => {
     await put("content/three", word("three"), "?after=two");
     await put("content/four", word("four"), "?before=two");
     const { content } = (await alice.call("GET", `${GLOBAL}/`)).body;
-    const own = content.map((it: any) => it.rule_id).filter((it: string) => !it.startsWith("."));
+    const own = content
+      .map((it: { rule_id: string }) => it.rule_id)
+      .filter((it: string) => !it.startsWith("."));
     expect(own).toEqual(["four", "two", "three", "one"]);
     await alice.syncUntil(
-      (it) => it.account_data?.events.some((event: any) => event.type === "m.push_rules"),
+      (it) =>
+        it.account_data?.events.some((event: { type: string }) => event.type === "m.push_rules"),
       since,
     );
   });

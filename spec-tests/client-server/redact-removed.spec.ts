@@ -51,7 +51,9 @@ test.each(["kick", "ban"] as const)(
     }
     expect((await read(roomId, others)).content.body).toBe("hello");
     const { timeline } = (await alice.sync()).rooms.join[roomId];
-    const said = timeline.events.map((it: any) => it.content.body).filter(Boolean);
+    const said = timeline.events
+      .map((it: { content: { body: string } }) => it.content.body)
+      .filter(Boolean);
     expect(said).toEqual(["hello"]);
   },
 );

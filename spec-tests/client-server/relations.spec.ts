@@ -5,7 +5,7 @@ const hs = await homeserver();
 const alice = await hs.registerUser("alice");
 const bob = await hs.registerUser("bob");
 const mallory = await hs.registerUser("mallory");
-const ids = (body: any): string[] => body.chunk.map((it: any) => it.event_id);
+const ids = (body: any): string[] => body.chunk.map((it: { event_id: string }) => it.event_id);
 const text = (body: string) => ({ msgtype: "m.text", body });
 const relating = (rel_type: string, event_id: string, further: object = {}) => ({
   "m.relates_to": { rel_type, event_id, ...further },
@@ -282,7 +282,7 @@ describe("an event is told with", () => {
     const told = async (limit: number) => {
       const filter = JSON.stringify({ room: { rooms: [roomId], timeline: { limit } } });
       const { events, limited } = (await bob.sync({ filter, since })).rooms.join[roomId].timeline;
-      const event = events.find((it: any) => it.event_id === root);
+      const event = events.find((it: { event_id: string }) => it.event_id === root);
       return { limited, relations: event.unsigned["m.relations"] };
     };
     expect(await told(2)).toEqual({ limited: false, relations: undefined });

@@ -15,8 +15,10 @@ describe("roomInitialSync", () => {
     const { status, body } = await alice.call("GET", `/v3/rooms/${roomId}/initialSync?limit=2`);
     expect(status).toBe(200);
     expect(body).toMatchObject({ room_id: roomId, membership: "join", visibility: "private" });
-    expect(body.messages.chunk.map((it: any) => it.content.body)).toEqual(["2", "3"]);
-    expect(body.state.map((it: any) => it.type)).toContain("m.room.name");
+    expect(body.messages.chunk.map((it: { content: { body: string } }) => it.content.body)).toEqual(
+      ["2", "3"],
+    );
+    expect(body.state.map((it: { type: string }) => it.type)).toContain("m.room.name");
     expect(body.account_data).toEqual([{ type: "org.example", content: { n: 1 } }]);
     const before = `/v3/rooms/${roomId}/messages?dir=b&limit=1&from=${body.messages.start}`;
     const older = (await alice.call("GET", before)).body.chunk;

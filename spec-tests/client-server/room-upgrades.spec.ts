@@ -68,7 +68,7 @@ describe("upgradeRoom", () => {
     const old = await state(roomId, "m.room.power_levels");
     expect(old).toMatchObject({ events_default: 50, invite: 50 });
     const members = (await alice.call("GET", `/v3/rooms/${next}/members`)).body.chunk;
-    expect(members.map((it: any) => it.state_key)).toEqual([alice.userId]);
+    expect(members.map((it: { state_key: string }) => it.state_key)).toEqual([alice.userId]);
     expect((await join(bob, next)).status).toBe(200);
     expect((await alice.sendText(next, "goes on")).startsWith("$")).toBe(true);
   });
@@ -97,7 +97,7 @@ describe("upgradeRoom", () => {
     // By what the room before ends.
     const room_id = again.body.replacement_room;
     const ended = await alice.call("GET", `/v3/rooms/${encodeURIComponent(room_id)}/state`);
-    const tombstone = ended.body.find((it: any) => it.type === "m.room.tombstone");
+    const tombstone = ended.body.find((it: { type: string }) => it.type === "m.room.tombstone");
     expect(create.predecessor).toEqual({ room_id, event_id: tombstone.event_id });
     expect((await state(older.body.replacement_room, "m.room.power_levels")).users).toEqual({
       [alice.userId]: 100,

@@ -164,7 +164,9 @@ describe("getRoomState", () => {
 /** @spec client-server-api#get_matrixclientv3roomsroomidmembers */
 describe("getMembersByRoom", () => {
   const members = async (query = "") =>
-    (await alice.call("GET", `${room}/members${query}`)).body.chunk.map((it: any) => it.state_key);
+    (await alice.call("GET", `${room}/members${query}`)).body.chunk.map(
+      (it: { state_key: string }) => it.state_key,
+    );
 
   test("lists members by what they are, and as they were", async () => {
     const at = (await alice.sync()).next_batch;
@@ -192,7 +194,7 @@ describe("getMembersByRoom", () => {
     await grace.call("POST", `/v3/join/${roomId}`, {});
     await frank.call("POST", `${room}/leave`, {});
     const { body } = await frank.call("GET", `${room}/members?at=${at}`);
-    const then = body.chunk.map((it: any) => it.state_key);
+    const then = body.chunk.map((it: { state_key: string }) => it.state_key);
     expect(then).toContain(frank.userId);
     expect(then).not.toContain(grace.userId);
   });

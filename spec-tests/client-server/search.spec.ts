@@ -19,7 +19,8 @@ async function search(user: TestUser, search_term: string, criteria: object = {}
   return answer.body.search_categories.room_events;
 }
 
-const ids = (found: any): string[] => found.results.map((it: any) => it.result.event_id);
+const ids = (found: any): string[] =>
+  found.results.map((it: { result: { event_id: string } }) => it.result.event_id);
 const recent = (roomId: string, further: object = {}) => ({
   order_by: "recent",
   filter: { rooms: [roomId] },
@@ -71,7 +72,7 @@ describe("search", () => {
     const said = await bob.sendText(roomId, "kestrel!");
     const types = async (keys?: string[]) =>
       (await search(alice, "kestrel", recent(roomId, keys && { keys }))).results.map(
-        (it: any) => it.result.type,
+        (it: { result: { type: string } }) => it.result.type,
       );
     expect(await types()).toEqual(["m.room.message", "m.room.topic", "m.room.name"]);
     expect(await types(["content.name"])).toEqual(["m.room.name"]);
@@ -145,14 +146,16 @@ describe("search", () => {
     const found = await search(bob, "ocelot", criteria);
     const [{ context, result }] = found.results;
     expect(result.event_id).toBe(eventId);
-    expect(context.events_before.map((it: any) => it.event_id)).toEqual(before.toReversed());
-    expect(context.events_after.map((it: any) => it.event_id)).toEqual([after[0]]);
+    expect(context.events_before.map((it: { event_id: string }) => it.event_id)).toEqual(
+      before.toReversed(),
+    );
+    expect(context.events_after.map((it: { event_id: string }) => it.event_id)).toEqual([after[0]]);
     expect(Object.keys(context.profile_info).toSorted()).toEqual(
       [alice.userId, bob.userId].toSorted(),
     );
     const older = `/v3/rooms/${roomId}/messages?dir=f&from=${context.end}&limit=1`;
     expect((await bob.call("GET", older)).body.chunk[0].event_id).toBe(after[1]);
-    expect(found.state[roomId].map((it: any) => it.type)).toContain("m.room.create");
+    expect(found.state[roomId].map((it: { type: string }) => it.type)).toContain("m.room.create");
     expect(found.groups).toMatchObject({
       room_id: { [roomId]: { results: [eventId], order: 1 } },
       sender: { [alice.userId]: { results: [eventId] } },
@@ -185,7 +188,9 @@ describe("search", () => {
     ]);
     const context = { order_by: "recent", event_context: {} };
     const around = (await search(mallory, "platypus", context)).results[0].context;
-    const shown = [...around.events_before, ...around.events_after].map((it: any) => it.event_id);
+    const shown = [...around.events_before, ...around.events_after].map(
+      (it: { event_id: string }) => it.event_id,
+    );
     expect(shown).not.toContain(early);
     expect(shown).not.toContain(late);
     const list = `/v3/user/${bob.userId}/account_data/m.ignored_user_list`;

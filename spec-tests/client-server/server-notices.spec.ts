@@ -28,7 +28,9 @@ describe("sendServerNotice", () => {
     expect(await leave()).toMatchObject(refusal(403, "M_CANNOT_LEAVE_SERVER_NOTICE_ROOM"));
     expect((await alice.call("POST", `/v3/join/${roomId}`, {})).status).toBe(200);
     const room = (await alice.sync()).rooms.join[roomId];
-    const message = room.timeline.events.find((it: any) => it.event_id === body.event_id);
+    const message = room.timeline.events.find(
+      (it: { event_id: string }) => it.event_id === body.event_id,
+    );
     expect(message).toMatchObject({ sender: expect.stringMatching(/^@_server:/) });
     expect(room.account_data.events).toContainEqual({
       type: "m.tag",

@@ -21,7 +21,9 @@ describe("slidingSyncDeployed", () => {
     expect(first.body.rooms[roomId]).toMatchObject({ name: "Room", initial: true });
     const eventId = await alice.sendText(roomId, "hello");
     const next = await alice.call("POST", `${path}?pos=${first.body.pos}&timeout=10000`, { lists });
-    expect(next.body.rooms[roomId].timeline.map((it: any) => it.event_id)).toEqual([eventId]);
+    expect(next.body.rooms[roomId].timeline.map((it: { event_id: string }) => it.event_id)).toEqual(
+      [eventId],
+    );
     expect(await alice.call("POST", `${path}?pos=s1~0`, { lists })).toMatchObject(unknownPos);
   });
 });

@@ -41,7 +41,13 @@ describe("getSpaceHierarchy", () => {
     await put(inner, outer);
     const { rooms, next_batch } = await hierarchy(bob, outer);
     expect(next_batch).toBeUndefined();
-    expect(rooms.map((it: any) => it.room_id)).toEqual([outer, one, inner, deep, two]);
+    expect(rooms.map((it: { room_id: string }) => it.room_id)).toEqual([
+      outer,
+      one,
+      inner,
+      deep,
+      two,
+    ]);
     expect(rooms[0]).toMatchObject({
       room_type: "m.space",
       num_joined_members: 1,
@@ -102,7 +108,7 @@ describe("getSpaceHierarchy", () => {
     expect(before).toEqual([top, invited, knocked, readable]);
     await bob.call("POST", `/v3/join/${top}`, {});
     const { rooms } = await hierarchy(bob, top);
-    expect(rooms.map((it: any) => it.room_id)).toEqual([...before, restricted]);
+    expect(rooms.map((it: { room_id: string }) => it.room_id)).toEqual([...before, restricted]);
     expect(rooms.at(-1)).toMatchObject({ join_rule: "restricted", allowed_room_ids: [top] });
     expect(idsOf(await hierarchy(alice, top))).toContain(closed);
     expect(await bob.call("GET", pathOf(closed))).toMatchObject(refusal(403, "M_FORBIDDEN"));

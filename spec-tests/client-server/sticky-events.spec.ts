@@ -179,7 +179,7 @@ describe("a sticky event", () => {
     const query = `${DURATION}=60000&org.matrix.msc4140.delay=10`;
     const path = `/v3/rooms/${roomId}/send/${TYPE}/${(txnId += 1)}?${query}`;
     expect((await alice.call("PUT", path, {})).body.delay_id).toEqual(expect.any(String));
-    const isThere = (it: any) => it.type === TYPE;
+    const isThere = (it: { type: string }) => it.type === TYPE;
     const answer = await alice.syncUntil((it) =>
       (it.rooms?.join?.[roomId]?.timeline.events ?? []).some(isThere),
     );

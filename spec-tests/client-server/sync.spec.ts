@@ -9,21 +9,23 @@ await bob.call("POST", `/v3/join/${roomId}`, {});
 const room = `/v3/rooms/${encodeURIComponent(roomId)}`;
 const forbidden = refusal(403, "M_FORBIDDEN");
 const ephemeralOf = (answer: any, type: string) =>
-  (answer.rooms?.join?.[roomId]?.ephemeral?.events ?? []).find((it: any) => it.type === type);
+  (answer.rooms?.join?.[roomId]?.ephemeral?.events ?? []).find(
+    (it: { type: string }) => it.type === type,
+  );
 
 /** @spec client-server-api#get_matrixclientv3sync */
 describe("sync", () => {
   test("begins with rooms and their state, and goes on with what is new", async () => {
     const first = await alice.sync();
     const { state, timeline } = first.rooms.join[roomId];
-    const types = [...state.events, ...timeline.events].map((it: any) => it.type);
+    const types = [...state.events, ...timeline.events].map((it: { type: string }) => it.type);
     expect(types).toEqual(expect.arrayContaining(["m.room.create", "m.room.member"]));
     expect((await alice.sync({ since: first.next_batch })).rooms?.join?.[roomId]).toBeUndefined();
     const eventId = await bob.sendText(roomId, "new");
     const next = await alice.sync({ since: first.next_batch });
-    expect(next.rooms.join[roomId].timeline.events.map((it: any) => it.event_id)).toEqual([
-      eventId,
-    ]);
+    expect(
+      next.rooms.join[roomId].timeline.events.map((it: { event_id: string }) => it.event_id),
+    ).toEqual([eventId]);
   });
 
   test("waits for news as long as it is told, and no longer", async () => {
@@ -52,10 +54,10 @@ describe("sync", () => {
     const { state, timeline } = (await alice.sync({ since, filter })).rooms.join[roomId];
     expect(timeline).toMatchObject({ limited: true, prev_batch: expect.any(String) });
     expect(timeline.events).toHaveLength(2);
-    expect(state.events.map((it: any) => it.type)).toContain("org.example.gap");
+    expect(state.events.map((it: { type: string }) => it.type)).toContain("org.example.gap");
     const after = await alice.sync({ since, filter, use_state_after: "true" });
     const told = after.rooms.join[roomId].state_after.events;
-    expect(told.map((it: any) => it.type)).toContain("org.example.gap");
+    expect(told.map((it: { type: string }) => it.type)).toContain("org.example.gap");
   });
 
   test("tells of a state what it took the place of, and whose that was", async () => {
@@ -174,8 +176,8 @@ describe("setReadMarker", () => {
     const back = { "com.beeper.allow_backward": true };
     const own = async () => {
       const { account_data, ephemeral } = (await bob.sync()).rooms.join[roomId];
-      const marker = account_data.events.find((it: any) => it.type === "m.fully_read");
-      const { content } = ephemeral.events.find((it: any) => it.type === "m.receipt");
+      const marker = account_data.events.find((it: { type: string }) => it.type === "m.fully_read");
+      const { content } = ephemeral.events.find((it: { type: string }) => it.type === "m.receipt");
       const read = [older, newer].find((it) => content[it]?.["m.read"]?.[bob.userId]);
       return { marker: marker.content.event_id, read };
     };
@@ -218,8 +220,9 @@ describe("setTyping", () => {
     const set = async (typing: boolean) =>
       await bob.call("PUT", `/v3/rooms/${id}/typing/${bob.userId}`, { typing, timeout: 20_000 });
     const who = (answer: any) =>
-      answer.rooms?.join?.[id]?.ephemeral?.events.find((it: any) => it.type === "m.typing")?.content
-        .user_ids;
+      answer.rooms?.join?.[id]?.ephemeral?.events.find(
+        (it: { type: string }) => it.type === "m.typing",
+      )?.content.user_ids;
     await carol.call("POST", `/v3/join/${id}`, {});
     await set(true);
     const { next_batch: since } = await carol.syncUntil((it) => who(it)?.length === 1);

@@ -103,7 +103,7 @@ describe("inviteBy3PID", () => {
 
     expect((await bind(address, bob.userId)).status).toBe(200);
     const { events } = (await invitesOf(bob))[roomId].invite_state;
-    const member = events.find((it: any) => it.state_key === bob.userId);
+    const member = events.find((it: { state_key: string }) => it.state_key === bob.userId);
     expect(member.sender).toBe(alice.userId);
     expect(member.content.third_party_invite).toMatchObject({
       display_name: content.display_name,

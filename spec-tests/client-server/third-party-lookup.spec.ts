@@ -148,7 +148,7 @@ describe("updateAppserviceRoomDirectoryVisibility", () => {
       await hs.request("PUT", path, { token, body: { visibility } });
     const listed = async (further: object) =>
       (await alice.call("POST", "/v3/publicRooms", further)).body.chunk.map(
-        (it: any) => it.room_id,
+        (it: { room_id: string }) => it.room_id,
       );
     const ofNetwork = { third_party_instance_id: instance_id };
     expect(await set("public", alice.token)).toMatchObject(refusal(403, "M_FORBIDDEN"));

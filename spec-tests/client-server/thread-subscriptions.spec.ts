@@ -155,7 +155,9 @@ describe("what is said in threads", () => {
     const [wanted, other] = [await say("one"), await say("two")];
     await subscribe(wanted);
     const rules = (await dora.call("GET", "/v3/pushrules/")).body.global.postcontent;
-    expect(rules.map((it: any) => [it.rule_id, it.enabled])).toEqual([
+    expect(
+      rules.map((it: { rule_id: string; enabled: boolean }) => [it.rule_id, it.enabled]),
+    ).toEqual([
       [".io.element.msc4306.rule.unsubscribed_thread", true],
       [".io.element.msc4306.rule.subscribed_thread", true],
     ]);

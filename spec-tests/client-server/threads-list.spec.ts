@@ -5,7 +5,7 @@ const hs = await homeserver();
 const alice = await hs.registerUser("alice");
 const bob = await hs.registerUser("bob");
 const mallory = await hs.registerUser("mallory");
-const ids = (body: any): string[] => body.chunk.map((it: any) => it.event_id);
+const ids = (body: any): string[] => body.chunk.map((it: { event_id: string }) => it.event_id);
 
 async function newRoom(): Promise<string> {
   const roomId = await alice.createRoom({ preset: "public_chat" });

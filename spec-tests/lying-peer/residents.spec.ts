@@ -246,6 +246,8 @@ describe.skipIf(isOutside)("a server that lies to those who come into its rooms"
     expect(await invite((event) => ({ event: { ...event, signatures: {} } }))).toBe(502);
     expect(await invite((event) => ({ event }))).toBe(502);
     const members = await victim.call("GET", `/v3/rooms/${encodeURIComponent(roomId)}/members`);
-    expect(members.body.chunk.map((it: any) => it.state_key)).toEqual([victim.userId]);
+    expect(members.body.chunk.map((it: { state_key: string }) => it.state_key)).toEqual([
+      victim.userId,
+    ]);
   });
 });

@@ -145,8 +145,8 @@ async function joinThrough(residence: Residence): Promise<BesiegedRoom> {
       const messages = `/v3/rooms/${encodeURIComponent(roomId)}/messages?dir=b&limit=100`;
       const { body } = await victim.call("GET", messages);
       return body.chunk
-        .filter((it: any) => it.type === "m.room.message")
-        .map((it: any) => it.content.body);
+        .filter((it: { type: string }) => it.type === "m.room.message")
+        .map((it: { content: { body: string } }) => it.content.body);
     },
   };
 }

@@ -123,7 +123,7 @@ async function say(count: number): Promise<Map<string, string[]>> {
 async function shown(roomId: string, count: number): Promise<string[]> {
   const path = `${pathOf(roomId)}/messages?dir=b&limit=${count}`;
   const { body } = await reader.call("GET", path);
-  return body.chunk.map((it: any) => it.event_id as string).toReversed();
+  return body.chunk.map((it: { event_id: string }) => it.event_id).toReversed();
 }
 
 /** What of each room is shown in the end, when the last of each has come, or the time is over. */

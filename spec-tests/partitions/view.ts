@@ -52,7 +52,12 @@ export async function viewOf(actor: Actor, roomId: string): Promise<View> {
     kept: await actor.player.keptOf(roomId),
     shown: new Map(history.map((it) => [it.event_id, shownOf(it)])),
     state: new Map(state.map((it) => [slotOf(it), it.event_id])),
-    members: new Map(members.chunk.map((it: any) => [it.state_key, it.content.membership])),
+    members: new Map(
+      members.chunk.map((it: { state_key: string; content: { membership: string } }) => [
+        it.state_key,
+        it.content.membership,
+      ]),
+    ),
     joined: Object.keys(joined).toSorted(),
   };
 }

@@ -45,10 +45,14 @@ describe.skipIf(await lacksPair()).each(["ours", "synapse"] as const)(
       await eventually(async () => {
         const filter = { generic_search_term: name };
         const { chunk } = await guest.does("POST", path, { limit: 10, filter });
-        return chunk.map((it: any) => [it.room_id, it.name, it.num_joined_members]);
+        return chunk.map((it: { room_id: string; name: string; num_joined_members: number }) => [
+          it.room_id,
+          it.name,
+          it.num_joined_members,
+        ]);
       }, [[roomId, name, 1]]);
       const all = await guest.does("GET", `${path}&limit=500`);
-      expect(all.chunk.map((it: any) => it.room_id)).toContain(roomId);
+      expect(all.chunk.map((it: { room_id: string }) => it.room_id)).toContain(roomId);
     });
 
     test("the rooms of a space, but for those that one may not see", async () => {
@@ -72,7 +76,7 @@ describe.skipIf(await lacksPair()).each(["ours", "synapse"] as const)(
       const path = `/v1/rooms/${E(space)}/hierarchy`;
       const found = async () => {
         const { rooms } = await guest.does("GET", path);
-        return rooms.map((it: any) => it.name).toSorted();
+        return rooms.map((it: { name: string }) => it.name).toSorted();
       };
       // Before the guest's server is in the space it cannot know where the space is.
       await guest.join(space, owner.home);

@@ -52,7 +52,12 @@ describe.skipIf(isLacking).each(["ours", "synapse"] as const)("a room of %s", (t
   const expectSameState = async ({ owner, guest }: Stage, roomId: string) => {
     const idsFor = async (person: Person) => {
       const state = await person.does("GET", `/v3/rooms/${E(roomId)}/state`);
-      return state.map((it: any) => `${it.type} ${it.state_key} ${it.event_id}`).toSorted();
+      return state
+        .map(
+          (it: { type: string; state_key: string; event_id: string }) =>
+            `${it.type} ${it.state_key} ${it.event_id}`,
+        )
+        .toSorted();
     };
     await eventually(async () => await idsFor(guest), await idsFor(owner));
   };

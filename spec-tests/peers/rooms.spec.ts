@@ -131,8 +131,13 @@ describe.skipIf(await lacksPair()).each(["ours", "synapse"] as const)(
         await from.does("PUT", path, { presence: "online", status_msg });
         await eventually(async () => {
           const { presence } = await to.does("GET", "/v3/sync");
-          const its = (presence?.events ?? []).filter((it: any) => it.sender === from.userId);
-          return its.map((it: any) => [it.content.presence, it.content.status_msg]);
+          const its = (presence?.events ?? []).filter(
+            (it: { sender: string }) => it.sender === from.userId,
+          );
+          return its.map((it: { content: { presence: string; status_msg: string } }) => [
+            it.content.presence,
+            it.content.status_msg,
+          ]);
         }, [["online", status_msg]]);
       }
     });

@@ -65,7 +65,9 @@ describe("getRoomState", () => {
 
   test("gives the state before an event, and what authorises it", async () => {
     const { pdus, auth_chain } = good(await ask(uri(roomId, last)));
-    const types = pdus.map((it: any) => `${it.type} ${it.state_key}`);
+    const types = pdus.map(
+      (it: { type: string; state_key: string }) => `${it.type} ${it.state_key}`,
+    );
     expect(types).toEqual(
       expect.arrayContaining([
         "m.room.create ",
@@ -75,7 +77,7 @@ describe("getRoomState", () => {
       ]),
     );
     const known = new Set(idsOf(auth_chain));
-    const cited = pdus.flatMap((it: any) => it.auth_events);
+    const cited = pdus.flatMap((it: { auth_events: string[] }) => it.auth_events);
     expect(cited.filter((id: string) => !known.has(id))).toEqual([]);
   });
 
@@ -111,7 +113,7 @@ describe("getEventAuth", () => {
 
   test("gives all that an event rests on", async () => {
     const { auth_chain } = good(await ask(uri(roomId, last)));
-    const types = auth_chain.map((it: any) => it.type).toSorted();
+    const types = auth_chain.map((it: { type: string }) => it.type).toSorted();
     expect(new Set(types)).toEqual(
       new Set(["m.room.create", "m.room.member", "m.room.power_levels"]),
     );
@@ -133,7 +135,7 @@ describe("backfillRoom", () => {
     const { pdus } = good(await ask(uri(roomId, last)));
     expect(idsOf(pdus).toSorted()).toEqual(said.slice(-3).toSorted());
     const whole = good(await ask(uri(roomId, last, 100)));
-    expect(whole.pdus.map((it: any) => it.type)).toContain("m.room.create");
+    expect(whole.pdus.map((it: { type: string }) => it.type)).toContain("m.room.create");
   });
 
   test("is for servers in the room, and takes no nonsense", async () => {

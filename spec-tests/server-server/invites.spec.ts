@@ -74,7 +74,7 @@ describe("sendInviteV2", () => {
     expect(Object.keys(event.signatures).toSorted()).toEqual([peer.name, HS].toSorted());
     expect(event).toMatchObject({ state_key: user.userId, content: { membership: "invite" } });
     const told = (await invitesOf(user))[it.roomId].invite_state.events;
-    expect(told.map((its: any) => its.type)).toEqual(
+    expect(told.map((its: { type: string }) => its.type)).toEqual(
       expect.arrayContaining(["m.room.create", "m.room.member"]),
     );
   });

@@ -93,7 +93,7 @@ describe("public rooms", () => {
       const roomId = await published;
       const filter = { generic_search_term: name };
       const { chunk } = good(await post({ limit: 10, filter }));
-      expect(chunk.find((it: any) => it.room_id === roomId)).toMatchObject({
+      expect(chunk.find((it: { room_id: string }) => it.room_id === roomId)).toMatchObject({
         name,
         num_joined_members: 1,
         world_readable: false,
@@ -130,11 +130,11 @@ describe("getSpaceHierarchy", () => {
     const { room, children, inaccessible_children } = good(await ask(`hierarchy/${E(roomId)}`));
     expect(room).toMatchObject({ room_id: roomId, room_type: "m.space", name: "Space" });
     expect(room.children_state).toHaveLength(3);
-    const names = children.map((it: any) => it.name).toSorted();
+    const names = children.map((it: { name: string }) => it.name).toSorted();
     expect(names).toEqual(["Open", "Suggested"]);
     expect(inaccessible_children).toEqual([closed]);
     const few = good(await ask(`hierarchy/${E(roomId)}?suggested_only=true`));
-    expect(few.children.map((it: any) => it.name)).toEqual(["Suggested"]);
+    expect(few.children.map((it: { name: string }) => it.name)).toEqual(["Suggested"]);
   });
 
   test("knows nothing of what the server cannot see", async () => {

@@ -35,7 +35,9 @@ describe("sendTransaction", () => {
     const again = good(await sendTransaction(peer, { pdus: [one.wire] }, "twice"));
     expect(again).toEqual(first);
     const { chunk } = (await alice.call("GET", `/v3/rooms/${E(room.roomId)}/messages?dir=b`)).body;
-    expect(chunk.filter((it: any) => it.content.body === "once")).toHaveLength(1);
+    expect(
+      chunk.filter((it: { content: { body: string } }) => it.content.body === "once"),
+    ).toHaveLength(1);
   });
 
   test("refuses what is forged or not allowed, one by one", async () => {
@@ -147,9 +149,12 @@ describe("sendTransaction", () => {
     ];
     expect(good(await sendTransaction(peer, { edus }, "edus")).pdus).toEqual({});
     const answer = await alice.syncUntil((it) => (it.to_device?.events ?? []).length > 0);
-    expect(answer.to_device.events.map((it: any) => [it.sender, it.content])).toEqual([
-      [bob, { from: bob }],
-    ]);
+    expect(
+      answer.to_device.events.map((it: { sender: string; content: unknown }) => [
+        it.sender,
+        it.content,
+      ]),
+    ).toEqual([[bob, { from: bob }]]);
     const { ephemeral } = answer.rooms.join[room.roomId];
     expect(JSON.stringify(ephemeral)).not.toContain("other.test");
     const readers = ephemeral.events.flatMap((it: any) => [

@@ -26,7 +26,7 @@ const whoami = async (ask: Ask, token: string) => await ask("GET", "account/whoa
 const use = { operation: "sync", ip: "", query: () => new URLSearchParams() } as const;
 
 /** Asks until the answer is another: news travels between processes. */
-async function eventually(ask: () => Promise<{ status: number; body: any }>, status: number) {
+async function eventually(ask: () => Promise<{ status: number; body: object }>, status: number) {
   for (let tries = 0; tries < 100; tries++) {
     const answered = await ask();
     if (answered.status === status) return answered.body;

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
+import type { OperationId } from "#src/kit/operation-ids.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { asking, type Ask, LENIENT, registered } from "#src/testing-http.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
@@ -37,6 +38,13 @@ afterAll(async () => await homes.close());
 const BOTH: Stage[][] = [["m.login.dummy", "m.login.password"]];
 const password = { type: "m.login.password", password: "secret" };
 
+/** What is proved, or what is said of what is not. */
+type Outcome = {
+  readonly userKey?: number;
+  readonly status?: number;
+  readonly session?: string;
+};
+
 /** Tries a request, and gives what it throws. */
 async function tried(
   at: Homeserver,
@@ -45,8 +53,8 @@ async function tried(
     body = {},
     operation = "deleteDevice",
     flows,
-  }: { body?: object; operation?: any; flows?: any } = {},
-): Promise<any> {
+  }: { body?: object; operation?: OperationId; flows?: Stage[][] } = {},
+): Promise<Outcome> {
   const call = { requester, params: {}, body: { ...body, auth } };
   try {
     return await requireUserInteractive(at, call, { operation, ...(flows && { flows }) });
@@ -115,7 +123,7 @@ test("what is proved for one request is not proved for another", async () => {
 });
 
 test("a session that two requests finish at once serves one of them", async () => {
-  const { session } = await tried(hs, undefined);
+  const { session = "" } = await tried(hs, undefined);
   const outcomes = await Promise.all(
     [hs, other, hs, other].map(async (at) => await tried(at, { ...password, session })),
   );
@@ -138,7 +146,7 @@ test("a registration token is proved, and named to whoever uses it up", async ()
 });
 
 test("sessions expire", async () => {
-  const { session } = await tried(hs, undefined);
+  const { session = "" } = await tried(hs, undefined);
   await hs.sql`update uia_sessions set expires_at_ms = ${hs.now() - 1} where session_id = ${session}`;
   const answer = await tried(hs, { session });
   expect(answer.session).not.toBe(session);

@@ -145,7 +145,9 @@ test("tells of invitations of its users, and what the rooms are like", async () 
 
 test("says the same under the same number until it is taken, and then what has come since", async () => {
   const { roomId } = await bridged();
-  await eventually(() => expect(events().some((it: any) => it.room_id === roomId)).toBe(true));
+  await eventually(() =>
+    expect(events().some((it: { room_id: string }) => it.room_id === roomId)).toBe(true),
+  );
   const before = transactions().length;
   let attempts = 0;
   bridge.answer((it) => {

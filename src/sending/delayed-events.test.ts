@@ -30,8 +30,8 @@ async function delay(roomId: string, delayMs: number, n: number): Promise<string
 async function sentTo(roomId: string): Promise<number[]> {
   const { body } = await ask("GET", `rooms/${roomId}/messages?dir=b&limit=200`, { token });
   return body.chunk
-    .filter((it: any) => it.type === "org.example")
-    .map((it: any) => it.content.n as number)
+    .filter((it: { type: string }) => it.type === "org.example")
+    .map((it: { content: { n: number } }) => it.content.n as number)
     .toReversed();
 }
 

@@ -33,7 +33,7 @@ describe("the form that was accepted", () => {
       initial: true,
     });
     expect(first.rooms[roomId]).not.toHaveProperty("notification_count");
-    const types = first.rooms[roomId].required_state.map((it: any) => it.type);
+    const types = first.rooms[roomId].required_state.map((it: { type: string }) => it.type);
     expect(types).toContain("m.room.join_rules");
     expect(types).not.toContain("m.room.create");
     expect(first.rooms[invited]).toMatchObject({

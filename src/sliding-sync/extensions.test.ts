@@ -24,7 +24,7 @@ describe("extensions", () => {
     const first = await sync(alice, { lists, extensions });
     const { account_data, receipts, typing } = first.extensions;
     expect(account_data.global).toContainEqual({ type: "org.example", content: { n: 1 } });
-    expect(account_data.global.map((it: any) => it.type)).toContain("m.push_rules");
+    expect(account_data.global.map((it: { type: string }) => it.type)).toContain("m.push_rules");
     expect(account_data.rooms).toEqual({
       [roomId]: [{ type: "org.example", content: { n: 2 } }],
     });
@@ -68,7 +68,8 @@ describe("extensions", () => {
     const asked = async (to_device: object, pos = "") =>
       (await sync(alice, { extensions: { to_device: { enabled: true, ...to_device } } }, pos))
         .extensions.to_device;
-    const numbers = ({ events }: any) => events.map((it: any) => it.content.n);
+    const numbers = ({ events }: any) =>
+      events.map((it: { content: { n: number } }) => it.content.n);
     const first = await asked({ limit: 2 });
     expect(numbers(first)).toEqual([1, 2]);
     expect(numbers(await asked({ limit: 2 }))).toEqual([1, 2]);

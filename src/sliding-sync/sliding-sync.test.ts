@@ -52,7 +52,9 @@ describe("a list", () => {
       const query = `${after(first)}&timeout=10000`;
       const { rooms } = await sync(alice, { lists }, query, on);
       expect(rooms[roomId]).toMatchObject({ num_live: 1, limited: false, notification_count: 1 });
-      expect(rooms[roomId].timeline.map((it: any) => it.event_id)).toEqual([eventId]);
+      expect(rooms[roomId].timeline.map((it: { event_id: string }) => it.event_id)).toEqual([
+        eventId,
+      ]);
       expect(rooms[roomId].initial).toBeUndefined();
       expect(rooms[roomId].name).toBeUndefined();
     }
@@ -65,7 +67,7 @@ describe("a list", () => {
     const content = { body: "x", "m.relates_to": { rel_type: "m.reference", event_id: root } };
     await act(alice, "PUT", `rooms/${roomId}/send/org.example.answer/1`, content);
     const relations = ({ timeline }: any) =>
-      timeline.find((it: any) => it.event_id === root)?.unsigned["m.relations"];
+      timeline.find((it: { event_id: string }) => it.event_id === root)?.unsigned["m.relations"];
     const next = await sync(alice, { lists: { all: LIST } }, after(first));
     expect(next.rooms[roomId]).toMatchObject({ limited: false });
     const lists = { all: { ...LIST, timeline_limit: 2 } };
@@ -203,7 +205,9 @@ describe("state", () => {
     const lists = { all: { ranges: [[0, 9]], timeline_limit: 1, required_state } };
     const first = await sync(alice, { lists });
     const told = (it: any) =>
-      (it?.required_state ?? []).map((event: any) => `${event.type} ${event.state_key}`);
+      (it?.required_state ?? []).map(
+        (event: { type: string; state_key: string }) => `${event.type} ${event.state_key}`,
+      );
     expect(told(first.rooms[roomId]).toSorted()).toEqual([
       `m.room.member ${bob.id}`,
       "m.room.topic ",

@@ -91,7 +91,7 @@ export class FollowingClient implements Follower {
   }
 
   async #takeTimeline({ events, limited, prev_batch }: any, wasJoined: boolean): Promise<void> {
-    const ids: string[] = events.map((it: any) => it.event_id);
+    const ids: string[] = events.map((it: { event_id: string }) => it.event_id);
     if (ids.length > this.manner.limit) this.faults.push("more events than were asked for");
     const isAgain = !limited && ids.some((it) => this.seen.has(it));
     if (isAgain) this.faults.push("an event again");

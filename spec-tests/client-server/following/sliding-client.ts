@@ -89,7 +89,9 @@ export class SlidingClient implements Follower {
   #isTheirs({ invite_state, stripped_state, required_state = [] }: any): boolean {
     if (invite_state !== undefined || stripped_state !== undefined) return false;
     const { userId } = this.user;
-    const own = required_state.find((it: any) => it.state_key === userId && it.content);
+    const own = required_state.find(
+      (it: { state_key: string; content: unknown }) => it.state_key === userId && it.content,
+    );
     return own === undefined ? true : own.content.membership === "join";
   }
 
@@ -127,7 +129,7 @@ export class SlidingClient implements Follower {
     }: any,
     wasJoined: boolean,
   ): Promise<void> {
-    const ids: string[] = timeline.map((it: any) => it.event_id);
+    const ids: string[] = timeline.map((it: { event_id: string }) => it.event_id);
     if (ids.length > this.manner.limit) this.faults.push("more events than were asked for");
     const mayRepeat = limited || initial || expanded_timeline || unstable_expanded_timeline;
     if (!mayRepeat && ids.some((it) => this.seen.has(it))) this.faults.push("an event again");
