@@ -83,7 +83,7 @@ function open(hs: Homeserver, destination: Destination): Pooled {
 
 function connectorTo(hs: Homeserver, destination: Destination): buildConnector.connector {
   const guard = destination.isConfigured ? () => true : guardOf(hs);
-  const { host, certificateName } = destination;
+  const { certificateName } = destination;
   const connect = buildConnector({
     timeout: CONNECT_MS,
     // One request at a time on a connection: a slow answer holds up no other.
@@ -94,7 +94,8 @@ function connectorTo(hs: Homeserver, destination: Destination): buildConnector.c
     checkServerIdentity: (_name, certificate) => checkServerIdentity(certificateName, certificate),
   });
   return (options, callback) => {
-    // What is an address already is never looked up.
+    // What is an address already is never looked up: as URLs have it, where `127.1` and `2130706433` are some too.
+    const host = options.hostname.replace(/^\[(.*)\]$/, "$1");
     if (isIP(host) !== 0 && !guard(host)) {
       callback(forbidden(host), null);
       return;

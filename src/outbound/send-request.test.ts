@@ -112,6 +112,13 @@ describe("of addresses that are not open", () => {
     expect(connections).toBe(0);
   });
 
+  test.each(["2130706433", "127.1", "0x7f.1", "0177.0.0.1"])(
+    "connects to none that is written as %s",
+    async (host) => {
+      expect(await faultOf(sendRequest(guarded, request(to(host))))).toBe("forbidden-address");
+    },
+  );
+
   test("follows no redirect to one", async () => {
     behaviour = (_incoming, response) =>
       response.writeHead(302, { location: "https://169.254.169.254/latest/meta-data" }).end();
