@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { signEvent } from "#src/events/event-signatures.ts";
+import type { WireEvent } from "#src/events/pdu.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { KeyLookup, RawPdu } from "#src/homeserver/remotes.ts";
 import type { EventId, ServerName, UserId } from "#src/kit/identifiers.ts";
@@ -168,6 +170,38 @@ describe("PDUs", () => {
     expect(dropped.map((it) => it.check)).toEqual([2, 2, 1, 1, 1, 1, 1]);
     expect(receipts.size).toBe(0);
     expect((await findEvents(hs, [id])).size).toBe(0);
+  });
+
+  test("are not rejected for want of the key of who authorised a join", async () => {
+    const { remote, room, last } = await begun();
+    const join = { membership: "join", join_authorised_via_users_server: CREATOR };
+    const restricted = {
+      type: "m.room.join_rules",
+      state_key: "",
+      content: { join_rule: "restricted" },
+    };
+    const rules = remote.add(CREATOR, restricted, [last]);
+    const user: UserId = "@new:three.test";
+    const id = remote.add(user, { type: "m.room.member", state_key: user, content: join }, [rules]);
+    const unsigned = wireOf(remote, id);
+    const key = signingKeyFromSeed("ed25519:1", Buffer.alloc(32, origin));
+    const signed = signEvent(unsigned as WireEvent, remote.rules, origin, key);
+    const options = { origin, remotes: serverOf(remote), keys };
+    const lost: KeyLookup = async (asked) => await keys(asked.filter((it) => it.server !== origin));
+
+    await receivePdus(hs, room, [wireOf(remote, rules)], options);
+    const unheard = await receivePdus(hs, room, [signed], { ...options, keys: lost });
+    expect(unheard.dropped).toMatchObject([{ check: 2, eventId: id }]);
+    const { receipts } = await receivePdus(hs, room, [signed], options);
+    expect(receipts.get(id)).toEqual({ outcome: "accepted" });
+
+    const other = await begun();
+    const otherRules = other.remote.add(CREATOR, restricted, [other.last]);
+    const draft = { type: "m.room.member", state_key: user, content: join };
+    const never = other.remote.add(user, draft, [otherRules]);
+    const its = [otherRules, never].map((it) => wireOf(other.remote, it));
+    const taken = await receivePdus(hs, other.room, its, options);
+    expect(taken.receipts.get(never)).toMatchObject({ outcome: "rejected", check: 4 });
   });
 
   test("are redacted if their content is not what their maker hashed", async () => {

@@ -102,7 +102,10 @@ async function checkOne(
   const { rules } = setting;
   // 2. Passes signature checks, otherwise it is dropped.
   const lacking = await lackingSignatures({ event, wire, signedText }, keys, setting);
-  const [fatal] = lacking.filter((it) => it.because !== "join_authorised_via_users_server");
+  // Of a join that is perhaps signed by who authorised it nothing can be said for good before the key is there.
+  const [fatal] = lacking.filter(
+    (it) => it.because !== "join_authorised_via_users_server" || it.isUndecided,
+  );
   if (fatal) {
     const reason = `not signed by the server of its ${fatal.because}`;
     return { ok: false, check: 2, reason, eventId: event.event_id };
@@ -122,26 +125,33 @@ async function checkOne(
   };
 }
 
+/** A signature that an event needs and has not got; or perhaps has, by a key that we do not have. */
+type Lacking = RequiredSignature & { readonly isUndecided: boolean };
+
 async function lackingSignatures(
   { event, wire, signedText }: Omit<Parsed, "json">,
   keys: ReadonlyMap<ServerName, KnownKeys>,
   { rules, now }: CheckSetting,
-): Promise<RequiredSignature[]> {
+): Promise<Lacking[]> {
   const required = requiredSignatures(event, rules);
   if (required.length === 0) return [];
   const verify = signatureVerifier(wire, signedText);
-  const lacking: RequiredSignature[] = [];
+  const lacking: Lacking[] = [];
   for (const it of required) {
-    if (!(await isSignedBy(it.server))) lacking.push(it);
+    const isSigned = await isSignedBy(it.server);
+    if (isSigned !== true) lacking.push({ ...it, isUndecided: isSigned === undefined });
   }
   return lacking;
 
-  async function isSignedBy(server: ServerName): Promise<boolean> {
+  /** @returns undefined if it may be, by a key that is not there. */
+  async function isSignedBy(server: ServerName): Promise<boolean | undefined> {
+    let isUndecided = false;
     for (const id of signingKeyIdsOf(event.signatures, server)) {
       const key = keys.get(server)?.get(id);
-      if (!key || !keyIsValidFor(rules, event.origin_server_ts, key.validUntilTs, now)) continue;
-      if (await verify(server, key)) return true;
+      if (!key || !keyIsValidFor(rules, event.origin_server_ts, key.validUntilTs, now)) {
+        isUndecided = true;
+      } else if (await verify(server, key)) return true;
     }
-    return false;
+    return isUndecided ? undefined : false;
   }
 }
