@@ -79,13 +79,15 @@ export type AssessOptions = {
 export async function assessEvents(
   hs: Homeserver,
   room: Room,
-  events: readonly ReceivedEvent[],
+  received: readonly ReceivedEvent[],
   options: AssessOptions,
 ): Promise<Assessment> {
-  const known = await namedEvents(hs, events, options.stored);
+  const known = await namedEvents(hs, received, options.stored);
+  const events = received.map((it) => asStored(it, known.get(it.event.event_id), room));
   const isNew = ({ event }: ReceivedEvent) => {
     const stored = known.get(event.event_id);
     if (options.again) return true;
+    if (stored && stored.roomKey !== room.roomKey) return false;
     return !stored || (options.asOutliers ? !isJudged(stored) : isUnplaced(stored));
   };
   // Those that have their places are in order, and what each has met depends on that.
@@ -94,15 +96,15 @@ export async function assessEvents(
 
   const pending = new Map<EventId, Assessed>();
   const reading: RoomReading = { room, db: hs.sql, pending };
-  for (const received of ordered) {
-    const { event } = received;
+  for (const it of ordered) {
+    const { event } = it;
     const auth = authEventsOf(event, known, pending);
     if (!auth) continue;
     const senderKey = userKeys.get(event.sender);
     if (senderKey === undefined) continue;
     const slot =
       event.state_key === undefined ? undefined : slots.get(pairKey(event.type, event.state_key));
-    const own = { received, auth, senderKey, slot, outlier: known.get(event.event_id) };
+    const own = { received: it, auth, senderKey, slot, outlier: known.get(event.event_id) };
     pending.set(event.event_id, await assess(hs, reading, own, { known, options }));
   }
   return {
@@ -144,6 +146,19 @@ async function namedEvents(
 }
 
 const NONE: ReadonlySet<EventId> = new Set();
+
+/**
+ * An event as it is stored, if it is. Versions 1 and 2 let whoever sends an event name it, so it may come again as another
+ * one: were that judged in its place, what is stored would have what it was not judged for.
+ */
+function asStored(
+  it: ReceivedEvent,
+  stored: StoredEvent | undefined,
+  { roomKey, rules }: Room,
+): ReceivedEvent {
+  if (stored?.roomKey !== roomKey) return it;
+  return { ...it, event: stored.pdu(rules), json: stored.json };
+}
 
 function isUnplaced({ status, anchor }: StoredEvent): boolean {
   return status === EventStatus.outlier || anchor === undefined;

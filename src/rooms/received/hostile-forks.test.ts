@@ -6,6 +6,8 @@ import { allStateAt, currentStateRoot } from "../current-state.ts";
 import { eventsOf } from "../find-event.ts";
 import type { Room } from "../find-room.ts";
 import { ensureRoom } from "./ensure-room.ts";
+import { receiveEvents } from "./receive-events.ts";
+import { storeOutliers } from "./store-outliers.ts";
 import { deliverLive, RemoteRoom, USERS } from "./testing.ts";
 
 let servers: TestHomeservers;
@@ -21,8 +23,8 @@ const [creator, bob] = USERS as [UserId, UserId];
 const message = (body: string) => ({ type: "m.room.message", content: { body } });
 
 /** A room of a creator and of somebody of another server, who has power if that is said. */
-async function roomOfTwo(salt: string, levels: Record<string, number> = {}) {
-  const remote = new RemoteRoom("10", salt);
+async function roomOfTwo(salt: string, levels: Record<string, number> = {}, version = "10") {
+  const remote = new RemoteRoom(version, salt);
   const join = { type: "m.room.member", state_key: bob, content: { membership: "join" } };
   const last = remote.add(bob, join, [remote.begin(creator, levels)]);
   if (remote.roomId === undefined) throw new Error("the room has no create event");
@@ -59,6 +61,49 @@ describe("a server that is in two rooms", () => {
     expect(await stateOf(own.room)).toEqual(state);
     const rows = await hs.sql`select from missing_events where missing_id = ${own1}`;
     expect(rows).toHaveLength(1);
+  });
+});
+
+describe("an event by whose ID another is known already", () => {
+  const levelsOf = (users: Record<string, number>, more: Record<string, number> = {}) => ({
+    type: "m.room.power_levels",
+    state_key: "",
+    content: { users: { [creator]: 101, ...users }, ...more },
+  });
+
+  /** A room in which somebody of another server had power and has less now, and an event from before that nobody was sent. */
+  async function demotion(salt: string) {
+    const { remote, room, last } = await roomOfTwo(salt, { [creator]: 101, [bob]: 100 }, "1");
+    const demoted = remote.add(creator, levelsOf({ [bob]: 50 }), [last]);
+    await deliverLive(hs, { room, remote }, [demoted]);
+    const kept = remote.add(bob, levelsOf({ [bob]: 100 }, { invite: 1 }), [last]);
+    const said = remote.add(bob, levelsOf({ [bob]: 50 }, { invite: 2 }), [demoted]);
+    const it = remote.received(said);
+    const wire = JSON.parse(it.json) as Record<string, unknown>;
+    const disguised = {
+      event: { ...it.event, event_id: kept },
+      json: JSON.stringify({ ...wire, event_id: kept }),
+    };
+    return { remote, room, demoted, kept, disguised };
+  }
+
+  test("is judged as that other, which is what is stored", async () => {
+    const { remote, room, demoted, kept, disguised } = await demotion("twins");
+    expect(await storeOutliers(hs, room, [remote.received(kept)])).toEqual([]);
+    await receiveEvents(hs, room, [disguised]);
+    const state = await stateOf(room);
+    expect([state.has(demoted), state.has(kept)]).toEqual([true, false]);
+  });
+
+  test("is not taken in if that is of another room", async () => {
+    const one = await demotion("here");
+    const other = await roomOfTwo("there", {}, "1");
+    const its = other.remote.add(bob, message("?"), [other.last]);
+    const { event, json } = other.remote.received(its);
+    const named = { event: { ...event, event_id: one.kept }, json };
+    expect(await storeOutliers(hs, other.room, [named])).toEqual([]);
+    await receiveEvents(hs, one.room, [one.disguised]);
+    expect(await extremities(one.room)).toEqual([one.demoted]);
   });
 });
 
