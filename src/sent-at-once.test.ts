@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import { registry } from "#src/homeserver/metrics.ts";
 import type { EventId } from "#src/kit/identifiers.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { createRoom } from "#src/membership/create-room.ts";
 import { findRoom, type Room } from "#src/rooms/find-room.ts";
 import { sendEvent } from "#src/rooms/send-event.ts";
+import { timesRepeated, transactionsDuring } from "#src/testing-lane.ts";
 import { testHomeservers, type TestHomeservers, testUser } from "#src/testing.ts";
 
 /** Homeservers of which each takes itself for the only one: so that what it takes for true often is not. */
@@ -45,28 +45,6 @@ async function chainOf(room: Room): Promise<EventId[]> {
     expect(builtOn(json)).toEqual(index === 0 ? [] : [rows[index - 1]?.event_id]);
   }
   return rows.map((it) => it.event_id);
-}
-
-async function timesRepeated(): Promise<number> {
-  const metric = await registry.getSingleMetric("archipel_write_groups_repeated_total")?.get();
-  return metric?.values[0]?.value ?? 0;
-}
-
-/** How many transactions the lane of a homeserver makes meanwhile. */
-async function transactionsDuring(hs: Homeserver, work: () => Promise<unknown>): Promise<number> {
-  const { lane } = hs;
-  let count = 0;
-  const counting: typeof lane = {
-    ...lane,
-    transaction: async (its) => {
-      count++;
-      return await lane.transaction(its);
-    },
-  };
-  Object.assign(hs, { lane: counting });
-  await work();
-  Object.assign(hs, { lane });
-  return count;
 }
 
 describe("what a process sends that is alone on its database", () => {
