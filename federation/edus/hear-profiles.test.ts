@@ -11,7 +11,7 @@ const told = (user_id: string, fields: object) =>
 
 let since = "";
 /** What is new to alice, who asks another process than the one that is told. */
-async function sync(): Promise<any> {
+async function sync(): Promise<object | undefined> {
   const filter = JSON.stringify({ "org.matrix.msc4429.profile_fields": { ids: [FIELD] } });
   const query = `filter=${encodeURIComponent(filter)}${since && `&since=${since}&timeout=0`}`;
   const { body } = await ask1("GET", `sync?${query}`, { token: alice.access_token });

@@ -1,6 +1,6 @@
 import type { Dice } from "../oracle/dice.ts";
 import { type Deeds, explainsMemberships, keyOf, possibleValues } from "./deeds.ts";
-import { faultsOfChain, idsOf, pdusOf, type Read, walkRoom } from "./walk-room.ts";
+import { faultsOfChain, idsOf, pdusOf, type Read, type ToldEvent, walkRoom } from "./walk-room.ts";
 
 /** What was found in a room, and what is wrong with it. */
 export type RoomFindings = { readonly eventIds: readonly string[]; readonly faults: string[] };
@@ -35,16 +35,16 @@ export async function checkRoom(
 async function faultsOfState(
   read: Read,
   roomId: string,
-  events: readonly any[],
+  events: readonly ToldEvent[],
 ): Promise<string[]> {
   const replayed = new Map<string, string>();
   for (const event of events) {
     if (event.state_key === undefined) continue;
     replayed.set(JSON.stringify([event.type, event.state_key]), event.event_id);
   }
-  const state: any[] = await read(`/v3/rooms/${encodeURIComponent(roomId)}/state`);
+  const state: ToldEvent[] = await read(`/v3/rooms/${encodeURIComponent(roomId)}/state`);
   const current = new Map(
-    state.map((it) => [JSON.stringify([it.type, it.state_key]), it.event_id as string]),
+    state.map((it) => [JSON.stringify([it.type, it.state_key]), it.event_id]),
   );
   return [...new Set([...replayed.keys(), ...current.keys()])]
     .filter((pair) => current.get(pair) !== replayed.get(pair))
@@ -52,14 +52,15 @@ async function faultsOfState(
 }
 
 /** Whether an event is whole, or, if it was redacted, says so and is empty. */
-function isAsItShould(event: any, sent: any, by: string | undefined): boolean {
-  if (by === undefined) return JSON.stringify(event.content.n) === JSON.stringify(sent.n);
+function isAsItShould(event: ToldEvent, sent: unknown, by: string | undefined): boolean {
+  const { n } = sent as { n: unknown };
+  if (by === undefined) return JSON.stringify(event.content["n"]) === JSON.stringify(n);
   const because = event.unsigned?.redacted_because?.event_id;
   return Object.keys(event.content).length === 0 && because === by;
 }
 
 /** What was sent with a transaction ID is there once, and nothing else is; what was redacted is. */
-function faultsOfSends(roomId: string, events: readonly any[], deeds: Deeds): string[] {
+function faultsOfSends(roomId: string, events: readonly ToldEvent[], deeds: Deeds): string[] {
   const faults: string[] = [];
   const byId = new Map(events.map((it) => [it.event_id, it]));
   const sends = deeds.sends.filter((it) => it.roomId === roomId);
@@ -77,7 +78,7 @@ function faultsOfSends(roomId: string, events: readonly any[], deeds: Deeds): st
   }
   const redacted = new Map(sends.map((it) => [it.target, it.eventId]));
   for (const { request, eventId, kind } of sends) {
-    const event = byId.get(eventId);
+    const event = eventId === undefined ? undefined : byId.get(eventId);
     if (kind !== "message" || !event) continue;
     const by = redacted.get(eventId);
     if (!isAsItShould(event, request.body, by)) {
@@ -88,17 +89,17 @@ function faultsOfSends(roomId: string, events: readonly any[], deeds: Deeds): st
 }
 
 /** State that was set is in the timeline once; what nobody knows of, at most once. */
-function faultsOfSetState(roomId: string, events: readonly any[], deeds: Deeds): string[] {
+function faultsOfSetState(roomId: string, events: readonly ToldEvent[], deeds: Deeds): string[] {
   const faults: string[] = [];
   const set = new Map(deeds.states.filter((it) => it.roomId === roomId).map((it) => [it.n, it]));
   const there = Map.groupBy(
     events.filter((it) => it.type === "org.example.kept"),
-    (it) => it.content.n as number,
+    (it) => it.content["n"] as number,
   );
   for (const [n, found] of there) {
     const deed = set.get(n);
     if (!deed || found.length > 1) faults.push(`state ${n} is there ${found.length} times`);
-    else if (deed.eventId !== undefined && deed.eventId !== found[0].event_id) {
+    else if (deed.eventId !== undefined && deed.eventId !== found[0]?.event_id) {
       faults.push(`state ${n} is another event than was said`);
     }
   }
@@ -108,18 +109,23 @@ function faultsOfSetState(roomId: string, events: readonly any[], deeds: Deeds):
   return faults;
 }
 
-function faultsOfMemberships(roomId: string, events: readonly any[], deeds: Deeds): string[] {
+function faultsOfMemberships(roomId: string, events: readonly ToldEvent[], deeds: Deeds): string[] {
   return [...deeds.memberships].flatMap(([key, done]) => {
     const userId = key.slice(roomId.length + 1);
     if (key !== keyOf(roomId, userId)) return [];
     const found = events
       .filter((it) => it.type === "m.room.member" && it.state_key === userId)
-      .map((it) => String(it.content.membership));
+      .map((it) => String(it.content["membership"]));
     if (explainsMemberships(done, found)) return [];
     const told = done.map((it) => `${it.membership} (${it.fate})`);
     return [`${userId} did ${told.join()}, and was ${String(found)}`];
   });
 }
+
+type Receipts = {
+  readonly type: string;
+  readonly content: Readonly<Record<string, { "m.read"?: Readonly<Record<string, unknown>> }>>;
+};
 
 /** Each receipt is at the latest of the events that it was moved to. */
 async function faultsOfReceipts(
@@ -129,12 +135,12 @@ async function faultsOfReceipts(
 ): Promise<string[]> {
   const filter = { room: { rooms: [roomId], timeline: { limit: 1 } } };
   const answer = await read(`/v3/sync?filter=${encodeURIComponent(JSON.stringify(filter))}`);
-  const told: any[] = answer.rooms.join[roomId].ephemeral?.events ?? [];
+  const told: Receipts[] = answer.rooms.join[roomId].ephemeral?.events ?? [];
   const content = told.find((it) => it.type === "m.receipt")?.content ?? {};
   return [...deeds.receipts].flatMap(([key, moved]) => {
     const userId = key.slice(roomId.length + 1);
     if (key !== keyOf(roomId, userId)) return [];
-    const at = Object.entries<any>(content)
+    const at = Object.entries(content)
       .filter(([, types]) => types["m.read"]?.[userId] !== undefined)
       .map(([eventId]) => eventId);
     const place = (eventId: string) => eventIds.indexOf(eventId);

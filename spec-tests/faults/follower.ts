@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Dice } from "../oracle/dice.ts";
 import { ask, demand } from "./call.ts";
 import type { Device } from "./cast.ts";
+import type { SyncAnswer, Timeline } from "./sync-answer.ts";
 import { idsOf, walkRoom } from "./walk-room.ts";
 
 /** What a client knows that syncs on and on, and fills the gaps that it is told of. */
@@ -58,8 +59,8 @@ export class Follower {
   }
 
   /** Everything of an answer counts, or nothing: it is known only when its gaps are filled. */
-  async #take(answer: any, mustAnswer: () => boolean): Promise<void> {
-    const joined = Object.entries<any>(answer.rooms?.join ?? {});
+  async #take(answer: SyncAnswer, mustAnswer: () => boolean): Promise<void> {
+    const joined = Object.entries(answer.rooms?.join ?? {});
     const parts = new Map<string, string[]>();
     for (const [roomId, { timeline }] of joined) {
       if (!timeline) continue;
@@ -78,7 +79,7 @@ export class Follower {
   }
 
   /** What is between the last sync, or the room's beginning, and a timeline; oldest first. */
-  async #gap(roomId: string, timeline: any, mustAnswer: () => boolean): Promise<string[]> {
+  async #gap(roomId: string, timeline: Timeline, mustAnswer: () => boolean): Promise<string[]> {
     const read = async (path: string) => {
       const { token } = this.#device;
       for (;;) {

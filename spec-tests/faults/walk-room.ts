@@ -3,6 +3,19 @@ import { setTimeout as sleep } from "node:timers/promises";
 /** Asks for a path as somebody; the path begins after `/_matrix/client`. */
 export type Read = (path: string) => Promise<any>;
 
+/** An event as clients are told it. */
+export type ToldEvent = {
+  readonly event_id: string;
+  readonly type: string;
+  readonly sender: string;
+  readonly state_key?: string;
+  readonly content: Readonly<Record<string, unknown>>;
+  readonly unsigned?: { readonly redacted_because?: { readonly event_id: string } };
+};
+
+/** An event as servers exchange it, as far as it is looked at. */
+export type Pdu = { readonly prev_events: readonly unknown[] };
+
 export type WalkOptions = {
   readonly direction: "b" | "f";
   /** The size of each page. */
@@ -25,9 +38,9 @@ export async function walkRoom(
   read: Read,
   roomId: string,
   { direction, limit, from, to, isPatient = false }: WalkOptions,
-): Promise<any[]> {
+): Promise<ToldEvent[]> {
   const patientUntil = performance.now() + (isPatient ? PATIENCE_MS : 0);
-  const events: any[] = [];
+  const events: ToldEvent[] = [];
   const seen = new Set<string>();
   for (let at = from; ;) {
     const size = limit();
@@ -52,8 +65,8 @@ export async function walkRoom(
 }
 
 /** The IDs of events. */
-export function idsOf(events: readonly any[]): string[] {
-  return events.map((it) => String(it.event_id));
+export function idsOf(events: readonly Pick<ToldEvent, "event_id">[]): string[] {
+  return events.map((it) => it.event_id);
 }
 
 /** The most events that a sync is asked for. */
@@ -64,7 +77,7 @@ const LONGEST_TIMELINE = 1_000;
  *
  * @spec client-server-api#filtering
  */
-export async function pdusOf(read: Read, roomId: string): Promise<any[]> {
+export async function pdusOf(read: Read, roomId: string): Promise<Pdu[]> {
   const filter = {
     event_format: "federation",
     account_data: { types: [] },
@@ -87,7 +100,7 @@ export async function pdusOf(read: Read, roomId: string): Promise<any[]> {
  *
  * @param eventIds all of the room's, oldest first: with them the tests need not know how IDs are made.
  */
-export function faultsOfChain(eventIds: readonly string[], pdus: readonly any[]): string[] {
+export function faultsOfChain(eventIds: readonly string[], pdus: readonly Pdu[]): string[] {
   const faults: string[] = [];
   const skipped = eventIds.length - pdus.length;
   if (skipped < 0 || (skipped > 0 && pdus.length < LONGEST_TIMELINE)) {
@@ -97,11 +110,13 @@ export function faultsOfChain(eventIds: readonly string[], pdus: readonly any[])
   for (const [index, pdu] of pdus.entries()) {
     const before = eventIds[skipped + index - 1];
     // In the first two versions of rooms a reference is an ID with a hash.
-    const prev = pdu.prev_events.map((it: unknown) => (Array.isArray(it) ? it[0] : it));
+    const prev = pdu.prev_events.map((it) => String(Array.isArray(it) ? it[0] : it));
     for (const id of prev) builtOn.add(id);
     const expected = before === undefined ? [] : [before];
     if (JSON.stringify(prev) !== JSON.stringify(expected)) {
-      faults.push(`${eventIds[skipped + index]} was built on ${prev}, and follows ${before}`);
+      faults.push(
+        `${eventIds[skipped + index]} was built on ${prev.join()}, and follows ${before}`,
+      );
     }
   }
   const extremities = eventIds.slice(skipped).filter((it) => !builtOn.has(it));

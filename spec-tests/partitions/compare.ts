@@ -182,7 +182,7 @@ function differing(
 }
 
 /** What an event says, without what proves it. */
-function told(pdu: any): string {
+function told(pdu: object | undefined): string {
   return JSON.stringify({ ...pdu, signatures: undefined, hashes: undefined });
 }
 

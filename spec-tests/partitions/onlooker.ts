@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { ask, demand } from "../faults/call.ts";
+import type { SyncAnswer } from "../faults/sync-answer.ts";
 import { idsOf, walkRoom } from "../faults/walk-room.ts";
 import type { Dice } from "../oracle/dice.ts";
 import type { Actor } from "./cast.ts";
@@ -63,8 +64,8 @@ export class Onlooker {
   }
 
   /** @spec client-server-api#get_matrixclientv3sync */
-  async #take(answer: any): Promise<void> {
-    for (const [roomId, { timeline, state }] of Object.entries<any>(answer.rooms?.join ?? {})) {
+  async #take(answer: SyncAnswer): Promise<void> {
+    for (const [roomId, { timeline, state }] of Object.entries(answer.rooms?.join ?? {})) {
       // What has changed may be beside the events.
       if (!timeline) continue;
       const seen = this.rooms.get(roomId);
@@ -100,6 +101,6 @@ function newlySeen(): Seen {
 }
 
 /** What state an event is, as text. */
-export function slotOf({ type, state_key }: { type: string; state_key: string }): string {
+export function slotOf({ type, state_key }: { type: string; state_key?: string }): string {
   return `${type} ${state_key}`;
 }

@@ -5,6 +5,7 @@ import { DatabaseSync } from "node:sqlite";
 import pino from "pino";
 import { connect, type Sql } from "#src/homeserver/database.ts";
 import { startEmbeddedPostgres } from "#src/homeserver/embedded-postgres.ts";
+import type { CanonicalObject } from "#src/kit/canonical-json.ts";
 import { testAuthority } from "#src/outbound/testing.ts";
 import { onDatabase } from "#src/testing-database.ts";
 import { startHomeserver } from "../homeserver-under-test.ts";
@@ -19,7 +20,10 @@ export type Kept = {
   /** Whether it came after what follows it was there already. */
   readonly isLate: boolean;
   /** The event as servers exchange it. */
-  readonly pdu: any;
+  readonly pdu: CanonicalObject & {
+    readonly sender: string;
+    readonly hashes: { readonly sha256: string };
+  };
 };
 
 /** A server on the stage. */

@@ -1,5 +1,5 @@
 import { demand } from "../faults/call.ts";
-import { walkRoom } from "../faults/walk-room.ts";
+import { type ToldEvent, walkRoom } from "../faults/walk-room.ts";
 import type { Actor } from "./cast.ts";
 import { slotOf } from "./onlooker.ts";
 import type { Kept } from "./stage.ts";
@@ -44,7 +44,7 @@ export async function viewOf(actor: Actor, roomId: string): Promise<View> {
     limit: () => PAGE,
     isPatient: true,
   });
-  const state: any[] = await read(`${room}/state`);
+  const state: ToldEvent[] = await read(`${room}/state`);
   const members = await read(`${room}/members`);
   const { joined } = await read(`${room}/joined_members`);
   return {
@@ -62,7 +62,7 @@ export async function viewOf(actor: Actor, roomId: string): Promise<View> {
   };
 }
 
-function shownOf({ type, sender, state_key: key, content, unsigned }: any): Shown {
+function shownOf({ type, sender, state_key: key, content, unsigned }: ToldEvent): Shown {
   const sorted = Object.entries(content).toSorted(([a], [b]) => (a < b ? -1 : 1));
   const text = JSON.stringify([type, sender, key ?? null, sorted]);
   return { text, redactedBy: unsigned?.redacted_because?.event_id };

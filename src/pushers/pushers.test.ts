@@ -17,9 +17,15 @@ import { tellOverGateway } from "./tell-over-gateway.ts";
 
 const TIMES = { pauseMs: 20, lookMs: 100, firstRetryMs: 50, lastRetryMs: 200 };
 
+/** A notification as a push gateway is told it. */
+type Notification = {
+  readonly event_id?: string;
+  readonly devices: readonly { readonly pushkey: string; readonly data?: object }[];
+};
+
 /** A push gateway that remembers what it is told, and answers as the test wants. */
 async function testGateway() {
-  const told: any[] = [];
+  const told: Notification[] = [];
   const gateway = { told, status: 200, rejected: [] as string[], url: "", close: () => {} };
   const server = createServer((request, response) => {
     let text = "";
@@ -88,7 +94,7 @@ async function user(name: string) {
         ...its,
       },
     });
-  const told = () => gateway.told.filter((it) => it.devices[0].pushkey === pushkey);
+  const told = () => gateway.told.filter((it) => it.devices[0]?.pushkey === pushkey);
   const toldOf = async (eventId: string) =>
     await expect
       .poll(() => told().find((it) => it.event_id === eventId), { timeout: 15_000 })
@@ -147,7 +153,7 @@ describe("a pusher", () => {
     await bob.toldOf(await say(alice, roomId));
     expect(bob.told().filter((it) => it.event_id !== undefined)).toHaveLength(2);
     expect(bob.told().some((it) => it.event_id === own)).toBe(false);
-    expect(bob.told()[0].devices[0].data).toEqual({ colour: "blue" });
+    expect(bob.told()[0]?.devices[0]?.data).toEqual({ colour: "blue" });
   });
 
   test("tells of invitations", async () => {
@@ -204,15 +210,16 @@ describe("a pusher", () => {
     const roomId = await roomOf(alice, bob);
     await bob.setPusher({}, { format: "event_id_only" });
     const eventId = await say(alice, roomId);
-    const { devices, ...told } = await bob.toldOf(eventId);
+    const told = await bob.toldOf(eventId);
     expect(told).toEqual({
       event_id: eventId,
       room_id: roomId,
       prio: "high",
       counts: { unread: 1 },
+      devices: [expect.any(Object)],
     });
-    expect(devices[0].data).toEqual({ format: "event_id_only" });
-    expect(devices[0].tweaks).toBeUndefined();
+    expect(told?.devices[0]?.data).toEqual({ format: "event_id_only" });
+    expect(told?.devices[0]).not.toHaveProperty("tweaks");
   });
 
   test("says how much is unread when something was read elsewhere", async () => {
@@ -354,7 +361,7 @@ describe("a pusher", () => {
     });
     const failed = async () => (await bare.hs.sql`select from pushers where failures > 0`).length;
     await expect.poll(failed, { timeout: 15_000 }).toBe(1);
-    expect(gateway.told.some((it) => it.devices[0].pushkey === "inside")).toBe(false);
+    expect(gateway.told.some((it) => it.devices[0]?.pushkey === "inside")).toBe(false);
     await bare.close();
   });
 });

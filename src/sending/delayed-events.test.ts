@@ -31,7 +31,7 @@ async function sentTo(roomId: string): Promise<number[]> {
   const { body } = await ask("GET", `rooms/${roomId}/messages?dir=b&limit=200`, { token });
   return body.chunk
     .filter((it: { type: string }) => it.type === "org.example")
-    .map((it: { content: { n: number } }) => it.content.n as number)
+    .map((it: { content: { n: number } }) => it.content.n)
     .toReversed();
 }
 

@@ -68,8 +68,8 @@ describe("extensions", () => {
     const asked = async (to_device: object, pos = "") =>
       (await sync(alice, { extensions: { to_device: { enabled: true, ...to_device } } }, pos))
         .extensions.to_device;
-    const numbers = ({ events }: any) =>
-      events.map((it: { content: { n: number } }) => it.content.n);
+    const numbers = ({ events }: { events: { content: { n: number } }[] }) =>
+      events.map((it) => it.content.n);
     const first = await asked({ limit: 2 });
     expect(numbers(first)).toEqual([1, 2]);
     expect(numbers(await asked({ limit: 2 }))).toEqual([1, 2]);

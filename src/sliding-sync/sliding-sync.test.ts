@@ -66,8 +66,9 @@ describe("a list", () => {
     const first = await sync(alice, { lists: { all: LIST } });
     const content = { body: "x", "m.relates_to": { rel_type: "m.reference", event_id: root } };
     await act(alice, "PUT", `rooms/${roomId}/send/org.example.answer/1`, content);
-    const relations = ({ timeline }: any) =>
-      timeline.find((it: { event_id: string }) => it.event_id === root)?.unsigned["m.relations"];
+    type Event = { event_id: string; unsigned: { "m.relations"?: object } };
+    const relations = ({ timeline }: { timeline: Event[] }) =>
+      timeline.find((it) => it.event_id === root)?.unsigned["m.relations"];
     const next = await sync(alice, { lists: { all: LIST } }, after(first));
     expect(next.rooms[roomId]).toMatchObject({ limited: false });
     const lists = { all: { ...LIST, timeline_limit: 2 } };
@@ -204,10 +205,9 @@ describe("state", () => {
     ];
     const lists = { all: { ranges: [[0, 9]], timeline_limit: 1, required_state } };
     const first = await sync(alice, { lists });
-    const told = (it: any) =>
-      (it?.required_state ?? []).map(
-        (event: { type: string; state_key: string }) => `${event.type} ${event.state_key}`,
-      );
+    type Told = { required_state?: { type: string; state_key: string }[] } | undefined;
+    const told = (it: Told) =>
+      (it?.required_state ?? []).map((event) => `${event.type} ${event.state_key}`);
     expect(told(first.rooms[roomId]).toSorted()).toEqual([
       `m.room.member ${bob.id}`,
       "m.room.topic ",
