@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { signEvent } from "#src/events/event-signatures.ts";
-import type { WireEvent } from "#src/events/pdu.ts";
+import { type StateKey, stateKeyOf, type WireEvent } from "#src/events/pdu.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { KeyLookup, RawPdu } from "#src/homeserver/remotes.ts";
 import type { EventId, ServerName, UserId } from "#src/kit/identifiers.ts";
@@ -284,6 +284,35 @@ describe("PDUs", () => {
       remotes: nobody,
     });
     expect(next.receipts.get(id)).toEqual({ outcome: "accepted" });
+  });
+
+  test.each([
+    ["lacks their sender", (it: StateKey) => it !== stateKeyOf("m.room.member", BOB)],
+    ["is empty", () => false],
+  ])("are not rejected by a state that another server gives, which %s", async (_, isGiven) => {
+    const { remote, room, last } = await begun();
+    const lost = remote.add(BOB, say("lost"), [last]);
+    const id = remote.add(BOB, say("hello"), [lost]);
+    const next = remote.add(BOB, say("again"), [id]);
+    const honest = serverOf(remote, { hidden: new Set([lost]) });
+    const lying: Sources["remotes"] = {
+      ...honest,
+      async getRoomStateIds(_server, { eventId }) {
+        const all = remote.events.get(eventId)?.before ?? new Map<StateKey, EventId>();
+        const pdu_ids = [...all].flatMap(([key, it]) => (isGiven(key) ? [it] : []));
+        return { ok: true, body: { pdu_ids, auth_chain_ids: [] } };
+      },
+    };
+    const options = { origin, keys, remotes: lying };
+    const { receipts } = await receivePdus(hs, room, [wireOf(remote, next)], options);
+    expect(receipts.get(id)).toEqual({ outcome: "waits", missing: [lost] });
+    expect(receipts.get(next)).toEqual({ outcome: "waits", missing: [id] });
+
+    const late = await receivePdus(hs, room, [wireOf(remote, lost)], {
+      ...options,
+      remotes: nobody,
+    });
+    for (const it of [id, next]) expect(late.receipts.get(it)).toEqual({ outcome: "accepted" });
   });
 
   test("of somebody who was banned meanwhile are soft-failed", async () => {

@@ -78,6 +78,9 @@ export async function receivePdus(
   const receipts = await receiveEvents(hs, room, asked, {
     as: "live",
     states,
+    // The server that brings others' events would be the one to say what led to them. Of those that wait `fillHoles` asks
+    // the servers of their senders first, and believes what they say.
+    doubtsStates: true,
     ...(isRelayed && { isRelayed }),
   });
   return { receipts, passed: own, dropped };

@@ -64,7 +64,8 @@ export async function fetchState(
         : await singleEvents(server, unknown);
     await storeOutliers(hs, room, await checkedOfRoom(hs, room, fetched, sources));
     const stored = await findEvents(hs, pdu_ids);
-    if (pdu_ids.every((id) => stored.has(id))) return pdu_ids;
+    const isWhole = pdu_ids.every((id) => stored.has(id));
+    if (isWhole && stored.values().some((it) => it.type === "m.room.create")) return pdu_ids;
   }
   return undefined;
 

@@ -68,6 +68,8 @@ export type AssessOptions = {
   readonly asOutliers?: boolean;
   /** Whether the states that are given lack members; if that is not said, they do if the room's own state does. */
   readonly lacksMembers?: boolean;
+  /** Whether a given state is no reason to reject an event: then that waits until it is known what leads to it. */
+  readonly doubtsGiven?: boolean;
   /** Whether they have their places already, and are judged again. */
   readonly again?: boolean;
 };
@@ -105,7 +107,11 @@ export async function assessEvents(
     const slot =
       event.state_key === undefined ? undefined : slots.get(pairKey(event.type, event.state_key));
     const own = { received: it, auth, senderKey, slot, outlier: known.get(event.event_id) };
-    pending.set(event.event_id, await assess(hs, reading, own, { known, options }));
+    const assessed = await assess(hs, reading, own, { known, options });
+    const isDoubted = options.doubtsGiven === true && isByGiven(assessed, options.states);
+    const without = { ...options, states: { ...options.states, given: NO_STATES } };
+    const left = isDoubted ? await assess(hs, reading, own, { known, options: without }) : assessed;
+    pending.set(event.event_id, left);
   }
   return {
     assessed: [...pending.values()],
@@ -121,6 +127,14 @@ export async function assessEvents(
       .filter((it) => isNew(it) && !pending.has(it.event.event_id))
       .map((it) => it.event.event_id),
   };
+}
+
+const NO_STATES: KnownStates["given"] = new Map();
+
+/** Whether an event is rejected for no other reason than the state before it that another server has given. */
+function isByGiven({ event, decision, missing }: Assessed, { given }: KnownStates): boolean {
+  const isByState = decision.outcome === "rejected" && decision.check === 5;
+  return isByState && missing.length > 0 && given.has(event.event_id);
 }
 
 /** The events themselves, and all that they name, as far as they are stored. */

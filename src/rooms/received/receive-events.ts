@@ -36,6 +36,8 @@ export type Receiving = {
    * state events that are all stored.
    */
   readonly states?: GivenStates;
+  /** Whether events wait that would be rejected by such a state: who gave it may have had its reasons. */
+  readonly doubtsStates?: true;
   /** A state of the room that these are probably like, if another than the current one. */
   readonly statesLike?: NodeKey;
   /**
@@ -88,14 +90,18 @@ async function store(
   hs: Homeserver,
   room: Room,
   events: readonly ReceivedEvent[],
-  { as, states = new Map(), statesLike, isRelayed }: Receiving,
+  { as, states = new Map(), doubtsStates, statesLike, isRelayed }: Receiving,
 ): Promise<{ written: Written | undefined; assessment: Assessment }> {
   for (let retries = 0; ; retries++) {
     const head = await headOf(hs, room);
     const given = await givenStates(hs, head, states, statesLike);
     const coming = await whatAwaits(hs.sql, room.roomKey, idsOf(events));
     const { stored } = coming;
-    const assessment = await assessEvents(hs, room, events, { states: { head, given }, stored });
+    const assessment = await assessEvents(hs, room, events, {
+      states: { head, given },
+      stored,
+      doubtsGiven: doubtsStates === true,
+    });
     const { assessed } = assessment;
     if (assessed.length === 0) return { written: undefined, assessment };
     const come = whatComes(assessed, coming);
