@@ -28,6 +28,7 @@ import {
 import { sendEvent } from "../send-event.ts";
 import { EventStatus, type StoredEvent } from "../stored-event.ts";
 import { completeRoom } from "./complete-room.ts";
+import { abandonPartial, partialSince } from "./queries-partial.ts";
 
 let servers: TestHomeservers;
 let hs: Homeserver;
@@ -266,5 +267,24 @@ describe("a room that was joined without its members", () => {
     await deliverBatch(hs, room, remote, [lost]);
     for (const on of [hs, other]) expect(await redactedNow(on)).toEqual([regretted]);
     expect(await reactions()).toEqual([reaction]);
+  });
+
+  test("is neither completed nor given up by who was about an earlier join", async () => {
+    const remote = new RemoteRoom("12", "rejoined");
+    const [creator, , , local] = USERS as [UserId, UserId, UserId, UserId];
+    const draft = { type: "m.room.member", state_key: local, content: { membership: "join" } };
+    remote.add(local, draft, [remote.begin(creator)]);
+    const { room, ...known } = await enter(remote, [...remote.events.keys()]);
+    const isPartial = async () => {
+      const [row] = await hs.sql<{ is_partial: boolean }[]>`
+        select is_partial from rooms where room_key = ${room.roomKey}`;
+      return [row?.is_partial, await partialSince(hs.sql, room.roomKey)];
+    };
+    const earlier: EventId = "$earlier";
+    await completeRoom(hs, room, { joinId: earlier, state: known.state });
+    await abandonPartial(hs.sql, room.roomKey, earlier);
+    expect(await isPartial()).toEqual([true, known.joinId]);
+    await abandonPartial(hs.sql, room.roomKey, known.joinId);
+    expect(await isPartial()).toEqual([false, undefined]);
   });
 });

@@ -14,7 +14,7 @@ import { inTurn, keepingStill } from "../received/room-turns.ts";
 import { settleAgain } from "../received/settle-events.ts";
 import { forgetHead } from "../room-head.ts";
 import { EventStatus, type StoredEvent } from "../stored-event.ts";
-import { keysSinceJoin } from "./queries-partial.ts";
+import { keysSinceJoin, partialSince } from "./queries-partial.ts";
 
 /**
  * Makes a room's state whole: puts the members into the state before the join by which this server came to it, and
@@ -48,6 +48,8 @@ async function tryOnce(
   forgetHead(hs, room.roomKey);
   const head = await headOf(hs, room);
   if (!head.isPartial) return true;
+  // Should we have left the room and come to it again meanwhile, somebody else is about it.
+  if ((await partialSince(hs.sql, room.roomKey)) !== joinId) return true;
   const keys = await keysSinceJoin(hs.sql, room.roomKey, joinId);
   const stored = await eventsOf(hs, keys);
   const hasPolicy = (await statesAt(hs, head.stateRoot, POLICIES)).size > 0;

@@ -81,7 +81,7 @@ async function finish(
   const { roomKey, joinId } = row;
   if (!(await isResident(hs.sql, roomKey))) {
     // Whoever comes to the room again comes to it anew.
-    await abandonPartial(hs.sql, roomKey);
+    await abandonPartial(hs.sql, roomKey, joinId);
     forgetHead(hs, roomKey);
     return;
   }

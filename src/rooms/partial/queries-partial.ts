@@ -143,12 +143,18 @@ export async function handBackPartial(db: Queryable, roomKey: number, now: UnixM
   await db`update partial_rooms set due_ms = ${now} where room_key = ${roomKey}`;
 }
 
-/** Forgets what was to be fetched of a room that nobody here is in any more. */
-export async function abandonPartial(db: Queryable, roomKey: number): Promise<void> {
+/** Forgets what was to be fetched of a room that nobody here is in any more, unless we have just come to it again. */
+export async function abandonPartial(
+  db: Queryable,
+  roomKey: number,
+  joinId: EventId,
+): Promise<void> {
   await db`
-    with gone as (delete from partial_rooms where room_key = ${roomKey})
+    with gone as (
+      delete from partial_rooms where room_key = ${roomKey} and join_id = ${joinId} returning room_key
+    )
     update rooms set is_partial = false, head_version = head_version + 1
-    where room_key = ${roomKey} and is_partial`;
+    from gone where rooms.room_key = gone.room_key and is_partial`;
 }
 
 /** Puts off a room whose members nobody could tell. */
@@ -163,6 +169,12 @@ export async function partialRoomKeys(db: Queryable): Promise<readonly number[]>
 }
 
 export async function isPartial(db: Queryable, roomKey: number): Promise<boolean> {
-  const rows = await db`select from partial_rooms where room_key = ${roomKey}`;
-  return rows.length > 0;
+  return (await partialSince(db, roomKey)) !== undefined;
+}
+
+/** The join by which we have come to a room whose members are not all known. */
+export async function partialSince(db: Queryable, roomKey: number): Promise<EventId | undefined> {
+  const [row] = await db<{ join_id: EventId }[]>`
+    select join_id from partial_rooms where room_key = ${roomKey}`;
+  return row?.join_id;
 }
