@@ -15,6 +15,9 @@ import { receivePdus } from "./receive-pdu.ts";
 const ROOMS_AT_A_TIME = 5;
 const EVENTS_AT_A_TIME = 50;
 
+/** For how long others may have to wait for one room: whoever is asked what it lacks may take their time. */
+const LONGEST_MS = 5 * 60_000;
+
 /** What nobody could say anything of for so long does not exist. */
 const KEPT_MS = 30 * 24 * 60 * 60 * 1000;
 
@@ -26,7 +29,11 @@ export const settlePdus: Job = {
     const keys = await roomsWithUnsettled(hs, ROOMS_AT_A_TIME);
     if (keys.length === 0) return "done";
     const rooms = [...(await roomsByKeys(hs, keys)).values()];
-    await Promise.all(rooms.map(async (room) => await settleRoom(hs, room, signal)));
+    await Promise.all(
+      rooms.map(async (room) => {
+        await settleRoom(hs, room, AbortSignal.any([signal, AbortSignal.timeout(LONGEST_MS)]));
+      }),
+    );
     return "more";
   },
 };

@@ -120,6 +120,32 @@ describe("a room that lacks events", () => {
     expect((await missing(shared)).map((it) => it.owed)).toEqual([false]);
   });
 
+  test("gets it though we fail at what another lacks", async () => {
+    const lacking = async (said: string) => {
+      const shared = await sharedRoom(hs, peer);
+      const lost = shared.remote.add(peer.user("creator"), message(said), [shared.joined]);
+      const [waits = lost] = chain(shared, 1, lost);
+      await peer.send(hs, [shared.wire(waits)]);
+      return { shared, all: [shared.joined, lost, waits] };
+    };
+    const one = await lacking("poison");
+    const other = await lacking("fine");
+    await hs.sql`
+      create function refuse() returns trigger language plpgsql as
+        $$ begin raise exception 'poison'; end $$`;
+    await hs.sql`
+      create trigger refusal before insert on events for each row
+      when (new.json like '%poison%') execute function refuse()`;
+    const answers = [one, other].map((it) => answersFrom(it.shared.remote));
+    peer.answer((it) => answers[it.path.includes(one.shared.room.roomId) ? 0 : 1]?.(it));
+    await fill();
+    await hs.sql`drop trigger refusal on events`;
+    expect(await shown(one.shared)).toEqual([one.shared.joined]);
+    expect(await shown(other.shared)).toEqual(other.all);
+    await fill();
+    expect(await shown(one.shared)).toEqual(one.all);
+  });
+
   test("takes in what waits for something that turns out to be history", async () => {
     const shared = await sharedRoom(hs, peer);
     const { remote, joined, wire } = shared;

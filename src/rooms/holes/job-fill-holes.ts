@@ -1,5 +1,6 @@
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Job } from "#src/jobs/job.ts";
-import { roomsByKeys } from "../find-room.ts";
+import { type Room, roomsByKeys } from "../find-room.ts";
 import { fillHoles } from "./fill-holes.ts";
 import { roomsWithHoles } from "./queries-holes.ts";
 
@@ -17,7 +18,20 @@ export const fillOwedHoles: Job = {
     const keys = await roomsWithHoles(hs.sql, hs.now(), ROOMS_AT_A_TIME);
     if (keys.length === 0) return "done";
     const rooms = [...(await roomsByKeys(hs, keys)).values()];
-    await Promise.all(rooms.map(async (room) => await fillHoles(hs, room, signal)));
+    await Promise.all(rooms.map(async (room) => await fillRoom(hs, room, signal)));
     return "more";
   },
 };
+
+/** For how long others may have to wait for one room: whoever is asked what it lacks may take their time. */
+const LONGEST_MS = 5 * 60_000;
+
+/** What is wrong with one room is no reason to leave the others as they are. */
+async function fillRoom(hs: Homeserver, room: Room, signal: AbortSignal): Promise<void> {
+  try {
+    await fillHoles(hs, room, AbortSignal.any([signal, AbortSignal.timeout(LONGEST_MS)]));
+  } catch (error) {
+    if (signal.aborted) return;
+    hs.log.error({ err: error, roomId: room.roomId }, "what a room lacks makes us fail");
+  }
+}
