@@ -155,6 +155,24 @@ describe.each(MODERATION)("$get", ({ path, key }) => {
   });
 });
 
+test("a suspended user can say nothing, in whichever way clients ask for it", async () => {
+  const bob = await hs.registerUser("bob");
+  const room = await bob.createRoom();
+  await admin.call("PUT", `/v1/admin/suspend/${bob.userId}`, { suspended: true });
+  const words = { msgtype: "m.text", body: "words" };
+  const later = `/unstable/org.matrix.msc4140/rooms/${room}/delayed_event/m.room.message/t2`;
+  const ways = [
+    ["PUT", `/v3/rooms/${room}/send/m.room.message/t1`, words],
+    ["POST", `/v3/rooms/${room}/send/m.room.message`, words],
+    ["PUT", later, { delay_ms: 1, content: words }],
+  ] as const;
+  for (const [method, path, body] of ways) {
+    expect(await bob.call(method, path, body), path).toMatchObject(
+      refusal(403, "M_USER_SUSPENDED"),
+    );
+  }
+});
+
 test("a locked user can log out, and is told that the device need not forget", async () => {
   const bob = await hs.registerUser("bob");
   await admin.call("PUT", `/v1/admin/lock/${bob.userId}`, { locked: true });
