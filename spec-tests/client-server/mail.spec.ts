@@ -7,7 +7,7 @@ afterAll(async () => await mails.close());
 const hs = await homeserver({
   ARCHIPEL_MAIL_SMTP_URL: mails.url,
   ARCHIPEL_MAIL_FROM: "Archipel <noreply@hs.test>",
-  ARCHIPEL_PUSH_MAIL_DELAY_MS: "300",
+  ARCHIPEL_PUSH_MAIL_DELAY_MS: "3000",
 });
 const SET = "/v3/pushers/set";
 
@@ -76,11 +76,37 @@ describe("a pusher by e-mail", () => {
     expect(await list(alice)).toHaveLength(3);
   });
 
+  test("is not taken away by others who name the address", async () => {
+    const [bob, mallory] = [await mailed("bob"), await hs.registerUser("mallory")];
+    const own = await list(bob);
+    const gateway = { url: "https://push.example.org/_matrix/push/v1/notify" };
+    for (const its of [{}, { kind: "http", data: gateway }]) {
+      const set = await mallory.call("POST", SET, pusher(addressOf(bob), its));
+      expect(set.status).toBe(200);
+      expect(await list(bob)).toEqual(own);
+    }
+  });
+
   test("is none where no e-mails are sent", async () => {
     const bare = await (await homeserver()).registerUser("bare");
     const refused = await bare.call("POST", SET, pusher("bare@example.org"));
     expect(refused).toMatchObject(refusal(400, "M_INVALID_PARAM"));
   });
+});
+
+test("nobody has an address written to again and again", async () => {
+  const limited = await homeserver({
+    ARCHIPEL_MAIL_SMTP_URL: mails.url,
+    ARCHIPEL_MAIL_FROM: "Archipel <noreply@hs.test>",
+    ARCHIPEL_RATE_LIMITS_ENABLED: "true",
+    ARCHIPEL_RATE_LIMITS_THIRD_PARTY_INVITE_BURST: "2",
+    ARCHIPEL_RATE_LIMITS_THIRD_PARTY_INVITE_PER_SECOND: "0.001",
+  });
+  const mallory = await limited.registerUser("mallory");
+  const set = async () => await mallory.call("POST", SET, pusher("often@example.org"));
+  for (let n = 0; n < 2; n++) expect((await set()).status).toBe(200);
+  expect(await set()).toMatchObject(refusal(429, "M_LIMIT_EXCEEDED"));
+  expect(mails.taken.filter((it) => it.to === "often@example.org")).toHaveLength(2);
 });
 
 describe("mailPage", () => {

@@ -18,11 +18,11 @@ export const rateLimits = z
     register: rateLimit(0.2, 5, "Registrations a second from one address"),
     message: rateLimit(10, 50, "Events a second that one user may send"),
     join: rateLimit(1, 20, "Joins a second of one user"),
-    invite: rateLimit(1, 20, "Invitations a second by one user"),
+    invite: rateLimit(1, 20, "Invitations a second by one user, to rooms that they make, too"),
     thirdPartyInvite: rateLimit(
       0.05,
       10,
-      "Invitations a second by one user of somebody of whom only an address is known",
+      "Invitations a second by one user of somebody of whom only an address is known, and e-mails that ask whether somebody has an address",
     ),
     media: rateLimit(10, 50, "Uploads a second of one user"),
     serverInvite: rateLimit(5, 200, "Invitations a second by one other server"),

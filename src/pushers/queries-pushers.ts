@@ -43,12 +43,15 @@ export async function upsertPusher(
   return row;
 }
 
-/** Deletes the pushers that other users have for a pushkey of an app. */
+/**
+ * Deletes the pushers that other users have for a pushkey of an app, but for those by e-mail: everybody may know an
+ * address, and whoever has it says themselves what is sent there.
+ */
 export async function deletePushersOfOthers(tx: Tx, name: PusherName): Promise<void> {
   const { userKey, appId, pushkey } = name;
   await tx`
     delete from pushers
-    where app_id = ${appId} and pushkey = ${pushkey} and user_key <> ${userKey}`;
+    where app_id = ${appId} and pushkey = ${pushkey} and user_key <> ${userKey} and kind <> 'email'`;
 }
 
 export async function deletePusher(db: Queryable, name: PusherName): Promise<void> {

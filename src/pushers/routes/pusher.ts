@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { type Endpoint, userEndpoint } from "#src/http/endpoint.ts";
+import { checkRate } from "#src/http/rate-limit.ts";
 import { JsonObject } from "#src/kit/json-object.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Pusher } from "../pusher.ts";
@@ -37,8 +38,12 @@ export const pusherEndpoints: readonly Endpoint[] = [
     path: "/_matrix/client/v3/pushers/set",
     rate: "push",
     body: PusherBody,
-    async handle(hs, { requester, body }) {
+    async handle(hs, { requester, body, ip }) {
       const name = { appId: body.app_id, pushkey: body.pushkey };
+      // Who has the address is sent an e-mail, whether they know the user or not.
+      if (body.kind === "email" && !requester.isUnlimited) {
+        checkRate(hs, "thirdPartyInvite", { userId: requester.userId, ip });
+      }
       if (body.kind === null) await removePusher(hs, requester, name);
       else await setPusher(hs, requester, { ...name, kind: body.kind, ...settingsIn(body) });
       return {};
