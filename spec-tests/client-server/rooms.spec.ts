@@ -186,6 +186,23 @@ describe("getMembersByRoom", () => {
     expect(bad).toMatchObject(refusal(400, "M_INVALID_PARAM"));
   });
 
+  test("does not list them as they were before one was to see the room", async () => {
+    const content = { history_visibility: "joined" };
+    const initial_state = [{ type: "m.room.history_visibility", content }];
+    const closed = await alice.createRoom({ preset: "public_chat", initial_state });
+    await alice.sendText(closed, "among ourselves");
+    const before = (await alice.sync()).next_batch;
+    await bob.call("POST", `/v3/join/${closed}`, {});
+    const after = (await bob.sync()).next_batch;
+    const at = async (user: typeof alice, token: string) =>
+      await user.call("GET", `/v3/rooms/${closed}/members?at=${token}`);
+    expect(await at(bob, before)).toMatchObject(forbidden);
+    expect((await at(bob, after)).status).toBe(200);
+    expect((await at(alice, before)).status).toBe(200);
+    const { body } = await bob.call("GET", `/v3/rooms/${closed}/messages?dir=b`);
+    expect((await at(bob, body.start)).status).toBe(200);
+  });
+
   test("lists them as they were also to one who has left since", async () => {
     const frank = await hs.registerUser("frank");
     await frank.call("POST", `/v3/join/${roomId}`, {});

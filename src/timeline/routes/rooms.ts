@@ -10,6 +10,7 @@ import { membersKnown } from "#src/rooms/partial/partial-rooms.ts";
 import { renderEvents } from "#src/rooms/render-events.ts";
 import { shownContent } from "#src/rooms/shown-content.ts";
 import { pairKey } from "#src/rooms/state-slots.ts";
+import { requireVisibleAt } from "../require-visible-at.ts";
 import { rootAt } from "../root-at.ts";
 import { placeOf } from "../token.ts";
 import { shownIn, viewOfRoom } from "../view-of-room.ts";
@@ -70,6 +71,7 @@ export const roomsEndpoints: readonly Endpoint[] = [
       const at = query.get("at");
       const place = at === null ? undefined : placeOf(at);
       const isThen = place && (view.until === undefined || place.anchor < view.until);
+      if (isThen) await requireVisibleAt(hs, requester, view, place);
       const root = isThen ? await rootAt(hs, view.room.roomKey, place) : view.root;
       const isWanted = membershipFilter(query);
       const members = (await allStateAt(hs, root)).filter(
