@@ -60,6 +60,21 @@ describe("deleteRoomAlias", () => {
   });
 });
 
+test("whoever has been put out of a room says no longer by what it is found, whatever power they had", async () => {
+  const carol = await hs.registerUser("carol");
+  const power_level_content_override = { users: { [alice.userId]: 100, [carol.userId]: 99 } };
+  const own = await alice.createRoom({
+    preset: "public_chat",
+    room_version: "11",
+    power_level_content_override,
+  });
+  const alias = newAlias();
+  await alice.call("PUT", pathOf(alias), { room_id: own });
+  await carol.call("POST", `/v3/join/${own}`, {});
+  await alice.call("POST", `/v3/rooms/${own}/ban`, { user_id: carol.userId });
+  expect(await carol.call("DELETE", pathOf(alias))).toMatchObject(refusal(403, "M_FORBIDDEN"));
+});
+
 /** @spec client-server-api#get_matrixclientv3roomsroomidaliases */
 describe("getLocalAliases", () => {
   test("lists the aliases of a room to its members", async () => {

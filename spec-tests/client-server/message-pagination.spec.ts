@@ -39,6 +39,23 @@ describe("getOneRoomEvent", () => {
     expect((await alice.call("GET", `${room}/event/${eventId}`)).body.content).toEqual({});
   });
 
+  test("shows that no longer to a moderator who has been put out of the room", async () => {
+    const carol = await hs.registerUser("carol");
+    const power_level_content_override = { users: { [alice.userId]: 100, [carol.userId]: 99 } };
+    const asked = { preset: "public_chat", room_version: "11", power_level_content_override };
+    const own = await alice.createRoom(asked);
+    await carol.call("POST", `/v3/join/${own}`, {});
+    const eventId = await alice.sendText(own, "deleted");
+    await alice.call("PUT", `/v3/rooms/${own}/redact/${eventId}/t`, {});
+    const path = `/v3/rooms/${own}/event/${eventId}?fi.mau.msc2815.include_unredacted_content=true`;
+    expect((await carol.call("GET", path)).body.content).toEqual({
+      body: "deleted",
+      msgtype: "m.text",
+    });
+    await alice.call("POST", `/v3/rooms/${own}/ban`, { user_id: carol.userId });
+    expect(await carol.call("GET", path)).toMatchObject(forbidden);
+  });
+
   test("shows no event of before one came, where that is not shown", async () => {
     const closed = await alice.createRoom({
       preset: "public_chat",

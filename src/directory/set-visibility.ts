@@ -3,7 +3,6 @@ import type { RoomId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { findRoom, type Room } from "#src/rooms/find-room.ts";
-import { membershipOf } from "#src/rooms/memberships.ts";
 import { mayNameRoom } from "./may-name-room.ts";
 import { isPublished, publishedOf, unpublish } from "./queries-published.ts";
 import { publishRoom } from "./room-aliases.ts";
@@ -45,11 +44,8 @@ export async function setVisibility(
   { roomId, visibility }: { readonly roomId: RoomId; readonly visibility: DirectoryVisibility },
 ): Promise<void> {
   const { roomKey } = await requireKnown(hs, roomId);
-  if (!requester.isAdmin) {
-    const isJoined = (await membershipOf(hs, requester.userKey, roomKey)) === "join";
-    if (!isJoined || !(await mayNameRoom(hs, requester, roomId))) {
-      throw new MatrixError("M_FORBIDDEN", "You may not say whether this room is listed");
-    }
+  if (!requester.isAdmin && !(await mayNameRoom(hs, requester, roomId))) {
+    throw new MatrixError("M_FORBIDDEN", "You may not say whether this room is listed");
   }
   if (visibility === "private") await unpublish(hs.sql, roomKey);
   else await publishRoom(hs.sql, roomKey, requester.userKey);

@@ -4,19 +4,21 @@ import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { currentStateRoot, statesAt } from "./current-state.ts";
 import type { Room } from "./find-room.ts";
+import { membershipOf } from "./memberships.ts";
 import { pairKey } from "./state-slots.ts";
 
 /**
- * Refuses whoever may not redact what others have sent to a room, but for administrators of this server.
+ * Refuses whoever is not in a room or may not redact what others have sent to it, but for administrators of this server.
  *
  * @throws MatrixError M_FORBIDDEN
  */
 export async function requireModerator(
   hs: Homeserver,
-  { userId, isAdmin }: Requester,
+  { userId, userKey, isAdmin }: Requester,
   { roomKey, rules }: Room,
 ): Promise<void> {
   if (isAdmin) return;
+  const isIn = (await membershipOf(hs, userKey, roomKey)) === "join";
   const state = await statesAt(hs, await currentStateRoot(hs, roomKey), [
     ["m.room.create", ""],
     ["m.room.power_levels", ""],
@@ -28,7 +30,8 @@ export async function requireModerator(
       create.pdu(rules),
       rules,
     );
-    if (levels.powerOf(userId) >= levels.named("redact")) return;
+    // Power levels go on naming whoever has left.
+    if (isIn && levels.powerOf(userId) >= levels.named("redact")) return;
   }
   throw new MatrixError("M_FORBIDDEN", "It takes the power to redact what others have sent");
 }
