@@ -181,6 +181,20 @@ describe("upgradeRoom", () => {
     expect((await mallory.call("GET", tags)).body.tags).toEqual({});
   });
 
+  test("lets no room have what is set for another by saying that it takes its place", async () => {
+    const roomId = await alice.createRoom();
+    const own = `/v3/user/${alice.userId}`;
+    await alice.call("PUT", `${own}/rooms/${roomId}/tags/m.favourite`, {});
+    await alice.call("PUT", `${own}/account_data/m.direct`, { [bob.userId]: [roomId] });
+    const creation_content = { predecessor: { room_id: roomId } };
+    const next = await mallory.createRoom({ invite: [alice.userId], creation_content });
+    await join(alice, next);
+    expect((await alice.call("GET", `${own}/rooms/${next}/tags`)).body.tags).toEqual({});
+    expect((await alice.call("GET", `${own}/account_data/m.direct`)).body).toEqual({
+      [bob.userId]: [roomId],
+    });
+  });
+
   test("is for those who may end the room, and leaves no trace of what was refused", async () => {
     const roomId = await alice.createRoom({ preset: "public_chat" });
     await join(bob, roomId);

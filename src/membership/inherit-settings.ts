@@ -14,9 +14,9 @@ import { findRoom, type Room } from "#src/rooms/find-room.ts";
 import { membershipOf } from "#src/rooms/memberships.ts";
 
 /**
- * Has a user who has come into a room that takes the place of another find it as they left that: with their tags,
- * their push rules, and among their direct chats; and under the aliases that that had here. The join stands whatever
- * becomes of this.
+ * Has a user who has come into a room that takes the place of another, as both say or they themselves, find it as they
+ * left that: with their tags, their push rules, and among their direct chats; and under the aliases that that had here.
+ * The join stands whatever becomes of this.
  *
  * @spec client-server-api#room-upgrades
  */
@@ -29,7 +29,10 @@ export async function inheritSettings(
     const room = await findRoom(hs, roomId);
     const predecessor = room && (await predecessorOf(hs, room));
     if (!predecessor) return;
-    await inheritPlace(hs, predecessor, room);
+    const isAgreed = await isReplacedBy(hs, predecessor, roomId);
+    if (isAgreed) await inheritPlace(hs, predecessor, room);
+    // As long as only the new room says so, it may be anybody's: whoever has made it need not be told.
+    if (!isAgreed && (await makerOf(hs, room)) !== user.userId) return;
     if ((await membershipOf(hs, user.userKey, predecessor.roomKey)) === undefined) return;
     await copyTags(hs, user.userKey, { from: predecessor.roomKey, to: room.roomKey });
     await inheritRules(hs, user, { from: predecessor.roomId, to: roomId });
@@ -65,15 +68,21 @@ function namedIn(predecessor: unknown): RoomId | null {
   return isRoomId(before) ? before : null;
 }
 
-/**
- * Moves what this server's directory says of a room to the one that takes its place, if both say so. Of an upgrade on
- * this server that is done already.
- */
-async function inheritPlace(hs: Homeserver, old: Room, { roomKey, roomId }: Room): Promise<void> {
+/** Whether a room says itself that another takes its place. */
+async function isReplacedBy(hs: Homeserver, old: Room, roomId: RoomId): Promise<boolean> {
   const tombstone = await stateEvent(hs, old.roomKey, "m.room.tombstone", "");
-  if (tombstone?.redactedBy !== undefined || tombstone?.content["replacement_room"] !== roomId) {
-    return;
-  }
+  return tombstone?.redactedBy === undefined && tombstone?.content["replacement_room"] === roomId;
+}
+
+async function makerOf(hs: Homeserver, { roomKey }: Room): Promise<string | undefined> {
+  return (await stateEvent(hs, roomKey, "m.room.create", ""))?.sender;
+}
+
+/**
+ * Moves what this server's directory says of a room to the one that takes its place. Of an upgrade on this server that
+ * is done already.
+ */
+async function inheritPlace(hs: Homeserver, old: Room, { roomKey }: Room): Promise<void> {
   if (!(await isInDirectory(hs, old.roomKey))) return;
   await hs.sql.begin(async (tx) => {
     await moveInDirectory(tx, { from: old.roomKey, to: roomKey });
