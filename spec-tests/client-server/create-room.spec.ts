@@ -150,4 +150,22 @@ describe("createRoom", () => {
     const after = (await alice.call("GET", "/v3/joined_rooms")).body.joined_rooms.length;
     expect(after).toBe(before);
   });
+
+  test("counts whom it invites like other invitations", async () => {
+    const limited = await homeserver({
+      ARCHIPEL_RATE_LIMITS_ENABLED: "true",
+      ARCHIPEL_RATE_LIMITS_INVITE_BURST: "3",
+      ARCHIPEL_RATE_LIMITS_INVITE_PER_SECOND: "0.001",
+    });
+    const mallory = await limited.registerUser("mallory");
+    const invite = ["a", "b", "c", "d", "d"].map((it) => `@${it}:hs.test`);
+    const tooMany = refusal(429, "M_LIMIT_EXCEEDED");
+    const { status, body } = await mallory.call("POST", "/v3/createRoom", { invite });
+    expect(status).toBe(200);
+    const again = { invite: ["@e:hs.test"] };
+    expect(await mallory.call("POST", "/v3/createRoom", again)).toMatchObject(tooMany);
+    const path = `/v3/rooms/${body.room_id}/invite`;
+    expect(await mallory.call("POST", path, { user_id: "@e:hs.test" })).toMatchObject(tooMany);
+    expect((await mallory.call("POST", "/v3/createRoom", {})).status).toBe(200);
+  });
 });

@@ -36,6 +36,13 @@ describe("who wants no invitations", () => {
       expect((await invite(alice, bob)).answer).toMatchObject(blocked);
       const body = { invite: [bob.userId] };
       expect(await alice.call("POST", "/v3/createRoom", body)).toMatchObject(blocked);
+      const member = {
+        type: "m.room.member",
+        state_key: bob.userId,
+        content: { membership: "invite" },
+      };
+      const given = { initial_state: [member] };
+      expect(await alice.call("POST", "/v3/createRoom", given)).toMatchObject(blocked);
       const roomId = await alice.createRoom();
       const state = `/v3/rooms/${roomId}/state/m.room.member/${bob.userId}`;
       expect(await alice.call("PUT", state, { membership: "invite" })).toMatchObject(blocked);

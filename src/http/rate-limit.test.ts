@@ -12,6 +12,8 @@ const homes = await testHomeservers(1, {
   ARCHIPEL_RATE_LIMITS_REGISTER_PER_SECOND: "0.001",
   ARCHIPEL_RATE_LIMITS_REPORT_BURST: "4",
   ARCHIPEL_RATE_LIMITS_REPORT_PER_SECOND: "0.001",
+  ARCHIPEL_RATE_LIMITS_DELAYED_BURST: "1",
+  ARCHIPEL_RATE_LIMITS_DELAYED_PER_SECOND: "0.001",
   ARCHIPEL_RATE_LIMITS_ADDRESS_FACTOR: "2",
 });
 const { hs } = homes;
@@ -90,4 +92,26 @@ test("each of several processes gives out its share", async () => {
   const last = many.all.at(-1);
   expect(last && letThrough(last, () => ({ userId: "@alice:test", ip: "" }))).toBe(4);
   await many.close();
+});
+
+test("what counts for more than may come at once is let through after a pause, and is made up for", () => {
+  const who = { userId: "@many:hs.test", ip: "" };
+  checkRate(hs, "report", who, 9);
+  expect(() => checkRate(hs, "report", who)).toThrow(limited);
+  const others = { userId: "@few:hs.test", ip: "" };
+  checkRate(hs, "report", others);
+  expect(() => checkRate(hs, "report", others, 4)).toThrow(limited);
+  checkRate(hs, "report", others, 3);
+});
+
+test("whoever guesses the IDs of delayed events is counted by their address, and by no ID", async () => {
+  const app = appOf(hs);
+  const cancel = async (from: string) => {
+    const path = "/_matrix/client/unstable/org.matrix.msc4140/delayed_events/guessed/cancel";
+    const headers = { "x-forwarded-for": from };
+    return (await app.request(path, { method: "POST", headers, body: "{}" })).status;
+  };
+  expect(await cancel("198.51.100.8")).toBe(404);
+  expect(await cancel("198.51.100.9")).toBe(404);
+  expect(await cancel("198.51.100.9")).toBe(429);
 });

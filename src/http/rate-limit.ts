@@ -19,6 +19,8 @@ const bucketsOf = held(() => lru<string, Bucket>(100_000));
  * The limits are the server's: of several processes each gives out its share, from memory. That is fair where
  * requests are spread evenly over the processes, and promises nobody anything where they are not.
  *
+ * @param count how often it counts. What counts for more than may come at once is let through after a pause, and then it
+ *   takes as long until more is.
  * @throws MatrixError M_LIMIT_EXCEEDED with when to come again.
  * @spec client-server-api#rate-limiting
  */
@@ -26,24 +28,34 @@ export function checkRate(
   hs: Homeserver,
   rate: RateClass,
   who: { readonly userId?: string | undefined; readonly ip: string },
+  count = 1,
 ): void {
   const { enabled, addressFactor, ...limits } = hs.config.rateLimits;
   if (!enabled || rate === "none") return;
   const share = 1 / processesAlive(hs);
   const limit = limits[rate];
-  if (who.userId === undefined) take(hs, `${rate} ${networkOf(who.ip)}`, limit, share);
+  const its = { limit, factor: share, count };
+  if (who.userId === undefined) take(hs, `${rate} ${networkOf(who.ip)}`, its);
   else {
     // The address is asked first: who is told to wait by it loses nothing of their own.
-    if (who.ip !== "") take(hs, `${rate} all ${networkOf(who.ip)}`, limit, share * addressFactor);
-    take(hs, `${rate} ${who.userId}`, limit, share);
+    const ofAll = { ...its, factor: share * addressFactor };
+    if (who.ip !== "") take(hs, `${rate} all ${networkOf(who.ip)}`, ofAll);
+    take(hs, `${rate} ${who.userId}`, its);
   }
 }
 
 function take(
   hs: Homeserver,
   key: string,
-  limit: { readonly perSecond: number; readonly burst: number },
-  factor: number,
+  {
+    limit,
+    factor,
+    count,
+  }: {
+    readonly limit: { readonly perSecond: number; readonly burst: number };
+    readonly factor: number;
+    readonly count: number;
+  },
 ): void {
   const perSecond = limit.perSecond * factor;
   const burst = Math.max(1, limit.burst * factor);
@@ -51,13 +63,14 @@ function take(
   const now = hs.now();
   const bucket = buckets.get(key) ?? { tokens: burst, atMs: now };
   const tokens = Math.min(burst, bucket.tokens + ((now - bucket.atMs) / 1000) * perSecond);
-  if (tokens < 1) {
-    const retryMs = Math.ceil(((1 - tokens) / perSecond) * 1000);
+  const needed = Math.min(count, burst);
+  if (tokens < needed) {
+    const retryMs = Math.ceil(((needed - tokens) / perSecond) * 1000);
     throw new MatrixError("M_LIMIT_EXCEEDED", "Too many requests", {
       fields: { retry_after_ms: retryMs },
     });
   }
-  buckets.set(key, { tokens: tokens - 1, atMs: now });
+  buckets.set(key, { tokens: tokens - count, atMs: now });
 }
 
 /**

@@ -111,6 +111,13 @@ function invitedIn({ invite = [] }: CreateRoomRequest): UserId[] {
   return [...new Set(invite)].map(parseUserId);
 }
 
+/** Those who are invited by the state that the room is given. */
+function invitedByState({ initial_state = [] }: CreateRoomRequest): string[] {
+  return initial_state.flatMap(({ type, state_key = "", content }) =>
+    type === "m.room.member" && content["membership"] === "invite" ? [state_key] : [],
+  );
+}
+
 function directness({ is_direct }: CreateRoomRequest): CanonicalObject {
   return is_direct === true ? { is_direct: true } : {};
 }
@@ -127,7 +134,8 @@ async function planOf(
     throw new MatrixError("M_UNSUPPORTED_ROOM_VERSION", "This server has no such room version");
   }
   const { request, unbound } = await withAddressesFound(hs, asked);
-  await requireInvitable(hs, creator, (request.invite ?? []).map(parseUserId));
+  const invited = [...(request.invite ?? []), ...invitedByState(request)];
+  await requireInvitable(hs, creator, invited.map(parseUserId));
   const alias = await aliasOf(hs, requester, request);
   const { visibility } = request;
   const preset = request.preset ?? (visibility === "public" ? "public_chat" : "private_chat");

@@ -1,4 +1,5 @@
 import { type Endpoint, userEndpoint } from "#src/http/endpoint.ts";
+import { checkRate } from "#src/http/rate-limit.ts";
 import { CreateRoomRequest } from "../create-room-request.ts";
 import { createRoom } from "../create-room.ts";
 import { countThirdPartyInvite } from "./count-third-party-invite.ts";
@@ -11,6 +12,9 @@ export const createRoomEndpoints: readonly Endpoint[] = [
     path: "/_matrix/client/v3/createRoom",
     body: CreateRoomRequest,
     async handle(hs, { requester, body, ip }) {
+      const { userId, isUnlimited = false } = requester;
+      const invited = new Set(body.invite).size;
+      if (!isUnlimited && invited > 0) checkRate(hs, "invite", { userId, ip }, invited);
       for (const _ of body.invite_3pid ?? []) countThirdPartyInvite(hs, requester, ip);
       return { room_id: await createRoom(hs, requester, body) };
     },

@@ -57,16 +57,13 @@ export const delayedEventEndpoints: readonly Endpoint[] = [
       const delayId = params["delayId"] ?? "";
       const action = params["action"] ?? body.action;
       if (!isAction(action)) throw noSuchAction(params["action"]);
-      checkRate(hs, "delayed", { userId: delayId, ip: "" });
-      try {
-        await manageDelayedEvent(hs, delayId, action);
-      } catch (error) {
-        // Whoever guesses is slowed down.
-        if (error instanceof MatrixError && error.errcode === "M_NOT_FOUND") {
-          checkRate(hs, "delayed", { ip });
-        }
-        throw error;
+      if (!(await delayedEventById(hs.sql, delayId))) {
+        // Whoever guesses is slowed down, and counts as one, however many IDs they try.
+        checkRate(hs, "delayed", { ip });
+        throw new MatrixError("M_NOT_FOUND", "There is no such delayed event");
       }
+      checkRate(hs, "delayed", { userId: delayId, ip: "" });
+      await manageDelayedEvent(hs, delayId, action);
       return {};
     },
   }),
