@@ -9,7 +9,7 @@ import type { TimelineRoom } from "#src/sync/room-timelines.ts";
 import { type ConnectionDraft, LIVE, type ToldRoom, toldUpTo } from "./connection-state.ts";
 import { readDepartures } from "./departures.ts";
 import type { RelevantRoom } from "./relevant-rooms.ts";
-import type { RequiredState } from "./required-state.ts";
+import { type RequiredState, textOf } from "./required-state.ts";
 
 /** A room that a request is about, and what the client knows of it. */
 export type AskedRoom = RelevantRoom &
@@ -128,6 +128,6 @@ function narrowerThan(
 ): RequiredState | undefined {
   const before = told && draft.configAt(told.config);
   if (!before || before === config.requiredState) return undefined;
-  const parts = new Set(before.map((it) => JSON.stringify(it)));
-  return config.requiredState.every((it) => parts.has(JSON.stringify(it))) ? undefined : before;
+  const parts = new Set(before.map(textOf));
+  return config.requiredState.every((it) => parts.has(textOf(it))) ? undefined : before;
 }

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Position } from "#src/homeserver/position.ts";
-import type { RequiredState } from "./required-state.ts";
+import { type RequiredState, textOf } from "./required-state.ts";
 
 /**
  * Up to where a client has been told of something: to a position; to that of its token (`LIVE`), which says that
@@ -76,7 +76,7 @@ export class ConnectionDraft {
     this.#before = before;
     this.#rooms = new Map(before.rooms);
     this.#configs = [...before.configs];
-    this.#indices = new Map(before.configs.map((it, index) => [JSON.stringify(it), index]));
+    this.#indices = new Map(before.configs.map((it, index) => [textOf(it), index]));
     this.#globals = before.globals;
   }
 
@@ -94,7 +94,7 @@ export class ConnectionDraft {
 
   /** The index of a configuration. */
   indexOf(config: RequiredState): number {
-    const text = JSON.stringify(config);
+    const text = textOf(config);
     let index = this.#indices.get(text);
     if (index === undefined) {
       index = this.#configs.push(config) - 1;

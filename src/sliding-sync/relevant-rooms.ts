@@ -37,14 +37,11 @@ export async function relevantRooms(
 ): Promise<RelevantRooms> {
   const counts = new Map<string, number>();
   const interesting = new Set<number>();
-  const wishes = new Map<
-    ListedRoom,
-    { configs: RoomConfig[]; lists: string[]; isSubscribed: boolean }
-  >();
+  const wishes = new Map<ListedRoom, Wishes>();
   const wishesFor = (room: ListedRoom) => {
     const known = wishes.get(room);
     if (known) return known;
-    const made = { configs: [], lists: [], isSubscribed: false };
+    const made: Wishes = { configs: [], lists: [], isSubscribed: false };
     wishes.set(room, made);
     return made;
   };
@@ -69,8 +66,10 @@ export async function relevantRooms(
   }
   const partial = await partialRoomsOf(hs);
   const rooms = new Map<number, RelevantRoom>();
-  for (const [room, { configs, lists: names, isSubscribed }] of wishes) {
-    const config = combined(configs);
+  const configOf = combining();
+  for (const [room, its] of wishes) {
+    const { lists: names, isSubscribed } = its;
+    const config = configOf(its);
     // A client that wants to know all members is told of a room when they are known.
     const isUnknown = partial.has(room.roomKey) && room.standing.membership === "join";
     if (isUnknown && wantsAllMembers(config.requiredState, requester.userId)) continue;
@@ -83,6 +82,20 @@ export async function relevantRooms(
 function inWindows({ windows }: RoomList, rooms: readonly ListedRoom[]): Iterable<ListedRoom> {
   if (!windows) return rooms;
   return new Set(windows.flatMap(([from, to]) => rooms.slice(from, to + 1)));
+}
+
+type Wishes = { configs: RoomConfig[]; lists: string[]; isSubscribed: boolean };
+
+/** Puts wishes together; those for rooms that are in the same lists once for all of them. */
+function combining(): (wishes: Wishes) => RoomConfig {
+  const ofLists = new Map<string, RoomConfig>();
+  return ({ configs, lists, isSubscribed }) => {
+    if (isSubscribed) return combined(configs);
+    const key = JSON.stringify(lists);
+    const config = ofLists.get(key) ?? combined(configs);
+    ofLists.set(key, config);
+    return config;
+  };
 }
 
 function combined(configs: readonly RoomConfig[]): RoomConfig {

@@ -48,3 +48,21 @@ test("members that come lazily are not all members, but those that are named are
   expect(wantsState([named], "m.room.member", "@alice:test")).toBe(true);
   expect(wantsState([named], "m.room.member", "@bob:test")).toBe(false);
 });
+
+test("a large state is looked through in a moment for who asks for much of it by name", () => {
+  const asked = Array.from({ length: 100 }, (_, list) => ({
+    include: Array.from({ length: 500 }, (_, n) => ({
+      type: `type ${list}`,
+      stateKey: `key ${n}`,
+    })),
+    exclude: [],
+    lazyMembers: false,
+  }));
+  const begun = process.cpuUsage();
+  const found = Array.from({ length: 40_000 }, (_, n) =>
+    wantsState(asked, "m.room.member", `@${n}`),
+  );
+  const { user } = process.cpuUsage(begun);
+  expect(found).not.toContain(true);
+  expect(user / 1_000_000).toBeLessThan(3);
+});

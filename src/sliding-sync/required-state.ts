@@ -20,27 +20,61 @@ const MEMBER = "m.room.member";
 
 /** Whether a client wants a piece of state whoever is in its timeline. */
 export function wantsState(required: RequiredState, type: string, stateKey: string): boolean {
-  return required.some((it) => partWants(it, type, stateKey));
+  const pair = [type, stateKey, pairKey(type, stateKey)] as const;
+  return has(namesIn(required), pair) && required.some((it) => partWants(it, pair));
 }
 
-function partWants(
-  { include, exclude, lazyMembers }: RequiredPart,
-  type: string,
-  stateKey: string,
-): boolean {
-  const included = include.some(
-    // All state but the members, which come lazily.
-    (it) => matches(it, type, stateKey) && !(lazyMembers && type === MEMBER && isOfAll(it)),
-  );
-  return included && !exclude.some((it) => matches(it, type, stateKey));
+function partWants({ include, exclude, lazyMembers }: RequiredPart, pair: KeyedPair): boolean {
+  const names = lookupOf(include);
+  // All state but the members, which come lazily.
+  const isOfAll = names.isAll && !(lazyMembers && pair[0] === MEMBER);
+  return (isOfAll || isNamed(names, pair)) && !has(lookupOf(exclude), pair);
 }
 
-function matches({ type, stateKey }: StateElement, itsType: string, itsKey: string): boolean {
-  return (type ?? itsType) === itsType && (stateKey ?? itsKey) === itsKey;
+type KeyedPair = readonly [type: string, stateKey: string, key: string];
+
+/** Elements as they are looked for: a client may name thousands, and a room has as many pieces of state. */
+type Lookup = {
+  readonly isAll: boolean;
+  readonly types: ReadonlySet<string>;
+  readonly stateKeys: ReadonlySet<string>;
+  readonly pairs: ReadonlySet<string>;
+};
+
+const lookups = new WeakMap<readonly StateElement[], Lookup>();
+const namesOfAll = new WeakMap<RequiredState, Lookup>();
+
+function lookupOf(elements: readonly StateElement[]): Lookup {
+  const known = lookups.get(elements) ?? lookupFor(elements);
+  lookups.set(elements, known);
+  return known;
 }
 
-function isOfAll({ type, stateKey }: StateElement): boolean {
-  return type === undefined && stateKey === undefined;
+/** All that any of the parts names. */
+function namesIn(required: RequiredState): Lookup {
+  const known = namesOfAll.get(required) ?? lookupFor(required.flatMap((it) => it.include));
+  namesOfAll.set(required, known);
+  return known;
+}
+
+function lookupFor(elements: readonly StateElement[]): Lookup {
+  const [types, stateKeys, pairs] = [new Set<string>(), new Set<string>(), new Set<string>()];
+  let isAll = false;
+  for (const { type, stateKey } of elements) {
+    if (type !== undefined && stateKey !== undefined) pairs.add(pairKey(type, stateKey));
+    else if (type !== undefined) types.add(type);
+    else if (stateKey !== undefined) stateKeys.add(stateKey);
+    else isAll = true;
+  }
+  return { isAll, types, stateKeys, pairs };
+}
+
+function has(lookup: Lookup, pair: KeyedPair): boolean {
+  return lookup.isAll || isNamed(lookup, pair);
+}
+
+function isNamed({ types, stateKeys, pairs }: Lookup, [type, stateKey, key]: KeyedPair): boolean {
+  return types.has(type) || stateKeys.has(stateKey) || pairs.has(key);
 }
 
 /** Whether members are to come only as they are needed. */
@@ -84,6 +118,18 @@ export function namedPairs(required: RequiredState): StatePair[] {
 export function unionOf(all: readonly RequiredState[]): RequiredState {
   const [first] = all;
   if (first && all.every((it) => it === first)) return first;
-  const parts = new Map(all.flat().map((it) => [JSON.stringify(it), it]));
+  const parts = new Map(all.flat().map((it) => [textOf(it), it]));
   return [...parts].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, it]) => it);
+}
+
+const texts = new WeakMap<object, string>();
+
+/** A state or a part of one as text, by which it is compared with others. */
+export function textOf(it: RequiredState | RequiredPart): string {
+  let known = texts.get(it);
+  if (known === undefined) {
+    known = JSON.stringify(it);
+    texts.set(it, known);
+  }
+  return known;
 }
