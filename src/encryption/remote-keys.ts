@@ -20,3 +20,14 @@ export function unreachable(servers: Iterable<ServerName>): Failures {
   const failure = { errcode: "M_UNKNOWN", error: "The server cannot be reached" };
   return Object.fromEntries(Array.from(servers, (it) => [it, failure]));
 }
+
+/**
+ * Of how many servers a request may have us ask. Clients ask for the keys of the members of a large room in several
+ * requests; of more servers than these nobody would wait for the answers.
+ */
+const MOST_SERVERS = 500;
+
+/** Those of some servers that are asked because of one request. The others count as those that do not answer. */
+export function serversToAsk(servers: Iterable<ServerName>): ReadonlySet<ServerName> {
+  return new Set(new Set(servers).values().take(MOST_SERVERS));
+}

@@ -1,7 +1,7 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { serverNameOf, type UserId } from "#src/kit/identifiers.ts";
 import { findUserKeys } from "#src/rooms/user-keys.ts";
-import { type CrossSigningRow, crossSigningKeysOf, type Usage } from "./queries-cross-signing.ts";
+import { crossSigningKeysOf, type Usage } from "./queries-cross-signing.ts";
 import {
   type KeyedDevice,
   type KeySignatureRow,
@@ -85,11 +85,15 @@ export async function storedKeys(
       ]),
     ),
   ]);
+  const onKeys = Map.groupBy(onUsers, keyName);
   const keysFor = (usage: Usage) =>
     Object.fromEntries(
       crossSigning
         .filter((it) => it.usage === usage)
-        .map((row) => [signers.get(row.userKey), asSeen(row, onUsers.filter(isOn(row)), signers)]),
+        .map((row) => {
+          const added = onKeys.get(keyName(row)) ?? [];
+          return [signers.get(row.userKey), asSeen(row, added, signers)];
+        }),
     ) as ByUser;
   return {
     device_keys: Object.fromEntries(deviceEntries) as QueriedKeys["device_keys"],
@@ -101,9 +105,8 @@ export async function storedKeys(
 
 type Signers = ReadonlyMap<number, UserId>;
 
-function isOn(row: CrossSigningRow) {
-  return (it: { userKey: number; usage: string }) =>
-    it.userKey === row.userKey && it.usage === row.usage;
+function keyName({ userKey, usage }: { readonly userKey: number; readonly usage: string }): string {
+  return `${userKey} ${usage}`;
 }
 
 function unsignedOf({ displayName }: KeyedDevice): object {

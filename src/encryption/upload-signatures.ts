@@ -18,8 +18,10 @@ export type SignatureFailures = Readonly<Record<string, Readonly<Record<string, 
 
 /** Keys that may be signed, and those of the requester that may sign. */
 type Published = {
-  readonly keys: readonly CrossSigningRow[];
-  readonly devices: readonly PublishedDevice[];
+  readonly ownKeys: readonly CrossSigningRow[];
+  /** Master keys, by `masterName`. */
+  readonly masters: ReadonlyMap<string, CrossSigningRow>;
+  readonly devices: ReadonlyMap<string, PublishedDevice>;
   readonly userKeys: ReadonlyMap<UserId, number>;
 };
 
@@ -86,7 +88,17 @@ async function readPublished(
     crossSigningKeysOf(hs.sql, [...userKeys.values()]),
     publishedDevices(hs.sql, [userKey]),
   ]);
-  return { keys, devices, userKeys };
+  const masters = keys.filter((it) => it.usage === "master");
+  return {
+    ownKeys: keys.filter((it) => it.userKey === userKey),
+    masters: new Map(masters.map((it) => [masterName(it.userKey, it.publicKey), it])),
+    devices: new Map(devices.map((it) => [it.deviceId, it])),
+    userKeys,
+  };
+}
+
+function masterName(userKey: number | undefined, publicKey: string): string {
+  return `${userKey} ${publicKey}`;
 }
 
 type Target = {
@@ -105,11 +117,8 @@ async function accept(
 ): Promise<void> {
   requireKey(object);
   const isOwn = userId === requester.userId;
-  const userKey = published.userKeys.get(userId);
-  const device = isOwn ? published.devices.find((it) => it.deviceId === targetId) : undefined;
-  const key = published.keys.find(
-    (it) => it.userKey === userKey && it.usage === "master" && it.publicKey === targetId,
-  );
+  const device = isOwn ? published.devices.get(targetId) : undefined;
+  const key = published.masters.get(masterName(published.userKeys.get(userId), targetId));
   const held = device ?? key;
   if (!held) throw new MatrixError("M_NOT_FOUND", "There is no such key that you may sign");
   if (signedContent(JSON.parse(held.json) as object) !== signedContent(object)) {
@@ -131,18 +140,18 @@ async function accept(
 
 /** The requester's key of a usage, as a signer. */
 function keysFor(
-  { userId, userKey }: Requester,
-  { keys }: Published,
+  { userId }: Requester,
+  { ownKeys }: Published,
   usage: CrossSigningRow["usage"],
 ): Signer[] {
-  return keys
-    .filter((it) => it.userKey === userKey && it.usage === usage)
+  return ownKeys
+    .filter((it) => it.usage === usage)
     .map(({ publicKey }) => ({ userId, keyId: `ed25519:${publicKey}`, publicKey }));
 }
 
 /** The requester's devices, as signers. */
 function devicesFor({ userId }: Requester, { devices }: Published): Signer[] {
-  return devices.flatMap(({ deviceId, json }) => {
+  return [...devices.values()].flatMap(({ deviceId, json }) => {
     const { keys } = JSON.parse(json) as { keys: Readonly<Record<string, string>> };
     const keyId = `ed25519:${deviceId}`;
     const publicKey = Object.hasOwn(keys, keyId) ? keys[keyId] : undefined;

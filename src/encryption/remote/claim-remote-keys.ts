@@ -1,7 +1,7 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { ServerName, UserId } from "#src/kit/identifiers.ts";
 import type { ClaimedKeys, WantedKeys } from "../claimed-keys.ts";
-import { type Failures, unreachable } from "../remote-keys.ts";
+import { type Failures, serversToAsk, unreachable } from "../remote-keys.ts";
 
 /**
  * Takes keys of devices of users of other servers. All servers are asked at once, each for all of its.
@@ -22,8 +22,13 @@ export async function claimRemoteKeys(
 ): Promise<{ claimed: ClaimedKeys; failures: Failures }> {
   const claimed: [UserId, Record<string, object>][] = [];
   const failed: ServerName[] = [];
+  const servers = serversToAsk(remote.keys());
   await Promise.all(
     [...remote].map(async ([server, userIds]) => {
+      if (!servers.has(server)) {
+        failed.push(server);
+        return;
+      }
       const one_time_keys = Object.fromEntries(userIds.map((it) => [it, wanted.get(it) ?? {}]));
       const question = { one_time_keys };
       const answer = await hs.remotes.claimUserEncryptionKeys(server, question, { timeoutMs });

@@ -5,7 +5,7 @@ import { serverNameOf, type ServerName, type UserId } from "#src/kit/identifiers
 import { findUserKeys } from "#src/rooms/user-keys.ts";
 import { write } from "#src/streams/write.ts";
 import { encryptionStream } from "../encryption-stream.ts";
-import { type Failures, unreachable } from "../remote-keys.ts";
+import { type Failures, serversToAsk, unreachable } from "../remote-keys.ts";
 import { askForLists } from "./ask-for-lists.ts";
 import { listStandings, type ListStanding } from "./queries-remote-lists.ts";
 import type { RemoteList } from "./remote-list.ts";
@@ -44,7 +44,12 @@ export async function refreshLists(
   const due = await listsDue(hs, userIds);
   const failed = new Set<ServerName>();
   const unshared = new Map<UserId, RemoteList>();
-  const asked = askAll(hs, due, timeoutMs);
+  const servers = serversToAsk(due.map((it) => serverNameOf(it.userId)));
+  const asked = askAll(
+    hs,
+    due.filter((it) => servers.has(serverNameOf(it.userId))),
+    timeoutMs,
+  );
   for (const { userId, keptFor } of due) {
     const list = await asked.get(userId);
     if (list && keptFor === undefined) unshared.set(userId, list);
