@@ -13,9 +13,12 @@ export const ACCOUNT_DATA = "account-data";
 
 export type AccountDataDetail = {
   readonly type: string;
-  /** As JSON. */
-  readonly content: string;
+  /** As JSON. Undefined if it is long: then it is read when it is wanted. */
+  readonly content?: string;
 };
+
+/** What is longer is not remembered by every process. In characters. */
+const MOST_REMEMBERED = 4_096;
 
 export type AccountDataWrite = AccountDataKey &
   (
@@ -84,6 +87,7 @@ function keyOf({ userKey, roomKey, type }: AccountDataKey): string {
 }
 
 function changeOf({ userKey, roomKey, type, content, position }: AccountDataRow): Change {
-  const detail: AccountDataDetail = { type, content };
+  const isShort = content.length <= MOST_REMEMBERED;
+  const detail: AccountDataDetail = { type, ...(isShort && { content }) };
   return { position, stream: ACCOUNT_DATA, userKey, ...(roomKey !== 0 && { roomKey }), detail };
 }

@@ -163,6 +163,19 @@ describe("the section of sync", () => {
     expect((await read(erin, known, { newRooms: new Set([ROOM]) })).rooms).toEqual(tagged);
   });
 
+  test("tells of what is long, too, which no process remembers", async () => {
+    const lena = await testUser(hs, "lena");
+    const since = tailOf(hs).position;
+    const content = { text: "x".repeat(100_000) };
+    await set(hs, lena, "org.example", content);
+    const changes = tailOf(hs).between(since, tailOf(hs).position) ?? [];
+    const own = changes.filter((it) => it.userKey === lena.userKey);
+    expect(JSON.stringify(own).length).toBeLessThan(1_000);
+    expect((await read(lena, since, { changes: own })).global).toEqual({
+      account_data: { events: [{ type: "org.example", content }] },
+    });
+  });
+
   test("tells of what the filter lets through", async () => {
     const gina = await testUser(hs, "gina");
     await set(hs, gina, "org.example", { n: 1 });

@@ -5,7 +5,7 @@ import { PUSH_RULES } from "#src/push-rules/push-rules-stream.ts";
 import type { Range, SyncQuestion, SyncRoomPart, SyncSection } from "#src/streams/sync-section.ts";
 import { ACCOUNT_DATA, type AccountDataDetail } from "./account-data-stream.ts";
 import { DELETED, findAccountData, NO_ROOM, PUSH_RULES_TYPE } from "./account-data.ts";
-import { accountDataOfUser } from "./queries-account-data.ts";
+import { type AccountDataKey, accountDataAt, accountDataOfUser } from "./queries-account-data.ts";
 
 /**
  * Account data, also of rooms, with the push rules as if they were a piece of it.
@@ -42,7 +42,7 @@ export const accountDataSection: SyncSection = {
   },
 };
 
-type Piece = AccountDataDetail & { readonly roomKey: number };
+type Piece = Required<AccountDataDetail> & { readonly roomKey: number };
 
 async function piecesFor(
   hs: Homeserver,
@@ -57,13 +57,20 @@ async function piecesFor(
     return after === undefined ? all.filter((it) => it.content !== DELETED) : all;
   }
   // Of what has changed more than once, only what it is now.
-  const pieces = new Map<string, Piece>();
+  const pieces = new Map<string, AccountDataDetail & { readonly roomKey: number }>();
   for (const { stream, roomKey = NO_ROOM, detail } of changes) {
     if (stream !== ACCOUNT_DATA) continue;
     const piece = { roomKey, ...(detail as AccountDataDetail) };
     pieces.set(`${roomKey} ${piece.type}`, piece);
   }
-  return [...pieces.values()];
+  const { userKey } = requester;
+  const short: Piece[] = [];
+  const long: AccountDataKey[] = [];
+  for (const { roomKey, type, content } of pieces.values()) {
+    if (content === undefined) long.push({ userKey, roomKey, type });
+    else short.push({ roomKey, type, content });
+  }
+  return long.length === 0 ? short : [...short, ...(await accountDataAt(hs.sql, long))];
 }
 
 /** Without knowing, they are told: they are few. What is of no room is new as a whole if `NO_ROOM` is. */
@@ -82,6 +89,6 @@ async function pushRulesEvent(
 
 type AccountDataEvent = { readonly type: string; readonly content: object };
 
-function eventOf({ type, content }: AccountDataDetail): AccountDataEvent {
+function eventOf({ type, content }: Piece): AccountDataEvent {
   return { type, content: JSON.parse(content) as object };
 }

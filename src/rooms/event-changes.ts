@@ -30,7 +30,8 @@ export class ServersMoved {}
 
 /** An event that has got its place in its room; at its end, unless it is one of the past. */
 export function changeOf(event: StoredEvent, position = event.anchor ?? event.eventKey): Change {
-  return { position, stream: EVENTS, roomKey: event.roomKey, detail: event };
+  const { roomKey, json } = event;
+  return { position, stream: EVENTS, roomKey, detail: event, characters: json.length };
 }
 
 export function memberChange({

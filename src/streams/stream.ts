@@ -15,6 +15,8 @@ export type Change = {
   readonly deviceKey?: number;
   /** What else a follower can use without asking the database; the stream says of what type. */
   readonly detail?: unknown;
+  /** How many characters of text there are in that, if many. */
+  readonly characters?: number;
 };
 
 /** What became of one write. A refusal concerns that write alone; the rest of its group is kept. */

@@ -5,8 +5,12 @@ import { registry } from "#src/homeserver/metrics.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import type { Change, Stream } from "./stream.ts";
 
-/** How many changes a process remembers. A reader that is further behind asks the database. */
+/**
+ * How many changes a process remembers, and of how many characters of text. At times it has twice as many. A reader that
+ * is further behind asks the database.
+ */
 const MOST_CHANGES = 50_000;
+const MOST_CHARACTERS = 48_000_000;
 
 /** If the bus says nothing for this long, the database is asked all the same. */
 const POLL_MS = 5_000;
@@ -39,6 +43,7 @@ export class Tail {
   /** Everything after here is in memory. */
   #start: Position = 0;
   #changes: Change[] = [];
+  #characters = 0;
   readonly #listeners: Listener[] = [];
   #reading: Promise<void> | undefined;
   #wanted: Position = 0;
@@ -167,17 +172,31 @@ export class Tail {
 
   #add(changes: readonly Change[], upTo: Position): void {
     this.#changes.push(...changes);
-    if (this.#changes.length > 2 * MOST_CHANGES) {
-      const dropped = this.#changes.splice(0, this.#changes.length - MOST_CHANGES);
-      this.#start = dropped.at(-1)?.position ?? this.#start;
-    }
+    for (const it of changes) this.#characters += it.characters ?? 0;
+    const areMany = this.#changes.length > 2 * MOST_CHANGES;
+    if (areMany || this.#characters > 2 * MOST_CHARACTERS) this.#forgetOldest();
     this.position = upTo;
     positionGauge.set(upTo);
     for (const listener of this.#listeners) listener.changed(changes, upTo);
   }
 
+  #forgetOldest(): void {
+    let kept = 0;
+    let characters = 0;
+    for (let at = this.#changes.length - 1; at >= 0 && kept < MOST_CHANGES; at--) {
+      const more = this.#changes[at]?.characters ?? 0;
+      if (characters + more > MOST_CHARACTERS) break;
+      characters += more;
+      kept++;
+    }
+    const dropped = this.#changes.splice(0, this.#changes.length - kept);
+    this.#start = dropped.at(-1)?.position ?? this.#start;
+    this.#characters = characters;
+  }
+
   #forgetUpTo(position: Position): void {
     this.#changes = [];
+    this.#characters = 0;
     this.#start = position;
     this.position = position;
   }
