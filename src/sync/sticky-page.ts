@@ -1,6 +1,7 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
+import type { Standing } from "#src/rooms/memberships.ts";
 import { type Sticky, stickyIn } from "#src/rooms/sticky/sticky-events.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
 import type { UserRooms } from "#src/rooms/user-rooms.ts";
@@ -31,26 +32,32 @@ export type ToldSticky = { readonly sticky: Sticky; readonly event: StoredEvent 
  */
 export async function stickyPage(
   hs: Homeserver,
-  { rooms, ignored, since, resumeSticky, upTo, limit }: StickyQuestion,
+  question: StickyQuestion,
 ): Promise<{ told: readonly ToldSticky[]; left: StickyPlace | undefined }> {
-  const joined = [...rooms].filter(([, it]) => it.membership === "join");
-  const byRoom = await stickyIn(
-    hs,
-    joined.map(([roomKey]) => roomKey),
-  );
+  const byRoom = await stickyIn(hs, question.rooms.keys());
   if (byRoom.size === 0) return { told: [], left: undefined };
-  const after = resumeSticky?.after ?? since ?? 0;
-  const isNew = async (roomKey: number, position: Position | undefined) =>
-    position !== undefined && (await isComeTo(hs, rooms, roomKey, position));
+  const { ignored, limit, since = 0, resumeSticky } = question;
+  const after = resumeSticky?.after ?? since;
+  const its = await stillToTell(hs, byRoom, { ...question, after });
+  return await firstTold(hs, its, { ignored, limit, after });
+}
+
+/** All of which the client is to be told, in their order. */
+async function stillToTell(
+  hs: Homeserver,
+  byRoom: ReadonlyMap<number, readonly Sticky[]>,
+  { rooms, since, after, resumeSticky, upTo }: StickyQuestion & { readonly after: Position },
+): Promise<Sticky[]> {
   const wanted: Sticky[] = [];
   let told = resumeSticky?.told ?? 0;
   for (const [roomKey, its] of byRoom) {
-    if (resumeSticky && (await isNew(roomKey, since))) told = 0;
-    const from = after > 0 && (await isNew(roomKey, after)) ? 0 : after;
+    const standing = rooms.get(roomKey);
+    if (standing?.membership !== "join") continue;
+    if (resumeSticky && (await isComeTo(hs, standing, since))) told = 0;
+    const from = (await isComeTo(hs, standing, after)) ? 0 : after;
     wanted.push(...its.filter(({ toldAt }) => toldAt > from && toldAt <= upTo));
   }
-  const inOrder = wanted.filter((it) => it.toldAt > told).toSorted((a, b) => a.toldAt - b.toldAt);
-  return await firstTold(hs, inOrder, { ignored, limit, after });
+  return wanted.filter((it) => it.toldAt > told).toSorted((a, b) => a.toldAt - b.toldAt);
 }
 
 /** The first of them that are told: neither what was redacted, nor what is of those whom the user ignores. */
@@ -81,14 +88,12 @@ async function firstTold(
   return { told: [], left: undefined };
 }
 
-/** Whether the user has come to a room after a position. */
+/** Whether the user has come to a room after a position, if there is one. */
 async function isComeTo(
   hs: Homeserver,
-  rooms: UserRooms,
-  roomKey: number,
-  position: Position,
+  standing: Standing,
+  position: Position | undefined,
 ): Promise<boolean> {
-  const standing = rooms.get(roomKey);
-  if (!standing || standing.position <= position) return false;
+  if (!position || standing.position <= position) return false;
   return !(await wasJoined(hs, standing, position));
 }
