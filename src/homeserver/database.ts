@@ -98,13 +98,30 @@ export async function migrateDatabase(url: string): Promise<void> {
     await sql`select pg_advisory_lock(${MIGRATION_LOCK})`;
     if (!(await isSchemaCurrent(sql, MIGRATIONS))) await applyMigrations(url);
     await sql`insert into positions (id, position) values (1, 0) on conflict do nothing`;
-    for (const table of UPDATED_IN_PLACE) {
-      await sql`alter table ${sql(table)} set (fillfactor = 70)`;
-    }
-    // Of no worth after a crash, and written often. Nothing happens where it is so already.
-    for (const table of OF_THE_MOMENT) await sql`alter table ${sql(table)} set unlogged`;
+    await setTables(sql);
   } finally {
     await sql.end();
+  }
+}
+
+/**
+ * Sets how tables are kept, where it is not so yet: to set it waits for whoever uses the table, and those who come after
+ * that wait as well. A backup that is being taken would stop every process.
+ */
+async function setTables(sql: Sql): Promise<void> {
+  const all = await sql<{ table: string; hasRoom: boolean; isUnlogged: boolean }[]>`
+    select name as table, relpersistence = 'u' as "isUnlogged",
+      coalesce('fillfactor=70' = any(reloptions), false) as "hasRoom"
+    from unnest(${[...UPDATED_IN_PLACE, ...OF_THE_MOMENT]}::text[]) as name
+      join pg_class on pg_class.oid = to_regclass(name)`;
+  for (const { table, hasRoom, isUnlogged } of all) {
+    if (UPDATED_IN_PLACE.includes(table) && !hasRoom) {
+      await sql`alter table ${sql(table)} set (fillfactor = 70)`;
+    }
+    // Of no worth after a crash, and written often.
+    if (OF_THE_MOMENT.includes(table) && !isUnlogged) {
+      await sql`alter table ${sql(table)} set unlogged`;
+    }
   }
 }
 
