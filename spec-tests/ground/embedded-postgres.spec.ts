@@ -28,7 +28,7 @@ const HOLDER = join(ROOT, "spec-tests/ground/hold-postgres.ts");
 const isRoot = process.getuid?.() === 0;
 
 const home = mkdtempSync(join(tmpdir(), "archipel-ground-"));
-const shared = join(home, "data");
+const shared = join(home, "the data");
 const silent = pino({ level: "silent" });
 const holders: ChildProcess[] = [];
 

@@ -33,7 +33,7 @@ export function readPostmasterFile(clusterDir: string): PostmasterFile | undefin
  */
 export async function endLeftovers(clusterDir: string, clusterName: string): Promise<boolean> {
   const file = readPostmasterFile(clusterDir);
-  const runs = file !== undefined && commandLine(file.pid).split(/[\0 ]/).includes(clusterDir);
+  const runs = file !== undefined && commandLine(file.pid).includes(` -D ${clusterDir} -c `);
   if (file !== undefined && runs) await endServer(file.pid);
   const orphans = processesOf(clusterName);
   for (const pid of orphans) signal(pid, "SIGQUIT");
@@ -84,9 +84,12 @@ function signal(pid: number, name: NodeJS.Signals): void {
   }
 }
 
+/** The arguments with a space between them: a path may have some in it. */
 function commandLine(pid: number): string {
   try {
-    if (process.platform === "linux") return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+    if (process.platform === "linux") {
+      return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
+    }
     return execFileSync("ps", ["-o", "args=", "-p", String(pid)], { encoding: "utf8" });
   } catch {
     return "";
