@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseDocument } from "yaml";
 import { type Appservice, AppserviceFile, appserviceOf } from "./appservice.ts";
+import { settingsOf } from "./settings-of.ts";
 
 /** What the configuration says of where registration files are. */
 export type RegistrationPlaces = {
@@ -56,7 +57,7 @@ function readRegistration(file: string, faults: string[]): Appservice | undefine
       faults.push(...document.errors.map((it) => `${file}: ${it.message.split("\n")[0]}`));
       return undefined;
     }
-    const read = AppserviceFile.safeParse(document.toJS());
+    const read = AppserviceFile.safeParse(settingsOf(document));
     if (read.success) return appserviceOf(read.data);
     for (const { path, message } of read.error.issues) {
       faults.push(`${file}: ${path.map(String).join(".") || "the file"}: ${message}`);

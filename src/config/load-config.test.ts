@@ -166,6 +166,16 @@ test("a file that is no YAML is refused by place, without quoting it", () => {
   expect(faultsOf({}, ["--confg", "x"])[0]).toMatch(/^command line: /);
 });
 
+test("a secret that is no text of YAML is not printed", () => {
+  const config = file("registration:\n  sharedSecret: *s3cret\n");
+  const appservice = file("id: irc\nas_token: *s3cret\n", "irc.yaml");
+  const others = file(`appservices: { files: ["${appservice}"] }\n`, "others.yaml");
+  for (const faults of [config, others].map((it) => faultsOf({ ARCHIPEL_CONFIG: it }))) {
+    expect(faults.join()).toContain("begins with *");
+    expect(faults.join()).not.toContain("s3cret");
+  }
+});
+
 test("a secret may come from a file, but not from two places", () => {
   const secret = file("s3cret\n", "secret");
   const env = { ARCHIPEL_REGISTRATION_SHARED_SECRET_FILE: secret };

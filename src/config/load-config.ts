@@ -7,6 +7,7 @@ import type { Appservice } from "./appservice.ts";
 import { CONFIG_KEYS, type ConfigKey } from "./config-keys.ts";
 import { type Config, ConfigFile } from "./config.ts";
 import { loadAppservices } from "./load-appservices.ts";
+import { settingsOf } from "./settings-of.ts";
 import { faultsOfTlsFiles } from "./tls-files.ts";
 
 /** The exit status for a configuration that is not valid: `EX_CONFIG` of sysexits. */
@@ -65,7 +66,7 @@ function readFile(env: NodeJS.ProcessEnv, argv: readonly string[], faults: strin
     // The first line says what and where; the rest quotes the file, which may hold a secret.
     faults.push(...document.errors.map(({ message }) => `${file}: ${message.split("\n")[0]}`));
     // Aliases are looked up only now, and may be too many or lead nowhere. None is left after this.
-    const settings: unknown = document.errors.length === 0 ? document.toJS() : null;
+    const settings: unknown = document.errors.length === 0 ? settingsOf(document) : null;
     return settings === null ? none : new Document(settings);
   } catch (error) {
     faults.push(`${file}: ${error instanceof Error ? error.message : String(error)}`);
