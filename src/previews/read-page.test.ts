@@ -39,6 +39,8 @@ describe("a page", () => {
     ]);
     expect(read(big5, "big5")).toEqual({ "og:title": "海" });
     expect(read("<title>x</title>", "no such encoding")).toEqual({ "og:title": "x" });
+    expect(read("<title>x</title>", "iso-2022-cn")).toEqual({});
+    expect(read('<meta charset="hz-gb-2312"><title>x</title>')).toEqual({});
   });
 
   test("has only so much to say", () => {

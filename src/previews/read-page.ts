@@ -27,6 +27,8 @@ export function readPage(bytes: Uint8Array, charset: string | undefined): PageFa
     ...(charset !== undefined && { transportLayerEncodingLabel: charset }),
     defaultEncoding: "UTF-8",
   });
+  // What the web reads as nothing, since it is not safe to read.
+  if (encoding === "replacement") return new Map();
   return factsIn(new TextDecoder(encoding).decode(bytes));
 }
 
