@@ -26,6 +26,8 @@ export type OutboundRequest = {
   readonly mostBytes: number;
   /** How many redirects are followed, each a request with all the same limits; none if left out. */
   readonly mostRedirects?: number;
+  /** Whether a redirect may lead there; anywhere if left out. */
+  readonly mayLeadTo?: (url: URL) => boolean;
   readonly signal?: AbortSignal;
 };
 
@@ -119,6 +121,9 @@ async function openRequest(hs: Homeserver, request: OutboundRequest): Promise<Ou
     discard(answer.body);
     if (redirects >= request.mostRedirects) throw new OutboundError("redirect", "too many hops");
     ({ destination, path } = redirected(destination, path, location));
+    if (request.mayLeadTo?.(new URL(urlOf(destination, path))) === false) {
+      throw new OutboundError("redirect", "a redirect to where it must not lead");
+    }
   }
 }
 

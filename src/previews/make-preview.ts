@@ -54,11 +54,18 @@ function wantedUrl(hs: Homeserver, text: string): URL {
   if (url.username !== "" || url.password !== "") {
     throw new MatrixError("M_INVALID_PARAM", "url: must name no user");
   }
-  if (hs.config.previews.deniedHosts.some((it) => matchesGlob(it, url.hostname))) {
+  if (isDenied(hs, url)) {
     throw new MatrixError("M_FORBIDDEN", "This server shows nothing of that host");
   }
   url.hash = "";
   return url;
+}
+
+/** Whether the operator wants nothing of a host, by whatever way one comes to it. */
+function isDenied(hs: Homeserver, url: URL): boolean {
+  // A name with the root's dot behind it leads to the same host.
+  const host = url.hostname.replace(/\.$/, "");
+  return hs.config.previews.deniedHosts.some((it) => matchesGlob(it.toLowerCase(), host));
 }
 
 async function makePreview(hs: Homeserver, url: URL, urlHash: string): Promise<Preview> {
@@ -124,7 +131,7 @@ function pictureFacts(picture: KeptPicture | undefined): Preview {
 
 async function get(hs: Homeserver, url: URL, mostBytes: number): Promise<OutboundAnswer> {
   const to = destinationOfUrl(url);
-  if (!to) throw new OutboundError("redirect", "no URL of the web");
+  if (!to || isDenied(hs, url)) throw new OutboundError("redirect", "no URL that may be fetched");
   return await sendRequest(hs, {
     ...to,
     purpose: "preview",
@@ -133,5 +140,6 @@ async function get(hs: Homeserver, url: URL, mostBytes: number): Promise<Outboun
     timeoutMs: TIMEOUT_MS,
     mostBytes,
     mostRedirects: MOST_REDIRECTS,
+    mayLeadTo: (next) => !isDenied(hs, next),
   });
 }

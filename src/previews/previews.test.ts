@@ -36,6 +36,13 @@ beforeAll(async () => {
       const more = () => response.write("x".repeat(65_536)) && setImmediate(more);
       response.on("drain", more);
       more();
+    } else if (path === "/denied") {
+      const port = String(request.headers.host).replace(/.*:/, "");
+      response.writeHead(302, { location: `http://localhost:${port}/deep/page?denied` }).end();
+    } else if (path === "/denied-picture") {
+      const port = String(request.headers.host).replace(/.*:/, "");
+      const picture = `http://localhost:${port}/boat.png?denied`;
+      response.writeHead(200, html).end(`<meta property="og:image" content="${picture}">`);
     } else if (path === "/inside") {
       response.writeHead(302, { location: "http://10.1.2.3/" }).end();
     } else if (path === "/text") {
@@ -49,7 +56,7 @@ beforeAll(async () => {
   homes = await testHomeservers(1, {
     ...LENIENT,
     ARCHIPEL_FEDERATION_ALLOWED_ADDRESS_RANGES: "127.0.0.0/8",
-    ARCHIPEL_PREVIEWS_DENIED_HOSTS: "*.denied.test",
+    ARCHIPEL_PREVIEWS_DENIED_HOSTS: "*.denied.test, LocalHost",
   });
   ask = asking(homes.hs);
   token = (await registered(ask, "alice")).access_token as string;
@@ -102,7 +109,15 @@ describe("a preview", () => {
       expect(await preview(url)).toMatchObject({ status: 403, body: { errcode: "M_FORBIDDEN" } });
     }
     expect((await preview(`${base}/inside`)).status).toBe(403);
+  });
+
+  test("shows nothing of a host that is denied, by whatever way", async () => {
+    expect((await preview("https://x.denied.test./")).status).toBe(403);
     expect((await preview("https://x.denied.test/")).status).toBe(403);
+    expect((await preview(`${base.replace("127.0.0.1", "localhost")}/boat.png`)).status).toBe(403);
+    expect((await preview(`${base}/denied`)).status).toBe(502);
+    expect((await preview(`${base}/denied-picture`)).body).toEqual({});
+    expect(asked.filter((it) => it.endsWith("?denied"))).toEqual([]);
   });
 
   test("of what does not come, or does not end, is refused", async () => {
