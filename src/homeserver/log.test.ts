@@ -1,5 +1,6 @@
+import { closeSync, existsSync, openSync } from "node:fs";
 import { expect, test } from "vitest";
-import { createLogger } from "./log.ts";
+import { createLogger, jsonLines } from "./log.ts";
 import { requestContext } from "./request-context.ts";
 
 function capture() {
@@ -36,4 +37,14 @@ test("an error is logged with its stack and causes, without the fields a databas
   expect(err).toMatchObject({ message: "could not write", cause: { code: "23505" } });
   expect(err.stack).toContain("log.test.ts");
   expect(lines[0]).not.toContain("SECRET");
+});
+
+test.skipIf(!existsSync("/dev/full"))("a full disk keeps nobody from what they do", () => {
+  const full = openSync("/dev/full", "w");
+  const log = createLogger({ level: "debug", format: "json" }, jsonLines(full));
+  try {
+    for (let n = 0; n < 20; n++) expect(() => log.info("x".repeat(100_000))).not.toThrow();
+  } finally {
+    closeSync(full);
+  }
 });

@@ -51,8 +51,19 @@ export function createLogger(options: LogOptions, destination?: DestinationStrea
     },
   };
   if (destination !== undefined) return pino(settings, destination);
-  if (!isPretty(options.format)) return pino(settings, pino.destination({ fd: 1, sync: true }));
+  if (!isPretty(options.format)) return pino(settings, jsonLines(1));
   return pino(settings, prettyLines());
+}
+
+/** As much of what could not be written is kept until it can be; of more only the newest lines are lost. In bytes. */
+const MOST_UNWRITTEN_BYTES = 1024 * 1024;
+
+/** Lines for programs, each written when it is said. A full disk keeps nobody from anything but reading them. */
+export function jsonLines(fd: number): DestinationStream {
+  const lines = pino.destination({ fd, sync: true, maxLength: MOST_UNWRITTEN_BYTES });
+  // Where nobody listens for it, whoever had something to say gets the error.
+  lines.on("error", () => {});
+  return lines;
 }
 
 /** Lines for people. In this process and at once: what is said before an end by a fault is seen, too. */
