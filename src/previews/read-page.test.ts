@@ -48,5 +48,6 @@ describe("a page", () => {
     expect(Object.keys(read(many.join("")))).toHaveLength(50);
     const long = `<title>${"x".repeat(1_000_000)}</title>`;
     expect(read(long)["og:title"]).toHaveLength(1_000);
+    expect(read(`<meta property="og:${"x".repeat(100_000)}" content="x">`)).toEqual({});
   });
 });

@@ -7,6 +7,7 @@ export type PageFacts = ReadonlyMap<string, string>;
 /** More properties, and longer ones, nobody shows. */
 const MOST_PROPERTIES = 50;
 const MOST_CHARACTERS = 1_000;
+const MOST_NAME_CHARACTERS = 100;
 
 /** Where a page says the same in other words, those that count less further behind. */
 const STAND_INS: readonly (readonly [property: string, standIns: readonly string[]])[] = [
@@ -36,7 +37,8 @@ function factsIn(html: string): PageFacts {
   const said = new Map<string, string>();
   const note = (name: string | undefined, text: string | undefined) => {
     const value = text?.replace(/\s+/g, " ").trim();
-    if (!name || !value || said.has(name) || said.size >= MOST_PROPERTIES) return;
+    if (!name || name.length > MOST_NAME_CHARACTERS || !value) return;
+    if (said.has(name) || said.size >= MOST_PROPERTIES) return;
     said.set(name.toLowerCase(), value.slice(0, MOST_CHARACTERS));
   };
   let title: string | undefined;
