@@ -4,21 +4,50 @@ import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { RoomId } from "#src/kit/identifiers.ts";
 import { lru } from "#src/kit/lru.ts";
+import { tailOf } from "#src/streams/tail.ts";
 
-/** A room, by both its names. None of this ever changes. */
+/** A room, by both its names. None of this ever changes once somebody of this server has been in it. */
 export type Room = {
   readonly roomKey: number;
   readonly roomId: RoomId;
   readonly rules: RoomVersionRules;
 };
 
-type Cache = { readonly byId: LRUCache<RoomId, Room>; readonly byKey: LRUCache<number, Room> };
+type Cache = {
+  readonly byId: LRUCache<RoomId, Room>;
+  readonly byKey: LRUCache<number, Room>;
+  /** Those of which we know by hearsay alone: of which version they are may turn out. */
+  readonly outside: LRUCache<number, RoomId>;
+};
 type Row = { room_key: number; room_id: RoomId; version: string };
+type FoundRow = Row & { is_outside: boolean };
 
-const cacheOf = held((): Cache => ({
-  byId: lru(50_000),
-  byKey: lru(50_000),
-}));
+const cacheOf = held((hs): Cache => {
+  const cache: Cache = { byId: lru(50_000), byKey: lru(50_000), outside: lru(50_000) };
+  tailOf(hs).listen({
+    changed(changes) {
+      if (cache.outside.size === 0) return;
+      for (const { roomKey } of changes) if (roomKey !== undefined) forgetOutside(cache, roomKey);
+    },
+    missed() {
+      for (const roomKey of [...cache.outside.keys()]) forgetOutside(cache, roomKey);
+    },
+  });
+  return cache;
+});
+
+function forgetOutside({ byId, byKey, outside }: Cache, roomKey: number): void {
+  const roomId = outside.get(roomKey);
+  if (roomId === undefined) return;
+  outside.delete(roomKey);
+  byId.delete(roomId);
+  byKey.delete(roomKey);
+}
+
+/** Has a room that nobody of this server has been in looked up again, since its version has turned out to be another. */
+export function forgetOutsideRoom(hs: Homeserver, { roomKey }: Room): void {
+  forgetOutside(cacheOf(hs), roomKey);
+}
 
 /** A room that some event of ours is in. */
 export async function findRoom(hs: Homeserver, roomId: RoomId): Promise<Room | undefined> {
@@ -39,9 +68,10 @@ export async function findRooms(
     else unknown.push(id);
   }
   if (unknown.length > 0) {
-    const rows = await hs.sql<Row[]>`
-      select room_key, room_id, version from rooms where room_id = any(${unknown}::text[])`;
-    for (const row of rows) found.set(row.room_id, rememberRoom(hs, row));
+    const rows = await hs.sql<FoundRow[]>`
+      select room_key, room_id, version, state_root = 0 as is_outside from rooms
+      where room_id = any(${unknown}::text[])`;
+    for (const row of rows) found.set(row.room_id, rememberFound(hs, row));
   }
   return found;
 }
@@ -60,14 +90,20 @@ export async function roomsByKeys(
     else unknown.push(key);
   }
   if (unknown.length > 0) {
-    const rows = await hs.sql<Row[]>`
-      select room_key, room_id, version from rooms where room_key = any(${unknown}::bigint[])`;
-    for (const row of rows) found.set(row.room_key, rememberRoom(hs, row));
+    const rows = await hs.sql<FoundRow[]>`
+      select room_key, room_id, version, state_root = 0 as is_outside from rooms
+      where room_key = any(${unknown}::bigint[])`;
+    for (const row of rows) found.set(row.room_key, rememberFound(hs, row));
   }
   return found;
 }
 
-/** Puts a row into memory. */
+function rememberFound(hs: Homeserver, { is_outside, ...row }: FoundRow): Room {
+  if (is_outside) cacheOf(hs).outside.set(row.room_key, row.room_id);
+  return rememberRoom(hs, row);
+}
+
+/** Puts the row of a room that somebody of this server has been in into memory. */
 export function rememberRoom(hs: Homeserver, row: Row): Room {
   const rules = ROOM_VERSIONS.get(row.version);
   if (!rules) throw new Error(`a stored room has the unknown version ${row.version}`);

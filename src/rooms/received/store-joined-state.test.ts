@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { stateKeyOf } from "#src/events/pdu.ts";
+import { ROOM_VERSIONS } from "#src/events/room-versions.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId, ServerName, UserId } from "#src/kit/identifiers.ts";
+import { tailOf } from "#src/streams/tail.ts";
 import { testHomeservers, type TestHomeservers, testUser } from "#src/testing.ts";
 import { allStateAt, currentStateRoot } from "../current-state.ts";
-import type { Room } from "../find-room.ts";
+import { findRoom, type Room } from "../find-room.ts";
 import { memberCounts, membershipOf } from "../memberships.ts";
 import { sendEvent } from "../send-event.ts";
 import { ensureRoom } from "./ensure-room.ts";
@@ -132,5 +134,26 @@ describe("a join to a room of other servers", () => {
 
     expect((user + system) / 1_000).toBeLessThan(1_500);
     expect((await currentIds(it.room)).size).toBe(1_005);
+  });
+
+  test("finds it of its own version, whatever others had said of that before", async () => {
+    const remote = new RemoteRoom("10", "told-wrong");
+    const creator: UserId = "@creator:one.test";
+    const [wrong, other] = [ROOM_VERSIONS.get("1"), servers.all[1]];
+    if (!wrong || !other || remote.roomId === undefined) throw new Error("nothing to begin with");
+    await ensureRoom(hs, remote.roomId, wrong);
+    expect((await findRoom(other, remote.roomId))?.rules).toBe(wrong);
+
+    const local: UserId = "@told-wrong:test";
+    const joined = remote.add(local, join(local), [remote.begin(creator)]);
+    const room = await ensureRoom(hs, remote.roomId, remote.rules);
+    expect(room.rules).toBe(remote.rules);
+    const state = [...(remote.events.get(joined)?.before.values() ?? [])];
+    expect(await storeJoin({ remote, room, local, joined, state })).toMatchObject({ ok: true });
+    for (const its of [hs, other]) {
+      await tailOf(its).catchUp();
+      expect((await findRoom(its, remote.roomId))?.rules).toBe(remote.rules);
+    }
+    expect((await ensureRoom(hs, remote.roomId, wrong)).rules).toBe(remote.rules);
   });
 });
