@@ -41,9 +41,9 @@ export async function fetchKeys(
       return document;
     })
     .then((turn) => {
-      const document = turn?.done;
-      attempts.note(server, hs.now(), document !== undefined);
-      return document;
+      // That we are busy says nothing of the server.
+      if (turn) attempts.note(server, hs.now(), turn.done !== undefined);
+      return turn?.done;
     })
     .finally(() => underWay.delete(server));
   underWay.set(server, asking);

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Remotes } from "#src/homeserver/remotes.ts";
 import { openSigningKey, rotateSigningKey } from "#src/homeserver/signing-key.ts";
 import { unpaddedBase64 } from "#src/kit/base64.ts";
 import { canonicalJson, type CanonicalObject } from "#src/kit/canonical-json.ts";
@@ -8,6 +9,7 @@ import type { ServerName } from "#src/kit/identifiers.ts";
 import { type SigningKey, signingKeyFromSeed, signJson } from "#src/kit/signed-json.ts";
 import { asking } from "#src/testing-http.ts";
 import { type FederatedHomeserver, testFederation } from "../testing.ts";
+import { fetchKeys } from "./fetch-keys.ts";
 import { forgetUnusedKeys } from "./job-forget-unused-keys.ts";
 import { verifyKeysOf, verifyKeysOfMany } from "./verify-keys.ts";
 
@@ -184,6 +186,26 @@ describe("another server's keys", () => {
     down.status = 500;
     for (const _ of [1, 2, 3]) await verifyKeysOf(hs1.hs, down.name, ["ed25519:a"], 0);
     expect(down.asked).toBe(1);
+  });
+
+  test("are asked for as soon as there is room again, where too many others were", async () => {
+    const asked: ServerName[] = [];
+    const { promise: released, resolve: release } = Promise.withResolvers<void>();
+    const getServerKey: Remotes["getServerKey"] = async (server) => {
+      asked.push(server);
+      await released;
+      return { ok: false, why: "unreachable", cause: 0 };
+    };
+    const hs = { ...hs1.hs, remotes: { ...hs1.hs.remotes, getServerKey } };
+    const others = Array.from({ length: 10_100 }, (_, n) => `other${n}.test` as ServerName);
+    const asking = Promise.all(others.map(async (it) => await fetchKeys(hs, it)));
+    const late = "late.test" as ServerName;
+    expect(await fetchKeys(hs, late)).toBeUndefined();
+    expect(asked).not.toContain(late);
+    release();
+    await asking;
+    await fetchKeys(hs, late);
+    expect(asked).toContain(late);
   });
 
   test("are asked for again when their time is over, or a new one is used", async () => {
