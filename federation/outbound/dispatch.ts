@@ -4,7 +4,6 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { newBell } from "#src/kit/bell.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
 import { lru } from "#src/kit/lru.ts";
-import { Turns } from "#src/kit/turns.ts";
 import { retryWaitMs } from "./back-off.ts";
 import { type Attempt, Courier, type Office } from "./courier.ts";
 import { type OutboundTimes, USUAL_TIMES } from "./outbound-times.ts";
@@ -18,13 +17,11 @@ import {
   saveTaken,
 } from "./queries-destinations.ts";
 import { readTroubles } from "./read-troubles.ts";
+import { SendingTurns } from "./sending-turns.ts";
 import { SetAside } from "./set-aside.ts";
 
 /** The wait after a query has failed. */
 const AGAIN_MS = 1_000;
-
-/** Transactions that are under way at once. */
-const MOST_AT_ONCE = 64;
 
 /** Destinations that are taken on in one go. */
 const MOST_LEASED = 200;
@@ -42,7 +39,7 @@ export class Dispatch {
   readonly #times: OutboundTimes;
   readonly #holder = randomUUID();
   readonly #bell = newBell();
-  readonly #turns = new Turns(MOST_AT_ONCE, Number.POSITIVE_INFINITY);
+  readonly #turns: SendingTurns;
   readonly #couriers = new Map<ServerName, Courier>();
   /** Those that are to be taken on. */
   #woken = new Set<ServerName>();
@@ -59,6 +56,7 @@ export class Dispatch {
   constructor(hs: Homeserver, times: OutboundTimes = USUAL_TIMES) {
     this.#hs = hs;
     this.#times = times;
+    this.#turns = new SendingTurns(times.slowMs);
   }
 
   /** Says that servers may be owed something. */
@@ -187,7 +185,7 @@ export class Dispatch {
   }
 
   readonly #office: Office = {
-    turn: async (work) => void (await this.#turns.take(work)),
+    turn: async (work) => await this.#turns.take(work),
     taken: (courier) => {
       if (this.#unsaved.size === 0) {
         this.#saveAtMs = this.#hs.now() + this.#times.saveMs;

@@ -11,6 +11,8 @@ export type OutboundTimes = {
   readonly idleMs: number;
   /** How soon after a failure a sign of life is heeded. */
   readonly calmMs: number;
+  /** After what time a transaction makes way for one to another server. */
+  readonly slowMs: number;
 };
 
 export const USUAL_TIMES: OutboundTimes = {
@@ -20,4 +22,5 @@ export const USUAL_TIMES: OutboundTimes = {
   lookMs: 5_000,
   idleMs: 60_000,
   calmMs: 1_000,
+  slowMs: 3_000,
 };

@@ -23,6 +23,7 @@ export const QUICK: OutboundTimes = {
   lookMs: 200,
   idleMs: 60_000,
   calmMs: 50,
+  slowMs: 1_000,
 };
 
 export type SentTransaction = {
