@@ -27,6 +27,9 @@ export function canonicalText(value: unknown): string {
   return JSON.stringify(inOrder(value));
 }
 
+/** What signatures there are, by who has signed and with which key. */
+export type Signatures = Readonly<Record<string, Readonly<Record<string, string>>>>;
+
 /**
  * Signs an object as a user or a server.
  *
@@ -37,8 +40,15 @@ export function signed<T extends object>(
   object: T,
   signer: string,
   { name, pair }: { readonly name: string; readonly pair: SigningPair },
-): T {
-  const { signatures, unsigned: _, ...rest } = object as any;
+): T & { readonly signatures: Signatures } {
+  const {
+    signatures,
+    unsigned: _,
+    ...rest
+  } = object as T & {
+    readonly signatures?: Signatures;
+    readonly unsigned?: object;
+  };
   const bytes = Buffer.from(canonicalText(rest));
   const signature = unpadded(sign(null, bytes, pair.privateKey));
   const own = { ...signatures?.[signer], [`ed25519:${name}`]: signature };

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { refusal } from "../client-server/client.ts";
-import { idOf } from "./pdu.ts";
+import { idOf, type WirePdu } from "./pdu.ts";
 import { joinRoom } from "./peer-room.ts";
 import { E, federatingHomeserver, good, openPeer, V1 } from "./peer.ts";
 
@@ -30,7 +30,7 @@ await alice.call("PUT", `/v3/rooms/${E(denying)}/state/m.room.server_acl/`, {
 });
 
 const ask = async (uri: string, by = peer) => await by.ask("GET", `${V1}/${uri}`);
-const idsOf = (pdus: readonly any[]) => pdus.map(idOf);
+const idsOf = (pdus: readonly WirePdu[]) => pdus.map(idOf);
 
 /** What is asked of a room is refused to who is not in it, or denied in it, and of rooms that are none. */
 async function expectForMembers(uri: (room: string, eventId: string) => string): Promise<void> {

@@ -1,16 +1,25 @@
 import { createPublicKey, verify } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { refusal } from "../client-server/client.ts";
-import { canonicalText } from "../client-server/signing.ts";
+import { canonicalText, type Signatures } from "../client-server/signing.ts";
 import { E, federatingHomeserver, good, HS, openPeer, V1 } from "./peer.ts";
 
 const hs = await federatingHomeserver();
 const peer = await openPeer(hs);
 
+type VerifyKeys = Readonly<Record<string, { readonly key: string }>>;
+
+/** What a server says of its keys. */
+type KeyDocument = {
+  readonly server_name: string;
+  readonly verify_keys: VerifyKeys;
+  readonly signatures: Signatures;
+};
+
 /** Whether a document is signed by a server with one of its keys. */
-function isSigned(document: any, server: string, verifyKeys: any): boolean {
+function isSigned(document: KeyDocument, server: string, verifyKeys: VerifyKeys): boolean {
   const { signatures, ...signed } = document;
-  return Object.entries<any>(verifyKeys).some(([keyId, { key }]) => {
+  return Object.entries(verifyKeys).some(([keyId, { key }]) => {
     const signature = signatures[server]?.[keyId];
     if (signature === undefined) return false;
     const x = Buffer.from(key, "base64").toString("base64url");
@@ -39,9 +48,10 @@ describe("getServerKey", () => {
 });
 
 /** What another server says of its keys, with this one's signature below it. */
-async function expectVouched(server_keys: any[]): Promise<void> {
+async function expectVouched(server_keys: readonly KeyDocument[]): Promise<void> {
   expect(server_keys.map((it) => it.server_name)).toEqual([peer.name]);
   const [document] = server_keys;
+  if (!document) throw new Error("there is none");
   expect(Object.keys(document.verify_keys)).toEqual(["ed25519:1"]);
   expect(isSigned(document, peer.name, document.verify_keys)).toBe(true);
   expect(isSigned(document, HS, (await ownKeys()).verify_keys)).toBe(true);

@@ -34,7 +34,7 @@ export function madePdu(peer: Pick<Peer, "name" | "pair">, event: WirePdu): Pdu 
 /** A peer's signature of an event, beside those that it has. @spec server-server-api#signing-events */
 export function signaturesOf({ name, pair }: Pick<Peer, "name" | "pair">, event: WirePdu): object {
   const { signatures = {} } = event;
-  const own = signed(redacted(event), name, { name: "1", pair }) as any;
+  const own = signed(redacted(event), name, { name: "1", pair });
   return { ...signatures, [name]: own.signatures[name] };
 }
 
@@ -85,12 +85,17 @@ export function redacted(event: WirePdu): WirePdu {
   };
 }
 
-function only(object: any, keys: readonly string[]): object {
+function only(object: Readonly<Record<string, unknown>>, keys: readonly string[]): object {
   return Object.fromEntries(keys.filter((it) => it in object).map((it) => [it, object[it]]));
 }
 
+type MemberContent = {
+  readonly membership?: string;
+  readonly third_party_invite?: { readonly signed?: object };
+};
+
 /** Of an invitation by an address, what an identity server has signed. */
-function signedOf({ membership, third_party_invite: invite }: any): object {
+function signedOf({ membership, third_party_invite: invite }: MemberContent): object {
   const isIt = membership !== undefined && invite?.signed !== undefined;
   return isIt ? { third_party_invite: { signed: invite.signed } } : {};
 }

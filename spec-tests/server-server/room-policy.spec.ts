@@ -22,8 +22,8 @@ peer.answers = ({ path, body }) => {
   if (path !== "/_matrix/policy/v1/sign") return undefined;
   const said = String(body.content.body);
   if (said.startsWith("bad")) return new Refusal(400, "M_FORBIDDEN");
-  const { signatures } = signed(redacted(body), peer.name, { name: "policy_server", pair }) as any;
-  const own = signatures[peer.name]["ed25519:policy_server"];
+  const { signatures } = signed(redacted(body), peer.name, { name: "policy_server", pair });
+  const own = signatures[peer.name]?.["ed25519:policy_server"];
   return { [peer.name]: { "ed25519:policy_server": said.startsWith("odd") ? "AAAA" : own } };
 };
 const askedAbout = () =>

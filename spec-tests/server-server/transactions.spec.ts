@@ -94,7 +94,7 @@ describe("sendTransaction", () => {
     const last = await room.send(bob, message("after it all"));
     const seen = [redactions[1], last];
     const { rooms } = (await alice.call("GET", `/v3/sync?since=${next_batch}`)).body;
-    const idsIn = (events: any[]) => events.map((it) => it.event_id);
+    const idsIn = (events: { event_id: string }[]) => events.map((it) => it.event_id);
     expect(idsIn(rooms.join[room.roomId].timeline.events)).toEqual(seen);
     const path = `/v3/rooms/${E(room.roomId)}/messages?dir=b&limit=2`;
     expect(idsIn((await alice.call("GET", path)).body.chunk)).toEqual(seen.toReversed());
