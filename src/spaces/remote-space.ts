@@ -32,13 +32,14 @@ const MOST_SERVERS = 3;
 const MOST_ANSWERS = 2_000;
 
 type Answers = {
-  readonly given: LRUCache<RoomId, Promise<RemoteSpace | undefined>>;
+  /** By the room and who was asked: who names others is not to decide what everybody is told. */
+  readonly given: LRUCache<string, Promise<RemoteSpace | undefined>>;
   /** Rooms of which nobody tells. What others may tell us depends on which rooms they know our users to be in. */
-  readonly none: LRUCache<RoomId, true>;
+  readonly none: LRUCache<string, true>;
 };
 
 const answersOf = held((hs): Answers => {
-  const none = new LRUCache<RoomId, true>({ max: MOST_ANSWERS, ttl: UNKNOWN_MS });
+  const none = new LRUCache<string, true>({ max: MOST_ANSWERS, ttl: UNKNOWN_MS });
   tailOf(hs).listen({
     changed(changes) {
       if (none.size > 0 && changes.some(isAboutMember)) none.clear();
@@ -65,15 +66,19 @@ export async function remoteSpace(
   via: readonly ServerName[],
 ): Promise<RemoteSpace | undefined> {
   const { given, none } = answersOf(hs);
-  if (none.has(roomId)) return undefined;
-  const known = given.get(roomId);
+  const servers = [...new Set(via)]
+    .filter((it) => it !== hs.name && isServerName(it))
+    .slice(0, MOST_SERVERS);
+  const key = JSON.stringify([roomId, servers]);
+  if (none.has(key)) return undefined;
+  const known = given.get(key);
   if (known) return await known;
-  const asked = ask(hs, roomId, via);
-  given.set(roomId, asked);
+  const asked = ask(hs, roomId, servers);
+  given.set(key, asked);
   const answer = await asked;
   if (answer === undefined) {
-    given.delete(roomId);
-    none.set(roomId, true);
+    given.delete(key);
+    none.set(key, true);
   }
   return answer;
 }
@@ -81,10 +86,9 @@ export async function remoteSpace(
 async function ask(
   hs: Homeserver,
   roomId: RoomId,
-  via: readonly ServerName[],
+  servers: readonly ServerName[],
 ): Promise<RemoteSpace | undefined> {
-  const servers = [...new Set(via)].filter((it) => it !== hs.name && isServerName(it));
-  for (const server of servers.slice(0, MOST_SERVERS)) {
+  for (const server of servers) {
     const options = { timeoutMs: TIMEOUT_MS };
     const answer = await hs.remotes.getSpaceHierarchy(server, { roomId }, options);
     if (!answer.ok) continue;
