@@ -145,6 +145,10 @@ test("who is told of agrees with a naive model of who shares rooms", async () =>
         expect(indices).toEqual(expect.arrayContaining(changed));
         expect(mayBeChanged).toEqual(expect.arrayContaining(indices));
         expect(world.indices(told.left)).toEqual(left);
+        // Where too many have moved all those are told of, and perhaps others.
+        const rough = await changedDeviceLists(two, userKey, { after, upTo }, 0);
+        expect(world.indices(rough.changed)).toEqual(expect.arrayContaining(changed));
+        expect(world.indices(rough.left)).toEqual(expect.arrayContaining(left));
         world.model.synced();
         after = upTo;
       }
@@ -218,4 +222,23 @@ test("an invitation makes nobody an acquaintance, and its refusal nobody a stran
   for (const { userKey } of [alice, bob]) {
     expect(await changedDeviceLists(one, userKey, bounds)).toEqual({ changed: [], left: [] });
   }
+});
+
+test("whoever has changed their name more often than is looked through counts as new, and is missed when they go", async () => {
+  const alice = await testDevice(one, "patient");
+  const bob = await testDevice(one, "fickle");
+  const roomId = await createRoom(one, alice, { preset: "public_chat" });
+  await joinRoom(one, bob, roomId, {});
+  const after = tailOf(one).position;
+  const room = (await findRoom(one, roomId))!;
+  for (let n = 0; n < 101; n++) {
+    const content = { membership: "join", displayname: `Name ${n}` };
+    const draft = { type: "m.room.member", state_key: bob.userId, content };
+    await sendEvent(one, { sender: bob, room, draft });
+  }
+  const told = async () =>
+    await changedDeviceLists(one, alice.userKey, { after, upTo: tailOf(one).position });
+  expect(await told()).toEqual({ changed: [bob.userId], left: [] });
+  await leaveRoom(one, bob, { roomId, reason: undefined });
+  expect(await told()).toEqual({ changed: [], left: [bob.userId] });
 });

@@ -21,6 +21,14 @@ export type DeviceListChanges = {
 };
 
 /**
+ * Of so many members of rooms it is found out where they stood before, and of each in so many steps. Others count as new
+ * or, if they are gone, as having been there: that is nothing but a question or a line too many, where somebody comes back
+ * after a year, or others change their names all the time.
+ */
+const MOST_MOVES = 2_000;
+const MOST_STEPS = 100;
+
+/**
  * What has happened in a range of positions to the device lists that a user's clients follow: those
  * of everybody with whom the user shares a room.
  *
@@ -33,15 +41,16 @@ export async function changedDeviceLists(
   hs: Homeserver,
   userKey: number,
   bounds: Bounds,
+  mostMoves = MOST_MOVES,
 ): Promise<DeviceListChanges> {
   const [own, moves] = await Promise.all([
     roomsOf(hs.sql, userKey),
     movesAround(hs.sql, userKey, bounds),
   ]);
-  const { before, back } = await standingsBefore(hs, moves, bounds.after);
-  const ownMoves = new Map(
-    moves.filter((it) => it.userKey === userKey).map((it) => [it.roomKey, it]),
-  );
+  const isOwn = (it: Move) => it.userKey === userKey;
+  const examined = moves.length > mostMoves ? moves.filter(isOwn) : moves;
+  const { before, back, known } = await standingsBefore(hs, examined, bounds.after);
+  const ownMoves = new Map(moves.filter(isOwn).map((it) => [it.roomKey, it]));
   const wasIn = ({ roomKey, joined }: OwnRoom) => {
     const move = ownMoves.get(roomKey);
     if (!move) return joined;
@@ -57,10 +66,10 @@ export async function changedDeviceLists(
     entered: keysWhere((it) => it.joined && !isLong(it)),
     left: keysWhere((it) => wasIn(it) && !it.joined),
   };
-  const known = new Set(keysWhere(wasIn));
+  const knownRooms = new Set(keysWhere(wasIn));
   const others = othersMoved(
-    moves.filter((it) => it.userKey !== userKey),
-    { known, before, back },
+    moves.filter((it) => !isOwn(it)),
+    { rooms: knownRooms, before, back, known },
   );
   const [changed, left] = await Promise.all([
     usersChanged(hs.sql, userKey, { ...bounds, rooms, others }),
@@ -75,20 +84,23 @@ type StandingsBefore = {
   readonly before: ReadonlySet<number>;
   /** Of these, those who are joined again, and were not in between. */
   readonly back: ReadonlySet<number>;
+  /** Those of whom that was found out. */
+  readonly known: ReadonlySet<number>;
 };
 
-/** @param known the rooms in which the one who asks was before. */
+/** @param rooms those in which the one who asks was before. */
 function othersMoved(
   moves: readonly Move[],
-  { known, before, back }: StandingsBefore & { readonly known: ReadonlySet<number> },
+  { rooms, before, back, known }: StandingsBefore & { readonly rooms: ReadonlySet<number> },
 ): OthersMoved {
+  const wasThere = ({ eventKey }: Move) => before.has(eventKey) || !known.has(eventKey);
   const joined = moves.filter((it) => it.joined).map((it) => it.eventKey);
   return {
     entrances: joined.filter((it) => !before.has(it)),
     returns: joined.filter((it) => back.has(it)),
     stays: joined.filter((it) => before.has(it) && !back.has(it)),
     leavers: moves
-      .filter((it) => !it.joined && before.has(it.eventKey) && known.has(it.roomKey))
+      .filter((it) => !it.joined && wasThere(it) && rooms.has(it.roomKey))
       .map((it) => it.userKey),
   };
 }
@@ -103,7 +115,7 @@ async function standingsBefore(
   const away = new Set<number>();
   // From each event back to the one that stood at the position.
   let open = new Map(moves.map((it) => [it.eventKey, it.eventKey]));
-  while (open.size > 0) {
+  for (let steps = 0; open.size > 0 && steps < MOST_STEPS; steps++) {
     const events = await eventsOf(hs, [...open.values()]);
     const older = new Map<number, number>();
     for (const [from, at] of open) {
@@ -116,6 +128,12 @@ async function standingsBefore(
     }
     open = older;
   }
-  const again = moves.filter((it) => it.joined && before.has(it.eventKey) && away.has(it.eventKey));
-  return { before, back: new Set(again.map((it) => it.eventKey)) };
+  const isBack = ({ joined, eventKey }: Move) =>
+    joined && before.has(eventKey) && away.has(eventKey);
+  const keys = moves.map((it) => it.eventKey);
+  return {
+    before,
+    back: new Set(moves.filter(isBack).map((it) => it.eventKey)),
+    known: new Set(keys).difference(new Set(open.keys())),
+  };
 }
