@@ -3,6 +3,11 @@ import { homeserver, refusal, type TestUser } from "./client.ts";
 import { crossSigningKey, deviceKeys, newPair, oneTimeKey, signed } from "./signing.ts";
 
 const hs = await homeserver();
+const limited = await homeserver({
+  ARCHIPEL_RATE_LIMITS_ENABLED: "true",
+  ARCHIPEL_RATE_LIMITS_DEFAULT_BURST: "30",
+  ARCHIPEL_RATE_LIMITS_DEFAULT_PER_SECOND: "0.001",
+});
 const alice = await hs.registerUser("alice");
 const bob = await hs.registerUser("bob");
 const authOf = ({ userId, password }: TestUser) => ({
@@ -237,4 +242,14 @@ describe("uploadCrossSigningSignatures", () => {
     const { failures } = await upload(bad);
     expect(failures[alice.userId][alice.deviceId].errcode).toBe("M_INVALID_SIGNATURE");
   });
+});
+
+test("who sends messages to many devices at once waits as long as who sends them one by one", async () => {
+  const mallory = await limited.registerUser("mallory");
+  const devices = Array.from({ length: 3_000 }, (_, n): [string, object] => [`D${n}`, {}]);
+  const messages = { [mallory.userId]: Object.fromEntries(devices) };
+  const send = async (txnId: string) =>
+    await mallory.call("PUT", `/v3/sendToDevice/org.example/${txnId}`, { messages });
+  expect((await send("t1")).status).toBe(200);
+  expect(await send("t2")).toMatchObject(refusal(429, "M_LIMIT_EXCEEDED"));
 });

@@ -3,6 +3,7 @@ import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { lru } from "#src/kit/lru.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
+import type { Requester } from "#src/kit/requester.ts";
 import { processesAlive } from "#src/streams/presence.ts";
 import type { RateClass } from "./endpoint.ts";
 
@@ -19,8 +20,8 @@ const bucketsOf = held(() => lru<string, Bucket>(100_000));
  * The limits are the server's: of several processes each gives out its share, from memory. That is fair where
  * requests are spread evenly over the processes, and promises nobody anything where they are not.
  *
- * @param count how often it counts. What counts for more than may come at once is let through after a pause, and then it
- *   takes as long until more is.
+ * @param count how often it counts. What counts for much is let through while half of what may come at once is left, and
+ *   then it takes as long until more is.
  * @throws MatrixError M_LIMIT_EXCEEDED with when to come again.
  * @spec client-server-api#rate-limiting
  */
@@ -44,6 +45,25 @@ export function checkRate(
   }
 }
 
+/** How much of what a request asks for counts as another request. */
+const SIZE_OF_ONE = 100;
+
+/**
+ * Counts how much a request asks for, beside the request itself.
+ *
+ * @throws MatrixError M_LIMIT_EXCEEDED
+ */
+export function checkSize(
+  hs: Homeserver,
+  rate: RateClass,
+  { requester, ip }: { readonly requester: Requester; readonly ip: string },
+  size: number,
+): void {
+  const { userId, isUnlimited = false } = requester;
+  const count = Math.floor(size / SIZE_OF_ONE);
+  if (count > 0 && !isUnlimited) checkRate(hs, rate, { userId, ip }, count);
+}
+
 function take(
   hs: Homeserver,
   key: string,
@@ -63,7 +83,7 @@ function take(
   const now = hs.now();
   const bucket = buckets.get(key) ?? { tokens: burst, atMs: now };
   const tokens = Math.min(burst, bucket.tokens + ((now - bucket.atMs) / 1000) * perSecond);
-  const needed = Math.min(count, burst);
+  const needed = Math.min(count, Math.max(1, burst / 2));
   if (tokens < needed) {
     const retryMs = Math.ceil(((needed - tokens) / perSecond) * 1000);
     throw new MatrixError("M_LIMIT_EXCEEDED", "Too many requests", {

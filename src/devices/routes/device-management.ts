@@ -8,7 +8,9 @@ import { getDevice, listDevices, renameDevice } from "../list-devices.ts";
 
 const NewName = z.object({ display_name: z.string().optional() });
 const WithAuth = z.object({ auth: AuthData.optional() });
-const DevicesToDelete = WithAuth.extend({ devices: z.array(z.string()) });
+/** More than anybody has. While devices are deleted nobody else can write. */
+const MOST_DEVICES = 10_000;
+const DevicesToDelete = WithAuth.extend({ devices: z.array(z.string()).max(MOST_DEVICES) });
 
 /** The specification's `device_management.yaml`. */
 export const deviceManagementEndpoints: readonly Endpoint[] = [

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { type Endpoint, userEndpoint } from "#src/http/endpoint.ts";
+import { checkSize } from "#src/http/rate-limit.ts";
 import { parseTransactionId } from "#src/kit/identifiers.ts";
 import { JsonObject } from "#src/kit/json-object.ts";
 import { sendToDevice } from "../send-to-device.ts";
@@ -14,7 +15,10 @@ export const toDeviceEndpoints: readonly Endpoint[] = [
     path: "/_matrix/client/v3/sendToDevice/:eventType/:txnId",
     body: Messages,
     guests: true,
-    async handle(hs, { requester, params, body }) {
+    async handle(hs, { requester, params, body, ip }) {
+      const counts = Object.values(body.messages).map((it) => Object.keys(it).length);
+      const size = counts.reduce((sum, it) => sum + it, 0);
+      checkSize(hs, "default", { requester, ip }, size);
       const { eventType: type = "" } = params;
       const txnId = parseTransactionId(params["txnId"] ?? "");
       const { deviceId, deviceKey } = requester;

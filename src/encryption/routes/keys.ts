@@ -1,5 +1,6 @@
 import type { Position } from "#src/homeserver/position.ts";
 import { type Endpoint, userEndpoint } from "#src/http/endpoint.ts";
+import { checkSize } from "#src/http/rate-limit.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { placeOf } from "#src/timeline/token.ts";
 import { claimKeys } from "../claim-keys.ts";
@@ -28,7 +29,9 @@ export const keysEndpoints: readonly Endpoint[] = [
     body: KeyQuery,
     rate: "keys",
     guests: true,
-    async handle(hs, { requester, body }) {
+    async handle(hs, { requester, body, ip }) {
+      const size = Object.keys(body.device_keys).length;
+      checkSize(hs, "keys", { requester, ip }, size);
       return await queryKeys(hs, requester, body);
     },
   }),
@@ -39,7 +42,10 @@ export const keysEndpoints: readonly Endpoint[] = [
     body: KeyClaim,
     rate: "keys",
     guests: true,
-    async handle(hs, { body }) {
+    async handle(hs, { requester, body, ip }) {
+      const counts = Object.values(body.one_time_keys).map((it) => Object.keys(it).length);
+      const size = counts.reduce((sum, it) => sum + it, 0);
+      checkSize(hs, "keys", { requester, ip }, size);
       return await claimKeys(hs, body);
     },
   }),
