@@ -2,6 +2,11 @@ import { describe, expect, test } from "vitest";
 import { homeserver, refusal } from "./client.ts";
 
 const hs = await homeserver();
+const limited = await homeserver({
+  ARCHIPEL_RATE_LIMITS_ENABLED: "true",
+  ARCHIPEL_RATE_LIMITS_INVITE_BURST: "3",
+  ARCHIPEL_RATE_LIMITS_INVITE_PER_SECOND: "0.001",
+});
 const alice = await hs.registerUser("alice");
 const bob = await hs.registerUser("bob");
 const stateOf = async (roomId: string): Promise<any[]> =>
@@ -152,11 +157,6 @@ describe("createRoom", () => {
   });
 
   test("counts whom it invites like other invitations", async () => {
-    const limited = await homeserver({
-      ARCHIPEL_RATE_LIMITS_ENABLED: "true",
-      ARCHIPEL_RATE_LIMITS_INVITE_BURST: "3",
-      ARCHIPEL_RATE_LIMITS_INVITE_PER_SECOND: "0.001",
-    });
     const mallory = await limited.registerUser("mallory");
     const invite = ["a", "b", "c", "d", "d"].map((it) => `@${it}:hs.test`);
     const tooMany = refusal(429, "M_LIMIT_EXCEEDED");

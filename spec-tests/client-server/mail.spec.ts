@@ -9,6 +9,13 @@ const hs = await homeserver({
   ARCHIPEL_MAIL_FROM: "Archipel <noreply@hs.test>",
   ARCHIPEL_PUSH_MAIL_DELAY_MS: "3000",
 });
+const limited = await homeserver({
+  ARCHIPEL_MAIL_SMTP_URL: mails.url,
+  ARCHIPEL_MAIL_FROM: "Archipel <noreply@hs.test>",
+  ARCHIPEL_RATE_LIMITS_ENABLED: "true",
+  ARCHIPEL_RATE_LIMITS_THIRD_PARTY_INVITE_BURST: "2",
+  ARCHIPEL_RATE_LIMITS_THIRD_PARTY_INVITE_PER_SECOND: "0.001",
+});
 const SET = "/v3/pushers/set";
 
 const pusher = (address: string, its: object = {}) => ({
@@ -95,13 +102,6 @@ describe("a pusher by e-mail", () => {
 });
 
 test("nobody has an address written to again and again", async () => {
-  const limited = await homeserver({
-    ARCHIPEL_MAIL_SMTP_URL: mails.url,
-    ARCHIPEL_MAIL_FROM: "Archipel <noreply@hs.test>",
-    ARCHIPEL_RATE_LIMITS_ENABLED: "true",
-    ARCHIPEL_RATE_LIMITS_THIRD_PARTY_INVITE_BURST: "2",
-    ARCHIPEL_RATE_LIMITS_THIRD_PARTY_INVITE_PER_SECOND: "0.001",
-  });
   const mallory = await limited.registerUser("mallory");
   const set = async () => await mallory.call("POST", SET, pusher("often@example.org"));
   for (let n = 0; n < 2; n++) expect((await set()).status).toBe(200);
