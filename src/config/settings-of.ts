@@ -10,8 +10,8 @@ export function settingsOf(document: Document): unknown {
   try {
     return document.toJS();
   } catch (error) {
-    if (!(error instanceof ReferenceError) || !error.message.startsWith("Unresolved alias"))
-      throw error;
+    const isKnown = error instanceof ReferenceError && error.message.startsWith("Unresolved alias");
+    if (!isKnown) throw error;
     throw new Error("Unresolved alias: what begins with * and is none has to be in quotes", {
       cause: error,
     });
