@@ -30,7 +30,7 @@ const cacheOf = held((hs): Cache => {
       for (const { roomKey } of changes) if (roomKey !== undefined) forgetOutside(cache, roomKey);
     },
     missed() {
-      for (const roomKey of [...cache.outside.keys()]) forgetOutside(cache, roomKey);
+      for (const roomKey of cache.outside.keys().toArray()) forgetOutside(cache, roomKey);
     },
   });
   return cache;
