@@ -11,8 +11,9 @@ import type { OperationId } from "#src/kit/operation-ids.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { type Answer, type Call, type Endpoint, JSON_HEADERS } from "./endpoint.ts";
 import { errorResponse, preflightResponse } from "./error-response.ts";
+import { forwardedAddress } from "./forwarded-address.ts";
 import { checkRate } from "./rate-limit.ts";
-import { readJsonBody } from "./read-body.ts";
+import { readJsonBody, STRANGERS_LIMITS } from "./read-body.ts";
 import { requestPath } from "./request-path.ts";
 import { type OriginCheck, readServerRequest } from "./server-request.ts";
 
@@ -145,7 +146,8 @@ async function call(
   if (!requester?.isUnlimited) {
     checkRate(hs, endpoint.rate ?? "default", { userId: requester?.userId, ip });
   }
-  const body = endpoint.body ? await readJsonBody(c.req, incoming, endpoint.body) : undefined;
+  const limits = requester ? undefined : STRANGERS_LIMITS;
+  const body = endpoint.body && (await readJsonBody(c.req, incoming, endpoint.body, limits));
   const it = callOf(c, { requester: requester as Requester, body, ip });
   return await Promise.resolve(endpoint.handle(hs, it));
 }
@@ -220,14 +222,11 @@ function queryToken(c: Context<Env>): string | undefined {
   return new URL(c.req.url).searchParams.get("access_token") || undefined;
 }
 
-/**
- * The address that a request comes from: behind a proxy that we were told to trust, the one it names. That
- * is the last: those before it are what the client says itself, where the proxy adds to them.
- */
+/** The address that a request comes from: behind a proxy that we were told to trust, the one it names. */
 function addressOf(hs: Homeserver, c: Context<Env>): string {
   const own = c.env?.incoming?.socket.remoteAddress ?? "";
   if (!hs.config.listener.trustForwardedFor) return own;
-  return headerOf(c, "x-forwarded-for")?.split(",").at(-1)?.trim() || own;
+  return forwardedAddress(headerOf(c, "x-forwarded-for")) ?? own;
 }
 
 type HeaderName = "authorization" | "user-agent" | "x-forwarded-for";

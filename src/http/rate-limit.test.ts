@@ -59,6 +59,10 @@ test("behind a proxy it is the address that the proxy adds, whatever the client 
   expect(await register("198.51.100.1")).toBe(401);
   expect(await register("203.0.113.7, 198.51.100.1")).toBe(429);
   expect(await register("198.51.100.1, 198.51.100.2")).toBe(401);
+  // Some proxies say the port as well.
+  expect(await register("198.51.100.2:50001")).toBe(429);
+  expect(await register("[2001:db8:7::1]:50001")).toBe(401);
+  expect(await register("2001:db8:7::1")).toBe(429);
 });
 
 /** How many requests are let through, of more than any may make. */

@@ -10,6 +10,9 @@ import { requireModestJson } from "./require-modest-json.ts";
 /** The most bytes of a JSON body. Larger than any event, for uploads of keys and of many messages to devices. */
 const MOST_BYTES = 8 * 1024 * 1024;
 
+/** Who is not logged in sends little more than a password; the most are questions of servers for many keys. */
+export const STRANGERS_LIMITS: BodyLimits = { mostBytes: 1024 * 1024, longestMs: 60_000 };
+
 /**
  * Reads a JSON body and checks its form. Clients need not send a `Content-Type`, so the body is read
  * as JSON whatever it says. An empty body counts as an empty object: many clients send none.
@@ -21,8 +24,9 @@ export async function readJsonBody<T>(
   request: Context["req"],
   incoming: Readable | undefined,
   schema: z.ZodType<T>,
+  limits: BodyLimits = { mostBytes: MOST_BYTES },
 ): Promise<T> {
-  const bytes = await readBody(request, incoming, { mostBytes: MOST_BYTES });
+  const bytes = await readBody(request, incoming, limits);
   return checkBody(parseJson(bytes.toString()), schema);
 }
 
