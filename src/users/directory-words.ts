@@ -4,6 +4,9 @@ import { serverNameOf, type UserId } from "#src/kit/identifiers.ts";
 /** More words than any name has. */
 const MOST_WORDS = 30;
 
+/** Longer words are found by their beginnings: an index has no room for any that somebody may make up. */
+const MOST_CHARACTERS = 100;
+
 /** Words of every script: also of those that put no spaces between them. */
 const segmenter = new Intl.Segmenter(undefined, { granularity: "word" });
 
@@ -13,7 +16,8 @@ export function wordsOf(text: string): string[] {
   const words = plain
     .split(/[^\p{L}\p{N}]+/u)
     .flatMap((part) => [part, ...segments(part)])
-    .filter((it) => it !== "");
+    .filter((it) => it !== "")
+    .map((it) => it.slice(0, MOST_CHARACTERS).toWellFormed());
   return [...new Set(words)].slice(0, MOST_WORDS);
 }
 

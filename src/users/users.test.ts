@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
@@ -242,6 +243,13 @@ describe("user directory", () => {
       { user_id: "@rem:elsewhere", display_name: "Remy" },
     ]);
     expect(await found(looker, "secretive")).toEqual([]);
+
+    // Whatever that is: the others are found all the same.
+    const long = Array.from({ length: 300 }, (_, at) => hash("sha256", String(at))).join("");
+    await member(open, "join", `Re\0my ${long}`);
+    const [shown] = (await search(looker, "rem")).results;
+    expect(shown.display_name).toMatch(/^Remy [0-9a-f]{251}$/);
+    expect(await found(looker, `remy ${long.slice(0, 120)}`)).toEqual(["@rem:elsewhere"]);
 
     // Of a room that nobody of this server is in it is not known who is in it now.
     const roomId = [...(await roomsByKeys(hs, [open])).values()][0]?.roomId;
