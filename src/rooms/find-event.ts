@@ -183,7 +183,8 @@ export async function findEvents(
     const key = keys.get(id);
     const event = key === undefined ? undefined : byKey.get(key);
     if (event) found.set(id, event);
-    else unknown.push(id);
+    // What events say of others may be anything. The database cannot even be asked for a NUL, which none has.
+    else if (!id.includes("\0")) unknown.push(id);
   }
   if (unknown.length > 0) {
     for (const row of await eventsByIds(db, unknown)) {

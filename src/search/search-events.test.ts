@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { createRoom } from "#src/membership/create-room.ts";
 import { requireRoom } from "#src/rooms/memberships.ts";
 import { sendEvent } from "#src/rooms/send-event.ts";
+import { asking, LENIENT, registered } from "#src/testing-http.ts";
 import { testHomeservers, type TestHomeservers, testUser } from "#src/testing.ts";
 import { shareOf } from "./queries-search.ts";
 import { searchEvents } from "./search-events.ts";
@@ -9,7 +10,7 @@ import { searchEvents } from "./search-events.ts";
 let servers: TestHomeservers;
 
 beforeAll(async () => {
-  servers = await testHomeservers(1);
+  servers = await testHomeservers(2, LENIENT);
 });
 afterAll(async () => await servers.close());
 
@@ -42,4 +43,26 @@ test("finds what is in a user's rooms alone, be they most of all or few", async 
   await hs.sql`analyze search_entries`;
   expect(await shareOf(hs.sql, [roomKey])).toBeLessThan(0.25);
   expect(await found()).toEqual(before);
+});
+
+test("finds what is said after a redaction of what no event can be called", async () => {
+  const [here, there] = servers.all.map(asking);
+  if (!here || !there) throw new RangeError("two homeservers are needed");
+  const { access_token: token } = await registered(here, "carol");
+  const { room_id } = (await here("POST", "createRoom", { token, body: {} })).body;
+  const say = async (body: string) => {
+    const path = `rooms/${room_id}/send/m.room.message/${body}`;
+    const answer = await here("PUT", path, { token, body: { msgtype: "m.text", body } });
+    return answer.body.event_id as string;
+  };
+  // As another server may have sent it: what its version does not look at may hold anything.
+  const eventId = await say("pier");
+  const json = { type: "m.room.redaction", content: { redacts: "$a\0" }, redacts: "$b\0" };
+  await servers.hs.sql`
+    update events set type = 'm.room.redaction', json = ${JSON.stringify(json)}
+    where event_id = ${eventId}`;
+  await say("quay");
+  const search = { search_categories: { room_events: { search_term: "quay" } } };
+  const answer = await there("POST", "search", { token, body: search });
+  expect(answer.body.search_categories?.room_events.count).toBe(1);
 });
