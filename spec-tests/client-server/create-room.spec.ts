@@ -166,6 +166,8 @@ describe("createRoom", () => {
     expect(await mallory.call("POST", "/v3/createRoom", again)).toMatchObject(tooMany);
     const path = `/v3/rooms/${body.room_id}/invite`;
     expect(await mallory.call("POST", path, { user_id: "@e:hs.test" })).toMatchObject(tooMany);
+    const member = `/v3/rooms/${body.room_id}/state/m.room.member/@e:hs.test`;
+    expect(await mallory.call("PUT", member, { membership: "invite" })).toMatchObject(tooMany);
     expect((await mallory.call("POST", "/v3/createRoom", {})).status).toBe(200);
   });
 });

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { z } from "zod";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { type Call, type Endpoint, userEndpoint } from "#src/http/endpoint.ts";
+import { checkRate } from "#src/http/rate-limit.ts";
 import type { CanonicalObject } from "#src/kit/canonical-json.ts";
 import { parseEventId, parseRoomId, parseTransactionId } from "#src/kit/identifiers.ts";
 import { JsonObject } from "#src/kit/json-object.ts";
@@ -37,8 +38,12 @@ export const roomSendEndpoints: readonly Endpoint[] = [
     rate: "message",
     guests: true,
     async handle(hs, call) {
-      const { requester, params, query, body: content } = call;
+      const { requester, params, query, body: content, ip } = call;
       const { eventType: type = "", stateKey = "" } = params;
+      const invites = type === "m.room.member" && content["membership"] === "invite";
+      if (invites && !requester.isUnlimited) {
+        checkRate(hs, "invite", { userId: requester.userId, ip });
+      }
       const room = await requireRoom(hs, parseRoomId(params["roomId"] ?? ""));
       const delayMs = delayOf(query);
       const stickyMs = stickyOf(query);
