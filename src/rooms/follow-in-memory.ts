@@ -3,6 +3,7 @@ import type { EventId } from "#src/kit/identifiers.ts";
 import { tailOf } from "#src/streams/tail.ts";
 import { EVENTS, MemberMoved } from "./event-changes.ts";
 import {
+  eventInMemory,
   forgetEvents,
   forgetEventsOf,
   forgetUnredacted,
@@ -18,6 +19,7 @@ export function followInMemory(hs: Homeserver): void {
   tailOf(hs).listen({
     changed(changes) {
       const moved = new Set<number>();
+      const redacted = new Set<string>();
       for (const { stream, roomKey, detail } of changes) {
         // As happens when a room's members are all known.
         if (detail instanceof MemberMoved && roomKey !== undefined) moved.add(roomKey);
@@ -29,12 +31,24 @@ export function followInMemory(hs: Homeserver): void {
         // Whether a redaction took effect is in the row of its target. This process's own have been heeded; of
         // others' the event may have been read before it was heard of, so that says nothing.
         const redacts = detail.type === "m.room.redaction" && redactsOf(detail);
-        if (typeof redacts === "string") forgetUnredacted(hs, redacts as EventId);
+        if (typeof redacts !== "string") continue;
+        forgetUnredacted(hs, redacts as EventId);
+        redacted.add(redacts);
       }
+      if (redacted.size > 0) markInTail(hs, redacted);
       if (moved.size > 0) forgetEventsOf(hs, moved);
     },
     missed: () => forgetEvents(hs),
   });
+}
+
+/** The tail may know an event by another object than the memory of events, and for longer. */
+function markInTail(hs: Homeserver, redacted: ReadonlySet<string>): void {
+  for (const event of eventsInTail(hs)) {
+    if (event.redactedBy !== undefined || !redacted.has(event.eventId)) continue;
+    event.redactedBy = eventInMemory(hs, event.eventKey)?.redactedBy;
+    event.mayBeRedacted = event.redactedBy === undefined;
+  }
 }
 
 function* eventsInTail(hs: Homeserver): Generator<StoredEvent> {

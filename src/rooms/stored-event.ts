@@ -76,6 +76,8 @@ export class StoredEvent {
   readonly replaces: number | undefined;
   /** Changes when the event is redacted. */
   redactedBy: number | undefined;
+  /** Whether a redaction of it was heard of after it was read: what came of that the database knows. */
+  mayBeRedacted = false;
   /** Of a state event: the keys of its `auth_events`, as far as they are known. */
   readonly authKeys: readonly number[];
   readonly deviceKey: number | undefined;

@@ -47,9 +47,8 @@ export async function readEventStream(
   const heard = view
     ? [{ roomKey: view.room.roomKey, upTo: view.until ?? upTo }]
     : [...rooms].flatMap(([roomKey, standing]) => heardRoom(roomKey, standing, { from, upTo }));
-  const found = changes
-    ? inMemory(changes, heard)
-    : await readEvents(hs, heard, { from, limit: limit + 1 });
+  const known = inMemory(changes, heard);
+  const found = known ?? (await readEvents(hs, heard, { from, limit: limit + 1 }));
   const [told, moves] = await Promise.all([
     visible(hs, requester, found, { rooms, from }),
     view ? [] : ownMoves(hs, requester, rooms, from),
@@ -82,9 +81,14 @@ function heardRoom(
   return [{ roomKey, upTo: endOf({ standing }, upTo) }];
 }
 
-function inMemory(changes: readonly Change[], heard: readonly HeardRoom[]): StoredEvent[] {
+/** The events of rooms, if all of them can be had from memory. */
+function inMemory(
+  changes: readonly Change[] | undefined,
+  heard: readonly HeardRoom[],
+): StoredEvent[] | undefined {
+  if (!changes) return undefined;
   const byRoom = eventsByRoom(changes);
-  return heard
+  const events = heard
     .flatMap(({ roomKey, upTo }) =>
       (byRoom.get(roomKey) ?? []).filter(
         ({ status, anchor }) =>
@@ -92,6 +96,8 @@ function inMemory(changes: readonly Change[], heard: readonly HeardRoom[]): Stor
       ),
     )
     .toSorted((a, b) => (a.anchor ?? 0) - (b.anchor ?? 0));
+  // What may have been redacted meanwhile has to be read.
+  return events.some((it) => it.mayBeRedacted) ? undefined : events;
 }
 
 async function readEvents(

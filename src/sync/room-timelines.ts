@@ -135,6 +135,8 @@ function timelineInMemory(
   { events, limit }: TimelineRoom,
   { wanted, upTo }: TimelineQuestion,
 ): Timeline | undefined {
+  // What may have been redacted meanwhile has to be read.
+  if (events?.some((it) => it.mayBeRedacted)) return undefined;
   const parts = events?.filter((it) => isPart(it) && it.anchor !== undefined);
   const shown = parts?.filter(isShown);
   if (!parts || !shown || shown.length > limit) return undefined;
