@@ -86,13 +86,18 @@ async function extend(
   const { room, marks } = where;
   const events =
     kept.upTo >= room.recentFrom
-      ? room.recent.slice(firstAfter(room.recent, kept.upTo))
+      ? await inOrder(
+          hs,
+          room.recent.filter((it) => it > kept.upTo),
+        )
       : await newestAfter(hs, room, kept.upTo);
+  // There may be more than these.
+  if (events.length >= MOST_EVENTS) return await begin(hs, reader, where);
   const unread = kept.notifying.filter((it) => it.eventKey > markOf(marks, it.thread).anchor);
   const added = await notifyingOf(hs, reader, where, events);
   return {
     ...kept,
-    upTo: events.at(-1)?.eventKey ?? kept.upTo,
+    upTo: Math.max(kept.upTo, ...events.map((it) => it.eventKey)),
     notifying: [...unread, ...added],
   };
 }
@@ -121,8 +126,12 @@ async function newestAfter(
   after: number,
 ): Promise<readonly StoredEvent[]> {
   const keys = await newestEventKeys(hs.sql, room.roomKey, { after, most: MOST_EVENTS });
+  return await inOrder(hs, keys.toReversed());
+}
+
+async function inOrder(hs: Homeserver, keys: readonly number[]): Promise<readonly StoredEvent[]> {
   const events = await eventsOf(hs, keys);
-  return keys.toReversed().flatMap((it) => events.get(it) ?? []);
+  return keys.flatMap((it) => events.get(it) ?? []);
 }
 
 /** Events of threads that are unread though the main timeline has been read beyond them. */
@@ -136,11 +145,6 @@ function unreadThreaded(
     return its.keys.slice(from, indexAfter(its.keys, upTo));
   });
   return keys.toSorted((a, b) => a - b).slice(-MOST_EVENTS);
-}
-
-function firstAfter(events: readonly StoredEvent[], after: number): number {
-  const index = events.findIndex((it) => it.eventKey > after);
-  return index < 0 ? events.length : index;
 }
 
 async function notifyingOf(

@@ -33,7 +33,8 @@ export class RoomUnreads {
   readonly threads = new Map<string, Threaded>();
   /** All events after this one are in `recent`. */
   recentFrom: number;
-  recent: StoredEvent[] = [];
+  /** The keys of the newest events, in order. */
+  recent: number[] = [];
   /** What the rules of some ask about the room, until that changes. See `room-context.ts`. */
   context: Promise<unknown> | undefined;
   readonly #highlights = new Map<number, number[]>();
@@ -78,10 +79,10 @@ export class RoomUnreads {
     }
     if (json.includes('"m.mentions"') || state_key === "") this.#highlightsStale = true;
     if (CONTEXT_TYPES.has(type)) this.context = undefined;
-    this.recent.push(event);
+    this.recent.push(eventKey);
     if (this.recent.length > 2 * MOST_RECENT) {
       const dropped = this.recent.splice(0, MOST_RECENT);
-      this.recentFrom = dropped.at(-1)?.eventKey ?? this.recentFrom;
+      this.recentFrom = dropped.at(-1) ?? this.recentFrom;
     }
   }
 

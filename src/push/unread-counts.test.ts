@@ -108,6 +108,18 @@ describe("unread counts", () => {
     }
   });
 
+  test("leave nothing out of more than is looked at, where somebody's own rules count", async () => {
+    const [alice, bob, carol] = [await newUser("a"), await newUser("b"), await newUser("c")];
+    const room = await roomOf(alice, bob);
+    const ignored_users = { [carol.userId]: {} };
+    const about = { type: "m.ignored_user_list", content: { ignored_users } };
+    await setAccountData(hs, bob, NO_ROOM, about);
+    await say(alice, room);
+    expect(await countsOf(bob, room)).toEqual({ main: [1, 0] });
+    await Promise.all(Array.from({ length: 600 }, async () => await say(alice, room)));
+    expect(await countsOf(bob, room)).toEqual({ main: [601, 0] });
+  });
+
   test("of everyone are raised by those who may notify the room", async () => {
     const [alice, bob] = [await newUser("a"), await newUser("b")];
     const room = await roomOf(alice, bob);
