@@ -127,12 +127,33 @@ export async function leavingOf(
   since: Position | undefined,
 ): Promise<Pick<ChangedRoom, "isNew" | "isOutside">> {
   const left = (await eventsOf(hs, [standing.eventKey])).get(standing.eventKey);
-  const before = left?.replaces === undefined ? undefined : left.replaces;
-  const was = before === undefined ? undefined : (await eventsOf(hs, [before])).get(before);
-  if (!was || was.content["membership"] !== "join") return { isNew: false, isOutside: true };
+  const was = left && (await beforeLeaving(hs, left, since));
+  if (was?.content["membership"] !== "join") return { isNew: false, isOutside: true };
   const known = since !== undefined && (was.anchor ?? 0) <= since;
   const isNew = !known && !(since !== undefined && (await wasJoined(hs, was, since)));
   return { isNew, isOutside: false };
+}
+
+/**
+ * What a user was in a room before they came to be out of it. Whoever was kicked and then banned was in it before the
+ * first of that, of which the client may not have heard.
+ */
+async function beforeLeaving(
+  hs: Homeserver,
+  left: StoredEvent,
+  since: Position | undefined,
+): Promise<StoredEvent | undefined> {
+  const isNews = (it: StoredEvent) => since === undefined || (it.anchor ?? 0) > since;
+  for (let { replaces } = left; replaces !== undefined;) {
+    const was = (await eventsOf(hs, [replaces])).get(replaces);
+    if (!was || !isOut(was) || !isNews(was)) return was;
+    ({ replaces } = was);
+  }
+  return undefined;
+}
+
+function isOut({ content }: StoredEvent): boolean {
+  return content["membership"] === "leave" || content["membership"] === "ban";
 }
 
 /** The events that are new in rooms, by room key. */

@@ -4,7 +4,13 @@ import { accountDataStream } from "#src/account-data/account-data-stream.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { RoomId } from "#src/kit/identifiers.ts";
 import type { Requester } from "#src/kit/requester.ts";
-import { inviteUser, kickUser, leaveRoom } from "#src/membership/change-members.ts";
+import {
+  banUser,
+  inviteUser,
+  kickUser,
+  leaveRoom,
+  unbanUser,
+} from "#src/membership/change-members.ts";
 import { createRoom } from "#src/membership/create-room.ts";
 import { joinRoom } from "#src/membership/join-room.ts";
 import { findRoom } from "#src/rooms/find-room.ts";
@@ -182,6 +188,30 @@ describe("a sync", () => {
     expect(bodies(rooms?.leave?.[roomId])).toEqual(["before", undefined]);
     await leaveRoom(hs, alice, { roomId });
     expect((await sync(alice)).rooms).toBeUndefined();
+  });
+
+  test("tells those who are kicked and then banned of what was before the first of that", async () => {
+    const roomId = await twoInARoom();
+    await joinRoom(hs, bob, roomId);
+    const { next_batch } = await sync(bob);
+    for (const body of ["one", "two", "three"]) await say(alice, roomId, body);
+    await kickUser(hs, alice, { roomId, target: bob.userId });
+    await say(alice, roomId, "hidden");
+    await banUser(hs, alice, { roomId, target: bob.userId });
+    const filter = { room: { timeline: { limit: 4 } } };
+    const told = (await sync(bob, next_batch, { filter })).rooms?.leave?.[roomId];
+    expect(bodies(told)).toEqual(["three", undefined, undefined]);
+    expect(told?.timeline.limited).toBe(true);
+    const all = { room: { include_leave: true } };
+    const first = (await sync(bob, undefined, { filter: all })).rooms?.leave?.[roomId];
+    expect(everythingOf(first).map((it) => it.type)).toContain("m.room.create");
+    const { next_batch: known } = await sync(bob);
+    await unbanUser(hs, alice, { roomId, target: bob.userId });
+    const unbanned = (await sync(bob, known)).rooms?.leave?.[roomId];
+    expect(unbanned?.timeline).toMatchObject({
+      events: [{ type: "m.room.member" }],
+      limited: false,
+    });
   });
 
   test("tells whoever declines an invitation nothing of what was said in the room", async () => {
