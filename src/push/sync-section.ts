@@ -5,6 +5,7 @@ import { RECEIPTS } from "#src/ephemeral/receipts-stream.ts";
 import { MAIN_TIMELINE } from "#src/events/threads.ts";
 import { type Filter, NO_FILTER, wantsThreadCounts } from "#src/filters/filter.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { Position } from "#src/homeserver/position.ts";
 import type { RoomId } from "#src/kit/identifiers.ts";
 import { PUSH_RULES } from "#src/push-rules/push-rules-stream.ts";
 import { EVENTS } from "#src/rooms/event-changes.ts";
@@ -23,10 +24,7 @@ export const unreadSection: SyncSection = {
   name: "unread",
   streams: [EVENTS, RECEIPTS, PUSH_RULES, ACCOUNT_DATA],
 
-  concerns: (change, { requester, rooms }) =>
-    changesAll(change)
-      ? change.userKey === requester.userKey
-      : change.roomKey !== undefined && rooms.has(change.roomKey) && counts(change, requester),
+  concerns: moves,
 
   async read(hs, question, range) {
     const rooms = await roomsToCount(hs, question, range);
@@ -38,6 +36,30 @@ export const unreadSection: SyncSection = {
     return { rooms: new Map(parts) };
   },
 };
+
+/** Those of some rooms of which how much is unread may have changed since a position. @param changes all that there were since, if known. */
+export async function roomsCountedAnew(
+  hs: Homeserver,
+  {
+    changes,
+    after,
+    ...question
+  }: Pick<SyncQuestion, "requester" | "rooms" | "changes"> & {
+    readonly after: Position;
+  },
+): Promise<Iterable<number>> {
+  const its = changes?.filter((it) => moves(it, question));
+  const about = { ...question, newRooms: new Set<number>(), changes: its };
+  return (await roomsToCount(hs, about, { after })).keys();
+}
+
+function moves(
+  change: Change,
+  { requester, rooms }: Pick<SyncQuestion, "requester" | "rooms">,
+): boolean {
+  if (changesAll(change)) return change.userKey === requester.userKey;
+  return change.roomKey !== undefined && rooms.has(change.roomKey) && counts(change, requester);
+}
 
 /** Whether a change may be one of all counts of its user. */
 function changesAll(change: Change): boolean {
@@ -52,7 +74,7 @@ function counts({ stream, detail }: Change, { userKey }: { userKey: number }): b
 async function roomsToCount(
   hs: Homeserver,
   { requester, rooms, newRooms, changes }: SyncQuestion,
-  { after }: Range,
+  { after }: Pick<Range, "after">,
 ): Promise<ReadonlyMap<number, RoomId>> {
   if (after === undefined || changes?.some(changesAll)) return rooms;
   const moved = changes

@@ -20,7 +20,8 @@ export function noteTold(
     const before = (room.since === undefined ? undefined : room.told) ?? UNTOLD;
     draft.setRoom(room.roomKey, {
       ...before,
-      events: room.hasMoved ? LIVE : before.events,
+      // Of what has not moved it knows all, too, if it is told of it.
+      events: room.hasMoved || answer ? LIVE : before.events,
       known: answer ? knownAfter(answer, before) : before.known,
       config: draft.indexOf(room.config.requiredState),
       isDm: answer ? room.isDm : before.isDm,

@@ -16,6 +16,7 @@ import { readRooms } from "./read-rooms.ts";
 import { relevantRooms, type RelevantRooms } from "./relevant-rooms.ts";
 import type { SlidingRequest } from "./sliding-request.ts";
 import type { RoomAnswer } from "./told-room.ts";
+import { countedElsewhere } from "./unread-rooms.ts";
 
 /** All that a client is told at once. */
 export type SlidingAnswer = {
@@ -58,6 +59,7 @@ export async function readSlidingSync(
   const found = await relevantRooms(hs, request, listed, roomIds);
   const { rooms: relevant, counts, interesting } = found;
   draft.leaveBehind("events", movedElsewhere(listed, relevant, position), position);
+  draft.leaveBehind("events", await countedElsewhere(hs, request, relevant, moment), position);
   const asked = await askedRooms(hs, requester.userKey, relevant.values(), moment);
   const { rooms, timelines } = await readRooms(hs, request, asked, {
     ...moment,

@@ -60,6 +60,22 @@ describe("a list", () => {
     }
   });
 
+  test("tells what is unread of a room that comes back into its window, though it was read meanwhile", async () => {
+    const roomId = await room(alice, { name: "Below" });
+    await act(bob, "POST", `join/${roomId}`);
+    const eventId = await say(bob, roomId, "hello");
+    await room(alice, { name: "Above" });
+    const lists = (last: number) => ({ lists: { all: { ...LIST, ranges: [[0, last]] } } });
+    const both = await sync(alice, lists(1));
+    expect(both.rooms[roomId].notification_count).toBe(1);
+    await act(alice, "POST", `rooms/${roomId}/receipt/m.read/${eventId}`);
+    const one = await sync(alice, lists(0), after(both));
+    expect(one.rooms).toEqual({});
+    const back = await sync(alice, lists(1), after(one), stage.other);
+    expect(back.rooms).toMatchObject({ [roomId]: { notification_count: 0 } });
+    expect((await sync(alice, lists(1), after(back))).rooms).toEqual({});
+  });
+
   test("tells with an event what relates to it, unless the client has it all", async () => {
     const roomId = await room(alice);
     const root = await say(alice, roomId, "root");
