@@ -37,6 +37,7 @@ describe("readRendezvous", () => {
     const read = await hs.request("GET", path);
     expect(read).toMatchObject({ status: 200, text: "ahoy" });
     expect(read.headers.get("etag")).toBe(etag);
+    expect(read.headers.get("x-content-type-options")).toBe("nosniff");
     const again = await hs.request("GET", path, { headers: { "if-none-match": etag } });
     expect(again.status).toBe(304);
     expect(await hs.request("GET", `${ALL}/nowhere`)).toMatchObject(refusal(404, "M_NOT_FOUND"));

@@ -91,5 +91,7 @@ function headersOf({ tag, changedMs, expiresAtMs }: Session) {
     "last-modified": new Date(changedMs).toUTCString(),
     "cache-control": "no-store",
     pragma: "no-cache",
+    // What is left here anybody may have left.
+    "x-content-type-options": "nosniff",
   };
 }
