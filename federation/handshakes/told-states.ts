@@ -5,6 +5,7 @@ import { allStateAt, statesAt, stateWithoutMembers } from "#src/rooms/current-st
 import { eventsOf } from "#src/rooms/find-event.ts";
 import type { Room } from "#src/rooms/find-room.ts";
 import { serversInRoom } from "#src/rooms/residents.ts";
+import { servedPieces } from "#src/rooms/served-pieces.ts";
 import { servedText } from "#src/rooms/served-text.ts";
 import type { StatePair } from "#src/rooms/state-slots.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
@@ -12,7 +13,7 @@ import { namedRooms } from "#src/sync/named-rooms.ts";
 import { roomSummaries } from "#src/sync/room-summaries.ts";
 
 /**
- * What the server of a user who has joined a room is told of it, as JSON: the state before the join, and all
+ * What the server of a user who has joined a room is told of it, as pieces of JSON: the state before the join, and all
  * that authorises that.
  *
  * @param join the join as it is part of the room.
@@ -20,30 +21,34 @@ import { roomSummaries } from "#src/sync/room-summaries.ts";
  *   the room, and of members only what names a room that has no name.
  * @spec server-server-api#put_matrixfederationv2send_joinroomideventid
  */
-export async function joinedStateText(
+export async function joinedStatePieces(
   hs: Homeserver,
   room: Room,
   join: StoredEvent,
   { omitMembers }: { omitMembers: boolean },
-): Promise<string> {
+): Promise<AsyncGenerator<string>> {
   const root = join.stateBefore ?? 0;
   const state = omitMembers
     ? [...(await stateWithoutMembers(hs, root)), ...(await heroesOf(hs, room, join))]
     : await allStateAt(hs, root);
   const chain = await authChainOf(hs, [...state, join]);
   const told = new Set(omitMembers ? state : []);
-  const texts = (events: readonly StoredEvent[]) =>
-    events.map((it) => servedText(it, room.rules)).join(",");
+  const others = chain.filter((it) => !told.has(it));
   const servers = omitMembers ? await serversInRoom(hs, room.roomKey, join.eventKey) : [];
   const members = [
-    `"auth_chain":[${texts(chain.filter((it) => !told.has(it)))}]`,
     `"event":${join.json}`,
     `"members_omitted":${omitMembers}`,
     `"origin":${JSON.stringify(hs.name)}`,
     ...(omitMembers ? [`"servers_in_room":${JSON.stringify(servers)}`] : []),
-    `"state":[${texts(state)}]`,
   ];
-  return `{${members.join(",")}}`;
+  async function* pieces(): AsyncGenerator<string> {
+    yield '{"auth_chain":[';
+    yield* servedPieces(others, room.rules);
+    yield `],${members.join(",")},"state":[`;
+    yield* servedPieces(state, room.rules);
+    yield "]}";
+  }
+  return pieces();
 }
 
 /** The members by whom clients name the room, if it has no name. */

@@ -8,6 +8,7 @@ import { type Room, roomsByKeys } from "#src/rooms/find-room.ts";
 import { membersKnownWithin } from "#src/rooms/partial/partial-rooms.ts";
 import { EventStatus, type StoredEvent } from "#src/rooms/stored-event.ts";
 import { requireServerIn } from "./doors.ts";
+import { inStateTurn } from "./state-turns.ts";
 
 /** How long another server waits for what we do not know of a room yet: less than it would wait for an answer. */
 const LONGEST_WAIT_MS = 8_000;
@@ -30,7 +31,7 @@ export type StateAndAuth = {
  * The state before an event, for another server.
  *
  * @throws MatrixError M_FORBIDDEN (see `requireServerIn`), M_NOT_FOUND if no such event was
- *   accepted in the room, or the state before it is not known, or not all of it.
+ *   accepted in the room, or the state before it is not known, or not all of it; as `inStateTurn`.
  */
 export async function readStateBefore(hs: Homeserver, asked: Asked): Promise<StateAndAuth> {
   const { roomKey } = await requireServerIn(hs, asked.server, asked.roomId);
@@ -41,24 +42,29 @@ export async function readStateBefore(hs: Homeserver, asked: Asked): Promise<Sta
   if (!isWhole || event.stateBefore === undefined) {
     throw new MatrixError("M_NOT_FOUND", "The state before this event is not known");
   }
-  const state = await allStateAt(hs, event.stateBefore);
-  return { room, state, authChain: await authChainOf(hs, state) };
+  const root = event.stateBefore;
+  return await inStateTurn(hs, asked.server, async () => {
+    const state = await allStateAt(hs, root);
+    return { room, state, authChain: await authChainOf(hs, state) };
+  });
 }
 
 /**
  * The auth chain of an event, for another server.
  *
- * @throws MatrixError M_FORBIDDEN, M_NOT_FOUND
+ * @throws MatrixError M_FORBIDDEN, M_NOT_FOUND; as `inStateTurn`
  */
 export async function readAuthChain(
   hs: Homeserver,
   asked: Asked,
 ): Promise<Pick<StateAndAuth, "room" | "authChain">> {
   const { room, event } = await requireEvent(hs, asked);
-  // Of state events it is written down which events authorise them.
-  if (event.stateKey !== undefined) return { room, authChain: await authChainOf(hs, [event]) };
-  const cited = [...(await findEvents(hs, event.pdu(room.rules).auth_events)).values()];
-  return { room, authChain: [...new Set([...cited, ...(await authChainOf(hs, cited))])] };
+  return await inStateTurn(hs, asked.server, async () => {
+    // Of state events it is written down which events authorise them.
+    if (event.stateKey !== undefined) return { room, authChain: await authChainOf(hs, [event]) };
+    const cited = [...(await findEvents(hs, event.pdu(room.rules).auth_events)).values()];
+    return { room, authChain: [...new Set([...cited, ...(await authChainOf(hs, cited))])] };
+  });
 }
 
 async function requireEvent(

@@ -2,10 +2,11 @@ import { type Endpoint, serverEndpoint } from "#src/http/endpoint.ts";
 import type { CanonicalObject } from "#src/kit/canonical-json.ts";
 import { parseRoomId, parseUserId } from "#src/kit/identifiers.ts";
 import { JsonObject } from "#src/kit/json-object.ts";
+import { inStateTurn } from "../../inbound/state-turns.ts";
 import { acceptMember } from "../accept-member.ts";
 import { proposeMember } from "../propose-member.ts";
-import { joinedStateText } from "../told-states.ts";
-import { answerOf, sentMember, V1, V2 } from "./member-requests.ts";
+import { joinedStatePieces } from "../told-states.ts";
+import { piecesOf, sentMember, V1, V2 } from "./member-requests.ts";
 
 /** The specification's `joins-v1.yaml` and `joins-v2.yaml`: how users of other servers join rooms of ours. */
 export const joinHandshakeEndpoints: readonly Endpoint[] = [
@@ -34,7 +35,12 @@ export const joinHandshakeEndpoints: readonly Endpoint[] = [
       const member = sentMember(params, { membership: "join", pdu: body });
       const { room, event } = await acceptMember(hs, requester, member);
       const omitMembers = query.get("omit_members") === "true";
-      return answerOf(request.path, await joinedStateText(hs, room, event, { omitMembers }));
+      const told = await inStateTurn(
+        hs,
+        requester,
+        async () => await joinedStatePieces(hs, room, event, { omitMembers }),
+      );
+      return piecesOf(request.path, told);
     },
   }),
 ];

@@ -1,4 +1,4 @@
-import { jsonText } from "#src/http/endpoint.ts";
+import { jsonPieces, jsonText } from "#src/http/endpoint.ts";
 import { parseEventId, parseRoomId } from "#src/kit/identifiers.ts";
 import type { SentMember } from "../read-member-event.ts";
 
@@ -27,4 +27,15 @@ export function sentMember(
  */
 export function answerOf(path: string, text: string): Response {
   return jsonText(path.startsWith(V1) ? `[200,${text}]` : text);
+}
+
+/** The same of an answer that comes in pieces. */
+export function piecesOf(path: string, pieces: AsyncIterable<string>): Response {
+  return jsonPieces(path.startsWith(V1) ? inV1(pieces) : pieces);
+}
+
+async function* inV1(pieces: AsyncIterable<string>): AsyncGenerator<string> {
+  yield "[200,";
+  yield* pieces;
+  yield "]";
 }

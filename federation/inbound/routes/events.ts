@@ -1,15 +1,13 @@
-import { type Endpoint, jsonText, serverEndpoint } from "#src/http/endpoint.ts";
+import { type Endpoint, jsonPieces, jsonText, serverEndpoint } from "#src/http/endpoint.ts";
 import { parseEventId, parseRoomId, type ServerName } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
-import type { Room } from "#src/rooms/find-room.ts";
-import { servedText } from "#src/rooms/served-text.ts";
-import type { StoredEvent } from "#src/rooms/stored-event.ts";
+import { servedPieces } from "#src/rooms/served-pieces.ts";
 import { findByTimestamp } from "#src/timeline/find-by-timestamp.ts";
 import { momentIn } from "#src/timeline/moment.ts";
 import { visibleToServer } from "#src/timeline/visible-to-server.ts";
 import { requireServerIn } from "../doors.ts";
 import { pdusForServer } from "../pdus-for-server.ts";
-import { type Asked, readEventFor, readStateBefore } from "../read-state.ts";
+import { type Asked, readEventFor, readStateBefore, type StateAndAuth } from "../read-state.ts";
 import { transactionText } from "./transaction-text.ts";
 
 /** The specification's `events.yaml`. */
@@ -31,8 +29,8 @@ export const eventEndpoints: readonly Endpoint[] = [
     method: "GET",
     path: "/_matrix/federation/v1/state/:roomId",
     async handle(hs, { requester, params, query }) {
-      const { room, state, authChain } = await readStateBefore(hs, asked(requester, params, query));
-      return jsonText(`{"auth_chain":${texts(authChain, room)},"pdus":${texts(state, room)}}`);
+      const told = await readStateBefore(hs, asked(requester, params, query));
+      return jsonPieces(statePieces(told));
     },
   }),
   /** @spec server-server-api#get_matrixfederationv1state_idsroomid */
@@ -79,6 +77,10 @@ function asked(
   return { server, roomId: parseRoomId(params["roomId"] ?? ""), eventId: parseEventId(eventId) };
 }
 
-function texts(events: readonly StoredEvent[], room: Room): string {
-  return `[${events.map((it) => servedText(it, room.rules)).join(",")}]`;
+async function* statePieces({ room, state, authChain }: StateAndAuth): AsyncGenerator<string> {
+  yield '{"auth_chain":[';
+  yield* servedPieces(authChain, room.rules);
+  yield '],"pdus":[';
+  yield* servedPieces(state, room.rules);
+  yield "]}";
 }
