@@ -122,6 +122,23 @@ describe("profiles", () => {
     expect((await ask("GET", path(left), { token })).body).toMatchObject({ membership: "leave" });
   });
 
+  test("a room of an old version is told, whatever numbers the member event holds", async () => {
+    const { access_token: token, user_id } = await registered(ask, "oldest");
+    const { room_id } = (await ask("POST", "createRoom", { token, body: { room_version: "5" } }))
+      .body;
+    const path = `rooms/${room_id}/state/m.room.member/${user_id}`;
+    const set = async (ratio: number) =>
+      await ask("PUT", path, { token, body: { membership: "join", ratio } });
+    expect(await set(0.5)).toMatchObject({ status: 200 });
+    expect(await set(1.5)).toMatchObject({ status: 200 });
+    await ask("PUT", `profile/${user_id}/displayname`, { token, body: { displayname: "Ida" } });
+    await until(async () => (await hs.sql`select 1 from profile_updates`).length === 0);
+    expect((await ask("GET", path, { token })).body).toMatchObject({
+      displayname: "Ida",
+      ratio: 1.5,
+    });
+  });
+
   test("what was not told when a process died is told by another", async () => {
     const { access_token: token, user_id } = await registered(ask, "crashed");
     const { room_id } = (await ask("POST", "createRoom", { token, body: {} })).body;
