@@ -106,6 +106,14 @@ describe.each(SEARCHES)("%s", (_, path, found) => {
   });
 });
 
+test("an application service is not told by whose token it is asked", async () => {
+  for (const path of ["location/irc?channel=a", "user/irc?nick=a"]) {
+    answers.set(`${THIRDPARTY}/${path}`, () => []);
+    await alice.call("GET", `/v3/thirdparty/${path}&access_token=${alice.token}`);
+    expect(asked.at(-1)?.path).toBe(`${THIRDPARTY}/${path}`);
+  }
+});
+
 /** @spec client-server-api#post_matrixclientv1appserviceappserviceidping */
 describe("pingAppservice", () => {
   const ping = async (id: string, token: string) =>
