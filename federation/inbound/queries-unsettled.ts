@@ -2,7 +2,7 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { UnixMs } from "#src/homeserver/position.ts";
 import type { EventId, ServerName } from "#src/kit/identifiers.ts";
 import type { Room } from "#src/rooms/find-room.ts";
-import type { ReceivedEvent } from "#src/rooms/received/assess-events.ts";
+import type { ReceivedEvent } from "#src/rooms/received/received-event.ts";
 
 /** The most events of one server that are kept in one room. A server that means well has none or few. */
 const MOST_KEPT = 1_000;

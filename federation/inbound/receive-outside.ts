@@ -5,9 +5,9 @@ import { type EventId, serverNameOf, type UserId } from "#src/kit/identifiers.ts
 import { eventsOf } from "#src/rooms/find-event.ts";
 import type { Room } from "#src/rooms/find-room.ts";
 import { standingOf } from "#src/rooms/memberships.ts";
-import type { ReceivedEvent } from "#src/rooms/received/assess-events.ts";
 import { checkPdus } from "#src/rooms/received/check-pdus.ts";
 import { storeOutsideMembership } from "#src/rooms/received/outside-membership.ts";
+import type { ReceivedEvent } from "#src/rooms/received/received-event.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
 import { findUserKeys } from "#src/rooms/user-keys.ts";
 import { isWithdrawn } from "./is-withdrawn.ts";

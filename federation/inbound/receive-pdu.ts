@@ -6,9 +6,9 @@ import type { Room } from "#src/rooms/find-room.ts";
 import { fetchMissingEvents } from "#src/rooms/holes/fetch-missing-events.ts";
 import type { Sources } from "#src/rooms/holes/sources.ts";
 import { checkPolicy } from "#src/rooms/policy/check-policy.ts";
-import type { ReceivedEvent } from "#src/rooms/received/assess-events.ts";
 import { type CheckedPdu, checkPdus } from "#src/rooms/received/check-pdus.ts";
 import { type Receipt, receiveEvents } from "#src/rooms/received/receive-events.ts";
+import type { ReceivedEvent } from "#src/rooms/received/received-event.ts";
 
 /** What became of PDUs. */
 export type Received = {

@@ -1,8 +1,8 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { KeyLookup } from "#src/homeserver/remotes.ts";
 import type { Room } from "../find-room.ts";
-import type { ReceivedEvent } from "../received/assess-events.ts";
 import { checkPdus, type CheckSetting } from "../received/check-pdus.ts";
+import type { ReceivedEvent } from "../received/received-event.ts";
 
 /** Those of some PDUs that pass the checks 1 to 3 and are of the room. */
 export async function checkedOfRoom(

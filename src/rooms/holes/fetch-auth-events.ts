@@ -1,7 +1,7 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId } from "#src/kit/identifiers.ts";
 import type { Room } from "../find-room.ts";
-import type { ReceivedEvent } from "../received/assess-events.ts";
+import type { ReceivedEvent } from "../received/received-event.ts";
 import { storeOutliers } from "../received/store-outliers.ts";
 import { checkedOfRoom } from "./checked-of-room.ts";
 import { MOST_SERVERS, optionsOf, type Sources } from "./sources.ts";

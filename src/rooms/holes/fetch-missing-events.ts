@@ -1,10 +1,10 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId, ServerName } from "#src/kit/identifiers.ts";
 import type { Room } from "../find-room.ts";
-import type { ReceivedEvent } from "../received/assess-events.ts";
 import { extremitiesOf } from "../received/extremities-of.ts";
 import type { GivenStates } from "../received/given-states.ts";
 import { headOf } from "../received/head-of.ts";
+import type { ReceivedEvent } from "../received/received-event.ts";
 import { checkedOfRoom } from "./checked-of-room.ts";
 import { fetchAuthEvents } from "./fetch-auth-events.ts";
 import { fetchStateBefore } from "./fetch-state.ts";

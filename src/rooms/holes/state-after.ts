@@ -3,7 +3,7 @@ import type { RawPdu } from "#src/homeserver/remotes.ts";
 import type { EventId, ServerName } from "#src/kit/identifiers.ts";
 import { findEvents } from "../find-event.ts";
 import type { Room } from "../find-room.ts";
-import type { ReceivedEvent } from "../received/assess-events.ts";
+import type { ReceivedEvent } from "../received/received-event.ts";
 import { storeOutliers } from "../received/store-outliers.ts";
 import { StoredEvent } from "../stored-event.ts";
 import { checkedOfRoom } from "./checked-of-room.ts";

@@ -2,7 +2,7 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId } from "#src/kit/identifiers.ts";
 import { findEvents } from "../find-event.ts";
 import type { Room } from "../find-room.ts";
-import type { ReceivedEvent } from "../received/assess-events.ts";
+import type { ReceivedEvent } from "../received/received-event.ts";
 
 export type Naming = {
   readonly all: ReadonlyMap<EventId, ReceivedEvent>;

@@ -5,7 +5,7 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { parseWireJson } from "#src/kit/wire-json.ts";
 import { findEvents } from "../find-event.ts";
 import type { Room } from "../find-room.ts";
-import type { ReceivedEvent } from "../received/assess-events.ts";
+import type { ReceivedEvent } from "../received/received-event.ts";
 import { askToSign } from "./ask-to-sign.ts";
 import { isExempt, isRecommended, policyServerOf } from "./policy-server.ts";
 

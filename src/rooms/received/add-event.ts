@@ -8,13 +8,13 @@ import { EMPTY } from "../state-map/node.ts";
 import { withNodes } from "../state-map/stored-nodes.ts";
 import { findSlots, pairKey, type StatePair } from "../state-slots.ts";
 import { EventStatus } from "../stored-event.ts";
-import type { Assessed } from "./assess-events.ts";
 import type { RoomReading } from "./auth-graph.ts";
 import type { Decision } from "./decide.ts";
 import { disputedEntries, type DraftedState, entryOf, isSameDraft } from "./drafted-state.ts";
 import { limitExtremities } from "./limit-extremities.ts";
 import { lookUpState } from "./look-up-state.ts";
 import { withCitedMembers } from "./partial-lookup.ts";
+import type { Assessed } from "./received-event.ts";
 import { resolveStates } from "./resolve-states.ts";
 import type { Extremity, SettledEvent, Settlement } from "./settlement.ts";
 

@@ -14,7 +14,7 @@ import { wireText } from "#src/events/wire-text.ts";
 import type { UnixMs } from "#src/homeserver/position.ts";
 import type { KeyLookup, KeyQuestion, KnownKeys } from "#src/homeserver/remotes.ts";
 import type { EventId, ServerName } from "#src/kit/identifiers.ts";
-import type { ReceivedEvent } from "./assess-events.ts";
+import type { ReceivedEvent } from "./received-event.ts";
 
 /** An event that has passed the checks 1 to 3; or which of them it failed: then it is as if it had never come. */
 export type CheckedPdu =

@@ -11,8 +11,8 @@ import { insertEvents, upsertMemberships } from "../queries-persist.ts";
 import { forgetHead } from "../room-head.ts";
 import { type EventRow, EventStatus } from "../stored-event.ts";
 import { otherServerOf, userKeysOf } from "../user-keys.ts";
-import type { ReceivedEvent } from "./assess-events.ts";
 import { residentRooms, storeInvites, type ToldOfRoom, touchRooms } from "./queries-outside.ts";
+import type { ReceivedEvent } from "./received-event.ts";
 
 /** A change of what a local user is in a room that this server is not in. */
 export type OutsideMembership = {

@@ -4,8 +4,8 @@ import type { Room } from "../find-room.ts";
 import { NODES_PER_EVENT } from "../state-map/node.ts";
 import type { StoredEvent } from "../stored-event.ts";
 import { otherServerOf } from "../user-keys.ts";
-import type { Assessed } from "./assess-events.ts";
 import { mostNodesOf } from "./drafted-state.ts";
+import type { Assessed } from "./received-event.ts";
 import type { SettledEvent, Settlement } from "./settlement.ts";
 
 /**

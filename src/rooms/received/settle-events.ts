@@ -1,10 +1,10 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { RoomHead } from "../room-head.ts";
 import { addEvent, begin, resolved } from "./add-event.ts";
-import type { Assessed } from "./assess-events.ts";
 import type { RoomReading } from "./auth-graph.ts";
 import { storedState } from "./drafted-state.ts";
 import { type Coming, type Waiting, waitingFor } from "./queries-received.ts";
+import type { Assessed } from "./received-event.ts";
 import type { Settlement } from "./settlement.ts";
 
 /**

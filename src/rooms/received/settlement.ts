@@ -1,9 +1,9 @@
 import type { EventId } from "#src/kit/identifiers.ts";
 import type { RoomHead } from "../room-head.ts";
-import type { Assessed } from "./assess-events.ts";
 import type { Decision } from "./decide.ts";
 import type { DraftedState, EntryRef } from "./drafted-state.ts";
 import type { Waiting } from "./queries-received.ts";
+import type { Assessed } from "./received-event.ts";
 
 /** A forward extremity: an accepted event that no accepted event follows. */
 export type Extremity = {
