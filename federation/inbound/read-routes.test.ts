@@ -128,6 +128,23 @@ describe("a server in a room", () => {
     expect(room.roomId).toBe(remote.roomId);
   });
 
+  test("gets no message that waits for what is before it, where not all may see it", async () => {
+    const bystander = stranger.user("bystander");
+    for (const [openness, status] of [
+      ["joined", 404],
+      ["shared", 200],
+    ] as const) {
+      const { remote, wire, ids } = await roomWith("12", { state: [visibility(openness)] });
+      const joins = remote.add(bystander, memberDraft(bystander, "join"), ids.slice(-1));
+      const lost = remote.add(peer.user("creator"), message("lost"), [joins]);
+      const waiting = remote.add(peer.user("creator"), message("waiting"), [lost]);
+      await peer.send(hs, [wire(joins), wire(waiting)]);
+      const path = `${V1}/event/${E(waiting)}`;
+      expect((await stranger.ask(hs, "GET", path)).status).toBe(status);
+      expect((await peer.ask(hs, "GET", path)).body.pdus[0].content.body).toBe("waiting");
+    }
+  });
+
   test("gets the event that was sent closest to a moment", async () => {
     const { ids, roomId, remote } = await roomWith();
     const at = (index: number) =>

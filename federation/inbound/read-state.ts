@@ -1,8 +1,8 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import type { EventId, RoomId, ServerName } from "#src/kit/identifiers.ts";
+import { type EventId, type RoomId, type ServerName, serverNameOf } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { authChainOf } from "#src/rooms/auth-chain.ts";
-import { allStateAt } from "#src/rooms/current-state.ts";
+import { allStateAt, stateEvent } from "#src/rooms/current-state.ts";
 import { findEvent, findEvents } from "#src/rooms/find-event.ts";
 import { type Room, roomsByKeys } from "#src/rooms/find-room.ts";
 import { membersKnownWithin } from "#src/rooms/partial/partial-rooms.ts";
@@ -91,8 +91,27 @@ export async function readEventFor(
   if (!event || event.status === EventStatus.rejected) throw notFound();
   const [known] = (await roomsByKeys(hs, [event.roomKey])).values();
   if (!known) throw notFound();
-  return { room: await requireServerIn(hs, server, known.roomId), event };
+  const room = await requireServerIn(hs, server, known.roomId);
+  if (!(await isToBeSeen(hs, event, server))) throw notFound();
+  return { room, event };
 }
+
+/**
+ * Whether it can be known that a server may see an event. One that waits for what is before it has no state yet that says
+ * so. It cannot be shown redacted either: others would keep it so.
+ */
+async function isToBeSeen(
+  hs: Homeserver,
+  { anchor, stateKey, sender, roomKey }: StoredEvent,
+  server: ServerName,
+): Promise<boolean> {
+  if (anchor !== undefined || stateKey !== undefined || serverNameOf(sender) === server)
+    return true;
+  const visibility = await stateEvent(hs, roomKey, "m.room.history_visibility", "");
+  return !RESTRICTED.has(visibility?.content["history_visibility"]);
+}
+
+const RESTRICTED: ReadonlySet<unknown> = new Set(["invited", "joined"]);
 
 function notFound(): MatrixError {
   return new MatrixError("M_NOT_FOUND", "No such event");
