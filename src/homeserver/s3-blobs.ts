@@ -38,7 +38,13 @@ export function openS3Blobs(
   const unfinished = join(directory, "unfinished");
   let opened: Promise<S3Bucket> | undefined;
   const bucket = async () => {
-    opened ??= removeBefore(unfinished, now() - OLD_MS).then(() => openS3Bucket(settings));
+    opened ??= removeBefore(unfinished, now() - OLD_MS)
+      .then(() => openS3Bucket(settings))
+      .catch((error: unknown) => {
+        // What stands in the way now need not when somebody asks again.
+        opened = undefined;
+        throw error;
+      });
     return await opened;
   };
   const open = async (key: BlobKey, range?: ByteRange) =>
