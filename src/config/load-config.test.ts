@@ -166,6 +166,13 @@ test("a file that is no YAML is refused by place, without quoting it", () => {
   expect(faultsOf({}, ["--confg", "x"])[0]).toMatch(/^command line: /);
 });
 
+test("a password that cannot be read is a fault, and is not printed", () => {
+  const faults = faultsOf({ ARCHIPEL_MAIL_SMTP_URL: "smtp://user:100%@mail.test" });
+  expect(faults).toEqual([expect.stringMatching(/^mail\.smtpUrl .*%25$/)]);
+  const config = loadConfig({ ARCHIPEL_MAIL_SMTP_URL: "smtp://user:100%25@mail.test" }, []);
+  expect(config.mail.smtpUrl).toBe("smtp://user:100%25@mail.test");
+});
+
 test("a secret that is no text of YAML is not printed", () => {
   const config = file("registration:\n  sharedSecret: *s3cret\n");
   const appservice = file("id: irc\nas_token: *s3cret\n", "irc.yaml");

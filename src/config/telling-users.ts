@@ -2,11 +2,22 @@ import { z } from "zod";
 
 const duration = z.int().min(1);
 
+/** Whether the user's name and password can be read: whatever stands behind a `%` in them is no mistake. */
+function isUserReadable(text: string): boolean {
+  const { username, password } = new URL(text);
+  try {
+    return decodeURIComponent(username + password) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
 /** E-mails. */
 export const mail = z
   .strictObject({
     smtpUrl: z
       .url({ protocol: /^smtps?$/ })
+      .refine(isUserReadable, "A % in the user's name or password has to be written as %25")
       .nullable()
       .default(null)
       .describe(
