@@ -48,6 +48,20 @@ async function sending(all: readonly Homeserver[], until: () => Promise<unknown>
 }
 
 describe("delayed events", () => {
+  test("say at once that their content is none that an event can have", async () => {
+    const strict = await newRoom();
+    const body = { room_version: "5" };
+    const lax = (await ask("POST", "createRoom", { token, body })).body.room_id as string;
+    const scheduled = async (roomId: string, n: unknown) => {
+      const path = `rooms/${roomId}/send/org.example/${++transactions}?org.matrix.msc4140.delay=60000`;
+      return await ask("PUT", path, { token, body: { n } });
+    };
+    const refused = { status: 400, body: { errcode: "M_BAD_JSON" } };
+    expect(await scheduled(strict, 1.5)).toMatchObject(refused);
+    expect(await scheduled(strict, "\ud800")).toMatchObject(refused);
+    expect(await scheduled(lax, 1.5)).toMatchObject({ status: 200 });
+  });
+
   test("that came due while nobody was there are sent in their order, each once", async () => {
     const roomId = await newRoom();
     const order = Array.from({ length: 80 }, (_, n) => n);

@@ -1,6 +1,11 @@
 import { randomBytes } from "node:crypto";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import { type CanonicalObject, canonicalJson } from "#src/kit/canonical-json.ts";
+import {
+  type CanonicalObject,
+  canonicalJson,
+  laxCanonicalJson,
+  NotCanonicalError,
+} from "#src/kit/canonical-json.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import type { Room } from "#src/rooms/find-room.ts";
@@ -50,7 +55,7 @@ export async function scheduleEvent(
     if (known !== undefined) return known;
   }
   if (delayMs > maxDelayMs) throw tooLong(maxDelayMs);
-  const text = canonicalJson(content);
+  const text = textOf(room, content);
   if (Buffer.byteLength(text) > MOST_BYTES) {
     throw new MatrixError("M_TOO_LARGE", "An event has at most 65536 bytes");
   }
@@ -72,6 +77,16 @@ export async function scheduleEvent(
   });
   alarmOf(hs).set(scheduledMs + delayMs);
   return delayId;
+}
+
+/** @throws MatrixError M_BAD_JSON of what no event of the room can say. */
+function textOf({ rules }: Room, content: CanonicalObject): string {
+  try {
+    return rules.strictCanonicalJson ? canonicalJson(content) : laxCanonicalJson(content);
+  } catch (error) {
+    if (!(error instanceof NotCanonicalError)) throw error;
+    throw new MatrixError("M_BAD_JSON", "Not canonical JSON in content", { cause: error });
+  }
 }
 
 /** With the names by which today's clients learn how long they may ask for. */
