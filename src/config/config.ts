@@ -8,6 +8,9 @@ import { calls, mail, push, serverNotices } from "./telling-users.ts";
 const port = z.int().min(0).max(65_535);
 const duration = z.int().min(1);
 
+/** The built-in database takes 100 connections, some of which are not the pool's, or are its own. */
+const MOST_OF_BUILT_IN = 80;
+
 /** With a user and no host it is none to the web, but is one to PostgreSQL. */
 function isDatabaseUrl(text: string): boolean {
   return (
@@ -92,6 +95,10 @@ export const ConfigFile = z.strictObject({
         .max(1_000)
         .default(10)
         .describe("Connections of the pool, for each process; a few more are made besides."),
+    })
+    .refine(({ url, maxConnections }) => url !== null || maxConnections <= MOST_OF_BUILT_IN, {
+      path: ["maxConnections"],
+      message: `The built-in database takes at most ${MOST_OF_BUILT_IN}`,
     })
     .prefault({}),
 

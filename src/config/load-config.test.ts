@@ -166,6 +166,12 @@ test("a file that is no YAML is refused by place, without quoting it", () => {
   expect(faultsOf({}, ["--confg", "x"])[0]).toMatch(/^command line: /);
 });
 
+test("the built-in database is asked for no more connections than it takes", () => {
+  const env = { ARCHIPEL_DATABASE_MAX_CONNECTIONS: "200" };
+  expect(faultsOf(env)).toEqual([expect.stringMatching(/^database\.maxConnections .*at most 80/)]);
+  expect(faultsOf({ ...env, ARCHIPEL_DATABASE_URL: "postgres://db.test/archipel" })).toEqual([]);
+});
+
 test("a password that cannot be read is a fault, and is not printed", () => {
   const faults = faultsOf({ ARCHIPEL_MAIL_SMTP_URL: "smtp://user:100%@mail.test" });
   expect(faults).toEqual([expect.stringMatching(/^mail\.smtpUrl .*%25$/)]);
