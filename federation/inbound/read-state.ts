@@ -105,8 +105,8 @@ async function isToBeSeen(
   { anchor, stateKey, sender, roomKey }: StoredEvent,
   server: ServerName,
 ): Promise<boolean> {
-  if (anchor !== undefined || stateKey !== undefined || serverNameOf(sender) === server)
-    return true;
+  const isOwn = serverNameOf(sender) === server;
+  if (anchor !== undefined || stateKey !== undefined || isOwn) return true;
   const visibility = await stateEvent(hs, roomKey, "m.room.history_visibility", "");
   return !RESTRICTED.has(visibility?.content["history_visibility"]);
 }
