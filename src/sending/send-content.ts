@@ -47,7 +47,7 @@ export async function sendMessage(
   requireAnotherRoom(room, type, content);
   if (type === "m.reaction") await requireNewAnnotation(hs, requester, content, transaction);
   await requireThreadRoot(hs, content);
-  await requireFewSticky(hs, requester, room, stickyMs);
+  await requireFewSticky(hs, requester, room, { stickyMs, transaction });
   const draft = { type, content, ...time, ...(stickyMs !== undefined && { stickyMs }) };
   return await sendEvent(hs, { sender: requester, room, draft, transaction });
 }
@@ -74,7 +74,7 @@ export async function sendState(
   }
   if (type === "m.room.canonical_alias") await requireAliasesOfRoom(hs, room, content);
   requireAnotherRoom(room, type, content);
-  await requireFewSticky(hs, requester, room, stickyMs);
+  await requireFewSticky(hs, requester, room, { stickyMs, transaction });
   const sticky = stickyMs !== undefined && { stickyMs };
   const draft = { type, state_key: stateKey, content, ...time, ...sticky };
   return await sendEvent(hs, {
