@@ -10,6 +10,7 @@ import { visibleInRooms } from "#src/timeline/visible-events.ts";
 import type { ChangedRoom } from "./changed-rooms.ts";
 import { isSummed } from "./room-summaries.ts";
 import type { SyncRequest } from "./sync-request.ts";
+import { lookedAtFor, timelineLimit } from "./timeline-limits.ts";
 import { type RoomIds, type Wanted, wantedEvents } from "./wanted-events.ts";
 
 /** The newest events of a room that a client is told of. */
@@ -27,14 +28,6 @@ export type Timeline = {
   /** Whether the room had forks while what it tells of happened. */
   readonly isForked: boolean;
 };
-
-/** How many events a client gets of a room, if it does not say. */
-const STANDARD = 10;
-const MOST = 1_000;
-
-/** How many events are looked through for each that a filter lets pass, and at least. */
-const LOOKED_AT_PER_EVENT = 10;
-const LEAST_LOOKED_AT = 100;
 
 /** A room whose timeline is asked for. */
 export type TimelineRoom = Pick<ChangedRoom, "roomKey" | "standing" | "isOutside" | "events"> & {
@@ -64,7 +57,7 @@ export async function roomTimelines(
   { upTo, ignored, roomIds }: { upTo: Position; ignored: ReadonlySet<string>; roomIds: RoomIds },
 ): Promise<Map<number, Timeline>> {
   const filter = room?.timeline;
-  const limit = Math.min(filter?.limit ?? STANDARD, MOST);
+  const limit = timelineLimit(filter?.limit, rooms.length);
   const matches = wantedEvents(filter, roomIds);
   const asked = rooms.map((it) => ({
     ...it,
@@ -167,7 +160,7 @@ async function readTimelines(
 ): Promise<Map<number, Timeline>> {
   if (rooms.length === 0) return new Map();
   const lookedAt = ({ limit }: TimelineRoom) =>
-    isNarrow(filter) ? Math.max(limit * LOOKED_AT_PER_EVENT, LEAST_LOOKED_AT) : limit;
+    isNarrow(filter) ? lookedAtFor(limit, rooms.length) : limit;
   const rows = await hs.sql<{ room_key: number; event_keys: number[] }[]>`
     select asked.room_key, array(
       select event_key from events
