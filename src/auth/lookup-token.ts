@@ -16,14 +16,19 @@ import { type KnownToken, tokenCacheOf } from "./token-cache.ts";
 export type TokenUse = SeenFrom & {
   readonly operation: OperationId;
   readonly query: () => URLSearchParams;
+  /** Limits how many tokens may be shown that are none: each costs a query. */
+  readonly tries?: TokenTries;
 };
+
+/** Asked before the database is asked for a token, and told of one that is none. Both may throw M_LIMIT_EXCEEDED. */
+export type TokenTries = { readonly check: () => void; readonly count: () => void };
 
 /**
  * Finds out who an access token speaks for. Answers at once, without a query, for a token that this
  * process has seen before.
  *
  * @throws MatrixError M_UNKNOWN_TOKEN if it is none or no longer valid, with `soft_logout` if it has
- *   merely expired; M_USER_LOCKED; M_USER_SUSPENDED if the operation is not for suspended users.
+ *   merely expired; M_LIMIT_EXCEEDED; M_USER_LOCKED; M_USER_SUSPENDED if the operation is not for suspended users.
  * @spec client-server-api#using-access-tokens
  */
 export function lookupToken(
@@ -62,8 +67,12 @@ const NEEDS_DEVICE: ReadonlySet<OperationId> = new Set([
 async function admitUnknown(hs: Homeserver, token: string, use: TokenUse): Promise<Requester> {
   const cache = tokenCacheOf(hs);
   const { epoch } = cache;
+  use.tries?.check();
   const pair = await findByAccessHash(hs.sql, tokenHash(token));
-  if (!pair) throw new MatrixError("M_UNKNOWN_TOKEN", "Unknown access token");
+  if (!pair) {
+    use.tries?.count();
+    throw new MatrixError("M_UNKNOWN_TOKEN", "Unknown access token");
+  }
 
   const known = knownToken(pair);
   const requester = admit(hs, known, use);

@@ -12,7 +12,7 @@ import type { Requester } from "#src/kit/requester.ts";
 import { type Answer, type Call, type Endpoint, JSON_HEADERS } from "./endpoint.ts";
 import { errorResponse, preflightResponse } from "./error-response.ts";
 import { forwardedAddress } from "./forwarded-address.ts";
-import { checkRate } from "./rate-limit.ts";
+import { checkRate, requireRateLeft } from "./rate-limit.ts";
 import { readJsonBody, STRANGERS_LIMITS } from "./read-body.ts";
 import { requestPath } from "./request-path.ts";
 import { type OriginCheck, readServerRequest } from "./server-request.ts";
@@ -31,6 +31,8 @@ export type TokenLookup = (
     readonly userAgent: string | undefined;
     /** The request's query, in which an application service says whom it speaks for. */
     readonly query: () => URLSearchParams;
+    /** Asked before the database is asked for a token, and told of one that is none. */
+    readonly tries: { readonly check: () => void; readonly count: () => void };
   },
 ) => Promise<Requester> | Requester;
 
@@ -166,7 +168,11 @@ async function requesterOf(
   // Where an account is made or entered the application service asks itself, whoever's name its libraries add.
   const query = () =>
     endpoint.auth === "appservice" ? new URLSearchParams() : new URL(c.req.url).searchParams;
-  const use = { operation, ip, userAgent: headerOf(c, "user-agent"), query };
+  const tries = {
+    check: () => requireRateLeft(hs, ip),
+    count: () => checkRate(hs, "default", { ip }),
+  };
+  const use = { operation, ip, userAgent: headerOf(c, "user-agent"), query, tries };
   const requester = token === undefined ? undefined : await lookup(hs, token, use);
   if (endpoint.auth === "user" && requester?.isGuest && !endpoint.guests) {
     throw new MatrixError("M_GUEST_ACCESS_FORBIDDEN", "Guests may not do this");

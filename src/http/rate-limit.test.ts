@@ -120,3 +120,41 @@ test("whoever guesses the IDs of delayed events is counted by their address, and
   expect(await cancel("198.51.100.9")).toBe(404);
   expect(await cancel("198.51.100.9")).toBe(429);
 });
+
+test("whoever tries access tokens has to wait, and those who are known go on", async () => {
+  const strict = await testHomeservers(1, {
+    ...LENIENT,
+    ARCHIPEL_LISTENER_TRUST_FORWARDED_FOR: "true",
+    ARCHIPEL_RATE_LIMITS_ENABLED: "true",
+    ARCHIPEL_RATE_LIMITS_DEFAULT_BURST: "3",
+    ARCHIPEL_RATE_LIMITS_DEFAULT_PER_SECOND: "0.001",
+    ARCHIPEL_RATE_LIMITS_ADDRESS_FACTOR: "100",
+  });
+  const app = appOf(strict.hs);
+  const ask = async (
+    path: string,
+    ip: string,
+    { token = "", ...rest }: RequestInit & { readonly token?: string } = {},
+  ) => {
+    const headers = { "x-forwarded-for": ip, ...(token && { authorization: `Bearer ${token}` }) };
+    return await app.request(`/_matrix/client/v3/${path}`, { ...rest, headers });
+  };
+  const [here, there] = ["198.51.100.20", "198.51.100.21"] as const;
+  const body = JSON.stringify({
+    username: "al",
+    password: "secret",
+    auth: { type: "m.login.dummy" },
+  });
+  const made = await ask("register", there, { method: "POST", body });
+  const { access_token } = (await made.json()) as { access_token: string };
+  const whoami = async (token: string, ip: string) =>
+    (await ask("account/whoami", ip, { token })).status;
+
+  expect(await whoami(access_token, here)).toBe(200);
+  const tried: number[] = [];
+  for (let index = 0; index < 5; index++) tried.push(await whoami(`no${index}`, here));
+  expect(tried).toEqual([401, 401, 401, 429, 429]);
+  expect(await whoami(access_token, here)).toBe(200);
+  expect(await whoami("none", there)).toBe(401);
+  await strict.close();
+});

@@ -45,6 +45,17 @@ export function checkRate(
   }
 }
 
+/**
+ * Refuses an address that has used up what it may do without being known, as `checkRate` does, and counts nothing.
+ *
+ * @throws MatrixError M_LIMIT_EXCEEDED with when to come again.
+ */
+export function requireRateLeft(hs: Homeserver, ip: string): void {
+  const { enabled, default: limit } = hs.config.rateLimits;
+  if (!enabled) return;
+  tokensLeft(hs, `default ${networkOf(ip)}`, { limit, factor: 1 / processesAlive(hs), count: 1 });
+}
+
 /** How much of what a request asks for counts as another request. */
 const SIZE_OF_ONE = 100;
 
@@ -64,33 +75,30 @@ export function checkSize(
   if (count > 0 && !isUnlimited) checkRate(hs, rate, { userId, ip }, count);
 }
 
-function take(
-  hs: Homeserver,
-  key: string,
-  {
-    limit,
-    factor,
-    count,
-  }: {
-    readonly limit: { readonly perSecond: number; readonly burst: number };
-    readonly factor: number;
-    readonly count: number;
-  },
-): void {
+type Taking = {
+  readonly limit: { readonly perSecond: number; readonly burst: number };
+  readonly factor: number;
+  readonly count: number;
+};
+
+function take(hs: Homeserver, key: string, taking: Taking): void {
+  const tokens = tokensLeft(hs, key, taking);
+  bucketsOf(hs).set(key, { tokens: tokens - taking.count, atMs: hs.now() });
+}
+
+/** What is in a bucket now. @throws MatrixError M_LIMIT_EXCEEDED if that is not enough. */
+function tokensLeft(hs: Homeserver, key: string, { limit, factor, count }: Taking): number {
   const perSecond = limit.perSecond * factor;
   const burst = Math.max(1, limit.burst * factor);
-  const buckets = bucketsOf(hs);
   const now = hs.now();
-  const bucket = buckets.get(key) ?? { tokens: burst, atMs: now };
+  const bucket = bucketsOf(hs).get(key) ?? { tokens: burst, atMs: now };
   const tokens = Math.min(burst, bucket.tokens + ((now - bucket.atMs) / 1000) * perSecond);
   const needed = Math.min(count, Math.max(1, burst / 2));
-  if (tokens < needed) {
-    const retryMs = Math.ceil(((needed - tokens) / perSecond) * 1000);
-    throw new MatrixError("M_LIMIT_EXCEEDED", "Too many requests", {
-      fields: { retry_after_ms: retryMs },
-    });
-  }
-  buckets.set(key, { tokens: tokens - count, atMs: now });
+  if (tokens >= needed) return tokens;
+  const retryMs = Math.ceil(((needed - tokens) / perSecond) * 1000);
+  throw new MatrixError("M_LIMIT_EXCEEDED", "Too many requests", {
+    fields: { retry_after_ms: retryMs },
+  });
 }
 
 /**
