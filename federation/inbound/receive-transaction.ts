@@ -40,13 +40,13 @@ export async function receiveTransaction(
   return await inServersTurn(hs, transaction, async () => {
     const { origin, txnId, pdus, edus } = transaction;
     // Events are known by themselves when they come again. What else is told is not.
-    const isRemembered = edus.length > 0;
-    const before = isRemembered ? await answerBefore(hs, { origin, txnId }) : undefined;
+    const isStored = edus.length > 0;
+    const before = await answerBefore(hs, { origin, txnId }, isStored);
     if (before !== undefined) return before;
     // First, since it is soon done: keys to read an event with are there when the event is.
     await receiveEdus(hs, origin, edus);
     const answer = JSON.stringify({ pdus: await receiveFrom(hs, origin, pdus) });
-    if (isRemembered) rememberAnswer(hs, { origin, txnId, answer });
+    rememberAnswer(hs, { origin, txnId, answer }, isStored);
     hs.log.debug({ origin, txnId, pdus: pdus.length, edus: edus.length }, "took in a transaction");
     return answer;
   });

@@ -70,7 +70,8 @@ export function mount(
   // One handler for each path: where a request meets several the framework makes a chain of them each time.
   for (const [path, its] of byPath(endpoints)) {
     app.all(path, (c, next) => {
-      const endpoint = its.get(c.req.method);
+      // The framework leaves the body out of what is answered to GET.
+      const endpoint = its.get(c.req.method === "HEAD" ? "GET" : c.req.method);
       if (endpoint) return answer(hs, endpoint, { c, ...doorkeepers });
       // Another path may fit as well. If none does, what is known with another method is answered as such.
       c.set("isKnown", true);
