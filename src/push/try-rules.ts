@@ -15,6 +15,7 @@ import {
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
 import { threadOf } from "#src/rooms/thread-of.ts";
 import { subscribedThreadsOf } from "#src/thread-subscriptions/subscribed-threads.ts";
+import { visibleEvents } from "#src/timeline/visible-events.ts";
 import { displayNameIn, roomContextOf } from "./room-context.ts";
 import type { RoomUnreads } from "./room-unreads.ts";
 
@@ -48,7 +49,7 @@ export async function readerOf(hs: Homeserver, owner: Owner): Promise<Reader> {
 
 /**
  * Those of a room's events of which a user is to be told: by their rules, and only if others have sent them,
- * nobody whom they ignore, and nobody has taken them back.
+ * nobody whom they ignore, and nobody has taken them back. Of what came among forks, only what they may see.
  *
  * @spec client-server-api#push-rules
  */
@@ -62,9 +63,13 @@ export async function tryRules(
   },
 ): Promise<Notable[]> {
   const { room, roomId } = its;
+  const hidden = await hiddenInForks(hs, owner, its.events);
   const others = its.events.filter(
     (it) =>
-      it.senderKey !== owner.userKey && !ignored.has(it.sender) && it.redactedBy === undefined,
+      it.senderKey !== owner.userKey &&
+      !ignored.has(it.sender) &&
+      it.redactedBy === undefined &&
+      !hidden.has(it),
   );
   if (others.length === 0) return [];
   const ruleset = rulesetOf(owner.userId, rules);
@@ -94,6 +99,17 @@ export async function tryRules(
     if (notify) notable.push({ event, actions, highlight });
   }
   return notable;
+}
+
+/** What a user may not see though they are joined: in another fork they may not be. */
+async function hiddenInForks(
+  hs: Homeserver,
+  owner: Owner,
+  events: readonly StoredEvent[],
+): Promise<ReadonlySet<StoredEvent>> {
+  const forked = events.filter((it) => it.amongForks);
+  const seen = new Set(await visibleEvents(hs, owner, forked));
+  return new Set(forked.filter((it) => !seen.has(it)));
 }
 
 function asksForName({ override, underride }: Ruleset): boolean {

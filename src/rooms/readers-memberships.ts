@@ -28,8 +28,9 @@ export async function readersMemberships(
   const older: StoredEvent[] = [];
   for (const event of events) {
     const now = standings.get(event.roomKey);
-    // Since the newest member event nothing has changed; before it, the state of the time has to be asked.
-    if (now && (event.anchor ?? 0) >= now.position) found.set(event, now.membership);
+    // Since the newest member event nothing has changed, but in forks; else the state of the time has to be asked.
+    const isAsNow = now && !event.amongForks && (event.anchor ?? 0) >= now.position;
+    if (isAsNow) found.set(event, now.membership);
     else if (now && event.stateAfter !== undefined) older.push(event);
     else found.set(event, "leave");
   }

@@ -122,7 +122,7 @@ async function readEvents(
   return rows.flatMap((it) => events.get(it.event_key) ?? []);
 }
 
-/** Of what was found, what the user may see: all, where they have been joined all the while. */
+/** Of what was found, what the user may see: all but forks, where they have been joined all the while. */
 async function visible(
   hs: Homeserver,
   requester: Requester,
@@ -131,9 +131,9 @@ async function visible(
 ): Promise<readonly StoredEvent[]> {
   const ignored = await ignoredUsersOf(hs, requester.userKey);
   const wanted = found.filter((it) => !isIgnored(it, ignored));
-  const isFree = ({ roomKey }: StoredEvent) => {
+  const isFree = ({ roomKey, amongForks }: StoredEvent) => {
     const standing = rooms.get(roomKey);
-    return standing?.membership === "join" && standing.position <= from;
+    return !amongForks && standing?.membership === "join" && standing.position <= from;
   };
   const guarded = wanted.filter((it) => !isFree(it));
   if (guarded.length === 0) return wanted;

@@ -6,8 +6,8 @@ import { eventsOf } from "#src/rooms/find-event.ts";
 import { EventStatus, type StoredEvent } from "#src/rooms/stored-event.ts";
 import { relatingEvents } from "#src/timeline/relating-events.ts";
 import { type Place, placeBefore } from "#src/timeline/token.ts";
-import { visibleInRooms } from "#src/timeline/visible-events.ts";
 import type { ChangedRoom } from "./changed-rooms.ts";
+import { type GuardedRoom, hiddenEvents } from "./hidden-events.ts";
 import { isSummed } from "./room-summaries.ts";
 import type { SyncRequest } from "./sync-request.ts";
 import { lookedAtFor, timelineLimit } from "./timeline-limits.ts";
@@ -30,15 +30,14 @@ export type Timeline = {
 };
 
 /** A room whose timeline is asked for. */
-export type TimelineRoom = Pick<ChangedRoom, "roomKey" | "standing" | "isOutside" | "events"> & {
-  /** The place after which the timeline begins at the earliest; -1 if with the room. */
-  readonly after: Position;
-  readonly limit: number;
-  /** Whether some of it may not be for the user to see: not so where they have been joined all the while. */
-  readonly isGuarded: boolean;
-  /** Whether the client has missed something of the room whatever the timeline holds. */
-  readonly hasMissed: boolean;
-};
+export type TimelineRoom = GuardedRoom &
+  Pick<ChangedRoom, "isOutside" | "events"> & {
+    /** The place after which the timeline begins at the earliest; -1 if with the room. */
+    readonly after: Position;
+    readonly limit: number;
+    /** Whether the client has missed something of the room whatever the timeline holds. */
+    readonly hasMissed: boolean;
+  };
 
 /** Who asks for timelines, and what for. */
 type TimelineQuestion = {
@@ -88,11 +87,13 @@ export async function timelinesOf(
 ): Promise<Map<number, Timeline>> {
   // What relates to events has to be read.
   const mayBeInMemory = !asksRelating(question.filter);
+  const remembered = mayBeInMemory ? rooms.flatMap((it) => it.events ?? []) : [];
+  const hidden = await hiddenEvents(hs, question.requester, rooms, remembered);
 
   const timelines = new Map<number, Timeline>();
   const toRead: TimelineRoom[] = [];
   for (const room of rooms) {
-    const inMemory = mayBeInMemory && timelineInMemory(room, question);
+    const inMemory = mayBeInMemory && timelineInMemory(room, question, hidden);
     // Of what is more than the client wants, the database knows best where it ends.
     if (inMemory) timelines.set(room.roomKey, inMemory);
     else toRead.push(room);
@@ -127,12 +128,15 @@ async function leavesOutside(
 function timelineInMemory(
   { events, limit }: TimelineRoom,
   { wanted, upTo }: TimelineQuestion,
+  hidden: ReadonlySet<StoredEvent>,
 ): Timeline | undefined {
   // What may have been redacted meanwhile has to be read.
   if (events?.some((it) => it.mayBeRedacted)) return undefined;
   const parts = events?.filter((it) => isPart(it) && it.anchor !== undefined);
   const shown = parts?.filter(isShown);
   if (!parts || !shown || shown.length > limit) return undefined;
+  // What is around it has to be asked: where the timeline is broken, and the state there.
+  if (shown.some((it) => hidden.has(it))) return undefined;
   const asked = shown.filter((it) => wanted(it));
   return {
     events: asked,
@@ -176,9 +180,8 @@ async function readTimelines(
     rows.flatMap((it) => it.event_keys),
   );
   const byRoom = new Map(rows.map((it) => [it.room_key, it.event_keys]));
-  const guarded = rooms.filter((it) => it.isGuarded);
-  const [seen, relating] = await Promise.all([
-    visibleOf(hs, requester, guarded, events),
+  const [hidden, relating] = await Promise.all([
+    hiddenEvents(hs, requester, rooms, events.values()),
     relatingEvents(hs, filter, events.values()),
   ]);
   const timelines = new Map<number, Timeline>();
@@ -186,7 +189,7 @@ async function readTimelines(
     const newestFirst = (byRoom.get(room.roomKey) ?? []).flatMap((it) => events.get(it) ?? []);
     const parts = newestFirst.slice(0, lookedAt(room));
     const looked = parts.filter(isShown);
-    const isVisible = (it: StoredEvent) => !room.isGuarded || seen.has(it);
+    const isVisible = (it: StoredEvent) => !hidden.has(it);
     const visible = looked.filter(isVisible);
     const told = room.isOutside ? visible : unbroken(looked, isVisible);
     const asked = told.filter((it) => wanted(it, relating.get(it.eventId)));
@@ -231,18 +234,6 @@ function isReplaced({ type, stateKey }: StoredEvent, later: readonly StoredEvent
 function startOf(first: StoredEvent | undefined, end: Position): Place {
   if (!first) return { anchor: end, offset: 0 };
   return placeBefore(first.anchor ?? 0, first.anchorOffset);
-}
-
-/** Of the events of some rooms, those that the user may see. */
-async function visibleOf(
-  hs: Homeserver,
-  requester: SyncRequest["requester"],
-  rooms: readonly TimelineRoom[],
-  events: ReadonlyMap<number, StoredEvent>,
-): Promise<ReadonlySet<StoredEvent>> {
-  const standings = new Map(rooms.map((it) => [it.roomKey, it.standing]));
-  const theirs = [...events.values()].filter((it) => standings.has(it.roomKey));
-  return new Set(await visibleInRooms(hs, requester, theirs, standings));
 }
 
 /** Who has left sees up to that, and no further. */
