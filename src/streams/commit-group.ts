@@ -5,7 +5,14 @@ import { OneStatement, written } from "#src/homeserver/one-statement.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import { isConnectionError } from "#src/homeserver/resilient-sql.ts";
 import { commitAtOnce, noteStanding } from "./commit-at-once.ts";
-import { type Committed, type Group, groupOf, type Pending, placeGroup } from "./group.ts";
+import {
+  type Committed,
+  type Group,
+  groupOf,
+  type Part,
+  type Pending,
+  placeGroup,
+} from "./group.ts";
 import { tellOthers } from "./presence.ts";
 import type { Change, Outcome } from "./stream.ts";
 import { tailOf } from "./tail.ts";
@@ -86,10 +93,11 @@ async function commitInLane(hs: Homeserver, group: Group): Promise<Committed> {
   return committed;
 }
 
+/** Says what has become of a group that is durable. Never throws: what fails now must not have it stored again. */
 function settle(hs: Homeserver, { parts, outcomes, before, upTo }: Committed): void {
   const changes: Change[] = [];
-  for (const [index, { stream, placed }] of parts.entries()) {
-    stream.committed?.(hs, placed);
+  for (const [index, part] of parts.entries()) {
+    noteCommitted(hs, part);
     for (const outcome of outcomes[index] ?? []) if (outcome.ok) changes.push(...outcome.changes);
   }
   changes.sort((a, b) => a.position - b.position);
@@ -104,6 +112,19 @@ function settle(hs: Homeserver, { parts, outcomes, before, upTo }: Committed): v
   const known = tailOf(hs).append(before, upTo, changes);
   if (known) void known.then(answer, answer);
   else answer();
+}
+
+function noteCommitted(hs: Homeserver, { stream, placed }: Part): void {
+  try {
+    stream.committed?.(hs, placed);
+  } catch (error) {
+    hs.log.error({ err: error, stream: stream.name }, "what was committed was not taken note of");
+    // What this process believes of it may be untrue.
+    stream.failed?.(
+      hs,
+      placed.map((it) => it.write),
+    );
+  }
 }
 
 function answerOne(it: Pending, outcome: Outcome<unknown> | undefined): void {

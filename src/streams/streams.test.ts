@@ -130,6 +130,47 @@ describe("the streams", () => {
     expect(groups).toEqual([["a", "b"], ["alone"]]);
   });
 
+  test("store nothing twice, and tell everybody, whatever fails once it is durable", async () => {
+    const { hs } = servers;
+    const isOurs = (it: Change) => it.stream === "failing";
+    const missed: string[] = [];
+    const heard: Change[] = [];
+    tailOf(hs).listen({
+      changed(changes) {
+        if (changes.some(isOurs)) throw new Error("cannot hear");
+      },
+      missed: () => missed.push("missed"),
+    });
+    tailOf(hs).listen({
+      changed: (changes) => heard.push(...changes.filter(isOurs)),
+      missed: () => missed.push("missed, too"),
+    });
+    const failing: Stream<Note, number> = {
+      ...notes,
+      name: "failing",
+      async store(its, lane, placed, looked) {
+        const outcomes = await notes.store(its, lane, placed, looked);
+        return outcomes.map((it) =>
+          it.ok ? { ...it, changes: it.changes.map((own) => ({ ...own, stream: "failing" })) } : it,
+        );
+      },
+      committed() {
+        throw new Error("cannot take note");
+      },
+    };
+    // What was written by others before is not to be read with it.
+    await tailOf(hs).catchUp();
+    const texts = ["durable, one", "durable, two"];
+    const positions = await Promise.all(
+      texts.map(async (text) => await write(hs, failing, { text })),
+    );
+    const rows = await hs.sql<{ position: number }[]>`
+      select position from notes where text like 'durable, %' order by position`;
+    expect(rows.map((it) => it.position)).toEqual(positions);
+    expect(heard.map((it) => it.position)).toEqual(positions);
+    expect(missed).toEqual(["missed"]);
+  });
+
   test("are known to whoever reads after a write has returned", async () => {
     for (let index = 0; index < 20; index++) {
       const hs = servers.all[index % 3] ?? servers.hs;

@@ -157,7 +157,7 @@ export class Tail {
   async #read(upTo: Position): Promise<void> {
     if (upTo - this.position > MOST_CHANGES) {
       this.#forgetUpTo(upTo);
-      for (const listener of this.#listeners) listener.missed();
+      for (const listener of this.#listeners) this.#hears(() => listener.missed());
       return;
     }
     const after = this.position;
@@ -177,7 +177,21 @@ export class Tail {
     if (areMany || this.#characters > 2 * MOST_CHARACTERS) this.#forgetOldest();
     this.position = upTo;
     positionGauge.set(upTo);
-    for (const listener of this.#listeners) listener.changed(changes, upTo);
+    for (const listener of this.#listeners) {
+      const hasHeard = this.#hears(() => listener.changed(changes, upTo));
+      if (!hasHeard) this.#hears(() => listener.missed());
+    }
+  }
+
+  /** Tells a listener what has happened. One that fails keeps it neither from the others nor from whoever wrote it. */
+  #hears(tell: () => void): boolean {
+    try {
+      tell();
+      return true;
+    } catch (error) {
+      this.#hs.log.error({ err: error }, "what follows the streams failed");
+      return false;
+    }
   }
 
   #forgetOldest(): void {
