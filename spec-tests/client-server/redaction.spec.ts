@@ -42,6 +42,22 @@ describe("redactEvent", () => {
     expect((await read(other)).content.body).toBe("polite");
   });
 
+  test("cannot be had as state by those who may not redact", async () => {
+    const power = { users: { [bob.userId]: 50 }, redact: 75 };
+    const guarded = await alice.createRoom({
+      preset: "public_chat",
+      power_level_content_override: power,
+    });
+    await bob.call("POST", `/v3/join/${guarded}`, {});
+    const redacts = await alice.sendText(guarded, "stays");
+    const state = `/v3/rooms/${guarded}/state/m.room.redaction/`;
+    expect(await bob.call("PUT", state, { redacts })).toMatchObject(
+      refusal(400, "M_INVALID_PARAM"),
+    );
+    const { body } = await alice.call("GET", `/v3/rooms/${guarded}/event/${redacts}`);
+    expect(body.content.body).toBe("stays");
+  });
+
   test("redacts what relates to an event in the ways that are named, as far as one may", async () => {
     const relate = async (user: TestUser, eventId: string, rel_type: string) =>
       await user.send(roomId, "org.example.answer", {
@@ -71,7 +87,11 @@ describe("redactEvent", () => {
     const elsewhere = await alice.createRoom();
     const eventId = await alice.sendText(elsewhere, "elsewhere");
     expect(await redact(alice, eventId)).toMatchObject(refusal(400, "M_INVALID_PARAM"));
-    expect(await redact(alice, "$nothing")).toMatchObject(refusal(404, "M_NOT_FOUND"));
+    const unknown = await redact(alice, "$nothing");
+    expect(unknown).toMatchObject(refusal(404, "M_NOT_FOUND"));
+    // Whoever is not in that other room does not learn that there is such an event.
+    const others = await bob.sendText(await bob.createRoom(), "elsewhere, too");
+    expect((await redact(alice, others)).body).toEqual(unknown.body);
   });
 
   test("answers a transaction ID that it has had before with the same redaction", async () => {

@@ -6,9 +6,11 @@ import type { Requester } from "#src/kit/requester.ts";
 import { findEvent } from "./find-event.ts";
 import type { Room } from "./find-room.ts";
 import type { MassagedTime } from "./massaged-time.ts";
+import { membershipOf } from "./memberships.ts";
 import { serversInRoom } from "./residents.ts";
 import type { Transaction } from "./room-write.ts";
 import { sendEvent } from "./send-event.ts";
+import type { StoredEvent } from "./stored-event.ts";
 
 /** State without which a room would fall apart. */
 const KEPT = new Set(["m.room.create", "m.room.server_acl"]);
@@ -18,8 +20,8 @@ const KEPT = new Set(["m.room.create", "m.room.server_acl"]);
  * it takes the room's `redact` level. So it does for what only other servers know.
  *
  * @param content what the redaction says of itself, such as a `reason`.
- * @throws MatrixError M_FORBIDDEN; M_INVALID_PARAM of an event of another room, M_NOT_FOUND of one that cannot be in
- *   the room; M_USER_SUSPENDED of another's event, while one's account is suspended.
+ * @throws MatrixError M_FORBIDDEN; M_INVALID_PARAM of an event of another of the sender's rooms, M_NOT_FOUND of one that
+ *   cannot be in the room; M_USER_SUSPENDED of another's event, while one's account is suspended.
  * @spec client-server-api#put_matrixclientv3roomsroomidredacteventidtxnid
  */
 export async function redactEvent(
@@ -40,13 +42,7 @@ export async function redactEvent(
     readonly time?: MassagedTime;
   },
 ): Promise<EventId> {
-  const event = await findEvent(hs, target);
-  if (event && event.roomKey !== room.roomKey) {
-    throw new MatrixError("M_INVALID_PARAM", "The event is in another room");
-  }
-  if (!event && !(await isShared(hs, room))) {
-    throw new MatrixError("M_NOT_FOUND", "The room has no such event");
-  }
+  const event = await findTarget(hs, requester, room, target);
   if (event && KEPT.has(event.type) && event.stateKey !== undefined) {
     throw new MatrixError("M_FORBIDDEN", "Events of this type cannot be redacted");
   }
@@ -70,6 +66,23 @@ export async function redactEvent(
       throw new MatrixError("M_FORBIDDEN", "You may redact only what you sent yourself");
     },
   });
+}
+
+/** What is to be redacted; undefined if only other servers may know it. */
+async function findTarget(
+  hs: Homeserver,
+  { userKey }: Requester,
+  room: Room,
+  target: EventId,
+): Promise<StoredEvent | undefined> {
+  const event = await findEvent(hs, target);
+  if (event?.roomKey === room.roomKey) return event;
+  // Nobody else is told that it is there.
+  if (event && (await membershipOf(hs, userKey, event.roomKey)) === "join") {
+    throw new MatrixError("M_INVALID_PARAM", "The event is in another room");
+  }
+  if (await isShared(hs, room)) return undefined;
+  throw new MatrixError("M_NOT_FOUND", "The room has no such event");
 }
 
 /** Whether there are other servers in a room, which may know events of it that we do not. */

@@ -55,8 +55,8 @@ export async function sendMessage(
 /**
  * Sets a piece of a room's state.
  *
- * @throws MatrixError what `sendEvent` and `setMemberState` throw; M_INVALID_PARAM of a create event, or of a room that
- *   would take its own place.
+ * @throws MatrixError what `sendEvent` and `setMemberState` throw; M_INVALID_PARAM of a create event, of a redaction, or of
+ *   a room that would take its own place.
  * @spec client-server-api#put_matrixclientv3roomsroomidstateeventtypestatekey
  */
 export async function sendState(
@@ -67,6 +67,10 @@ export async function sendState(
 ): Promise<EventId> {
   if (type === "m.room.create") {
     throw new MatrixError("M_INVALID_PARAM", "A room has no create event but its first");
+  }
+  // It would take effect like any other, and nobody would have been asked whether its sender may.
+  if (type === "m.room.redaction") {
+    throw new MatrixError("M_INVALID_PARAM", "A redaction is no state");
   }
   if (type === "m.room.member") {
     const target = parseUserId(stateKey);
