@@ -28,6 +28,9 @@ export type Branch = { readonly children: readonly NodeRef[] };
 
 export type Node = Leaf | Branch;
 
+/** Stands for a stored node that is not in memory, until it is read. */
+export const UNREAD: Node = { slots: [], events: [] };
+
 /** A node in the database, or one that is not stored yet. */
 export type NodeRef = NodeKey | Node;
 

@@ -9,13 +9,10 @@ import {
   type Node,
   type NodeRef,
   NODES_PER_EVENT,
+  UNREAD,
 } from "./node.ts";
 
-/**
- * Gives a stored node that is in memory.
- *
- * @throws MissingNode if it has to be read first; `withNodes` does so and begins again.
- */
+/** Gives a stored node: `UNREAD` for one that is not in memory, and then the work is done again (see `withNodes`). */
 export type NodeSource = (key: number) => Node;
 
 /** A difference between two versions of a map; undefined where one of them has no entry. */
@@ -179,6 +176,8 @@ function differBelow(
 ): void {
   if (before === after) return;
   const [left, right] = [nodeOf(before, source), nodeOf(after, source)];
+  // Or all that the other has would be looked at, and read.
+  if (left === UNREAD || right === UNREAD) return;
   if (isBranch(left) && isBranch(right)) {
     for (let digit = 0; digit < 16; digit++) {
       const pair = [left.children[digit] ?? EMPTY, right.children[digit] ?? EMPTY] as const;

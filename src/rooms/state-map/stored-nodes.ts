@@ -3,7 +3,7 @@ import type { Queryable } from "#src/homeserver/database.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { decodeNodes } from "./encode-nodes.ts";
-import { isBranch, type Node, type NodeKey, NODES_PER_EVENT } from "./node.ts";
+import { isBranch, type Node, type NodeKey, NODES_PER_EVENT, UNREAD } from "./node.ts";
 import type { NodeSource } from "./state-map.ts";
 
 /** The most numbers that the nodes in memory may hold together: about 64 MB. */
@@ -18,17 +18,6 @@ const cacheOf = held(
     }),
 );
 
-/** Thrown by a `NodeSource` when a node is not in memory. */
-class MissingNode extends Error {
-  override readonly name = "MissingNode";
-  readonly key: NodeKey;
-
-  constructor(key: NodeKey) {
-    super("a node of the state map is not in memory");
-    this.key = key;
-  }
-}
-
 /** Puts nodes that have been stored into memory. */
 export function rememberNodes(hs: Homeserver, nodes: Iterable<readonly [NodeKey, Node]>): void {
   const cache = cacheOf(hs);
@@ -36,9 +25,9 @@ export function rememberNodes(hs: Homeserver, nodes: Iterable<readonly [NodeKey,
 }
 
 /**
- * Does something with state maps that needs their nodes. The work is a plain function; where it meets
- * a node that is not in memory it is broken off, the node is read, and it begins again. It must
- * therefore change nothing but what it returns.
+ * Does something with state maps that needs their nodes. The work is a plain function; if it meets nodes that are not in
+ * memory, it goes on as if there were nothing in them, all of them are read, and it is done again. So it takes as many
+ * queries as a map has levels, however much of it is looked at; and it must change nothing but what it returns.
  *
  * @param db where to read: in a transaction that holds locks, that transaction.
  */
@@ -50,18 +39,21 @@ export async function withNodes<T>(
   const cache = cacheOf(hs);
   // What this work has met stays with it, however small the cache.
   const met = new Map<NodeKey, Node>();
-  const source: NodeSource = (key) => {
-    const node = met.get(key) ?? cache.get(key);
-    if (!node) throw new MissingNode(key);
-    return node;
-  };
   for (;;) {
+    const missing = new Set<NodeKey>();
+    const source: NodeSource = (key) => {
+      const node = met.get(key) ?? cache.get(key);
+      if (!node) missing.add(key);
+      return node ?? UNREAD;
+    };
     try {
-      return work(source);
+      const result = work(source);
+      if (missing.size === 0) return result;
     } catch (error) {
-      if (!(error instanceof MissingNode)) throw error;
-      await readNodes(hs, db, { missing: error.key, met });
+      // Unless it has to do with what was missing.
+      if (missing.size === 0) throw error;
     }
+    await readNodes(hs, db, { missing, met });
   }
 }
 
@@ -101,23 +93,25 @@ async function fetchNodes(
   }
 }
 
-/** Reads a node, and with it what stands below it: whoever asks for one will ask for the next. */
+/** Of so few nodes the children are read with them: whoever asks for one will ask for the next. */
+const FEW = 16;
+
+/** Reads nodes; of few, also what stands below them, so that a look-up in the largest of rooms is done in three steps. */
 async function readNodes(
   hs: Homeserver,
   db: Queryable,
-  { missing, met }: { missing: NodeKey; met: Map<NodeKey, Node> },
+  { missing, met }: { missing: ReadonlySet<NodeKey>; met: Map<NodeKey, Node> },
 ): Promise<void> {
   const cache = cacheOf(hs);
-  let wanted = [missing];
-  // Two levels at a time: a look-up in the largest of rooms is done in three steps, and a walk of all
-  // its state in as many.
-  for (let step = 0; step < 2 && wanted.length > 0; step++) {
-    await fetchNodes(hs, db, wanted, met);
-    if (!met.has(missing)) throw new Error(`node ${missing} of the state map is not stored`);
-    wanted = wanted
-      .flatMap((key) => childrenOf(met.get(key)))
-      .filter((key) => !met.has(key) && !cache.has(key));
+  await fetchNodes(hs, db, [...missing], met);
+  for (const key of missing) {
+    if (!met.has(key)) throw new Error(`node ${key} of the state map is not stored`);
   }
+  if (missing.size > FEW) return;
+  const below = [...missing]
+    .flatMap((key) => childrenOf(met.get(key)))
+    .filter((key) => !met.has(key) && !cache.has(key));
+  if (below.length > 0) await fetchNodes(hs, db, below, met);
 }
 
 function childrenOf(node: Node | undefined): NodeKey[] {
