@@ -1,21 +1,23 @@
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
-import { Turns } from "#src/kit/turns.ts";
+import { YieldingTurns } from "#src/kit/yielding-turns.ts";
 import { newAttempts } from "./attempts.ts";
 import { type KeyDocument, readKeyDocument } from "./key-document.ts";
 import { storeDocuments } from "./queries-keys.ts";
 
-/** How many servers are asked at once; more wait. */
-const MOST_AT_ONCE = 100;
-const MOST_WAITING = 10_000;
+/**
+ * How many servers are asked at once; more wait. Anybody can name a server that does not answer, so those that take
+ * long hold up the others only when there are very many of them.
+ */
+const TURNS = { atOnce: 100, mostWaiting: 10_000, slowMs: 1_000, mostSlow: 900 };
 
 const TIMEOUT_MS = 10_000;
 
 const memoryOf = held(() => ({
   attempts: newAttempts(),
   underWay: new Map<ServerName, Promise<KeyDocument | undefined>>(),
-  turns: new Turns(MOST_AT_ONCE, MOST_WAITING),
+  turns: new YieldingTurns(TURNS),
 }));
 
 /**

@@ -65,6 +65,18 @@ async function honest(host?: string) {
   return Object.assign(server, { key });
 }
 
+/** A homeserver that no server answers until a test has it so. */
+function hanging() {
+  const asked: ServerName[] = [];
+  const { promise: released, resolve: release } = Promise.withResolvers<void>();
+  const getServerKey: Remotes["getServerKey"] = async (server) => {
+    asked.push(server);
+    await released;
+    return { ok: false, why: "unreachable", cause: 0 };
+  };
+  return { hs: { ...hs1.hs, remotes: { ...hs1.hs.remotes, getServerKey } }, asked, release };
+}
+
 describe("our own keys", () => {
   test("are published with our signature, for a day", async () => {
     const { body } = await asking(hs1.hs)("GET", "/_matrix/key/v2/server");
@@ -189,14 +201,7 @@ describe("another server's keys", () => {
   });
 
   test("are asked for as soon as there is room again, where too many others were", async () => {
-    const asked: ServerName[] = [];
-    const { promise: released, resolve: release } = Promise.withResolvers<void>();
-    const getServerKey: Remotes["getServerKey"] = async (server) => {
-      asked.push(server);
-      await released;
-      return { ok: false, why: "unreachable", cause: 0 };
-    };
-    const hs = { ...hs1.hs, remotes: { ...hs1.hs.remotes, getServerKey } };
+    const { hs, asked, release } = hanging();
     const others = Array.from({ length: 10_100 }, (_, n) => `other${n}.test` as ServerName);
     const asking = Promise.all(others.map(async (it) => await fetchKeys(hs, it)));
     const late = "late.test" as ServerName;
@@ -206,6 +211,16 @@ describe("another server's keys", () => {
     await asking;
     await fetchKeys(hs, late);
     expect(asked).toContain(late);
+  });
+
+  test("are waited for no longer because many others do not answer", async () => {
+    const { hs, asked, release } = hanging();
+    const others = Array.from({ length: 300 }, (_, n) => `other${n}.test` as ServerName);
+    const asking = Promise.all(others.map(async (it) => await fetchKeys(hs, it)));
+    const waiting = fetchKeys(hs, "real.test" as ServerName);
+    await expect.poll(() => asked, { timeout: 15_000 }).toContain("real.test");
+    release();
+    await Promise.all([asking, waiting]);
   });
 
   test("are asked for again when their time is over, or a new one is used", async () => {

@@ -4,6 +4,7 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { newBell } from "#src/kit/bell.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
 import { lru } from "#src/kit/lru.ts";
+import { YieldingTurns } from "#src/kit/yielding-turns.ts";
 import { retryWaitMs } from "./back-off.ts";
 import { type Attempt, Courier, type Office } from "./courier.ts";
 import { type OutboundTimes, USUAL_TIMES } from "./outbound-times.ts";
@@ -17,11 +18,13 @@ import {
   saveTaken,
 } from "./queries-destinations.ts";
 import { readTroubles } from "./read-troubles.ts";
-import { SendingTurns } from "./sending-turns.ts";
 import { SetAside } from "./set-aside.ts";
 
 /** The wait after a query has failed. */
 const AGAIN_MS = 1_000;
+
+/** Transactions that are under way at once, and those that may be beside them, since they take long. */
+const TURNS = { atOnce: 64, mostSlow: 512 };
 
 /** Destinations that are taken on in one go. */
 const MOST_LEASED = 200;
@@ -39,7 +42,7 @@ export class Dispatch {
   readonly #times: OutboundTimes;
   readonly #holder = randomUUID();
   readonly #bell = newBell();
-  readonly #turns: SendingTurns;
+  readonly #turns: YieldingTurns;
   readonly #couriers = new Map<ServerName, Courier>();
   /** Those that are to be taken on. */
   #woken = new Set<ServerName>();
@@ -56,7 +59,7 @@ export class Dispatch {
   constructor(hs: Homeserver, times: OutboundTimes = USUAL_TIMES) {
     this.#hs = hs;
     this.#times = times;
-    this.#turns = new SendingTurns(times.slowMs);
+    this.#turns = new YieldingTurns({ ...TURNS, slowMs: times.slowMs });
   }
 
   /** Says that servers may be owed something. */
@@ -185,7 +188,7 @@ export class Dispatch {
   }
 
   readonly #office: Office = {
-    turn: async (work) => await this.#turns.take(work),
+    turn: async (work) => void (await this.#turns.take(work)),
     taken: (courier) => {
       if (this.#unsaved.size === 0) {
         this.#saveAtMs = this.#hs.now() + this.#times.saveMs;

@@ -1,11 +1,13 @@
 import { expect, test } from "vitest";
-import { SendingTurns } from "./sending-turns.ts";
+import { YieldingTurns } from "./yielding-turns.ts";
+
+const LIMITS = { atOnce: 64, mostSlow: 512 };
 
 /** As many as take their turns at once, and more. */
 const MANY = 100;
 
 test("of those who take long make way for others", async () => {
-  const turns = new SendingTurns(50);
+  const turns = new YieldingTurns({ ...LIMITS, slowMs: 50 });
   const { promise: answered, resolve: answer } = Promise.withResolvers<void>();
   const done: string[] = [];
   const slow = Array.from({ length: MANY }, async () => {
@@ -20,7 +22,7 @@ test("of those who take long make way for others", async () => {
 });
 
 test("are not all given away to those who take long", async () => {
-  const turns = new SendingTurns(0);
+  const turns = new YieldingTurns({ ...LIMITS, slowMs: 0 });
   const { promise: answered, resolve: answer } = Promise.withResolvers<void>();
   let begun = 0;
   const slow = Array.from({ length: 1_000 }, async () => {
@@ -35,8 +37,16 @@ test("are not all given away to those who take long", async () => {
   expect(begun).toBe(1_000);
 });
 
+test("are waited for by no more than may, and lead to what was done", async () => {
+  const turns = new YieldingTurns({ atOnce: 1, mostWaiting: 1, slowMs: 60_000, mostSlow: 1 });
+  const results = [1, 2, 3].map(
+    async (it) => await turns.take(async () => await Promise.resolve(it)),
+  );
+  expect(await Promise.all(results)).toEqual([{ done: 1 }, { done: 2 }, undefined]);
+});
+
 test("end with an error for who had them", async () => {
-  const turns = new SendingTurns(10);
+  const turns = new YieldingTurns({ ...LIMITS, slowMs: 10 });
   const broken = new Error("broken");
   const work = async () => await Promise.reject(broken);
   await expect(turns.take(work)).rejects.toBe(broken);
