@@ -8,7 +8,7 @@ afterAll(async () => await homes.close());
 
 const MEGABYTE = 1024 * 1024;
 
-test("what comes from all at once, and from one address, has an end", () => {
+test("what comes from all at once, and from one network, has an end", () => {
   const full = expect.objectContaining({ errcode: "M_LIMIT_EXCEEDED", status: 429 });
   const takeAll = (address: string) => {
     const share = bodyShare(hs, address);
@@ -24,9 +24,10 @@ test("what comes from all at once, and from one address, has an end", () => {
     }
     return { share, megabytes, refusal };
   };
-  const taken = ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"].map(takeAll);
-  expect(taken.map((it) => it.megabytes)).toEqual([64, 64, 64, 0]);
-  expect(taken.map((it) => it.refusal)).toEqual([full, full, full, full]);
+  const addresses = ["192.0.2.1", "2001:db8::1", "2001:db8::2", "192.0.2.2", "192.0.2.3"];
+  const taken = addresses.map(takeAll);
+  expect(taken.map((it) => it.megabytes)).toEqual([64, 64, 0, 64, 0]);
+  expect(taken.map((it) => it.refusal)).toEqual(addresses.map(() => full));
 
   const [first] = taken;
   first?.share.giveBack();

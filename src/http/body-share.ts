@@ -1,17 +1,18 @@
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
+import { networkOf } from "./network-of.ts";
 
 /** The most bytes of bodies that a process holds of those who have not shown yet who they are. */
 const MOST_BYTES = 192 * 1024 * 1024;
 
-/** Of those, what may come from one address: one who sends nonsense must not keep the others out. */
+/** Of those, what may come from one network: one who sends nonsense must not keep the others out. */
 const MOST_BYTES_OF_ONE = MOST_BYTES / 3;
 
 /** When one who is told that there is no room may come again. */
 const RETRY_MS = 2_000;
 
-const heldBytesOf = held(() => ({ all: 0, byAddress: new Map<string, number>() }));
+const heldBytesOf = held(() => ({ all: 0, byNetwork: new Map<string, number>() }));
 
 /** What is held of one body. */
 export type BodyShare = {
@@ -27,11 +28,12 @@ export type BodyShare = {
  */
 export function bodyShare(hs: Homeserver, address: string): BodyShare {
   const heldBytes = heldBytesOf(hs);
-  const { byAddress } = heldBytes;
+  const { byNetwork } = heldBytes;
+  const network = networkOf(address);
   let taken = 0;
   return {
     take(bytes) {
-      const ofOne = (byAddress.get(address) ?? 0) + bytes;
+      const ofOne = (byNetwork.get(network) ?? 0) + bytes;
       if (ofOne > MOST_BYTES_OF_ONE || heldBytes.all + bytes > MOST_BYTES) {
         throw new MatrixError("M_LIMIT_EXCEEDED", "Too many large requests at once", {
           fields: { retry_after_ms: RETRY_MS },
@@ -39,13 +41,13 @@ export function bodyShare(hs: Homeserver, address: string): BodyShare {
       }
       taken += bytes;
       heldBytes.all += bytes;
-      byAddress.set(address, ofOne);
+      byNetwork.set(network, ofOne);
     },
     giveBack() {
       heldBytes.all -= taken;
-      const left = (byAddress.get(address) ?? 0) - taken;
-      if (left > 0) byAddress.set(address, left);
-      else byAddress.delete(address);
+      const left = (byNetwork.get(network) ?? 0) - taken;
+      if (left > 0) byNetwork.set(network, left);
+      else byNetwork.delete(network);
       taken = 0;
     },
   };

@@ -1,4 +1,3 @@
-import { isIPv6 } from "node:net";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { lru } from "#src/kit/lru.ts";
@@ -6,6 +5,7 @@ import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { processesAlive } from "#src/streams/presence.ts";
 import type { RateClass } from "./endpoint.ts";
+import { networkOf } from "./network-of.ts";
 
 /** How many tokens someone has left, and when that was true. */
 type Bucket = { tokens: number; atMs: number };
@@ -99,18 +99,4 @@ function tokensLeft(hs: Homeserver, key: string, { limit, factor, count }: Takin
   throw new MatrixError("M_LIMIT_EXCEEDED", "Too many requests", {
     fields: { retry_after_ms: retryMs },
   });
-}
-
-/**
- * Whom an address stands for: of IPv6 the network, since whoever has one address has all 2⁶⁴ of it. Other
- * texts stand for themselves.
- */
-function networkOf(who: string): string {
-  if (!isIPv6(who)) return who;
-  const ipv4 = /^::ffff:(\d+(?:\.\d+){3})$/i.exec(who)?.[1];
-  if (ipv4 !== undefined) return ipv4;
-  const sides = who.toLowerCase().split("::");
-  const [left = [], right = []] = sides.map((side) => (side === "" ? [] : side.split(":")));
-  const zeros = Array.from({ length: 8 - left.length - right.length }, () => "0");
-  return `${[...left, ...zeros, ...right].slice(0, 4).join(":")}::/64`;
 }
