@@ -6,6 +6,7 @@ import { MatrixError } from "#src/kit/matrix-error.ts";
 import { parseWireJson } from "#src/kit/wire-json.ts";
 import { bodyShare } from "./body-share.ts";
 import type { ServerEndpoint } from "./endpoint.ts";
+import { inOriginTurn } from "./origin-turns.ts";
 import { checkBody, readBody } from "./read-body.ts";
 import { requireModestJson } from "./require-modest-json.ts";
 
@@ -46,7 +47,7 @@ const LONGEST_MS = 60_000;
 /**
  * Reads a request of another server: first all of it, since all of it is signed.
  *
- * @throws MatrixError M_UNAUTHORIZED, M_NOT_JSON, M_BAD_JSON, M_TOO_LARGE.
+ * @throws MatrixError M_UNAUTHORIZED, M_NOT_JSON, M_BAD_JSON, M_TOO_LARGE, M_LIMIT_EXCEEDED.
  * @spec server-server-api#request-authentication
  */
 export async function readServerRequest(
@@ -71,12 +72,13 @@ export async function readServerRequest(
     const limits = { mostBytes: MOST_BYTES, longestMs: LONGEST_MS, share };
     const text = await readBody(c.req, incoming, limits);
     const content = text.length === 0 ? undefined : { text, json: parse(text) };
-    const origin = await checkOrigin(hs, {
+    const signed = {
       method: c.req.method,
       uri: incoming?.url ?? pathOf(c.req.url),
       authorization,
       ...(content && { content }),
-    });
+    };
+    const origin = await inOriginTurn(hs, ip, async () => await checkOrigin(hs, signed));
     return { origin, body: endpoint.body && checkBody(content?.json ?? {}, endpoint.body) };
   } finally {
     share.giveBack();
