@@ -311,7 +311,7 @@ export const relations = pgTable(
  * Events we have not got, though events that we have got name them as their `prev_events`: the holes
  * and the backward extremities of a room.
  *
- * A row goes when the missing event comes.
+ * A row goes when the missing event comes; that of an event that waits for it, when that is taken in after it.
  */
 export const missingEvents = pgTable(
   "missing_events",

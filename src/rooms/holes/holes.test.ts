@@ -146,6 +146,48 @@ describe("a room that lacks events", () => {
     expect(await shown(one.shared)).toEqual(one.all);
   });
 
+  test("takes in what has waited in pieces, and in order", async () => {
+    const shared = await sharedRoom(hs, peer);
+    const { remote, room, joined, wire } = shared;
+    const [lost] = chain(shared, 1) as [EventId];
+    const waits: EventId[] = [];
+    for (let n = 0; n < 120; n++) {
+      const before = [...waits.slice(-1), lost];
+      waits.push(remote.add(peer.user("creator"), message(`waits ${n}`), before));
+    }
+    for (let at = 0; at < waits.length; at += 40) {
+      await peer.send(hs, waits.slice(at, at + 40).map(wire));
+    }
+    expect(await shown(shared)).toEqual([joined]);
+    await peer.send(hs, [wire(lost)]);
+    expect(await shown(shared)).toEqual([joined, lost, ...waits]);
+    const writes = await hs.sql<{ events: number }[]>`
+      select count(*)::int as events from events
+      where room_key = ${room.roomKey} and event_id = any(${waits}::text[]) group by xmin::text`;
+    expect(Math.max(...writes.map((it) => it.events))).toBeLessThanOrEqual(50);
+    expect((await missing(shared)).filter((it) => it.owed)).toEqual([]);
+  });
+
+  test("takes in what has waited though we ended before that", async () => {
+    const shared = await sharedRoom(hs, peer);
+    const { remote, joined, wire } = shared;
+    const [lost, waits] = chain(shared, 2) as [EventId, EventId];
+    await peer.send(hs, [wire(waits)]);
+    await hs.sql`
+      create function refuse_place() returns trigger language plpgsql as
+        $$ begin raise exception 'ended'; end $$`;
+    await hs.sql`
+      create trigger refusal before update on events for each row
+      when (new.anchor is distinct from old.anchor) execute function refuse_place()`;
+    await peer.send(hs, [wire(lost)]);
+    await hs.sql`drop trigger refusal on events`;
+    expect(await shown(shared)).toEqual([joined, lost]);
+    peer.answer(answersFrom(remote));
+    await fill();
+    expect(await shown(shared)).toEqual([joined, lost, waits]);
+    expect((await missing(shared)).filter((it) => it.owed)).toEqual([]);
+  });
+
   test("takes in what waits for something that turns out to be history", async () => {
     const shared = await sharedRoom(hs, peer);
     const { remote, joined, wire } = shared;

@@ -22,13 +22,13 @@ import { insertReceivedSticky, type ReceivedStickyRow } from "../sticky/queries-
 import { stickyUntilOf } from "../sticky/sticky-events.ts";
 import type { EventRow } from "../stored-event.ts";
 import { otherServerOf } from "../user-keys.ts";
+import { noteHoles } from "./note-holes.ts";
 import type { PlacedEvent, PlacedReceived } from "./place-received.ts";
 import {
   applyWaitingRedactions,
   forgetInvites,
   markRelayed,
   noteComing,
-  noteMissing,
   placeOutliers,
 } from "./queries-received.ts";
 import { noteRemovedBefore } from "./removed-before.ts";
@@ -92,20 +92,7 @@ export async function persistReceived(
   if (members.length > 0) upsertMemberships(lane, members);
   // After it: who was in the room when we were last is not known to be any more.
   if (settlement.comesAnew) noteMembersFrom(hs, lane, it);
-  const come = placed.filter(({ row }) => row.anchor !== null).map(({ row }) => row.event_id);
-  noteMissing(lane, write.room.roomKey, {
-    come: settlement.waiting?.isMissed === false ? [] : come,
-    missing: placed.flatMap(({ row, settled }) =>
-      settled.assessed.missing.map((missingId) => ({
-        roomKey: row.room_key,
-        missingId,
-        eventKey: row.event_key,
-        depth: row.depth,
-        waits: row.anchor === null,
-      })),
-    ),
-    isNews: write.as === "live" && !settlement.comesAnew,
-  });
+  noteHoles(hs, lane, it);
   if (settlement.comesAnew) {
     await noteRemovedBefore(hs, lane, it, members);
     forgetInvites(lane, write.room.roomKey);

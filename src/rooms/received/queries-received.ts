@@ -120,51 +120,6 @@ export function placeOutliers(
     where events.event_key = placed.event_key`;
 }
 
-export type MissingRow = {
-  readonly roomKey: number;
-  readonly missingId: EventId;
-  readonly eventKey: number;
-  readonly depth: number;
-  /** Whether the event has no place before the missing one comes. */
-  readonly waits: boolean;
-};
-
-/**
- * Records which events are still missing, and that others have come. What is missing before an event that
- * came as news is owed to the room, unless it is from before this server came to it; and what is missing
- * before what was owed is owed too.
- */
-export function noteMissing(
-  lane: Tx,
-  roomKey: number,
-  {
-    come,
-    missing,
-    isNews,
-  }: { come: readonly EventId[]; missing: readonly MissingRow[]; isNews: boolean },
-): void {
-  if (missing.length === 0) {
-    if (come.length === 0) return;
-    void lane`
-      delete from missing_events where missing_id = any(${come}::text[]) and room_key = ${roomKey}`;
-    return;
-  }
-  void lane`
-    with closed as (
-      delete from missing_events where missing_id = any(${come}::text[]) and room_key = ${roomKey}
-      returning owed
-    )
-    insert into missing_events (room_key, missing_id, event_key, owed)
-    select room_key, missing_id, event_key,
-      waits = 1 or (event_depth > came_depth and (${isNews}::bool or exists (select from closed where owed)))
-    from unnest(${missing.map((it) => it.roomKey)}::bigint[],
-      ${missing.map((it) => it.missingId)}::text[], ${missing.map((it) => it.eventKey)}::bigint[],
-      ${missing.map((it) => it.depth)}::bigint[], ${missing.map((it) => Number(it.waits))}::int[])
-      as new (room_key, missing_id, event_key, event_depth, waits)
-    join rooms using (room_key)
-    on conflict do nothing`;
-}
-
 /** Notes that this server has come to a room, and from which depth on it is in it. */
 export function noteComing(lane: Tx, roomKey: number, depth: number): void {
   void lane`update rooms set came_depth = ${depth} where room_key = ${roomKey}`;

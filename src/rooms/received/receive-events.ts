@@ -70,14 +70,14 @@ export async function receiveEvents(
 ): Promise<Map<EventId, Receipt>> {
   return await inTurn(hs, room.roomKey, async () => {
     const receipts = new Map<EventId, Receipt>();
+    const waiting = new Set<number>();
     let next = events;
     let how = receiving;
     while (next.length > 0) {
       const { written, assessment } = await store(hs, room, next, how);
       for (const [id, receipt] of receiptsOf(assessment, written)) receipts.set(id, receipt);
-      next = written
-        ? await checkPolicyAgain(hs, room, await whatWaitedFor(hs, room, written))
-        : [];
+      for (const key of written?.settlement.waiting?.outliers ?? []) waiting.add(key);
+      next = await checkPolicyAgain(hs, room, await someOfWaiting(hs, room, waiting));
       // What waited came as news.
       how = { as: "live" };
     }
@@ -151,14 +151,26 @@ function* receiptsOf(
   }
 }
 
-/** Events that were stored without a place, and whose predecessors have come now. */
-async function whatWaitedFor(
+/** The most events of those that have waited that are taken in by one write. */
+const MOST_AT_A_TIME = 50;
+
+/**
+ * Takes from events that were stored without a place, and of which what they waited for has come now, those that came first.
+ *
+ * @param waiting their keys.
+ * @returns none if none is left that has no place yet.
+ */
+async function someOfWaiting(
   hs: Homeserver,
   { rules }: Room,
-  { settlement }: Written,
+  waiting: Set<number>,
 ): Promise<ReceivedEvent[]> {
-  const stored = await eventsOf(hs, settlement.waiting?.outliers ?? []);
-  return [...stored.values()]
-    .filter((it) => it.anchor === undefined)
-    .map((it) => ({ event: it.pdu(rules), json: it.json }));
+  while (waiting.size > 0) {
+    const keys = [...waiting].toSorted((a, b) => a - b).slice(0, MOST_AT_A_TIME);
+    for (const key of keys) waiting.delete(key);
+    const stored = await eventsOf(hs, keys);
+    const unplaced = [...stored.values()].filter((it) => it.anchor === undefined);
+    if (unplaced.length > 0) return unplaced.map((it) => ({ event: it.pdu(rules), json: it.json }));
+  }
+  return [];
 }
