@@ -1,12 +1,12 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
+import { someOfStatesAt } from "#src/rooms/current-state.ts";
 import { erasedUsers } from "#src/rooms/erased-users.ts";
-import { eventsOf } from "#src/rooms/find-event.ts";
 import type { Room } from "#src/rooms/find-room.ts";
-import { lookUpSlots } from "#src/rooms/state-map/look-up-slots.ts";
-import { findSlots, type StatePair } from "#src/rooms/state-slots.ts";
+import { pairKey, type StatePair } from "#src/rooms/state-slots.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
 import { type Visibility, visibilitiesOf } from "./history-visibility.ts";
+import { membershipsAt } from "./memberships-at.ts";
 import { usersOfServerIn } from "./queries-timeline.ts";
 
 /**
@@ -30,14 +30,33 @@ export async function visibleToServer(
   );
   if (restricted.length === 0) return new Set(events);
 
-  const memberships = await membershipsAround(hs, room, restricted, server);
-  const hidden = restricted.filter((it) => {
-    const wasInvited = visibilities.get(it)?.includes("invited") === true;
-    const its = memberships.get(it);
-    return !(its?.has("join") === true || (wasInvited && its?.has("invite") === true));
-  });
-  const isHidden = new Set(hidden);
-  return new Set(events.filter((it) => !isHidden.has(it)));
+  const hidden = new Set(await hiddenFrom(hs, room, server, { restricted, visibilities }));
+  return new Set(events.filter((it) => !hidden.has(it)));
+}
+
+type Visibilities = ReadonlyMap<StoredEvent, readonly Visibility[]>;
+
+/** Those of some events that nobody of a server may see who was not there. */
+async function hiddenFrom(
+  hs: Homeserver,
+  { roomKey }: Room,
+  server: ServerName,
+  {
+    restricted,
+    visibilities,
+  }: { readonly restricted: readonly StoredEvent[]; readonly visibilities: Visibilities },
+): Promise<readonly StoredEvent[]> {
+  const users = await usersOfServerIn(hs.sql, roomKey, server);
+  let hidden = restricted;
+  for await (const memberships of membershipsAt(hs, rootsOfAll(restricted), users)) {
+    hidden = hidden.filter((it) => {
+      const wasInvited = visibilities.get(it)?.includes("invited") === true;
+      const its = rootsOf(it).map((root) => memberships.get(root));
+      return !its.some((own) => own?.has("join") || (wasInvited && own?.has("invite")));
+    });
+    if (hidden.length === 0) break;
+  }
+  return hidden;
 }
 
 /** The states that count for an event: that before it, and of what changes who may see it, that after it too. */
@@ -50,13 +69,13 @@ function rootsOf(event: StoredEvent): number[] {
 async function visibilitiesAround(
   hs: Homeserver,
   events: readonly StoredEvent[],
-): Promise<Map<StoredEvent, readonly Visibility[]>> {
+): Promise<Visibilities> {
   const pair: StatePair = ["m.room.history_visibility", ""];
-  const found = await contentsAt(hs, rootsOfAll(events), [pair]);
+  const found = await someOfStatesAt(hs, rootsOfAll(events), [pair]);
   return new Map(
     events.map((event) => {
       const [before, after] = rootsOf(event).map((root) => {
-        const value = found.get(root)?.[0]?.["history_visibility"];
+        const value = found.get(root)?.get(pairKey(...pair))?.content["history_visibility"];
         return typeof value === "string" ? value : undefined;
       });
       return [event, visibilitiesOf(event, before, after)];
@@ -64,48 +83,6 @@ async function visibilitiesAround(
   );
 }
 
-/** What users of a server were in the states around events. */
-async function membershipsAround(
-  hs: Homeserver,
-  { roomKey }: Room,
-  events: readonly StoredEvent[],
-  server: ServerName,
-): Promise<Map<StoredEvent, ReadonlySet<unknown>>> {
-  const users = await usersOfServerIn(hs.sql, roomKey, server);
-  const pairs = users.map((it): StatePair => ["m.room.member", it]);
-  const found = await contentsAt(hs, rootsOfAll(events), pairs);
-  return new Map(
-    events.map((event) => {
-      const contents = rootsOf(event).flatMap((root) => found.get(root) ?? []);
-      return [event, new Set(contents.map((it) => it?.["membership"]))];
-    }),
-  );
-}
-
 function rootsOfAll(events: readonly StoredEvent[]): number[] {
   return [...new Set(events.flatMap(rootsOf))];
-}
-
-type Content = StoredEvent["content"] | undefined;
-
-/** What states have for some pairs, by the states' roots: their states share nearly everything. */
-async function contentsAt(
-  hs: Homeserver,
-  roots: readonly number[],
-  pairs: readonly StatePair[],
-): Promise<Map<number, readonly Content[]>> {
-  const slots = [...(await findSlots(hs, pairs))].map(([, slot]) => slot);
-  const lookups = roots.flatMap((root) => slots.map((slot) => ({ root, slot })));
-  const keys = await lookUpSlots(hs, hs.sql, lookups);
-  const events = await eventsOf(
-    hs,
-    keys.filter((it) => it !== undefined),
-  );
-  const contents = keys.map((key) => (key === undefined ? undefined : events.get(key)?.content));
-  return new Map(
-    roots.map((root, index) => [
-      root,
-      contents.slice(index * slots.length, (index + 1) * slots.length),
-    ]),
-  );
 }
