@@ -122,10 +122,7 @@ async function requireValidKey(
   invitation: CanonicalObject,
 ): Promise<void> {
   let failure: MatrixError | undefined;
-  const keys = [...signingKeys(signed, invitation)];
-  // One of the list is mostly the single key, too.
-  const distinct = new Map(keys.map((it) => [`${it.publicKey} ${it.validityUrl}`, it]));
-  for (const key of distinct.values().take(MOST_KEYS)) {
+  for (const key of signingKeys(signed, invitation).take(MOST_KEYS)) {
     try {
       if (await isKeyValid(hs, key)) return;
     } catch (error) {

@@ -4,8 +4,11 @@ import { type CanonicalObject, NotCanonicalError } from "#src/kit/canonical-json
 import { ed25519PublicKey, verifyEd25519Sync } from "#src/kit/ed25519.ts";
 import { signedTextOfJson } from "#src/kit/signed-json.ts";
 
-/** How many signatures are tried against how many keys at most: each trial takes 100 µs. */
-const MAX_TRIALS = 64;
+/**
+ * How often a signature is tried against a key at most, since each trial takes 100 µs of everybody's time. An identity
+ * server gives an invite two keys, and signs with one.
+ */
+const MAX_TRIALS = 8;
 
 /** A key of a third party invite. */
 export type InviteKey = {
@@ -34,12 +37,14 @@ export function* signingKeys(
 ): Generator<InviteKey, void> {
   const text = signedText(signed);
   if (!text) return;
-  const keys = publicKeys(invite);
+  const signatures = signaturesOf(signed);
   let trials = 0;
-  for (const signature of signaturesOf(signed)) {
-    for (const { key, ...its } of keys) {
+  for (const { key, ...its } of publicKeys(invite)) {
+    for (const signature of signatures) {
       if (++trials > MAX_TRIALS) return;
-      if (verifyEd25519Sync(text, signature, key)) yield its;
+      if (!verifyEd25519Sync(text, signature, key)) continue;
+      yield its;
+      break;
     }
   }
 }
@@ -61,15 +66,20 @@ function signedText(signed: CanonicalObject): Uint8Array | undefined {
  */
 function publicKeys(invite: CanonicalObject): (InviteKey & { readonly key: KeyObject })[] {
   const listed: readonly unknown[] = Array.isArray(invite["public_keys"])
-    ? invite["public_keys"].slice(0, MAX_TRIALS)
+    ? invite["public_keys"]
     : [];
-  return [invite, ...listed].flatMap((it) => {
+  const named = [invite, ...listed].flatMap((it): InviteKey[] => {
     if (!isObject(it)) return [];
     const { public_key: publicKey, key_validity_url: url } = it;
-    const bytes = typeof publicKey === "string" ? decodeBase64(publicKey) : undefined;
+    if (typeof publicKey !== "string") return [];
+    return [{ publicKey, validityUrl: typeof url === "string" ? url : undefined }];
+  });
+  // The single one is mostly the first of the list, too.
+  const distinct = new Map(named.map((it) => [`${it.publicKey} ${it.validityUrl}`, it]));
+  return [...distinct.values()].slice(0, MAX_TRIALS).flatMap((it) => {
+    const bytes = decodeBase64(it.publicKey);
     const key = bytes && ed25519PublicKey(bytes);
-    if (typeof publicKey !== "string" || !key) return [];
-    return { key, publicKey, validityUrl: typeof url === "string" ? url : undefined };
+    return key ? [{ ...it, key }] : [];
   });
 }
 
