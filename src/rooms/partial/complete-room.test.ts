@@ -28,6 +28,7 @@ import {
 import { sendEvent } from "../send-event.ts";
 import { EventStatus, type StoredEvent } from "../stored-event.ts";
 import { completeRoom } from "./complete-room.ts";
+import { membersKnownWithin } from "./partial-rooms.ts";
 import { abandonPartial, partialSince } from "./queries-partial.ts";
 
 let servers: TestHomeservers;
@@ -267,6 +268,33 @@ describe("a room that was joined without its members", () => {
     await deliverBatch(hs, room, remote, [lost]);
     for (const on of [hs, other]) expect(await redactedNow(on)).toEqual([regretted]);
     expect(await reactions()).toEqual([reaction]);
+  });
+
+  test("is waited for at the cost of one, however many wait", async () => {
+    const remote = new RemoteRoom("12", "awaited");
+    const [creator, , , local] = USERS as [UserId, UserId, UserId, UserId];
+    const draft = { type: "m.room.member", state_key: local, content: { membership: "join" } };
+    remote.add(local, draft, [remote.begin(creator)]);
+    const { room, ...known } = await enter(remote, [...remote.events.keys()]);
+    let asked = 0;
+    const sql = new Proxy(hs.sql, {
+      apply(target, self, args) {
+        asked++;
+        return Reflect.apply(target, self, args) as unknown;
+      },
+    });
+    const own = { ...hs, sql };
+    const begun = performance.now();
+    const waiting = Promise.all(
+      Array.from({ length: 50 }, async () => {
+        return await membersKnownWithin(own, room.roomKey, { waitMs: 60_000 });
+      }),
+    );
+    await expect.poll(() => asked).toBeGreaterThan(3);
+    await completeRoom(hs, room, known);
+    expect(new Set(await waiting)).toEqual(new Set([true]));
+    // It is looked ten times a second, and a timer may be a little early.
+    expect(asked).toBeLessThan(2 + (performance.now() - begun) / 90);
   });
 
   test("is neither completed nor given up by who was about an earlier join", async () => {

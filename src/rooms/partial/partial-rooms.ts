@@ -5,7 +5,7 @@ import { MatrixError } from "#src/kit/matrix-error.ts";
 import { tailOf } from "#src/streams/tail.ts";
 import { EVENTS, MemberMoved } from "../event-changes.ts";
 import { StoredEvent } from "../stored-event.ts";
-import { isPartial, partialRoomKeys } from "./queries-partial.ts";
+import { partialRoomKeys } from "./queries-partial.ts";
 
 type Known = {
   rooms: Promise<ReadonlySet<number>> | undefined;
@@ -75,12 +75,28 @@ export async function membersKnownWithin(
   { waitMs, signal }: { readonly waitMs: number; readonly signal?: AbortSignal | undefined },
 ): Promise<boolean> {
   const until = performance.now() + waitMs;
-  if (!(await partialRoomsOf(hs)).has(roomKey)) return true;
+  let rooms = await partialRoomsOf(hs);
+  if (!rooms.has(roomKey)) return true;
   // Of a room in which nobody of ours is left, nobody is told that its members are known.
-  while (await isPartial(hs.sql, roomKey)) {
+  while (rooms.has(roomKey)) {
     if (performance.now() > until || hs.stopping.aborted || signal?.aborted) return false;
-    await sleep(LOOK_MS, undefined, { ref: false });
+    rooms = await nextLook(hs);
   }
   knownOf(hs).rooms = undefined;
   return true;
+}
+
+const looksOf = held((): { next: Promise<ReadonlySet<number>> | undefined } => ({
+  next: undefined,
+}));
+
+/** The rooms whose members are not all known in a moment: asked for once, however many wait. */
+async function nextLook(hs: Homeserver): Promise<ReadonlySet<number>> {
+  const looks = looksOf(hs);
+  looks.next ??= (async () => {
+    await sleep(LOOK_MS, undefined, { ref: false });
+    looks.next = undefined;
+    return new Set(await partialRoomKeys(hs.sql));
+  })();
+  return await looks.next;
 }

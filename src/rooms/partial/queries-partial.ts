@@ -168,10 +168,6 @@ export async function partialRoomKeys(db: Queryable): Promise<readonly number[]>
   return rows.map((it) => it.room_key);
 }
 
-export async function isPartial(db: Queryable, roomKey: number): Promise<boolean> {
-  return (await partialSince(db, roomKey)) !== undefined;
-}
-
 /** The join by which we have come to a room whose members are not all known. */
 export async function partialSince(db: Queryable, roomKey: number): Promise<EventId | undefined> {
   const [row] = await db<{ join_id: EventId }[]>`
