@@ -46,7 +46,7 @@ export const rooms = pgTable("rooms", {
   isPartial: boolean("is_partial").notNull().default(false),
   /** The position of the newest event that is shown to clients. */
   lastPosition: key("last_position").notNull().default(0),
-  /** The depth of the join by which this server came to the room; 0 if the room began here. */
+  /** The depth of the join by which this server came to the room; 0 if the room began here, or depths had no end left. */
   cameDepth: key("came_depth").notNull().default(0),
 });
 

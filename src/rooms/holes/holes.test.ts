@@ -9,6 +9,7 @@ import {
   testPeer,
 } from "#federation/inbound/testing.ts";
 import { testFederation } from "#federation/testing.ts";
+import { MAX_DEPTH } from "#src/events/size-limits.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId } from "#src/kit/identifiers.ts";
 import { testUser } from "#src/testing.ts";
@@ -144,6 +145,26 @@ describe("a room that lacks events", () => {
     expect(await shown(other.shared)).toEqual(other.all);
     await fill();
     expect(await shown(one.shared)).toEqual(one.all);
+  });
+
+  test("gets it where depths had no end left when this server came", async () => {
+    const shared = await sharedRoom(hs, peer, {
+      past(remote, last) {
+        const event = remote.graph.events.get(last);
+        if (!event) throw new Error("a room has no last event");
+        remote.graph.events.set(last, { ...event, depth: MAX_DEPTH });
+        return last;
+      },
+    });
+    const { remote, joined, wire } = shared;
+    const [lost, last] = chain(shared, 2) as [EventId, EventId];
+    const answers = answersFrom(remote);
+    peer.answer((it) => (/missing|backfill/.test(it.path) ? undefined : answers(it)));
+    await peer.send(hs, [wire(last)]);
+    expect(await shown(shared)).toEqual([joined, last]);
+    peer.answer((it) => (it.path.includes("missing") ? undefined : answers(it)));
+    await fill();
+    expect(await shown(shared)).toEqual([joined, lost, last]);
   });
 
   test("takes in what has waited in pieces, and in order", async () => {

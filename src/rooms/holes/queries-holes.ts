@@ -13,7 +13,7 @@ export type Hole = {
   readonly failures: number;
 };
 
-/** The depth from which on this server has been in a room: 0 if the room began here. */
+/** The depth from which on this server has been in a room: 0 if the room began here, or that cannot be said. */
 export async function depthOfComing(db: Queryable, roomKey: number): Promise<number> {
   const [row] = await db<{ depth: number }[]>`
     select came_depth as depth from rooms where room_key = ${roomKey}`;

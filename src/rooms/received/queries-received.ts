@@ -1,3 +1,4 @@
+import { MAX_DEPTH } from "#src/events/size-limits.ts";
 import type { Queryable, Tx } from "#src/homeserver/database.ts";
 import type { EventId } from "#src/kit/identifiers.ts";
 import { arrayText } from "../queries-persist.ts";
@@ -120,9 +121,13 @@ export function placeOutliers(
     where events.event_key = placed.event_key`;
 }
 
-/** Notes that this server has come to a room, and from which depth on it is in it. */
+/**
+ * Notes that this server has come to a room, and from which depth on it is in it. Where that is the greatest that there
+ * is, no event that comes later has a greater one: then depth says nothing of what is from before.
+ */
 export function noteComing(lane: Tx, roomKey: number, depth: number): void {
-  void lane`update rooms set came_depth = ${depth} where room_key = ${roomKey}`;
+  const cameDepth = depth < MAX_DEPTH ? depth : 0;
+  void lane`update rooms set came_depth = ${cameDepth} where room_key = ${roomKey}`;
 }
 
 /** Notes of events whether other servers hear of them from us. */
