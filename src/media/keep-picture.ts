@@ -2,10 +2,11 @@ import { Readable } from "node:stream";
 import { blobsOf } from "#src/homeserver/blobs.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { readContentType } from "./content-type.ts";
+import { createCopyBlob } from "./create-copy-blob.ts";
 import { sizeOfPicture } from "./make-thumbnail.ts";
 import { mxcUri, newMediaId } from "./mxc.ts";
 import { insertCopy } from "./queries-media.ts";
-import { receiveBlob } from "./receive-blob.ts";
+import { receiveInto } from "./receive-blob.ts";
 import { inThumbnailPool } from "./thumbnail-pool.ts";
 
 /** A copy of a picture from the web, and how large it is. */
@@ -21,6 +22,7 @@ export type KeptPicture = {
  * Keeps a copy of a picture from the web, for as long as copies of other servers' files are kept.
  *
  * @returns undefined if it is no picture.
+ * @throws MatrixError M_LIMIT_EXCEEDED if there is no room for it now.
  */
 export async function keepPicture(
   hs: Homeserver,
@@ -28,8 +30,10 @@ export async function keepPicture(
   declaredType: string | undefined,
 ): Promise<KeptPicture | undefined> {
   const blobs = blobsOf(hs);
-  const body = { source: Readable.from([bytes]), declaredBytes: bytes.length };
-  const blob = await receiveBlob(blobs, body, bytes.length);
+  const blob = await receiveInto(await createCopyBlob(hs), Readable.from([bytes]), {
+    limitBytes: bytes.length,
+    direction: "up",
+  });
   try {
     const size = await inThumbnailPool(
       hs,

@@ -76,21 +76,39 @@ export async function bytesOfCopies(sql: Queryable): Promise<number> {
   return row?.bytes ?? 0;
 }
 
-/** Deletes the copies that have been wanted the least lately. @returns their blobs, those of thumbnails too. */
+/**
+ * Deletes the copies that have been wanted the least lately.
+ *
+ * @param mostBytes how much room is wanted: no more go than make it.
+ * @returns their blobs, those of thumbnails too, and how much room the copies themselves took.
+ */
 export async function deleteCopies(
   sql: Queryable,
-  { before, limit }: { before: UnixMs; limit: number },
-): Promise<BlobKey[]> {
-  const rows = await sql<{ blobKey: BlobKey }[]>`
-    with old as (
-      select media_key, blob_key from media where used_ms < ${before} order by used_ms limit ${limit}
+  {
+    before,
+    limit,
+    mostBytes = Number.MAX_SAFE_INTEGER,
+  }: { before: UnixMs; limit: number; mostBytes?: number },
+): Promise<{ readonly blobs: BlobKey[]; readonly bytes: number }> {
+  const rows = await sql<{ blobKey: BlobKey; sizeBytes: number }[]>`
+    with least as (
+      select media_key, blob_key, size_bytes, used_ms from media
+      where used_ms < ${before} order by used_ms, media_key limit ${limit}
+    ), summed as (
+      select *, sum(size_bytes) over (order by used_ms, media_key) - size_bytes as made from least
+    ), old as (
+      select * from summed where made < ${mostBytes}
     ), thumbnails as (
       select media_thumbnails.blob_key from media_thumbnails join old using (media_key)
     ), gone as (
       delete from media using old where media.media_key = old.media_key
     )
-    select blob_key as "blobKey" from old union select blob_key from thumbnails`;
-  return rows.map((it) => it.blobKey);
+    select blob_key as "blobKey", size_bytes as "sizeBytes" from old
+    union all select blob_key, 0 from thumbnails`;
+  return {
+    blobs: rows.map((it) => it.blobKey),
+    bytes: rows.reduce((sum, it) => sum + it.sizeBytes, 0),
+  };
 }
 
 /**

@@ -7,6 +7,7 @@ import type { RemoteAnswer, RemoteMedia } from "#src/homeserver/remotes.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { OutboundError } from "#src/outbound/outbound-failure.ts";
 import { filenameIn, readContentType } from "../content-type.ts";
+import { createCopyBlob } from "../create-copy-blob.ts";
 import { type Mxc, mxcUri } from "../mxc.ts";
 import { insertCopy } from "../queries-media.ts";
 import { type ReceivedBlob, receiveInto } from "../receive-blob.ts";
@@ -29,7 +30,7 @@ const comingOf = held(() => new Map<string, Promise<ComingMedia>>());
  *
  * @param timeoutMs how long the other server may wait for its upload.
  * @throws MatrixError M_NOT_FOUND if the server does not have it, or does not answer; M_NOT_YET_UPLOADED;
- *   M_TOO_LARGE (502).
+ *   M_TOO_LARGE (502); M_LIMIT_EXCEEDED if there is no room for it now.
  * @spec server-server-api#content-repository
  */
 export async function fetchMedia(
@@ -66,7 +67,7 @@ async function begin(hs: Homeserver, mxc: Mxc, timeoutMs: number): Promise<Comin
 
 async function newBlob(hs: Homeserver, body: Readable): Promise<BlobWriter> {
   try {
-    return await blobsOf(hs).create();
+    return await createCopyBlob(hs);
   } catch (error) {
     body.destroy();
     throw error;
@@ -109,7 +110,8 @@ function failureOf(error: unknown): Error {
       (it instanceof MatrixError && it.errcode === "M_TOO_LARGE"),
   );
   if (isTooLarge) return tooLarge();
-  if (!(error instanceof MatrixError)) return error as Error;
+  const isTheirs = error instanceof MatrixError && error.errcode !== "M_LIMIT_EXCEEDED";
+  if (!isTheirs) return error as Error;
   return new MatrixError("M_UNKNOWN", "The media's server did not send all of it", {
     status: 502,
     cause: error,
