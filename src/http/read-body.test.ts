@@ -1,6 +1,6 @@
 import { Readable } from "node:stream";
-import { Hono } from "hono";
-import { describe, expect, test } from "vitest";
+import { Hono, type HonoRequest } from "hono";
+import { describe, expect, test, vi } from "vitest";
 import { z } from "zod";
 import type { MatrixError } from "#src/kit/matrix-error.ts";
 import { readBody, readJsonBody } from "./read-body.ts";
@@ -38,6 +38,22 @@ test("a body that does not end is waited for only so long", async () => {
   app.post("/", async (c) => c.json((await readBody(c.req, incoming, limits)).length));
   await app.request("/", { method: "POST" });
   expect(errors).toMatchObject([{ errcode: "M_UNKNOWN", status: 408 }]);
+});
+
+test("JSON that does not end is waited for only so long, whoever sends it", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  try {
+    const incoming = new Readable({ read() {} });
+    incoming.push("{");
+    const read = readJsonBody({} as HonoRequest, incoming, z.looseObject({}));
+    const [ended] = await Promise.all([
+      Promise.allSettled([read]),
+      vi.advanceTimersByTimeAsync(5 * 60_000),
+    ]);
+    expect(ended).toMatchObject([{ reason: { errcode: "M_UNKNOWN", status: 408 } }]);
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 test("JSON that would take long to read is refused before it is", async () => {

@@ -10,6 +10,9 @@ import { requireModestJson } from "./require-modest-json.ts";
 /** The most bytes of a JSON body. Larger than any event, for uploads of keys and of many messages to devices. */
 const MOST_BYTES = 8 * 1024 * 1024;
 
+/** Whoever may be held to account for it may have a slow line. */
+const USERS_LIMITS: BodyLimits = { mostBytes: MOST_BYTES, longestMs: 5 * 60_000 };
+
 /** Who is not logged in sends little more than a password; the most are questions of servers for many keys. */
 export const STRANGERS_LIMITS: BodyLimits = { mostBytes: 1024 * 1024, longestMs: 60_000 };
 
@@ -18,13 +21,13 @@ export const STRANGERS_LIMITS: BodyLimits = { mostBytes: 1024 * 1024, longestMs:
  * as JSON whatever it says. An empty body counts as an empty object: many clients send none.
  *
  * @param incoming the request as Node has it, which costs less than the web's.
- * @throws MatrixError M_NOT_JSON, M_BAD_JSON naming the first fault, M_TOO_LARGE.
+ * @throws MatrixError M_NOT_JSON, M_BAD_JSON naming the first fault, M_TOO_LARGE; M_UNKNOWN with 408 if it takes too long.
  */
 export async function readJsonBody<T>(
   request: Context["req"],
   incoming: Readable | undefined,
   schema: z.ZodType<T>,
-  limits: BodyLimits = { mostBytes: MOST_BYTES },
+  limits: BodyLimits = USERS_LIMITS,
 ): Promise<T> {
   const bytes = await readBody(request, incoming, limits);
   return checkBody(parseJson(bytes.toString()), schema);
