@@ -1,23 +1,52 @@
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
+import { newBlobKey } from "./blob-store.ts";
 import { openS3Blobs } from "./s3-blobs.ts";
 
 const home = mkdtempSync(join(tmpdir(), "archipel-s3-"));
 afterAll(() => rmSync(home, { recursive: true }));
 
+const settings = {
+  bucket: "files",
+  region: "us-east-1",
+  endpoint: "http://127.0.0.1:1",
+  prefix: "",
+  pathStyle: true,
+  accessKeyId: "key",
+  secretAccessKey: "secret",
+  secretAccessKeyFile: null,
+};
+
+test("a store that stalls in the middle of an object is not waited for any longer", async () => {
+  const store = createServer((_, answer) => {
+    answer.writeHead(200, { "content-length": "10" });
+    answer.write("half ");
+  });
+  store.listen(0, "127.0.0.1");
+  await once(store, "listening");
+  const { port } = store.address() as AddressInfo;
+  const there = { ...settings, endpoint: `http://127.0.0.1:${port}` };
+  const blobs = openS3Blobs(there, { directory: join(home, "stalled"), now: Date.now, idleMs: 50 });
+  const key = newBlobKey();
+  try {
+    const reader = await blobs.open(key);
+    await expect(reader?.bytes()).rejects.toThrow("Nothing has come");
+    const streamed = async () => await new Response((await blobs.open(key))?.stream()).text();
+    await expect(streamed()).rejects.toThrow("Nothing has come");
+    const used = blobs.withFile(key, async () => "used");
+    await expect(used).rejects.toThrow("Nothing has come");
+  } finally {
+    store.closeAllConnections();
+    store.close();
+  }
+});
+
 test("what kept the store from being opened once does not for ever", async () => {
-  const settings = {
-    bucket: "files",
-    region: "us-east-1",
-    endpoint: "http://127.0.0.1:1",
-    prefix: "",
-    pathStyle: true,
-    accessKeyId: "key",
-    secretAccessKey: "secret",
-    secretAccessKeyFile: null,
-  };
   const directory = join(home, "media");
   const blobs = openS3Blobs(settings, { directory, now: Date.now });
   writeFileSync(directory, "in the way");

@@ -3,6 +3,7 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { unlessIdle } from "#src/kit/unless-idle.ts";
 import { createDraft } from "./blob-draft.ts";
 import { removeBefore } from "./blob-files.ts";
 import {
@@ -22,6 +23,9 @@ import { openS3Bucket, type S3Bucket, type S3Settings } from "./s3-bucket.ts";
 /** How old what is found when a process begins must be for nobody to be at work on it. */
 const OLD_MS = 24 * 60 * 60 * 1000;
 
+/** How long the store may bring nothing of an object that it has begun to send. */
+const IDLE_MS = 30_000;
+
 /** Objects that are removed at once. */
 const REMOVED_AT_ONCE = 8;
 
@@ -33,7 +37,11 @@ const REMOVED_AT_ONCE = 8;
  */
 export function openS3Blobs(
   settings: S3Settings,
-  { directory, now }: { readonly directory: string; readonly now: () => UnixMs },
+  {
+    directory,
+    now,
+    idleMs = IDLE_MS,
+  }: { readonly directory: string; readonly now: () => UnixMs; readonly idleMs?: number },
 ): BlobStore {
   const unfinished = join(directory, "unfinished");
   let opened: Promise<S3Bucket> | undefined;
@@ -48,7 +56,7 @@ export function openS3Blobs(
     return await opened;
   };
   const open = async (key: BlobKey, range?: ByteRange) =>
-    await openInBucket(await bucket(), key, range);
+    await openInBucket(await bucket(), key, { range, idleMs });
 
   return {
     open,
@@ -60,7 +68,7 @@ export function openS3Blobs(
       const path = join(unfinished, newBlobKey());
       await mkdir(unfinished, { recursive: true });
       try {
-        await pipeline(object.body, createWriteStream(path, { flags: "wx", mode: 0o640 }));
+        await pipeline(unlessIdle(object.body, idleMs), createWriteStream(path, MADE_ANEW));
         return await use(path);
       } finally {
         await rm(path, { force: true });
@@ -87,6 +95,9 @@ export function openS3Blobs(
   };
 }
 
+/** Not where there is a file already, and for nobody else to read. */
+const MADE_ANEW = { flags: "wx", mode: 0o640 };
+
 async function createInBucket(
   bucket: S3Bucket,
   unfinished: string,
@@ -111,15 +122,15 @@ async function createInBucket(
 async function openInBucket(
   bucket: S3Bucket,
   key: BlobKey,
-  range?: ByteRange,
+  { range, idleMs }: { readonly range: ByteRange | undefined; readonly idleMs: number },
 ): Promise<BlobReader | undefined> {
   const object = await bucket.get(blobPath(key), range);
   if (!object) return undefined;
   const { body, sizeBytes } = object;
   const isNothing = range !== undefined && range.start === range.end;
   const close = async () => void body.destroy();
-  const content = () => {
-    if (!isNothing) return body;
+  const content = (): AsyncIterable<Uint8Array> => {
+    if (!isNothing) return unlessIdle(body, idleMs);
     body.destroy();
     return Readable.from([]);
   };
@@ -130,7 +141,7 @@ async function openInBucket(
     stream: () => ReadableStream.from<Uint8Array>(content()),
     async bytes() {
       const chunks: Uint8Array[] = [];
-      for await (const chunk of content()) chunks.push(chunk as Uint8Array);
+      for await (const chunk of content()) chunks.push(chunk);
       return Buffer.concat(chunks);
     },
   };
