@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import pino from "pino";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -41,6 +42,27 @@ describe("waiting for a database", () => {
     const begun = performance.now();
     await expect(awaitDatabase(url.href, waiting)).rejects.toMatchObject({ code: "3D000" });
     expect(performance.now() - begun).toBeLessThan(5_000);
+  });
+
+  test("goes on while all connections that one may have are taken", async () => {
+    const role = `crowd_${randomUUID().replaceAll("-", "")}`;
+    const { sql } = database;
+    await sql.unsafe(`create role ${role} login password 'crowd' connection limit 0`);
+    try {
+      const url = new URL(database.url);
+      url.username = role;
+      url.password = "crowd";
+      let isFree = false;
+      const freed = sleep(500).then(async () => {
+        isFree = true;
+        await sql.unsafe(`alter role ${role} connection limit 2`);
+      });
+      await awaitDatabase(url.href, waiting);
+      expect(isFree).toBe(true);
+      await freed;
+    } finally {
+      await sql.unsafe(`drop role ${role}`);
+    }
   });
 
   test("ends when it is told to", async () => {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import { connect, type Sql } from "./database.ts";
-import { isConnectionError } from "./resilient-sql.ts";
+import { isConnectionError, isDatabaseAway } from "./resilient-sql.ts";
 
 /** How long a database may take to start, or to recover from a crash, when we start before it has. */
 const PATIENCE_MS = 30_000;
@@ -16,7 +16,7 @@ export type AwaitOptions = {
 
 /**
  * Waits until a database takes connections. One that starts at the same time as we, or that was killed and replays its
- * log, refuses them at first.
+ * log, refuses them at first; so does one that has not noticed yet that those are gone who had all that it allows.
  *
  * @throws the database's last refusal, when the time is up; at once if it is not one that time can mend, such
  *   as a wrong password. What `signal` was aborted with.
@@ -46,7 +46,7 @@ async function refusalOf(sql: Sql): Promise<unknown> {
     await sql`select 1`;
     return undefined;
   } catch (error) {
-    if (!isConnectionError(error)) throw error;
+    if (!isConnectionError(error) && !isDatabaseAway(error)) throw error;
     return error;
   }
 }
