@@ -203,6 +203,28 @@ test("a deactivated account is out of its rooms, and its name is never free agai
   }
 });
 
+test("an account that cannot be brought to its end keeps no other from it", async () => {
+  await registered(ask, "stuck");
+  await registered(ask, "behind");
+  const keys = await hs.sql<{ user_key: number; user_id: string }[]>`
+    update accounts set leaving_after = 0 from users
+    where users.user_key = accounts.user_key and user_id in ('@stuck:test', '@behind:test')
+    returning users.user_key, user_id`;
+  const stuck = keys.find((it) => it.user_id === "@stuck:test")?.user_key;
+  await hs.sql.unsafe(`
+    create function refuse() returns trigger language plpgsql as
+      $$ begin raise exception 'refused'; end $$;
+    create trigger refusing before update on accounts for each row
+      when (old.user_key = ${stuck}) execute function refuse()`);
+  expect(await finishDeactivations.run(hs, new AbortController().signal)).toBe("done");
+  const left = () =>
+    hs.sql`select user_key from accounts where leaving_after is not null order by user_key`;
+  expect(await left()).toEqual([{ user_key: stuck }]);
+  await hs.sql.unsafe("drop function refuse cascade");
+  await finishDeactivations.run(hs, new AbortController().signal);
+  expect(await left()).toEqual([]);
+});
+
 test("a script that knows the shared secret makes accounts, also administrators", async () => {
   const path = "/_synapse/admin/v1/register";
   const register = async (mac: (nonce: string) => string) => {

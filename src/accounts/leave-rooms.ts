@@ -18,19 +18,36 @@ export const finishDeactivations: Job = {
   name: "finish-deactivations",
   everyMs: 60_000,
   async run(hs, signal) {
-    const owners = await hs.sql<{ userKey: number; userId: UserId }[]>`
-      select user_key as "userKey", user_id as "userId" from accounts join users using (user_key)
-      where leaving_after is not null limit 10`;
-    for (const owner of owners) {
-      if (signal.aborted) return "done";
-      await forgetUserKeys(hs, owner.userKey);
-      await deleteDevices(hs, owner, "all");
-      await clearProfile(hs, owner.userKey);
-      await leaveRooms(hs, owner);
+    let owners = await leavingAccounts(hs, 0);
+    while (owners.length > 0) {
+      for (const owner of owners) {
+        if (signal.aborted) return "done";
+        await finish(hs, owner);
+      }
+      owners = await leavingAccounts(hs, owners.at(-1)?.userKey ?? 0);
     }
-    return owners.length < 10 ? "done" : "more";
+    return "done";
   },
 };
+
+async function leavingAccounts(hs: Homeserver, afterKey: number): Promise<readonly DeviceOwner[]> {
+  return await hs.sql<{ userKey: number; userId: UserId }[]>`
+    select user_key as "userKey", user_id as "userId" from accounts join users using (user_key)
+    where leaving_after is not null and user_key > ${afterKey} order by user_key limit 10`;
+}
+
+/** What is wrong with one account is no reason to leave the others as they are. It is tried again by the next run. */
+async function finish(hs: Homeserver, owner: DeviceOwner): Promise<void> {
+  try {
+    await forgetUserKeys(hs, owner.userKey);
+    await deleteDevices(hs, owner, "all");
+    await clearProfile(hs, owner.userKey);
+    await leaveRooms(hs, owner);
+  } catch (error) {
+    if (hs.stopping.aborted) return;
+    hs.log.error({ err: error, userId: owner.userId }, "an account cannot be brought to its end");
+  }
+}
 
 /** Begins to leave the rooms of a deactivated account. What is not done when the process ends, the job does. */
 export function leaveRoomsSoon(hs: Homeserver, owner: DeviceOwner): void {
