@@ -51,15 +51,15 @@ export async function releaseUpdate(hs: Homeserver, userKey: number): Promise<vo
   await hs.sql`update profile_updates set leased_until_ms = 0 where user_key = ${userKey}`;
 }
 
-/** Users of whose profiles rooms are to be told, and no process is about it. */
+/** The next users, by their keys, of whose profiles rooms are to be told, and no process is about it. */
 export async function waitingUpdates(
   hs: Homeserver,
-  limit: number,
+  { afterKey, limit }: { readonly afterKey: number; readonly limit: number },
 ): Promise<readonly { userKey: number; userId: `@${string}:${string}` }[]> {
   return await hs.sql<{ userKey: number; userId: `@${string}:${string}` }[]>`
     select user_key as "userKey", user_id as "userId"
     from profile_updates join users using (user_key)
-    where leased_until_ms <= ${hs.now()} limit ${limit}`;
+    where leased_until_ms <= ${hs.now()} and user_key > ${afterKey} order by user_key limit ${limit}`;
 }
 
 /** The next rooms that a user is joined to, by the rooms' keys. */

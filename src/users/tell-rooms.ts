@@ -32,13 +32,27 @@ export const tellRoomsOfProfiles: Job = {
   name: "tell-rooms-of-profiles",
   everyMs: 15_000,
   async run(hs, signal) {
-    for (const owner of await waitingUpdates(hs, 10)) {
-      if (signal.aborted) return "done";
-      await tellRooms(hs, owner);
+    let owners = await waitingUpdates(hs, { afterKey: 0, limit: 10 });
+    while (owners.length > 0) {
+      for (const owner of owners) {
+        if (signal.aborted) return "done";
+        await tellOf(hs, owner);
+      }
+      owners = await waitingUpdates(hs, { afterKey: owners.at(-1)?.userKey ?? 0, limit: 10 });
     }
     return "done";
   },
 };
+
+/** What is wrong with one profile is no reason to tell of no other. It is tried again by the next run. */
+async function tellOf(hs: Homeserver, owner: Owner): Promise<void> {
+  try {
+    await tellRooms(hs, owner);
+  } catch (error) {
+    if (hs.stopping.aborted) return;
+    hs.log.error({ err: error, userId: owner.userId }, "rooms cannot be told of a profile");
+  }
+}
 
 /** Begins to tell the rooms of a user's profile. What is not done when the process ends, the job does. */
 export function tellRoomsSoon(hs: Homeserver, owner: Owner): void {

@@ -155,6 +155,24 @@ describe("profiles", () => {
   });
 });
 
+test("a profile of which rooms cannot be told keeps no other from being told", async () => {
+  const [stuck, behind] = [await registered(ask, "stuck"), await registered(ask, "behind")];
+  const [first, second] = [await userKeyOf(hs, stuck.user_id), await userKeyOf(hs, behind.user_id)];
+  await hs.sql.unsafe(`
+    create function refuse() returns trigger language plpgsql as
+      $$ begin raise exception 'refused'; end $$;
+    create trigger refusing before delete on profile_updates for each row
+      when (old.user_key = ${first}) execute function refuse()`);
+  await hs.sql`insert into profile_updates (user_key) values (${first}), (${second})`;
+  const { signal } = new AbortController();
+  expect(await tellRoomsOfProfiles.run(hs, signal)).toBe("done");
+  const left = () => hs.sql`select user_key from profile_updates`;
+  expect(await left()).toEqual([{ user_key: first }]);
+  await hs.sql.unsafe("drop function refuse cascade");
+  await tellRoomsOfProfiles.run(hs, signal);
+  expect(await left()).toEqual([]);
+});
+
 describe("user directory", () => {
   const search = async (token: string, search_term: string, limit?: number) => {
     const body = { search_term, ...(limit !== undefined && { limit }) };
