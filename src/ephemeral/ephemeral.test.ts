@@ -194,6 +194,19 @@ test("the fully-read marker is account data, and moves forward only", async () =
   expect(await marker()).toBe(JSON.stringify({ event_id: at(2) }));
 });
 
+test("fully-read markers that are set at once leave the furthest", async () => {
+  const dora = await testUser(hs, "dora");
+  await Promise.all(
+    [2, 0, 1, 2, 0].map(
+      async (index, process) =>
+        await setFullyRead(process % 2 ? one : two, dora, { room, eventId: at(index) }),
+    ),
+  );
+  expect(await findAccountData(hs, dora, room.roomKey, "m.fully_read")).toBe(
+    JSON.stringify({ event_id: at(2) }),
+  );
+});
+
 describe("typing", () => {
   const typing = (...user_ids: string[]) => ({ type: "m.typing", content: { user_ids } });
   const key = (user: Requester) => ({ roomKey: room.roomKey, userKey: user.userKey });

@@ -71,17 +71,39 @@ export async function setFullyRead(
   { room, eventId, mayGoBack = false }: Read & { readonly mayGoBack?: boolean | undefined },
 ): Promise<void> {
   const event = await eventInRoom(hs, room, eventId);
-  const marker = await findAccountData(hs, owner, room.roomKey, FULLY_READ_TYPE);
-  const { event_id: before } = JSON.parse(marker ?? "{}") as { event_id?: EventId };
+  let isDone = false;
+  while (!isDone) isDone = await moveMarker(hs, owner, event, mayGoBack);
+}
+
+/** @returns false if the marker has been moved meanwhile: then it is to be looked at again. */
+async function moveMarker(
+  hs: Homeserver,
+  owner: Pick<Requester, "userId" | "userKey">,
+  event: PlacedEvent,
+  mayGoBack: boolean,
+): Promise<boolean> {
+  const { eventId, roomKey } = event;
+  const marker = await findAccountData(hs, owner, roomKey, FULLY_READ_TYPE);
+  const before = markedBy(JSON.parse(marker ?? "{}"));
   const current = before === undefined ? undefined : await findEvent(hs, before);
-  if (current && !mayGoBack && !isAhead(event, current)) return;
-  if (before === eventId) return;
+  if (current && !mayGoBack && !isAhead(event, current)) return true;
+  if (before === eventId) return true;
+  let isMoved = false;
   await write(hs, accountDataStream, {
     userKey: owner.userKey,
-    roomKey: room.roomKey,
+    roomKey,
     type: FULLY_READ_TYPE,
-    content: { event_id: eventId },
+    change(now) {
+      isMoved = markedBy(now) === before;
+      return isMoved ? { event_id: eventId } : undefined;
+    },
   });
+  return isMoved;
+}
+
+/** The event that the content of a marker names. */
+function markedBy(content: unknown): EventId | undefined {
+  return (content as { event_id?: EventId } | undefined)?.event_id;
 }
 
 function isAhead(event: StoredEvent & { anchor: number }, other: StoredEvent): boolean {
