@@ -19,6 +19,6 @@ export async function setTyping(
 ): Promise<void> {
   const now = hs.now();
   const untilMs = forMs > 0 ? now + Math.min(forMs, MOST_MS) : 0;
-  typingRoomsOf(hs).isOwn(roomKey, userKey);
+  if (untilMs > 0) typingRoomsOf(hs).isOwn(roomKey, userKey);
   await write(hs, typingStream, { roomKey, userKey, untilMs, now, ifExpired: false });
 }

@@ -57,7 +57,7 @@ class TypingRooms {
     hs.stopping.addEventListener("abort", () => this.#clear());
   }
 
-  /** To be called before a write, so that this process is the first to tell of its end. */
+  /** To be called before a write that says that somebody types, so that this process is the first to tell of its end. */
   isOwn(roomKey: number, userKey: number): void {
     this.#own.add(`${roomKey} ${userKey}`);
   }
