@@ -3,7 +3,7 @@ import { threadRootOf } from "#src/events/threads.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { lru } from "#src/kit/lru.ts";
-import { EVENTS } from "#src/rooms/event-changes.ts";
+import { EVENTS, MemberMoved, ServersMoved } from "#src/rooms/event-changes.ts";
 import { EventStatus, StoredEvent } from "#src/rooms/stored-event.ts";
 import { tailOf } from "#src/streams/tail.ts";
 import { highlightsInRooms, ordinalsOfRooms, threadedInRooms } from "./queries-unread.ts";
@@ -86,6 +86,11 @@ export class RoomUnreads {
     }
   }
 
+  /** Members may have come or gone without an event that says so. */
+  forgetContext(): void {
+    this.context = undefined;
+  }
+
   #thread({ eventKey, ordinal, root }: { eventKey: number; ordinal: number; root: string }): void {
     const thread = this.threads.get(root) ?? { keys: [], ordinals: [] };
     if ((thread.keys.at(-1) ?? 0) >= eventKey) return;
@@ -149,7 +154,11 @@ const roomsOf = held((hs) => {
   const cache = lru<number, Entry>(MOST_ROOMS);
   tailOf(hs).listen({
     changed(changes) {
-      for (const { stream, detail } of changes) {
+      for (const { stream, roomKey, detail } of changes) {
+        // As happens when a room's members are all known, and when forks are resolved.
+        if (detail instanceof MemberMoved || detail instanceof ServersMoved) {
+          cache.peek(roomKey ?? 0)?.room.forgetContext();
+        }
         if (stream !== EVENTS || !(detail instanceof StoredEvent)) continue;
         const isShown = detail.status === EventStatus.accepted && detail.anchorOffset === 0;
         if (isShown) cache.peek(detail.roomKey)?.room.take(detail);
