@@ -21,13 +21,19 @@ export const mail = z
       .nullable()
       .default(null)
       .describe(
-        "Server that takes e-mails from us, as in `smtp://user:password@mail.example.org:587`. Null: none are sent.",
+        "Server that takes e-mails from us, as in `smtp://user:password@mail.example.org:587`. To one that is told a user and password it is spoken with TLS alone, unless `plainSmtp` says otherwise. Null: none are sent.",
       ),
     smtpUrlFile: z
       .string()
       .nullable()
       .default(null)
       .describe("File that holds the value of `smtpUrl`."),
+    plainSmtp: z
+      .boolean()
+      .default(false)
+      .describe(
+        "Whether the user and password of `smtpUrl` may be sent without TLS, to a server that offers none. Only where nobody listens.",
+      ),
     from: z
       .string()
       .min(3)

@@ -17,7 +17,7 @@ const TIMEOUT_MS = 20_000;
 
 /** The operator has named the server, so it may be anywhere, in our own network too. */
 const transportOf = held((hs) => {
-  const { smtpUrl, from } = hs.config.mail;
+  const { smtpUrl, plainSmtp, from } = hs.config.mail;
   if (smtpUrl === null) return undefined;
   const url = new URL(smtpUrl);
   const isSecure = url.protocol === "smtps:";
@@ -30,6 +30,8 @@ const transportOf = held((hs) => {
       secure: isSecure,
       ...(url.username !== "" && {
         auth: { user: decodeURIComponent(url.username), pass: decodeURIComponent(url.password) },
+        // Whoever is in between could say that the server has no TLS, and be told the password.
+        requireTLS: !plainSmtp,
       }),
       connectionTimeout: TIMEOUT_MS,
       greetingTimeout: TIMEOUT_MS,
