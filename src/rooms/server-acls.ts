@@ -1,5 +1,7 @@
+import type { LRUCache } from "lru-cache";
 import { readServerAcl, type ServerAcl, serverIsAllowed } from "#src/events/server-acl.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { lru } from "#src/kit/lru.ts";
 import { eventsOf } from "./find-event.ts";
 import { lookUpSlots } from "./state-map/look-up-slots.ts";
 import { slotsOf, type StatePair } from "./state-slots.ts";
@@ -7,8 +9,14 @@ import type { StoredEvent } from "./stored-event.ts";
 
 const SERVER_ACL: StatePair = ["m.room.server_acl", ""];
 
-/** Lists that have been read: a room asks for its own with each event that comes. */
-const read = new WeakMap<StoredEvent, ServerAcl>();
+/** A list that has been read, and what it says of servers that it was asked about. */
+type Read = { readonly acl: ServerAcl; readonly denied: LRUCache<string, boolean> };
+
+/** A room asks its own with each event that comes; one that is full of globs takes tens of milliseconds for an answer. */
+const read = new WeakMap<StoredEvent, Read>();
+
+/** Of how many servers it is kept what a list says. */
+const MOST_SERVERS = 1_000;
 
 /**
  * Those of some states in which a server is denied, by their roots. With no query, mostly.
@@ -35,18 +43,27 @@ export async function statesDenying(
   return new Set(
     roots.filter((_, index) => {
       const event = events.get(keys[index] ?? -1);
-      return event !== undefined && !serverIsAllowed(aclOf(event), server);
+      return event !== undefined && denies(event, server);
     }),
   );
 }
 
-function aclOf(event: StoredEvent): ServerAcl {
+function denies(event: StoredEvent, server: string): boolean {
   // Nothing of it survives redaction.
-  if (event.redactedBy !== undefined) return readServerAcl({});
-  let acl = read.get(event);
-  if (!acl) {
-    acl = readServerAcl(event.content);
-    read.set(event, acl);
+  if (event.redactedBy !== undefined) return !serverIsAllowed(readServerAcl({}), server);
+  const { acl, denied } = readOnce(event);
+  const known = denied.get(server);
+  if (known !== undefined) return known;
+  const isDenied = !serverIsAllowed(acl, server);
+  denied.set(server, isDenied);
+  return isDenied;
+}
+
+function readOnce(event: StoredEvent): Read {
+  let it = read.get(event);
+  if (!it) {
+    it = { acl: readServerAcl(event.content), denied: lru(MOST_SERVERS) };
+    read.set(event, it);
   }
-  return acl;
+  return it;
 }
