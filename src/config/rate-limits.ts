@@ -24,7 +24,11 @@ export const rateLimits = z
       10,
       "Invitations a second by one user of somebody of whom only an address is known, and e-mails that ask whether somebody has an address",
     ),
-    media: rateLimit(10, 50, "Uploads a second of one user"),
+    media: rateLimit(
+      10,
+      50,
+      "Uploads a second of one user, and pieces of 4 MiB of what is fetched from elsewhere for them",
+    ),
     serverInvite: rateLimit(5, 200, "Invitations a second by one other server"),
     serverKnock: rateLimit(5, 100, "Knocks a second by one other server"),
     invited: rateLimit(1, 50, "Invitations a second that one user gets from other servers"),

@@ -1,8 +1,9 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { appOf } from "#src/app.ts";
+import type { Requester } from "#src/kit/requester.ts";
 import { LENIENT } from "#src/testing-http.ts";
 import { testHomeservers } from "#src/testing.ts";
-import { checkRate } from "./rate-limit.ts";
+import { allowanceOf, checkRate } from "./rate-limit.ts";
 
 const homes = await testHomeservers(1, {
   ...LENIENT,
@@ -107,6 +108,26 @@ test("what counts for much is let through while half is left, and is made up for
   checkRate(hs, "report", others, 3);
   expect(() => checkRate(hs, "report", others, 2)).toThrow(limited);
   checkRate(hs, "report", others);
+});
+
+test("what is known only later counts all the same, and has to be made up for", () => {
+  const userId = "@later:hs.test";
+  const requester: Requester = {
+    userId,
+    userKey: 1,
+    deviceId: "D",
+    deviceKey: 1,
+    isAdmin: false,
+    isGuest: false,
+  };
+  const allowance = allowanceOf(hs, "report", { requester, ip: "" });
+  allowance.require();
+  allowance.count(3.5);
+  expect(allowance.require).toThrow(limited);
+  allowance.count(10);
+  expect(() => checkRate(hs, "report", { userId, ip: "" })).toThrow(limited);
+  const unlimited = { ...requester, isUnlimited: true };
+  allowanceOf(hs, "report", { requester: unlimited, ip: "" }).require();
 });
 
 test("whoever guesses the IDs of delayed events is counted by their address, and by no ID", async () => {

@@ -1,5 +1,6 @@
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { Allowance } from "#src/kit/allowance.ts";
 import { lru } from "#src/kit/lru.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
@@ -25,23 +26,10 @@ const bucketsOf = held(() => lru<string, Bucket>(100_000));
  * @throws MatrixError M_LIMIT_EXCEEDED with when to come again.
  * @spec client-server-api#rate-limiting
  */
-export function checkRate(
-  hs: Homeserver,
-  rate: RateClass,
-  who: { readonly userId?: string | undefined; readonly ip: string },
-  count = 1,
-): void {
-  const { enabled, addressFactor, ...limits } = hs.config.rateLimits;
-  if (!enabled || rate === "none") return;
-  const share = 1 / processesAlive(hs);
-  const limit = limits[rate];
-  const its = { limit, factor: share, count };
-  if (who.userId === undefined) take(hs, `${rate} ${networkOf(who.ip)}`, its);
-  else {
-    // The address is asked first: who is told to wait by it loses nothing of their own.
-    const ofAll = { ...its, factor: share * addressFactor };
-    if (who.ip !== "") take(hs, `${rate} all ${networkOf(who.ip)}`, ofAll);
-    take(hs, `${rate} ${who.userId}`, its);
+export function checkRate(hs: Homeserver, rate: RateClass, who: Who, count = 1): void {
+  for (const its of takingsOf(hs, rate, who, count)) {
+    const tokens = tokensLeft(hs, its);
+    bucketsOf(hs).set(its.key, { tokens: tokens - count, atMs: hs.now() });
   }
 }
 
@@ -51,9 +39,28 @@ export function checkRate(
  * @throws MatrixError M_LIMIT_EXCEEDED with when to come again.
  */
 export function requireRateLeft(hs: Homeserver, ip: string): void {
-  const { enabled, default: limit } = hs.config.rateLimits;
-  if (!enabled) return;
-  tokensLeft(hs, `default ${networkOf(ip)}`, { limit, factor: 1 / processesAlive(hs), count: 1 });
+  for (const its of takingsOf(hs, "default", { ip }, 1)) tokensLeft(hs, its);
+}
+
+/** What who sent a request may still have of a class. */
+export function allowanceOf(
+  hs: Homeserver,
+  rate: RateClass,
+  { requester, ip }: { readonly requester?: Requester | undefined; readonly ip: string },
+): Allowance {
+  const who = { userId: requester?.userId, ip };
+  const takings = requester?.isUnlimited ? [] : takingsOf(hs, rate, who, 1);
+  return {
+    require() {
+      for (const its of takings) tokensLeft(hs, its);
+    },
+    count(much) {
+      const atMs = hs.now();
+      for (const its of takings) {
+        bucketsOf(hs).set(its.key, { tokens: tokensNow(hs, its) - much, atMs });
+      }
+    },
+  };
 }
 
 /** How much of what a request asks for counts as another request. */
@@ -75,28 +82,50 @@ export function checkSize(
   if (count > 0 && !isUnlimited) checkRate(hs, rate, { userId, ip }, count);
 }
 
+type Who = { readonly userId?: string | undefined; readonly ip: string };
+
+/** Something that is taken out of a bucket. */
 type Taking = {
+  readonly key: string;
   readonly limit: { readonly perSecond: number; readonly burst: number };
   readonly factor: number;
   readonly count: number;
 };
 
-function take(hs: Homeserver, key: string, taking: Taking): void {
-  const tokens = tokensLeft(hs, key, taking);
-  bucketsOf(hs).set(key, { tokens: tokens - taking.count, atMs: hs.now() });
+/** What is taken for a request, and where. */
+function takingsOf(hs: Homeserver, rate: RateClass, who: Who, count: number): readonly Taking[] {
+  const { enabled, addressFactor, ...limits } = hs.config.rateLimits;
+  if (!enabled || rate === "none") return [];
+  const share = 1 / processesAlive(hs);
+  const its = { limit: limits[rate], factor: share, count };
+  if (who.userId === undefined) return [{ ...its, key: `${rate} ${networkOf(who.ip)}` }];
+  const own = { ...its, key: `${rate} ${who.userId}` };
+  if (who.ip === "") return [own];
+  const ofAll = { ...its, key: `${rate} all ${networkOf(who.ip)}`, factor: share * addressFactor };
+  // The address is asked first: who is told to wait by it loses nothing of their own.
+  return [ofAll, own];
 }
 
 /** What is in a bucket now. @throws MatrixError M_LIMIT_EXCEEDED if that is not enough. */
-function tokensLeft(hs: Homeserver, key: string, { limit, factor, count }: Taking): number {
-  const perSecond = limit.perSecond * factor;
-  const burst = Math.max(1, limit.burst * factor);
-  const now = hs.now();
-  const bucket = bucketsOf(hs).get(key) ?? { tokens: burst, atMs: now };
-  const tokens = Math.min(burst, bucket.tokens + ((now - bucket.atMs) / 1000) * perSecond);
-  const needed = Math.min(count, Math.max(1, burst / 2));
+function tokensLeft(hs: Homeserver, taking: Taking): number {
+  const tokens = tokensNow(hs, taking);
+  const needed = Math.min(taking.count, Math.max(1, burstOf(taking) / 2));
   if (tokens >= needed) return tokens;
-  const retryMs = Math.ceil(((needed - tokens) / perSecond) * 1000);
+  const retryMs = Math.ceil(((needed - tokens) / (taking.limit.perSecond * taking.factor)) * 1000);
   throw new MatrixError("M_LIMIT_EXCEEDED", "Too many requests", {
     fields: { retry_after_ms: retryMs },
   });
+}
+
+function tokensNow(hs: Homeserver, taking: Taking): number {
+  const { key, limit, factor } = taking;
+  const burst = burstOf(taking);
+  const bucket = bucketsOf(hs).get(key);
+  if (!bucket) return burst;
+  const passedMs = hs.now() - bucket.atMs;
+  return Math.min(burst, bucket.tokens + (passedMs / 1000) * limit.perSecond * factor);
+}
+
+function burstOf({ limit, factor }: Taking): number {
+  return Math.max(1, limit.burst * factor);
 }

@@ -16,10 +16,13 @@ if (!hs) throw new Error("there is no server");
 
 beforeEach(async () => void (await servers.sql`delete from media`));
 
+let counted = 0;
+const allowance = { require: () => {}, count: (much: number) => void (counted += much) };
+
 /** Keeps a copy that was last wanted some time ago. */
 async function keep(kib: number, agoMs: number): Promise<BlobKey> {
   if (!hs) throw new Error("there is no server");
-  const writer = await createCopyBlob(hs);
+  const writer = await createCopyBlob(hs, allowance);
   for (let it = 0; it < kib; it++) await writer.write([Buffer.alloc(KIB)]);
   await writer.commit();
   const mxc = { origin: parseServerName("elsewhere.test"), mediaId: newMediaId() };
@@ -61,8 +64,17 @@ test("copies that come make room as they do, no more than is needed, by those wa
   );
 });
 
+test("what comes counts for whoever wants it", async () => {
+  counted = 0;
+  await keep(64, 0);
+  expect(counted * 64).toBe(1);
+});
+
 test("what is on its way and finds no room is refused, and takes none any more", async () => {
-  const [first, second] = [await createCopyBlob(hs), await createCopyBlob(hs)];
+  const [first, second] = [
+    await createCopyBlob(hs, allowance),
+    await createCopyBlob(hs, allowance),
+  ];
   await first.write([Buffer.alloc(70 * KIB)]);
   await expect(
     (async () => {

@@ -2,13 +2,17 @@ import type { BlobWriter } from "#src/homeserver/blob-store.ts";
 import { blobsOf } from "#src/homeserver/blobs.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { Allowance } from "#src/kit/allowance.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { processesAlive } from "#src/streams/presence.ts";
 import { bytesOfCopies, deleteCopies } from "./queries-media.ts";
 
-/** What may come, in all processes together, until it is looked again how much is there: a part of all, and at most so much. */
+/** What may come, in all processes together, until it is looked again how much is there: a part of the room. */
 const UNSEEN_PART = 0.1;
 const MOST_UNSEEN_BYTES = 256 * 1024 * 1024;
+
+/** How much of what comes counts as one upload of whoever wants it. */
+const BYTES_OF_ONE = 4 * 1024 * 1024;
 
 /** How many copies give way by one statement. */
 const BATCH = 200;
@@ -18,10 +22,11 @@ const AGAIN_MS = 10_000;
 
 /**
  * Begins a blob for a copy of what is elsewhere. As it is written, those copies give way that were wanted least lately.
- *
  * Its `write` throws MatrixError M_LIMIT_EXCEEDED if what is on its way here leaves no room.
+ *
+ * @param allowance of whoever wants it.
  */
-export async function createCopyBlob(hs: Homeserver): Promise<BlobWriter> {
+export async function createCopyBlob(hs: Homeserver, allowance: Allowance): Promise<BlobWriter> {
   const room = roomOf(hs);
   const writer = await blobsOf(hs).create();
   let taken = 0;
@@ -35,6 +40,7 @@ export async function createCopyBlob(hs: Homeserver): Promise<BlobWriter> {
     async write(chunks) {
       const bytes = chunks.reduce((sum, it) => sum + it.length, 0);
       taken += bytes;
+      allowance.count(bytes / BYTES_OF_ONE);
       await room.take(bytes);
       await writer.write(chunks);
     },

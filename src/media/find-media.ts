@@ -1,5 +1,6 @@
 import type { BlobKey } from "#src/homeserver/blob-store.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { Allowance } from "#src/kit/allowance.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Mxc } from "./mxc.ts";
 import { findMediaRow, touchCopy } from "./queries-media.ts";
@@ -21,8 +22,8 @@ export type Media = {
 export type Patience = {
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
-  /** Whether another server may be asked. */
-  readonly mayFetch: boolean;
+  /** Of whoever wants it, if another server may be asked for them. */
+  readonly allowance?: Allowance | undefined;
 };
 
 /** When a copy was last wanted is known to the day. */
@@ -33,7 +34,7 @@ const TOUCH_MS = 24 * 60 * 60 * 1000;
  * server's is fetched, all of it.
  *
  * @throws MatrixError M_NOT_FOUND if there is none, it is quarantined, or nobody has uploaded it in time;
- *   M_NOT_YET_UPLOADED if the client's patience ends first; M_TOO_LARGE (502) of another server's.
+ *   M_NOT_YET_UPLOADED if the client's patience ends first; M_TOO_LARGE (502), M_LIMIT_EXCEEDED of another server's.
  */
 export async function findMedia(hs: Homeserver, mxc: Mxc, patience: Patience): Promise<Media> {
   const found = await findOrFetch(hs, mxc, patience);
@@ -52,9 +53,10 @@ export async function findOrFetch(
 ): Promise<Media | ComingMedia> {
   const found = await lookUp(hs, mxc);
   if (found && "blobKey" in found) return found;
-  if (mxc.origin !== hs.name && patience.mayFetch) {
+  const { timeoutMs, allowance } = patience;
+  if (mxc.origin !== hs.name && allowance) {
     if (await isQuarantined(hs.sql, mxc)) throw unknownMedia();
-    return await fetchMedia(hs, mxc, patience.timeoutMs);
+    return await fetchMedia(hs, mxc, { timeoutMs, allowance });
   }
   if (!found) throw unknownMedia();
   await waitForUpload(hs, found.pendingKey, patience);

@@ -1,6 +1,7 @@
 import { Readable } from "node:stream";
 import { blobsOf } from "#src/homeserver/blobs.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { Allowance } from "#src/kit/allowance.ts";
 import { readContentType } from "./content-type.ts";
 import { createCopyBlob } from "./create-copy-blob.ts";
 import { sizeOfPicture } from "./make-thumbnail.ts";
@@ -18,6 +19,13 @@ export type KeptPicture = {
   readonly height: number;
 };
 
+export type KeepOptions = {
+  /** What its server says that it is. */
+  readonly declaredType: string | undefined;
+  /** Of whoever wants it. */
+  readonly allowance: Allowance;
+};
+
 /**
  * Keeps a copy of a picture from the web, for as long as copies of other servers' files are kept.
  *
@@ -27,10 +35,10 @@ export type KeptPicture = {
 export async function keepPicture(
   hs: Homeserver,
   bytes: Buffer,
-  declaredType: string | undefined,
+  { declaredType, allowance }: KeepOptions,
 ): Promise<KeptPicture | undefined> {
   const blobs = blobsOf(hs);
-  const blob = await receiveInto(await createCopyBlob(hs), Readable.from([bytes]), {
+  const blob = await receiveInto(await createCopyBlob(hs, allowance), Readable.from([bytes]), {
     limitBytes: bytes.length,
     direction: "up",
   });

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { Allowance } from "#src/kit/allowance.ts";
 import { matchesGlob } from "#src/kit/glob.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { type KeptPicture, keepPicture } from "#src/media/keep-picture.ts";
@@ -28,11 +29,16 @@ const comingOf = held(() => new Map<string, Promise<Preview>>());
 /**
  * What a URL leads to, as its page says.
  *
+ * @param allowance of whoever wants to know.
  * @throws MatrixError M_INVALID_PARAM of what is no URL of the web; M_FORBIDDEN if the operator wants none of it, or it
  *   is at an address that is not to be reached; M_UNKNOWN (502) if nothing comes from there.
  * @spec client-server-api#get_matrixclientv1mediapreview_url
  */
-export async function previewOf(hs: Homeserver, text: string): Promise<Preview> {
+export async function previewOf(
+  hs: Homeserver,
+  text: string,
+  allowance: Allowance,
+): Promise<Preview> {
   const url = wantedUrl(hs, text);
   const urlHash = createHash("sha256").update(url.href).digest("base64url");
   const known = await findPreview(hs.sql, urlHash, hs.now() - FRESH_MS);
@@ -40,7 +46,8 @@ export async function previewOf(hs: Homeserver, text: string): Promise<Preview> 
   const coming = comingOf(hs);
   let made = coming.get(urlHash);
   if (!made) {
-    made = makePreview(hs, url, urlHash).finally(() => coming.delete(urlHash));
+    const making = makePreview(hs, url, { urlHash, allowance });
+    made = making.finally(() => coming.delete(urlHash));
     coming.set(urlHash, made);
   }
   return await made;
@@ -68,12 +75,16 @@ function isDenied(hs: Homeserver, url: URL): boolean {
   return hs.config.previews.deniedHosts.some((it) => matchesGlob(it.toLowerCase(), host));
 }
 
-async function makePreview(hs: Homeserver, url: URL, urlHash: string): Promise<Preview> {
+async function makePreview(
+  hs: Homeserver,
+  url: URL,
+  { urlHash, allowance }: { readonly urlHash: string; readonly allowance: Allowance },
+): Promise<Preview> {
   const answer = await fetchPage(hs, url);
   const type = answer.headers.get("content-type")?.toLowerCase() ?? "";
   const preview = type.startsWith("image/")
-    ? pictureFacts(await keepPicture(hs, answer.body, type))
-    : await pageFacts(hs, answer, type);
+    ? pictureFacts(await keepPicture(hs, answer.body, { declaredType: type, allowance }))
+    : await pageFacts(hs, answer, { type, allowance });
   await insertPreview(hs.sql, { urlHash, preview: JSON.stringify(preview), madeMs: hs.now() });
   return preview;
 }
@@ -91,13 +102,18 @@ async function fetchPage(hs: Homeserver, url: URL): Promise<OutboundAnswer> {
   throw new MatrixError("M_UNKNOWN", "Nothing could be fetched from this URL", { status: 502 });
 }
 
-async function pageFacts(hs: Homeserver, page: OutboundAnswer, type: string): Promise<Preview> {
+async function pageFacts(
+  hs: Homeserver,
+  page: OutboundAnswer,
+  { type, allowance }: { readonly type: string; readonly allowance: Allowance },
+): Promise<Preview> {
   if (!/^(text\/html|application\/xhtml\+xml)\b/.test(type)) return {};
   const charset = /charset="?([^\s;"]+)/.exec(type)?.[1];
   const facts = new Map<string, string>(readPage(page.body, charset));
   const image = facts.get("og:image");
   for (const name of facts.keys()) if (name.startsWith("og:image")) facts.delete(name);
-  const picture = image === undefined ? undefined : await pictureAt(hs, image, page.url);
+  const at = { pageUrl: page.url, allowance };
+  const picture = image === undefined ? undefined : await pictureAt(hs, image, at);
   return { ...Object.fromEntries(facts), ...pictureFacts(picture) };
 }
 
@@ -105,12 +121,13 @@ async function pageFacts(hs: Homeserver, page: OutboundAnswer, type: string): Pr
 async function pictureAt(
   hs: Homeserver,
   image: string,
-  pageUrl: string,
+  { pageUrl, allowance }: { readonly pageUrl: string; readonly allowance: Allowance },
 ): Promise<KeptPicture | undefined> {
   if (!URL.canParse(image, pageUrl)) return undefined;
   try {
     const { status, headers, body } = await get(hs, new URL(image, pageUrl), MOST_PICTURE_BYTES);
-    return status === 200 ? await keepPicture(hs, body, headers.get("content-type")) : undefined;
+    const declaredType = headers.get("content-type");
+    return status === 200 ? await keepPicture(hs, body, { declaredType, allowance }) : undefined;
   } catch (error) {
     // A page without its picture is better than nothing.
     if (error instanceof OutboundError || error instanceof MatrixError) return undefined;

@@ -20,7 +20,7 @@ export const contentRepositoryEndpoints: readonly Endpoint[] = [
     method: "GET",
     path: `${MEDIA}/download/:mediaId`,
     async handle(hs, { params, query, signal }) {
-      const media = await findMedia(hs, ownMxc(hs, params), readPatience(query, signal));
+      const media = await findMedia(hs, ownMxc(hs, params), readPatience(query, { signal }));
       return await mediaResponse(hs, media, contentDisposition(media.contentType, media.filename));
     },
   }),
@@ -31,7 +31,7 @@ export const contentRepositoryEndpoints: readonly Endpoint[] = [
     path: `${MEDIA}/thumbnail/:mediaId`,
     async handle(hs, { params, query, signal }) {
       const spec = readThumbnail(query);
-      const media = await findMedia(hs, ownMxc(hs, params), readPatience(query, signal));
+      const media = await findMedia(hs, ownMxc(hs, params), readPatience(query, { signal }));
       const thumbnail = await findThumbnail(hs, media, spec);
       return await mediaResponse(hs, thumbnail, "inline");
     },

@@ -4,6 +4,7 @@ import { blobsOf } from "#src/homeserver/blobs.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { RemoteAnswer, RemoteMedia } from "#src/homeserver/remotes.ts";
+import type { Allowance } from "#src/kit/allowance.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { OutboundError } from "#src/outbound/outbound-failure.ts";
 import { filenameIn, readContentType } from "../content-type.ts";
@@ -22,35 +23,47 @@ export type ComingMedia = {
   readonly whole: Promise<void>;
 };
 
+/** For how long, and at whose cost, something is fetched. */
+export type FetchPatience = {
+  /** How long the other server may wait for its upload. */
+  readonly timeoutMs: number;
+  readonly allowance: Allowance;
+};
+
 /** What is on its way, by URI: however many want it, it is asked for once. */
 const comingOf = held(() => new Map<string, Promise<ComingMedia>>());
 
 /**
  * Fetches media from the server whose it is, and keeps a copy. Whoever wants it meanwhile has it as it comes.
  *
- * @param timeoutMs how long the other server may wait for its upload.
  * @throws MatrixError M_NOT_FOUND if the server does not have it, or does not answer; M_NOT_YET_UPLOADED;
- *   M_TOO_LARGE (502); M_LIMIT_EXCEEDED if there is no room for it now.
+ *   M_TOO_LARGE (502); M_LIMIT_EXCEEDED if there is no room for it now, or whoever wants it
+ *   has had too much.
  * @spec server-server-api#content-repository
  */
 export async function fetchMedia(
   hs: Homeserver,
   mxc: Mxc,
-  timeoutMs: number,
+  patience: FetchPatience,
 ): Promise<ComingMedia> {
   const all = comingOf(hs);
   const uri = mxcUri(mxc);
   const already = all.get(uri);
   if (already) return await already;
   const forget = () => void all.delete(uri);
-  const coming = begin(hs, mxc, timeoutMs);
+  patience.allowance.require();
+  const coming = begin(hs, mxc, patience);
   all.set(uri, coming);
   // As long as it comes. Those who wait for it hear of failures.
   void coming.then((it) => it.whole).then(forget, forget);
   return await coming;
 }
 
-async function begin(hs: Homeserver, mxc: Mxc, timeoutMs: number): Promise<ComingMedia> {
+async function begin(
+  hs: Homeserver,
+  mxc: Mxc,
+  { timeoutMs, allowance }: FetchPatience,
+): Promise<ComingMedia> {
   const { mediaId, origin } = mxc;
   const answer = await hs.remotes.getContent(origin, { mediaId, timeoutMs });
   if (!answer.ok) throw refusalOf(answer);
@@ -59,15 +72,15 @@ async function begin(hs: Homeserver, mxc: Mxc, timeoutMs: number): Promise<Comin
     contentType: readContentType(answer.body.contentType),
     filename: filenameIn(contentDisposition),
   };
-  const writer = await newBlob(hs, body);
+  const writer = await newBlob(hs, body, allowance);
   const limits = { limitBytes: hs.config.media.maxUploadBytes, direction: "in" } as const;
   const whole = keep(hs, mxc, about, receiveInto(writer, body, limits));
   return { ...about, stream: async () => await writer.follow(), whole };
 }
 
-async function newBlob(hs: Homeserver, body: Readable): Promise<BlobWriter> {
+async function newBlob(hs: Homeserver, body: Readable, allowance: Allowance): Promise<BlobWriter> {
   try {
-    return await createCopyBlob(hs);
+    return await createCopyBlob(hs, allowance);
   } catch (error) {
     body.destroy();
     throw error;

@@ -11,9 +11,12 @@ const LONGEST_WAIT_MS = 60_000;
  *
  * @throws MatrixError M_INVALID_PARAM
  */
-export function readPatience(query: URLSearchParams, signal: AbortSignal): Patience {
+export function readPatience(
+  query: URLSearchParams,
+  { signal, allowance }: Omit<Patience, "timeoutMs">,
+): Patience {
   const mayFetch = readBoolean(query, "allow_remote", "true");
-  return { timeoutMs: readTimeout(query), signal, mayFetch };
+  return { timeoutMs: readTimeout(query), signal, ...(mayFetch && { allowance }) };
 }
 
 function readTimeout(query: URLSearchParams): number {
