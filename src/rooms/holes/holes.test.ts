@@ -195,7 +195,7 @@ describe("a room that lacks events", () => {
     const [lost, waits] = chain(shared, 2) as [EventId, EventId];
     await peer.send(hs, [wire(waits)]);
     await hs.sql`
-      create function refuse_place() returns trigger language plpgsql as
+      create or replace function refuse_place() returns trigger language plpgsql as
         $$ begin raise exception 'ended'; end $$`;
     await hs.sql`
       create trigger refusal before update on events for each row
