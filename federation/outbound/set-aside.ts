@@ -1,7 +1,7 @@
 import type { UnixMs } from "#src/homeserver/position.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
 
-/** Destinations that this process leaves alone for now: those that have failed, and those that another process has. */
+/** Destinations that this process leaves alone: those that have failed, and those that another process has. */
 export class SetAside {
   /** Those that wait after a failure, and from when a sign of life is heeded. */
   #waiting = new Map<ServerName, UnixMs>();

@@ -14,7 +14,7 @@ export function noteTold(
   const byRoom = new Map(answers.map((it) => [it.room, it]));
   for (const room of asked) {
     const answer = byRoom.get(room);
-    // In others something may have happened that the client does not want to hear of, by what it asks for now.
+    // In others something may have happened that the client does not want to hear of, by what it asks for this time.
     if (!answer && !room.hasMoved && !room.narrower) continue;
     // Who is told of it anew is told anew of all about it.
     const before = (room.since === undefined ? undefined : room.told) ?? UNTOLD;
