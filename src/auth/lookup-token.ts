@@ -1,6 +1,7 @@
 import type { Appservice } from "#src/config/appservice.ts";
 import { appserviceOfToken } from "#src/config/registered-appservices.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { Allowance } from "#src/kit/allowance.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { OperationId } from "#src/kit/operation-ids.ts";
 import type { Requester } from "#src/kit/requester.ts";
@@ -17,11 +18,8 @@ export type TokenUse = SeenFrom & {
   readonly operation: OperationId;
   readonly query: () => URLSearchParams;
   /** Limits how many tokens may be shown that are none: each costs a query. */
-  readonly tries?: TokenTries;
+  readonly tries?: Allowance;
 };
-
-/** Asked before the database is asked for a token, and told of one that is none. Both may throw M_LIMIT_EXCEEDED. */
-export type TokenTries = { readonly check: () => void; readonly count: () => void };
 
 /**
  * Finds out who an access token speaks for. Answers at once, without a query, for a token that this
@@ -67,10 +65,10 @@ const NEEDS_DEVICE: ReadonlySet<OperationId> = new Set([
 async function admitUnknown(hs: Homeserver, token: string, use: TokenUse): Promise<Requester> {
   const cache = tokenCacheOf(hs);
   const { epoch } = cache;
-  use.tries?.check();
+  use.tries?.require();
   const pair = await findByAccessHash(hs.sql, tokenHash(token));
   if (!pair) {
-    use.tries?.count();
+    use.tries?.count(1);
     throw new MatrixError("M_UNKNOWN_TOKEN", "Unknown access token");
   }
 

@@ -6,13 +6,14 @@ import { appserviceOfToken } from "#src/config/registered-appservices.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { registry } from "#src/homeserver/metrics.ts";
 import { requestContext } from "#src/homeserver/request-context.ts";
+import type { Allowance } from "#src/kit/allowance.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { OperationId } from "#src/kit/operation-ids.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { type Answer, type Call, type Endpoint, JSON_HEADERS } from "./endpoint.ts";
 import { errorResponse, preflightResponse } from "./error-response.ts";
 import { forwardedAddress } from "./forwarded-address.ts";
-import { checkRate, requireRateLeft } from "./rate-limit.ts";
+import { allowanceOf, checkRate } from "./rate-limit.ts";
 import { readJsonBody, STRANGERS_LIMITS } from "./read-body.ts";
 import { requestPath } from "./request-path.ts";
 import { type OriginCheck, readServerRequest } from "./server-request.ts";
@@ -31,8 +32,8 @@ export type TokenLookup = (
     readonly userAgent: string | undefined;
     /** The request's query, in which an application service says whom it speaks for. */
     readonly query: () => URLSearchParams;
-    /** Asked before the database is asked for a token, and told of one that is none. */
-    readonly tries: { readonly check: () => void; readonly count: () => void };
+    /** How many tokens may be shown that are none: each costs a query. */
+    readonly tries: Allowance;
   },
 ) => Promise<Requester> | Requester;
 
@@ -169,10 +170,7 @@ async function requesterOf(
   // Where an account is made or entered the application service asks itself, whoever's name its libraries add.
   const query = () =>
     endpoint.auth === "appservice" ? new URLSearchParams() : new URL(c.req.url).searchParams;
-  const tries = {
-    check: () => requireRateLeft(hs, ip),
-    count: () => checkRate(hs, "default", { ip }),
-  };
+  const tries = allowanceOf(hs, "default", { ip });
   const use = { operation, ip, userAgent: headerOf(c, "user-agent"), query, tries };
   const requester = token === undefined ? undefined : await lookup(hs, token, use);
   if (endpoint.auth === "user" && requester?.isGuest && !endpoint.guests) {

@@ -33,15 +33,6 @@ export function checkRate(hs: Homeserver, rate: RateClass, who: Who, count = 1):
   }
 }
 
-/**
- * Refuses an address that has used up what it may do without being known, as `checkRate` does, and counts nothing.
- *
- * @throws MatrixError M_LIMIT_EXCEEDED with when to come again.
- */
-export function requireRateLeft(hs: Homeserver, ip: string): void {
-  for (const its of takingsOf(hs, "default", { ip }, 1)) tokensLeft(hs, its);
-}
-
 /** What who sent a request may still have of a class. */
 export function allowanceOf(
   hs: Homeserver,
