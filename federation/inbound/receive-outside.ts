@@ -10,17 +10,14 @@ import { storeOutsideMembership } from "#src/rooms/received/outside-membership.t
 import type { ReceivedEvent } from "#src/rooms/received/received-event.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
 import { findUserKeys } from "#src/rooms/user-keys.ts";
-import { isWithdrawn } from "./is-withdrawn.ts";
 
 /**
  * Takes in what is sent to us of a room that we are not in: that an invitation of one of our users is withdrawn,
  * or a knock of theirs refused. All else of such a room is passed over.
  *
  * We cannot know what the room allows. But whoever ends an invitation names it among the auth events, and its ID
- * is known to nobody but the room and us. And the server that has made it signs for whoever of its users may end it, as
- * it did when it was made; when others end it, that one is asked.
+ * is known to nobody but the room and us; and of an invitation it has to be whoever has made it.
  *
- * @param until how long others may be asked.
  * @returns the IDs of those that were taken.
  * @spec server-server-api#leaving-rooms-rejecting-invites
  */
@@ -28,13 +25,11 @@ export async function receiveOutside(
   hs: Homeserver,
   room: Room,
   pdus: readonly unknown[],
-  until: AbortSignal,
 ): Promise<ReadonlySet<EventId>> {
   const setting = { rules: room.rules, keys: hs.remotes.verifyKeys, now: hs.now() };
   const taken = new Set<EventId>();
   for (const it of await checkPdus(pdus.filter(isAboutMember), setting)) {
-    if (!it.ok) continue;
-    if (await takeEnd(hs, room, it.received, until)) taken.add(it.received.event.event_id);
+    if (it.ok && (await takeEnd(hs, room, it.received))) taken.add(it.received.event.event_id);
   }
   return taken;
 }
@@ -44,12 +39,7 @@ function isAboutMember(pdu: unknown): boolean {
   return (pdu as { type?: unknown } | null)?.type === "m.room.member";
 }
 
-async function takeEnd(
-  hs: Homeserver,
-  room: Room,
-  received: ReceivedEvent,
-  until: AbortSignal,
-): Promise<boolean> {
+async function takeEnd(hs: Homeserver, room: Room, received: ReceivedEvent): Promise<boolean> {
   const { room_id, state_key: user, content } = received.event;
   const { membership } = content;
   if (room_id !== room.roomId || (membership !== "leave" && membership !== "ban")) return false;
@@ -57,25 +47,15 @@ async function takeEnd(
   const waiting = await memberEventOf(hs, room, user);
   // It has come before.
   if (waiting?.eventId === received.event.event_id) return true;
-  if (!waiting || !(await isEnd(hs, waiting, received.event, until))) return false;
-  // They may have been invited anew while others were asked.
-  const still = await memberEventOf(hs, room, user);
-  if (still?.eventId !== waiting.eventId) return false;
+  if (!waiting || !isEnd(waiting, received.event)) return false;
   return (await storeOutsideMembership(hs, { room, received, membership })).stored;
 }
 
-/** Whether a user has knocked or is invited, and that may be ended so. */
-async function isEnd(
-  hs: Homeserver,
-  { eventId, sender: by, content }: StoredEvent,
-  { room_id: roomId, sender, auth_events, state_key }: Pdu,
-  until: AbortSignal,
-): Promise<boolean> {
-  if (!WAITING.has(content["membership"]) || !auth_events.includes(eventId)) return false;
-  if (by === state_key || serverNameOf(by) === serverNameOf(sender)) return true;
-  // Once we were in the room ourselves, so there is nobody to ask.
-  if (serverNameOf(by) === hs.name) return false;
-  return await isWithdrawn(hs, { roomId, userId: state_key as UserId, inviter: by }, until);
+/** Whether a user has knocked, or is invited by whoever ends it. */
+function isEnd(waiting: StoredEvent, { sender, auth_events, state_key: user }: Pdu): boolean {
+  if (!WAITING.has(waiting.content["membership"])) return false;
+  if (!auth_events.includes(waiting.eventId)) return false;
+  return waiting.sender === user || waiting.sender === sender;
 }
 
 const WAITING: ReadonlySet<unknown> = new Set(["invite", "knock"]);

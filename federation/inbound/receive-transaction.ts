@@ -67,7 +67,7 @@ async function receiveFrom(
   const answers = await Promise.all(
     Array.from(byRoom, async ([roomId, its]) => {
       const door = roomId === undefined ? undefined : doors.get(roomId);
-      if (!door?.isOurs) return await outsideAnswers(hs, door, its, until);
+      if (!door?.isOurs) return await outsideAnswers(hs, door, its);
       if (door.isDenied) return refusals(its, door, "Your server is denied in this room");
       return await receiveInRoom(hs, door.room, its, { origin, until });
     }),
@@ -95,9 +95,8 @@ async function outsideAnswers(
   hs: Homeserver,
   door: Door | undefined,
   pdus: readonly unknown[],
-  until: AbortSignal,
 ): Promise<PduAnswers> {
-  const taken = door && (await receiveOutside(hs, door.room, pdus, until));
+  const taken = door && (await receiveOutside(hs, door.room, pdus));
   const answers = refusals(pdus, door, "This server is not in the room");
   return answers.map(([id, answer]) => [id, taken?.has(id as EventId) ? {} : answer] as const);
 }
