@@ -190,4 +190,38 @@ describe("a job", () => {
       await own.close();
     }
   });
+
+  test("that something stirs runs at once", async () => {
+    let runs = 0;
+    const job: Job = {
+      name: "stirred",
+      everyMs: 1,
+      isStirredBy: ({ stream }) => stream === nothing.name,
+      async run() {
+        runs++;
+        return "done";
+      },
+    };
+    const times = { ...TIMES, lookMs: 600_000 };
+    const own = await testHomeservers(1, {}, (hs) => [runJobs(hs, [job], times)]);
+    try {
+      await expect.poll(() => runs, { timeout: 10_000 }).toBe(1);
+      await expect
+        .poll(async () => await leftFor(own.hs, job.name), { timeout: 10_000 })
+        .toBeLessThan(0);
+      await write(own.hs, nothing, undefined);
+      await expect.poll(() => runs, { timeout: 10_000 }).toBe(2);
+    } finally {
+      await own.close();
+    }
+  });
 });
+
+/** For how long a job is not to be run yet, in milliseconds. */
+async function leftFor(hs: Homeserver, name: string): Promise<number | undefined> {
+  const [row] = await hs.sql<{ leftMs: number }[]>`
+    select greatest(due_at_ms, leased_until_ms) - (extract(epoch from clock_timestamp()) * 1000)::bigint
+      as "leftMs"
+    from jobs where name = ${name}`;
+  return row?.leftMs;
+}

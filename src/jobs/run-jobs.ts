@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
 import { Counter, Histogram } from "prom-client";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { registry } from "#src/homeserver/metrics.ts";
 import type { Position } from "#src/homeserver/position.ts";
+import { newBell } from "#src/kit/bell.ts";
 import { tailOf } from "#src/streams/tail.ts";
 import type { Job } from "./job.ts";
 import { insertJobs, leaseDueJobs, renewLease } from "./queries-jobs.ts";
@@ -58,6 +58,15 @@ export async function runJobs(
     if (isDone) caughtUp.set(job.name, begunAt);
     await returns.add({ name: job.name, ...next });
   }
+  const bell = newBell();
+  const stirs = jobs.flatMap(({ isStirredBy }) => isStirredBy ?? []);
+  tailOf(hs).listen({
+    changed(changes) {
+      if (changes.some((change) => stirs.some((isStirredBy) => isStirredBy(change)))) bell.ring();
+    },
+    missed: bell.ring,
+  });
+  hs.stopping.addEventListener("abort", bell.ring, { once: true });
   let known = false;
   while (!hs.stopping.aborted) {
     try {
@@ -73,7 +82,8 @@ export async function runJobs(
     } catch (error) {
       if (!hs.stopping.aborted) hs.log.warn({ err: error }, "cannot see which jobs are due");
     }
-    await sleep(times.lookMs, undefined, { signal: hs.stopping, ref: false }).catch(() => {});
+    const awake = jobs.filter((job) => job.followsStreams && !rests(job));
+    await bell.rung(Math.min(times.lookMs, ...awake.map(({ everyMs }) => everyMs)));
   }
   await Promise.all(running);
 }

@@ -4,6 +4,7 @@ import type { RoomId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { someOfStatesAt } from "#src/rooms/current-state.ts";
 import { pairKey, type StatePair } from "#src/rooms/state-slots.ts";
+import { StoredEvent } from "#src/rooms/stored-event.ts";
 import { leaveRoom } from "./change-members.ts";
 import { forgetGuestRooms, guestRoomsToLookAt, guestsIn, noteLookedAt } from "./queries-guests.ts";
 
@@ -21,6 +22,7 @@ export const dismissGuests: Job = {
   name: "dismiss-guests",
   everyMs: 2_000,
   followsStreams: true,
+  isStirredBy: ({ detail }) => detail instanceof StoredEvent && detail.type === GUEST_ACCESS[0],
   async run(hs, signal) {
     const rooms = await guestRoomsToLookAt(hs.sql, ROOMS_AT_A_TIME);
     if (rooms.length === 0) {
