@@ -64,7 +64,7 @@ async function tryOnce(
     given.set(it.eventId, await completedState(hs, it.stateBefore, { room, state }));
   }
   const { assessed } = await assessEvents(hs, room, events, {
-    states: { head: undefined, given },
+    states: { head: undefined, given, givenOverrules: true },
     again: true,
   });
   const pending = new Map(assessed.map((it) => [it.event.event_id, it]));

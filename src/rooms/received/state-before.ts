@@ -11,12 +11,16 @@ import { resolveStates } from "./resolve-states.ts";
 export type KnownStates = {
   /** The room's head: what its extremities resolve to. */
   readonly head: RoomHead | undefined;
-  /** The state before events whose `prev_events` are not all known, as another server gave it. */
+  /** States before events, as another server gave them. They count where the `prev_events` are not all known. */
   readonly given: ReadonlyMap<EventId, DraftedState>;
+  /** Whether they are all that counts in any case: of a room that we come to. */
+  readonly givenOverrules?: true;
 };
 
 /**
- * The state before an event: what the states after its `prev_events` resolve to.
+ * The state before an event: what the states after its `prev_events` resolve to. A state that another server gives stands for
+ * those that are not known, and takes nothing from what the others lead to: else whoever sends an event could have the room be
+ * what they say, by naming one more that nobody has.
  *
  * @returns no state if one of those events is not known and nobody has given the state; and which are
  *   not known, in any case.
@@ -28,20 +32,22 @@ export async function stateBefore(
   { event_id, prev_events }: Pdu,
   {
     known,
-    states: { head, given },
+    states: { head, given, givenOverrules },
   }: { known: ReadonlyMap<EventId, StoredEvent>; states: KnownStates },
 ): Promise<{ before: DraftedState | undefined; missing: readonly EventId[] }> {
   const ids = [...new Set(prev_events)];
   const states = ids.map((id) => stateAfter(reading, known, id));
   const missing = ids.filter((_, index) => states[index] === undefined);
   const own = given.get(event_id);
-  if (own) return { before: own, missing };
-  if (missing.length > 0) return { before: undefined, missing };
+  if (own && givenOverrules) return { before: own, missing };
+  const after = states.filter((it) => it !== undefined);
+  if (missing.length > 0) {
+    return { before: own && (await resolveStates(hs, reading, [own, ...after])), missing };
+  }
   if (ids.length === 0) return { before: EMPTY_STATE, missing };
   if (head && followsAll(head, prev_events)) {
     return { before: storedState(head.stateRoot), missing };
   }
-  const after = states.filter((it) => it !== undefined);
   return { before: await resolveStates(hs, reading, after), missing };
 }
 

@@ -65,7 +65,7 @@ async function enter(
     if (await isResident(hs.sql, room.roomKey)) return undefined;
     const given = await givenStates(hs, head, new Map([[joinEvent.event.event_id, ids]]));
     const { assessed, known } = await assessEvents(hs, room, [joinEvent], {
-      states: { head, given },
+      states: { head, given, givenOverrules: true },
       lacksMembers: membersFrom !== undefined,
     });
     const already = known.get(joinEvent.event.event_id);
