@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { UnixMs } from "#src/homeserver/position.ts";
+import type { Allowance } from "#src/kit/allowance.ts";
 import type { CanonicalObject } from "#src/kit/canonical-json.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
 import { JsonObject } from "#src/kit/json-object.ts";
@@ -27,12 +28,15 @@ const Validity = z.object({ valid_until_ts: z.number() });
  * What we know of other servers' keys, fetched anew where it is not good enough or half of its time is
  * over, with our signature. Of servers that do not answer, what they last said.
  *
+ * @param allowance how many servers who asks may have us ask: these may be anybody's, and take their time.
  * @returns the documents of all servers about which there are any.
+ * @throws MatrixError M_LIMIT_EXCEEDED
  * @spec server-server-api#querying-keys-through-another-server
  */
 export async function notarise(
   hs: Homeserver,
   questions: readonly NotaryQuestion[],
+  allowance: Allowance,
 ): Promise<readonly CanonicalObject[]> {
   const own = questions.some((it) => it.server === hs.name) ? [await ownKeyDocument(hs)] : [];
   const others = questions.filter(
@@ -42,6 +46,8 @@ export async function notarise(
   let known = Map.groupBy(await readDocuments(hs, servers), (it) => it.serverName);
   const wanting = others.filter((it) => !isEnough(hs, it, known.get(it.server as ServerName)));
   if (wanting.length > 0) {
+    allowance.require();
+    allowance.count(wanting.length);
     await Promise.all(wanting.map(async (it) => await fetchKeys(hs, it.server as ServerName)));
     known = Map.groupBy(await readDocuments(hs, servers), (it) => it.serverName);
   }

@@ -32,7 +32,11 @@ export const rateLimits = z
     serverInvite: rateLimit(5, 200, "Invitations a second by one other server"),
     serverKnock: rateLimit(5, 100, "Knocks a second by one other server"),
     invited: rateLimit(1, 50, "Invitations a second that one user gets from other servers"),
-    keys: rateLimit(20, 100, "Look-ups of other users' keys a second by one user"),
+    keys: rateLimit(
+      20,
+      100,
+      "Look-ups of other users' keys a second by one user, and servers a second that one address has us ask for theirs",
+    ),
     search: rateLimit(
       2,
       20,

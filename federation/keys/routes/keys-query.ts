@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { type Endpoint, openEndpoint } from "#src/http/endpoint.ts";
+import { allowanceOf } from "#src/http/rate-limit.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { mapOf } from "../../client/answer-schemas.ts";
 import { notarise } from "../notary.ts";
@@ -26,14 +27,15 @@ export const keyQueryEndpoints: readonly Endpoint[] = [
     path: "/_matrix/key/v2/query",
     auth: "none",
     body: KeyQuery,
-    async handle(hs, { body }) {
+    async handle(hs, { body, ip }) {
       const now = hs.now();
       const questions = Array.from(body.server_keys, ([server, criteria]) => ({
         server,
         keys: new Map(Array.from(criteria, ([id, it]) => [id, it.minimum_valid_until_ts ?? now])),
         validUntil: now,
       }));
-      return { server_keys: await notarise(hs, questions) };
+      const allowance = allowanceOf(hs, "keys", { ip });
+      return { server_keys: await notarise(hs, questions, allowance) };
     },
   }),
   /** @spec server-server-api#get_matrixkeyv2queryservername */
@@ -42,11 +44,12 @@ export const keyQueryEndpoints: readonly Endpoint[] = [
     method: "GET",
     path: ["/_matrix/key/v2/query/:serverName", "/_matrix/key/v2/query/:serverName/:keyId"],
     auth: "none",
-    async handle(hs, { params, query }) {
+    async handle(hs, { params, query, ip }) {
       const { serverName = "", keyId } = params;
       const validUntil = validUntilOf(query.get("minimum_valid_until_ts")) ?? hs.now();
       const keys = new Map(keyId === undefined ? [] : [[keyId, validUntil]]);
-      return { server_keys: await notarise(hs, [{ server: serverName, keys, validUntil }]) };
+      const question = { server: serverName, keys, validUntil };
+      return { server_keys: await notarise(hs, [question], allowanceOf(hs, "keys", { ip })) };
     },
   }),
 ];
