@@ -66,9 +66,26 @@ describe("of a large answer that is no JSON, nothing", () => {
   });
 });
 
-test("lets others have their turn while it reads a large list", async () => {
+describe("lets others have their turn while it reads", () => {
   const event = { type: "m.room.member", content: { membership: "join" }, hashes: "x".repeat(600) };
-  const text = JSON.stringify({ state: Array.from({ length: 20_000 }, () => event) });
+  const state = Array.from({ length: 20_000 }, () => event);
+  const byKey = Object.fromEntries(state.map((it, index) => [`k${index}`, it]));
+
+  test.each<[what: string, answer: unknown]>([
+    ["a large list", { state }],
+    ["a list as the whole answer", state],
+    ["an answer of the first version, with its status before it", [200, { state }]],
+    ["a large object", byKey],
+    ["a large object in another", { failures: {}, device_keys: byKey }],
+  ])("%s", async (_what, answer) => {
+    const text = JSON.stringify(answer);
+    const { parsed, turns } = await turnsDuring(Buffer.from(text));
+    expect(parsed).toEqual(answer);
+    expect(turns).toBeGreaterThan(20);
+  });
+});
+
+async function turnsDuring(bytes: Buffer): Promise<{ parsed: unknown; turns: number }> {
   let turns = 0;
   let done = false;
   const count = async () => {
@@ -78,9 +95,30 @@ test("lets others have their turn while it reads a large list", async () => {
     }
   };
   const counting = count();
-  const answer = (await parseAnswer(Buffer.from(text))) as { state: unknown[] };
+  const parsed = await parseAnswer(bytes);
   done = true;
   await counting;
-  expect(answer.state).toHaveLength(20_000);
-  expect(turns).toBeGreaterThan(20);
+  return { parsed, turns };
+}
+
+describe("of what is large in a way in which no answer is, nothing", () => {
+  const large = "x".repeat(300 * 1024);
+  const nested = (depth: number) =>
+    `${'{"a":['.repeat(depth)}"${large}","${large}"${"]}".repeat(depth)}`;
+
+  test.each<[what: string, text: string]>([
+    ["a string that is far too long", `{"a":"${"x".repeat(2 * 1024 * 1024)}"}`],
+    ["a number that is far too long", `{"a":${"1".repeat(2 * 1024 * 1024)}}`],
+    ["far too much space", `{"a":${" ".repeat(2 * 1024 * 1024)}1}`],
+    ["what is nested too deeply", nested(5)],
+    ["too many items", `[${"1,".repeat(1_000_000)}1]`],
+    ["too many keys", `{${'"key":1,'.repeat(100_000)}"":1}`],
+  ])("of %s", async (_what, text) => {
+    await expect(parseAnswer(Buffer.from(text))).rejects.toThrow(SyntaxError);
+  });
+
+  test("but of what is nested as answers are, all", async () => {
+    const text = nested(4);
+    expect(await parseAnswer(Buffer.from(text))).toEqual(JSON.parse(text));
+  });
 });

@@ -8,65 +8,98 @@ const LARGE_BYTES = 512 * 1024;
 /** How much is parsed before others have their turn. */
 const TURN_BYTES = 256 * 1024;
 
+/** How deep large objects and lists are nested that are taken apart: devices by their users in an answer. */
+const MOST_DEPTH = 8;
+
+/** How many items a large list has at most, and how many keys a large object: more than any that is meant. */
+const MOST_ITEMS = 1_000_000;
+const MOST_KEYS = 100_000;
+
+/** The longest string, number or space: there are events of 64 KiB, and nothing is longer. */
+const MOST_TEXT_BYTES = 1024 * 1024;
+
 const [QUOTE, COMMA, COLON, BACKSLASH] = [0x22, 0x2c, 0x3a, 0x5c];
 const SPACES = [0x20, 0x0a, 0x0d, 0x09];
 const [OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE] = [0x5b, 0x5d, 0x7b, 0x7d];
 
 /**
- * Parses the JSON of an answer as `parseWireJson` does. The lists of a large one, such as the state of
- * a large room, are parsed item by item, so that nobody else waits for the whole.
+ * Parses the JSON of an answer as `parseWireJson` does. What is large in it, such as the state of a large room, is parsed
+ * item by item, however it is nested, so that nobody else waits for the whole.
  *
- * @throws SyntaxError if it is no JSON in UTF-8.
+ * @throws SyntaxError if it is no JSON in UTF-8, or large in a way in which no answer is.
  */
 export async function parseAnswer(bytes: Buffer): Promise<unknown> {
   if (!isUtf8(bytes)) throw new SyntaxError("not UTF-8");
   if (bytes.length < LARGE_BYTES) return parseWireJson(bytes.toString());
-  return await parseLargeObject(bytes);
+  const start = afterSpace(bytes, 0);
+  const whole = parseSmall(bytes, start) ?? (await parseLarge({ bytes, turnBegan: 0 }, start, 0));
+  if (afterSpace(bytes, whole.end) !== bytes.length) throw malformed(whole.end);
+  return whole.value;
 }
 
-async function parseLargeObject(bytes: Buffer): Promise<unknown> {
-  let at = afterSpace(bytes, 0);
-  if (bytes[at] !== OPEN_BRACE) return parseWireJson(bytes.toString());
+/** What is being parsed, and from where on without a turn for others. */
+type Reading = { readonly bytes: Buffer; turnBegan: number };
+
+type Parsed<T = unknown> = { readonly value: T; readonly end: number };
+
+/** Parses a value at once. @returns undefined of an object or a list that is too large for that. */
+function parseSmall(bytes: Buffer, start: number): Parsed | undefined {
+  const end = endOfValue(bytes, start);
+  return end === undefined
+    ? undefined
+    : { value: parseWireJson(bytes.toString("utf8", start, end)), end };
+}
+
+/** Parses an object or a list item by item. */
+async function parseLarge(reading: Reading, start: number, depth: number): Promise<Parsed> {
+  if (depth === MOST_DEPTH) throw malformed(start);
+  const isObject = reading.bytes[start] === OPEN_BRACE;
+  return await (isObject ? parseLargeObject : parseLargeList)(reading, start, depth);
+}
+
+async function parseLargeObject(
+  reading: Reading,
+  start: number,
+  depth: number,
+): Promise<Parsed<object>> {
+  const { bytes } = reading;
   const entries: [string, unknown][] = [];
-  at = afterSpace(bytes, at + 1);
+  let at = afterSpace(bytes, start + 1);
   while (bytes[at] !== CLOSE_BRACE) {
-    const keyEnd = endOfValue(bytes, at);
-    const key = parseWireJson(bytes.toString("utf8", at, keyEnd));
-    if (typeof key !== "string") throw malformed(at);
-    at = afterSpace(bytes, expect(bytes, afterSpace(bytes, keyEnd), COLON));
-    if (bytes[at] === OPEN_BRACKET) {
-      const list = await parseLargeList(bytes, at);
-      entries.push([key, list.items]);
-      at = list.end;
-    } else {
-      const end = endOfValue(bytes, at);
-      entries.push([key, parseWireJson(bytes.toString("utf8", at, end))]);
-      at = end;
-    }
-    at = afterItem(bytes, at, CLOSE_BRACE);
+    const key = parseSmall(bytes, at);
+    if (typeof key?.value !== "string" || entries.length === MOST_KEYS) throw malformed(at);
+    at = afterSpace(bytes, expect(bytes, afterSpace(bytes, key.end), COLON));
+    const { value, end } = parseSmall(bytes, at) ?? (await parseLarge(reading, at, depth + 1));
+    entries.push([key.value, value]);
+    at = afterItem(bytes, end, CLOSE_BRACE);
+    if (at - reading.turnBegan > TURN_BYTES) await letOthers(reading, at);
   }
-  if (afterSpace(bytes, at + 1) !== bytes.length) throw malformed(at);
   // Object.fromEntries, since a key could be `__proto__`.
-  return Object.fromEntries(entries);
+  return { value: Object.fromEntries(entries), end: at + 1 };
 }
 
 async function parseLargeList(
-  bytes: Buffer,
+  reading: Reading,
   start: number,
-): Promise<{ items: unknown[]; end: number }> {
+  depth: number,
+): Promise<Parsed<readonly unknown[]>> {
+  const { bytes } = reading;
   const items: unknown[] = [];
-  let turnBegan = start;
   let at = afterSpace(bytes, start + 1);
   while (bytes[at] !== CLOSE_BRACKET) {
-    const end = endOfValue(bytes, at);
-    items.push(parseWireJson(bytes.toString("utf8", at, end)));
+    if (items.length === MOST_ITEMS) throw malformed(at);
+    // What is small is not waited for: there may be very much of it.
+    const { value, end } = parseSmall(bytes, at) ?? (await parseLarge(reading, at, depth + 1));
+    items.push(value);
     at = afterItem(bytes, end, CLOSE_BRACKET);
-    if (at - turnBegan > TURN_BYTES) {
-      await nextTurn();
-      turnBegan = at;
-    }
+    if (at - reading.turnBegan > TURN_BYTES) await letOthers(reading, at);
   }
-  return { items, end: at + 1 };
+  return { value: items, end: at + 1 };
+}
+
+async function letOthers(reading: Reading, at: number): Promise<void> {
+  await nextTurn();
+  reading.turnBegan = at;
 }
 
 /** The place after an item: of the next item, or of what closes them. */
@@ -84,22 +117,24 @@ function expect(bytes: Buffer, at: number, byte: number): number {
   return at + 1;
 }
 
-/** Where a value ends, if it is one: that is for the parser to say. */
-function endOfValue(bytes: Buffer, start: number): number {
+/** Where a value ends, if it is one: that is for the parser to say. Undefined of a large object or list. */
+function endOfValue(bytes: Buffer, start: number): number | undefined {
   const first = bytes[start];
   if (first === QUOTE) return endOfString(bytes, start) + 1;
   if (first === OPEN_BRACE || first === OPEN_BRACKET) return endOfNested(bytes, start);
+  const end = Math.min(bytes.length, start + MOST_TEXT_BYTES);
   let at = start;
-  while (at < bytes.length && !ENDS_LITERAL.has(bytes[at] ?? 0)) at++;
+  while (at < end && !ENDS_LITERAL.has(bytes[at] ?? 0)) at++;
   return at;
 }
 
 /** What may follow a number, `true`, `false` or `null`. */
 const ENDS_LITERAL = new Set([COMMA, COLON, CLOSE_BRACE, CLOSE_BRACKET, ...SPACES]);
 
-function endOfNested(bytes: Buffer, start: number): number {
+function endOfNested(bytes: Buffer, start: number): number | undefined {
   let depth = 0;
   for (let at = start; at < bytes.length; at++) {
+    if (at - start > TURN_BYTES) return undefined;
     const byte = bytes[at];
     if (byte === QUOTE) at = endOfString(bytes, at);
     else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) depth++;
@@ -114,7 +149,7 @@ function endOfNested(bytes: Buffer, start: number): number {
 function endOfString(bytes: Buffer, start: number): number {
   for (let at = start + 1; ; at++) {
     at = bytes.indexOf(QUOTE, at);
-    if (at < 0) throw malformed(start);
+    if (at < 0 || at - start > MOST_TEXT_BYTES) throw malformed(start);
     let backslashes = 0;
     while (bytes[at - 1 - backslashes] === BACKSLASH) backslashes++;
     if (backslashes % 2 === 0) return at;
@@ -123,7 +158,9 @@ function endOfString(bytes: Buffer, start: number): number {
 
 function afterSpace(bytes: Buffer, start: number): number {
   let at = start;
-  while (SPACES.includes(bytes[at] ?? 0)) at++;
+  while (SPACES.includes(bytes[at] ?? 0)) {
+    if (at++ - start > MOST_TEXT_BYTES) throw malformed(start);
+  }
   return at;
 }
 
