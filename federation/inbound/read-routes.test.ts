@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId } from "#src/kit/identifiers.ts";
 import { findEvents } from "#src/rooms/find-event.ts";
+import { receiveEvents } from "#src/rooms/received/receive-events.ts";
 import { EventStatus } from "#src/rooms/stored-event.ts";
 import { testFederation } from "../testing.ts";
 import { memberDraft, message, type Peer, sharedRoom, testPeer } from "./testing.ts";
@@ -95,6 +96,23 @@ describe("a server in a room", () => {
     expect(body.pdus).toEqual(ids.slice(5, 8).toReversed().map(wire));
     const unknown = await peer.ask(hs, "GET", `${V1}/backfill/${roomId}?v=%24x&limit=3`);
     expect(unknown.body.pdus).toEqual([]);
+  });
+
+  test("has us go through few events that are no part of the room to find some that are", async () => {
+    const { remote, room, ids, roomId } = await roomWith();
+    const outsider = peer.user("outsider");
+    const rejected = ids.slice(-1);
+    for (let count = 0; count < 1_010; count++) {
+      rejected.push(remote.add(outsider, message(`${count}`), rejected.slice(-1)));
+    }
+    const received = rejected.slice(1).map((id) => remote.received(id));
+    await receiveEvents(hs, room, received, { as: "live" });
+    const given = async (from: EventId | undefined) => {
+      const uri = `${V1}/backfill/${roomId}?v=${E(from ?? "")}&limit=3`;
+      return (await peer.ask(hs, "GET", uri)).body.pdus.length;
+    };
+    expect(await given(rejected[900])).toBe(3);
+    expect(await given(rejected.at(-1))).toBe(1);
   });
 
   test("gets what it is missing, without what it has and what it asks from", async () => {

@@ -16,6 +16,9 @@ export type Walk = {
   readonly includesFrom: boolean;
 };
 
+/** How many events are looked at that are no part of the room, before it is left at what was found. */
+const MOST_PASSED = 1_000;
+
 /**
  * The events that lead to others, found breadth first by their `prev_events`, as far as they are known
  * and part of the room.
@@ -33,14 +36,16 @@ export async function walkBack(
   await bringIntoMemory(hs, room, level, limit);
   if (includesFrom) for (const it of level.slice(0, limit)) found.set(it.eventId, it);
   for (const it of level) seen.add(it.eventId);
-  while (level.length > 0 && found.size < limit) {
+  // Whoever is banned can go on sending, and have us go through all of that.
+  let passed = 0;
+  while (level.length > 0 && found.size < limit && passed < MOST_PASSED) {
     const named = level.flatMap((it) => it.pdu(room.rules).prev_events);
     const next = [...new Set(named)].filter((id) => !seen.has(id) && !until.has(id));
     for (const id of next) seen.add(id);
     level = (await roomEvents(hs, room, next)).filter((it) => it.depth >= minDepth);
-    for (const it of level) {
-      if (found.size < limit && it.status !== EventStatus.rejected) found.set(it.eventId, it);
-    }
+    const part = level.filter((it) => it.status !== EventStatus.rejected);
+    for (const it of part.slice(0, limit - found.size)) found.set(it.eventId, it);
+    passed += level.length - part.length;
   }
   return [...found.values()].toSorted(
     (a, b) => a.depth - b.depth || (a.anchor ?? 0) - (b.anchor ?? 0),
