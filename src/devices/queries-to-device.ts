@@ -241,7 +241,7 @@ export async function fullDevices(
     select device_key as "deviceKey" from devices
     where user_key = any(${userKeys}::bigint[])
       and (select count(*) from (
-        select from to_device where to_device.device_key = devices.device_key limit ${most})) >= ${most}
+        select from to_device where to_device.device_key = devices.device_key limit ${most}) as waiting) >= ${most}
       and (select count(*) from to_device join users on users.user_key = sender_key
         where to_device.device_key = devices.device_key
           and substr(user_id, strpos(user_id, ':') + 1) = ${serverName}) >= ${most}`;

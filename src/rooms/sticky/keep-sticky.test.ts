@@ -138,7 +138,7 @@ describe("what is too much", () => {
     const others = async (count: number, toldAt: number | null) =>
       await hs.sql`
         insert into sticky_events (event_key, room_key, sender_key, server_name, until_ms, told_at)
-        select -random(1, 1000000000000), ${room.roomKey}, -n, 'two.test', ${Date.now() + 600_000}, ${toldAt}
+        select -(1 + random() * 1e12)::bigint, ${room.roomKey}, -n, 'two.test', ${Date.now() + 600_000}, ${toldAt}
         from generate_series(1, ${count}::int) as n`;
     await others(2_000, 0);
     const first = remote.add(CALLER, sticky(600_000), [join]);
