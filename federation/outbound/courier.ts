@@ -118,10 +118,13 @@ export class Courier {
     if (signal.aborted) return false;
     this.#isWoken = false;
     const attempt = this.attempt ?? (await this.#prepare());
-    if (signal.aborted || !(await this.#deliver(attempt, signal))) return false;
-    const { parcel } = attempt;
+    if (signal.aborted) return false;
+    const { parcel, transaction } = attempt;
+    const isNothing = transaction.pdus.length + transaction.edus.length === 0;
+    if (!isNothing && !(await this.#deliver(attempt, signal))) return false;
     this.attempt = undefined;
-    this.#answers();
+    // By a stretch in which it is owed nothing it is not known any better whether it answers.
+    if (!isNothing || !parcel.isMore) this.#answers();
     if (parcel.bundles.length > 0) await forgetBundles(this.#hs, this.serverName, parcel.bundles);
     const hasMoved = this.#take(parcel) || parcel.bundles.length > 0;
     return (parcel.isMore && hasMoved) || this.#isWoken;
@@ -130,8 +133,6 @@ export class Courier {
   /** @returns whether the destination has it now. */
   async #deliver(attempt: Attempt, signal: AbortSignal): Promise<boolean> {
     const { serverName } = this;
-    const { pdus, edus } = attempt.transaction;
-    if (pdus.length + edus.length === 0) return true;
     const to = { server: serverName, signal };
     const answer = await sendTransaction(this.#hs, attempt.transaction, to);
     if (answer.ok) return true;

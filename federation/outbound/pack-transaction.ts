@@ -15,7 +15,7 @@ import {
   packUpdates,
   readEduSources,
 } from "./pack-edus.ts";
-import { firstOwed, type Limits, type Owed } from "./queries-owed.ts";
+import { firstOwed, type Limits, type Owed, type Stretch } from "./queries-owed.ts";
 
 /** The most events of a transaction. @spec server-server-api#transactions */
 const MOST_PDUS = 50;
@@ -33,6 +33,12 @@ const LIMITS: Limits = {
 
 /** For how many destinations one query asks. */
 const MOST_AT_ONCE = 100;
+
+/**
+ * How many positions are looked through for one destination at a time. One that has been away for a week, and is owed next to
+ * nothing, would have all that others have said meanwhile be looked through, each time that it is tried.
+ */
+const LONGEST_STRETCH = 25_000;
 
 /** The next piece of the streams as they concern one destination. */
 export type Parcel = {
@@ -73,18 +79,28 @@ export async function packTransaction(
 
 async function answerAll(hs: Homeserver, waiting: Question[]): Promise<void> {
   await nextTurn();
-  const all = waiting.splice(0);
-  for (let at = 0; at < all.length; at += MOST_AT_ONCE) {
-    await answer(hs, all.slice(at, at + MOST_AT_ONCE));
-  }
+  const { position } = tailOf(hs);
+  const byLength = Map.groupBy(waiting.splice(0), (it) => position - it.after > LONGEST_STRETCH);
+  // Whoever is up to date does not wait for those who are not.
+  await Promise.all(
+    Array.from(byLength.values(), async (all) => {
+      for (let at = 0; at < all.length; at += MOST_AT_ONCE) {
+        await answer(hs, all.slice(at, at + MOST_AT_ONCE));
+      }
+    }),
+  );
 }
 
 /** Never throws: whoever has asked hears of it. */
 async function answer(hs: Homeserver, questions: readonly Question[]): Promise<void> {
   try {
     // What the tail has heard of has been committed, so the query that is made now sees it.
-    const upTo = tailOf(hs).position;
-    const rows = await firstOwed(hs.sql, questions, { upTo, limits: LIMITS });
+    const { position } = tailOf(hs);
+    const stretches = questions.map((it) => ({
+      ...it,
+      upTo: Math.max(it.after, Math.min(position, it.after + LONGEST_STRETCH)),
+    }));
+    const rows = await firstOwed(hs.sql, stretches, LIMITS);
     const [events, sources] = await Promise.all([
       eventsOf(
         hs,
@@ -93,9 +109,9 @@ async function answer(hs: Homeserver, questions: readonly Question[]): Promise<v
       readEduSources(hs, rows),
     ]);
     const owed = Map.groupBy(rows, (it) => it.serverName);
-    for (const question of questions) {
-      const its = owed.get(question.serverName) ?? [];
-      question.resolve(parcelOf(question, its, { upTo, events, sources }));
+    for (const it of stretches) {
+      const parcel = parcelOf(it, owed.get(it.serverName) ?? [], { events, sources });
+      it.resolve({ ...parcel, isMore: parcel.isMore || it.upTo < position });
     }
   } catch (error) {
     for (const { reject } of questions) reject(error);
@@ -103,18 +119,16 @@ async function answer(hs: Homeserver, questions: readonly Question[]): Promise<v
 }
 
 type Read = {
-  readonly upTo: Position;
   readonly events: ReadonlyMap<number, StoredEvent>;
   readonly sources: EduSources;
 };
 
 function parcelOf(
-  { serverName, after }: Question,
+  { serverName, after, upTo: end }: Stretch,
   owed: readonly Owed[],
-  { upTo, events, sources }: Read,
+  { events, sources }: Read,
 ): Parcel {
   const of = (kind: Owed["kind"]) => owed.filter((it) => it.kind === kind);
-  const end = Math.max(after, upTo);
   // Each kind says how far it is whole; the piece ends where the first of them is cut short. EDUs that are sent
   // before their place are sent again, which does no harm; messages to devices are not: they are deleted.
   const messages = packMessages(serverName, sources, end);

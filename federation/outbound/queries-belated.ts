@@ -33,10 +33,10 @@ export function isNewlyKnown(db: Queryable) {
 }
 
 /** The positions at which it was found out that the server of `place` lacks changes of devices of a user with whom it shares a room. */
-export function belatedUpdates(db: Queryable, upTo: Position, limit: number) {
+export function belatedUpdates(db: Queryable, limit: number) {
   return db`
     select distinct 'belated', own.position, 0
-    from ${toldAnew(db, db`position > place.after and position <= ${upTo}`)}
+    from ${toldAnew(db, db`position > place.after and position <= place.up_to`)}
     where ${hasChangedBefore(db)}
       and exists (
         select from memberships as other join room_servers as theirs using (room_key)
@@ -51,10 +51,10 @@ export function belatedUpdates(db: Queryable, upTo: Position, limit: number) {
 }
 
 /** The last that users of ours have said in rooms that the server of `place` turns out to be in: what came before, that leads to. */
-export function lastSaid(db: Queryable, upTo: Position, limit: number) {
+export function lastSaid(db: Queryable, limit: number) {
   return db`
     select 'earlier', own.position, max(said.event_key)
-    from ${toldAnew(db, db`position > place.after and position <= ${upTo}`)}
+    from ${toldAnew(db, db`position > place.after and position <= place.up_to`)}
     join room_servers using (room_key)
     join events as said on said.room_key = own.room_key
       and said.anchor > own.event_key and said.anchor < own.position

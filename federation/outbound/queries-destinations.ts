@@ -121,7 +121,12 @@ export async function renewLeases(
   return new Set(rows.map((it) => it.server_name));
 }
 
-export type Taken = { readonly serverName: ServerName; readonly takenUpTo: Position };
+export type Taken = {
+  readonly serverName: ServerName;
+  readonly takenUpTo: Position;
+  /** How often in a row it has failed, up to now. */
+  readonly failures: number;
+};
 
 /** Records how far destinations have come: of those that the holder has. */
 export async function saveTaken(
@@ -131,20 +136,19 @@ export async function saveTaken(
 ): Promise<void> {
   await sql`
     with own as (
-      select server_name, position from destinations
-      join unnest(${its.map((it) => it.serverName)}::text[], ${its.map((it) => it.takenUpTo)}::bigint[])
-        as new (server_name, position) using (server_name)
+      select server_name, position, new.failures from destinations
+      join unnest(${its.map((it) => it.serverName)}::text[], ${its.map((it) => it.takenUpTo)}::bigint[],
+        ${its.map((it) => it.failures)}::int[]) as new (server_name, position, failures) using (server_name)
       where holder = ${holder}
       order by server_name for update of destinations
     )
     update destinations
-    set taken_up_to = greatest(taken_up_to, own.position), failures = 0, retry_at_ms = 0,
-      failing_since_ms = null
+    set taken_up_to = greatest(taken_up_to, own.position), failures = own.failures, retry_at_ms = 0,
+      failing_since_ms = case when own.failures > 0 then failing_since_ms end
     from own where destinations.server_name = own.server_name`;
 }
 
 export type Returned = Taken & {
-  readonly failures: number;
   /** Up to where it is owed something for certain, if it failed. */
   readonly owedUpTo: Position;
   /** How long it is to be left alone. */

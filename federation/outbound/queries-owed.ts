@@ -107,24 +107,31 @@ export type Limits = {
   readonly profiles: number;
 };
 
-/** The first things of each kind that destinations are owed, after what each has taken and up to a position. */
+/** Where to look for what a destination is owed: after one position, up to and including another. */
+export type Stretch = {
+  readonly serverName: ServerName;
+  readonly after: Position;
+  readonly upTo: Position;
+};
+
+/** The first things of each kind that destinations are owed in a stretch each. */
 export async function firstOwed(
   db: Queryable,
-  places: readonly { readonly serverName: ServerName; readonly after: Position }[],
-  { upTo, limits }: { readonly upTo: Position; readonly limits: Limits },
+  places: readonly Stretch[],
+  limits: Limits,
 ): Promise<readonly Owed[]> {
   return await db<Owed[]>`
     select place.server_name as "serverName", owed.kind, owed.position, owed.part
-    from unnest(${places.map((it) => it.serverName)}::text[], ${places.map((it) => it.after)}::bigint[])
-      as place (server_name, after)
+    from unnest(${places.map((it) => it.serverName)}::text[], ${places.map((it) => it.after)}::bigint[],
+      ${places.map((it) => it.upTo)}::bigint[]) as place (server_name, after, up_to)
     cross join lateral (
       (select 'event' as kind, event_key as position, 0 as part
       from events join users on users.user_key = events.sender_key
       join room_servers on room_servers.room_key = events.room_key
         and room_servers.server_name = place.server_name
         and since < event_key and (until is null or until >= event_key)
-      where event_key > place.after and event_key <= ${upTo}
-        and anchor = event_key and anchor > place.after and anchor <= ${upTo} and status = 0
+      where event_key > place.after and event_key <= place.up_to
+        and anchor = event_key and anchor > place.after and anchor <= place.up_to and status = 0
         and coalesce(relayed, users.local) and (users.local or (state_key, place.server_name)
           is distinct from (user_id, substring(user_id from position(':' in user_id) + 1)))
       order by event_key limit ${limits.events})
@@ -134,12 +141,12 @@ export async function firstOwed(
       join room_servers on room_servers.room_key = receipts.room_key
         and room_servers.server_name = place.server_name
         and since < receipts.position and (until is null or until >= receipts.position)
-      where receipts.position > place.after and receipts.position <= ${upTo}
+      where receipts.position > place.after and receipts.position <= place.up_to
         and receipts.type = 'm.read' and users.local
       order by receipts.position limit ${limits.receipts})
       union all
       (select 'update', position, part from device_list_updates
-      where position > place.after and position <= ${upTo} and exists (
+      where position > place.after and position <= place.up_to and exists (
         select from memberships join room_servers using (room_key)
         where memberships.user_key = device_list_updates.user_key and membership = 'join'
           and room_servers.server_name = place.server_name
@@ -148,7 +155,7 @@ export async function firstOwed(
       order by position, part limit ${limits.updates})
       union all
       (select distinct 'profile', position, 0 from profile_changes join users using (user_key)
-      where position > place.after and position <= ${upTo} and users.local
+      where position > place.after and position <= place.up_to and users.local
         and field not in ('displayname', 'avatar_url') and exists (
           select from memberships join room_servers using (room_key)
           where memberships.user_key = profile_changes.user_key and membership = 'join'
@@ -161,16 +168,16 @@ export async function firstOwed(
       join room_servers on room_servers.room_key = own.room_key
         and room_servers.server_name = place.server_name
         and since <= own.event_key and (until is null or until >= own.event_key)
-      where own.position > place.after and own.event_key > place.after and own.event_key <= ${upTo}
+      where own.position > place.after and own.event_key > place.after and own.event_key <= place.up_to
         and ${isNewTo(db)}
       order by own.event_key limit ${limits.introductions})
       union all
-      (${belatedUpdates(db, upTo, limits.belated)})
+      (${belatedUpdates(db, limits.belated)})
       union all
-      (${lastSaid(db, upTo, limits.earlier)})
+      (${lastSaid(db, limits.earlier)})
       union all
       (select 'earlier', position, event_key from sticky_owed as own
-      where own.server_name = place.server_name and position > place.after and position <= ${upTo}
+      where own.server_name = place.server_name and position > place.after and position <= place.up_to
       order by position limit ${limits.earlier})
       union all
       (select 'message', position, part from remote_to_device
