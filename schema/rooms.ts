@@ -331,6 +331,7 @@ export const missingEvents = pgTable(
   (table) => [
     primaryKey({ columns: [table.missingId, table.eventKey] }),
     index("missing_events_of_room").on(table.roomKey),
+    index("missing_events_of_event").on(table.eventKey),
     index("missing_events_due")
       .on(table.dueMs)
       .where(sql`owed`),

@@ -28,11 +28,21 @@ export async function roomsWithHoles(
 ): Promise<readonly number[]> {
   const rows = await db<{ room_key: number }[]>`
     select room_key from missing_events as hole where owed and due_ms <= ${now}
-      and not exists (
-        select from events as known join missing_events as its using (event_key)
-        where known.event_id = hole.missing_id and known.anchor is null)
+      and not exists (${thatWaits(db)})
     group by room_key order by min(due_ms) limit ${most}`;
   return rows.map((it) => it.room_key);
+}
+
+/**
+ * The event that is missing in `hole`, if it is here and waits itself. Not to be joined to the holes, as their number is no guide
+ * to how many events have no place.
+ */
+function thatWaits(db: Queryable) {
+  return db`
+    select from events as known
+    where known.event_id = hole.missing_id and known.anchor is null
+      and exists (select from missing_events as its where its.event_key = known.event_key offset 0)
+    offset 0`;
 }
 
 /** When a hole is tried again: at once at first, since most outages are short, and once a day in the end. */
@@ -63,9 +73,7 @@ export async function claimHoles(
       from missing_events as hole join events using (event_key)
       where hole.room_key = ${roomKey} and due_ms <= ${now}
         and (${of === undefined}::bool and owed or event_key = any(${of ?? []}::bigint[]))
-        and not exists (
-          select from events as known join missing_events as its using (event_key)
-          where known.event_id = hole.missing_id and known.anchor is null)
+        and not exists (${thatWaits(db)})
       order by anchor desc nulls first, anchor_offset desc limit ${most}
     ) as due
     where missing_events.missing_id = due.missing_id and missing_events.event_key = due.event_key

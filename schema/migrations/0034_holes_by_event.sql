@@ -1,0 +1,1 @@
+CREATE INDEX "missing_events_of_event" ON "missing_events" USING btree ("event_key");
