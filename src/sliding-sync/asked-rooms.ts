@@ -97,7 +97,7 @@ function timelineFor(
   };
 }
 
-type Known = Pick<AskedRoom, "since" | "hasMoved" | "isOutside">;
+type Known = Pick<AskedRoom, "since" | "hasMoved" | "isOutside" | "leftAt">;
 
 /** What of a room a client knows that was told of it up to a position. */
 async function knownOf(
@@ -108,8 +108,8 @@ async function knownOf(
   const { membership, position } = standing;
   const hasMoved = since === undefined || activity > since || position > since;
   const isOut = membership === "leave" || membership === "ban";
-  const isOutside = isOut && !(await readDepartures(hs, [standing])).get(standing.eventKey)?.wasIn;
-  const known = { since, hasMoved, isOutside };
+  const leftAt = isOut ? await endOfStay(hs, standing) : undefined;
+  const known = { since, hasMoved, isOutside: isOut && leftAt === undefined, leftAt };
   if (since === undefined || position <= since) return known;
   // Who was not in it when it was told of last knows nothing of it, or not that what they know has a gap.
   if (membership === "join") {
@@ -118,6 +118,14 @@ async function knownOf(
   if (!isOut) return { ...known, since: undefined };
   const { isNew } = await leavingOf(hs, standing, since);
   return isNew ? { ...known, since: undefined } : known;
+}
+
+/** Where the last stay of somebody ended who is out of a room; undefined if they were never in it. */
+async function endOfStay(
+  hs: Homeserver,
+  standing: RelevantRoom["standing"],
+): Promise<Position | undefined> {
+  return (await readDepartures(hs, [standing])).get(standing.eventKey)?.leftAt;
 }
 
 /** The state that a client has been told of a room, if it does not comprise all that it wants now. */

@@ -1,5 +1,6 @@
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { Position } from "#src/homeserver/position.ts";
 import { lru } from "#src/kit/lru.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
 import type { Standing } from "#src/rooms/memberships.ts";
@@ -7,8 +8,8 @@ import { endOfLastStay } from "#src/timeline/last-stay.ts";
 
 /** How a user has come to be out of a room. */
 export type Departure = {
-  /** Whether they were in it: who declines an invitation was not. */
-  readonly wasIn: boolean;
+  /** Where their last stay in it ended; undefined if they were never in it, as who declines an invitation. */
+  readonly leftAt: Position | undefined;
   /** Whether somebody else has put them out. */
   readonly byOthers: boolean;
 };
@@ -40,7 +41,7 @@ export async function readDepartures(
   for (const standing of unknown) {
     const event = events.get(standing.eventKey);
     const departure = {
-      wasIn: (await endOfLastStay(hs, standing)) !== undefined,
+      leftAt: (await endOfLastStay(hs, standing))?.anchor,
       byOthers: event !== undefined && event.sender !== event.stateKey,
     };
     known.set(standing.eventKey, departure);

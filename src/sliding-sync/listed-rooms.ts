@@ -65,7 +65,7 @@ async function listedOut(
   );
   const shown = rooms.filter(([roomKey, { eventKey }]) => {
     const departure = departures.get(eventKey);
-    return isTold(roomKey) || (departure?.wasIn && departure.byOthers);
+    return isTold(roomKey) || (departure?.leftAt !== undefined && departure.byOthers);
   });
   if (shown.length === 0) return [];
   const forgotten = await forgottenRooms(hs, userKey);

@@ -8,7 +8,8 @@ import { differences } from "#src/rooms/state-map/state-map.ts";
 import { withNodes } from "#src/rooms/state-map/stored-nodes.ts";
 import { findSlots, pairKey, pairsOf, type StatePair } from "#src/rooms/state-slots.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
-import { endOf, type Timeline } from "#src/sync/room-timelines.ts";
+import { endOfState } from "#src/sync/room-end.ts";
+import type { Timeline } from "#src/sync/room-timelines.ts";
 import { rootsAt } from "#src/timeline/root-at.ts";
 import type { AskedRoom } from "./asked-rooms.ts";
 import {
@@ -97,10 +98,12 @@ async function withRoots(
     const atHand = rootsAtHand(room);
     if (atHand) return atHand;
     const { roomKey, since } = room;
-    const end = timelines.get(roomKey)?.endRoot;
+    const end = room.leftAt === undefined ? timelines.get(roomKey)?.endRoot : undefined;
     if (end !== undefined && since === undefined) return { from: undefined, to: end };
-    const to = places.push({ roomKey, anchor: endOf(room, upTo) }) - 1;
-    const from = since === undefined ? undefined : places.push({ roomKey, anchor: since }) - 1;
+    const anchor = endOfState(room, upTo);
+    const to = places.push({ roomKey, anchor }) - 1;
+    const known = since === undefined ? undefined : Math.min(since, anchor);
+    const from = known === undefined ? undefined : places.push({ roomKey, anchor: known }) - 1;
     return { places: { from, to } };
   });
   const roots = await rootsAt(hs, places);

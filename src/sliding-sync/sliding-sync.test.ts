@@ -195,6 +195,34 @@ describe("a room that the user is not in", () => {
     expect((await sync(bob, { lists, conn_id: "new" })).lists.all.count).toBe(0);
   });
 
+  test("shows those who were put out of it nothing that it has become since, whatever they become", async () => {
+    const roomId = await room(alice, { name: "Before" });
+    await act(bob, "POST", `join/${roomId}`);
+    const required_state = [["*", "*"]];
+    const by = (conn_id: string) => ({ lists: { all: { ...LIST, required_state } }, conn_id });
+    const inside = { a: await sync(bob, by("a")), b: await sync(bob, by("b")) };
+    await act(alice, "POST", `rooms/${roomId}/kick`, { user_id: bob.id });
+    const out = await sync(bob, by("a"), after(inside.a));
+    const rename = async (name: string) =>
+      await act(alice, "PUT", `rooms/${roomId}/state/m.room.name/`, { name });
+    await rename("secret");
+    await act(alice, "POST", `rooms/${roomId}/ban`, { user_id: bob.id });
+    const answers = [
+      await sync(bob, by("a"), after(out)),
+      await sync(bob, by("b"), after(inside.b)),
+      await sync(bob, by("c")),
+    ];
+    for (const answer of answers) {
+      const told = answer.rooms[roomId];
+      expect(told.timeline.at(-1)).toMatchObject({ content: { membership: "ban" } });
+      expect(JSON.stringify(told)).not.toContain("secret");
+    }
+    const [banned] = answers;
+    await act(alice, "POST", `rooms/${roomId}/unban`, { user_id: bob.id });
+    const { rooms } = await sync(bob, by("a"), after(banned));
+    expect(JSON.stringify(rooms)).not.toContain("secret");
+  });
+
   test("is shown to who was put out of it, unless they never were in it", async () => {
     const roomId = await room(alice);
     const other = await room(alice);

@@ -16,6 +16,8 @@ export type ChangedRoom = {
   readonly isNew: boolean;
   /** Whether the user is out of the room and was never in it: of one who has declined an invitation, say. */
   readonly isOutside: boolean;
+  /** Where the user's last stay in it ended, if they are out of it: what it has come to since then is not for them. */
+  readonly leftAt?: Position | undefined;
   /** Its events in the range, if they are in memory; else they have to be read. */
   readonly events: readonly StoredEvent[] | undefined;
 };
@@ -125,31 +127,32 @@ export async function leavingOf(
   hs: Homeserver,
   standing: Standing,
   since: Position | undefined,
-): Promise<Pick<ChangedRoom, "isNew" | "isOutside">> {
-  const left = (await eventsOf(hs, [standing.eventKey])).get(standing.eventKey);
-  const was = left && (await beforeLeaving(hs, left, since));
+): Promise<Pick<ChangedRoom, "isNew" | "isOutside" | "leftAt">> {
+  const out = (await eventsOf(hs, [standing.eventKey])).get(standing.eventKey);
+  const { was, left } = out ? await beforeLeaving(hs, out, since) : {};
   if (was?.content["membership"] !== "join") return { isNew: false, isOutside: true };
   const known = since !== undefined && (was.anchor ?? 0) <= since;
   const isNew = !known && !(since !== undefined && (await wasJoined(hs, was, since)));
-  return { isNew, isOutside: false };
+  return { isNew, isOutside: false, leftAt: left?.anchor };
 }
 
 /**
- * What a user was in a room before they came to be out of it. Whoever was kicked and then banned was in it before the
- * first of that, of which the client may not have heard.
+ * What a user was in a room before they came to be out of it, and how they did. Whoever was kicked and then banned was in
+ * it before the first of that, of which the client may not have heard.
  */
 async function beforeLeaving(
   hs: Homeserver,
-  left: StoredEvent,
+  out: StoredEvent,
   since: Position | undefined,
-): Promise<StoredEvent | undefined> {
+): Promise<{ readonly was?: StoredEvent | undefined; readonly left?: StoredEvent }> {
   const isNews = (it: StoredEvent) => since === undefined || (it.anchor ?? 0) > since;
-  for (let { replaces } = left; replaces !== undefined;) {
-    const was = (await eventsOf(hs, [replaces])).get(replaces);
-    if (!was || !isOut(was) || !isNews(was)) return was;
-    ({ replaces } = was);
+  let left = out;
+  while (left.replaces !== undefined) {
+    const was = (await eventsOf(hs, [left.replaces])).get(left.replaces);
+    if (!was || !isOut(was) || !isNews(was)) return { was, left };
+    left = was;
   }
-  return undefined;
+  return {};
 }
 
 function isOut({ content }: StoredEvent): boolean {

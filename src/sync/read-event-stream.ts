@@ -13,7 +13,8 @@ import { renderAggregated } from "#src/timeline/render-aggregated.ts";
 import type { RoomView } from "#src/timeline/view-of-room.ts";
 import { visibleInRooms } from "#src/timeline/visible-events.ts";
 import { eventsByRoom } from "./changed-rooms.ts";
-import { endOf, isIgnored } from "./room-timelines.ts";
+import { endOf } from "./room-end.ts";
+import { isIgnored } from "./room-timelines.ts";
 
 /** Who reads the stream of events, and from where. */
 export type StreamRequest = {

@@ -46,6 +46,7 @@ type Event = {
 type Room = {
   timeline: { events: Event[]; limited: boolean; prev_batch: string };
   state: { events: Event[] };
+  state_after?: { events: Event[] };
   summary: Record<string, unknown>;
 };
 type Answer = {
@@ -213,6 +214,39 @@ describe("a sync", () => {
       limited: false,
     });
   });
+
+  test.each([10, 1])(
+    "tells those who are kicked and then banned of no state that was set in between, %i events at most",
+    async (limit) => {
+      const roomId = await twoInARoom();
+      await joinRoom(hs, bob, roomId);
+      const { next_batch } = await sync(bob);
+      await kickUser(hs, alice, { roomId, target: bob.userId });
+      const room = await findRoom(hs, roomId);
+      if (!room) throw new Error("no such room");
+      const topic = { type: "m.room.topic", state_key: "", content: { topic: "secret" } };
+      await sendEvent(hs, { sender: alice, room, draft: topic });
+      await say(alice, roomId, "hidden");
+      await banUser(hs, alice, { roomId, target: bob.userId });
+      const timeline = { limit };
+      const filter = { room: { timeline, include_leave: true } };
+      for (const since of [next_batch, undefined]) {
+        for (const stateAfter of [undefined, "state_after"] as const) {
+          const answer = await sync(bob, since, { filter, stateAfter });
+          expect(JSON.stringify(answer)).not.toContain("secret");
+          const told = answer.rooms?.leave?.[roomId];
+          const isWhole = JSON.stringify(told).includes("m.room.create");
+          const last = stateAfter
+            ? told?.state_after?.events.filter((it) => it.state_key === bob.userId)
+            : told?.timeline.events.slice(-1);
+          expect({ isWhole, last }).toMatchObject({
+            isWhole: since === undefined,
+            last: [{ content: { membership: "ban" } }],
+          });
+        }
+      }
+    },
+  );
 
   test("tells whoever declines an invitation nothing of what was said in the room", async () => {
     const roomId = await twoInARoom();

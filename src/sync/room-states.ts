@@ -16,6 +16,7 @@ import { rootAt } from "#src/timeline/root-at.ts";
 import type { Place } from "#src/timeline/token.ts";
 import type { ChangedRoom } from "./changed-rooms.ts";
 import { membersNotYetGiven } from "./lazy-members.ts";
+import { endOfState } from "./room-end.ts";
 import type { Timeline } from "./room-timelines.ts";
 import type { SyncRequest } from "./sync-request.ts";
 import type { RoomIds } from "./wanted-events.ts";
@@ -64,7 +65,9 @@ export async function roomStates(
   for (const it of asked) {
     const all =
       it.from === undefined ? (states.get(it.to) ?? []) : await changesOf(hs, it.from, it.to);
-    result.set(it.room.roomKey, await wantedState(hs, request, it, all));
+    const own = request.stateAfter ? await sinceLeaving(hs, it) : undefined;
+    const known = own ? [...all.filter((event) => !isAbout(event, own)), own] : all;
+    result.set(it.room.roomKey, await wantedState(hs, request, it, known));
   }
   return result;
 }
@@ -86,6 +89,21 @@ function outsideStates(
   );
 }
 
+/** What has become since of a user who had left. */
+async function sinceLeaving(
+  hs: Homeserver,
+  { room: { standing, leftAt }, upTo }: Asked,
+): Promise<StoredEvent | undefined> {
+  if (leftAt === undefined || standing.position <= leftAt || standing.position > upTo) {
+    return undefined;
+  }
+  return (await eventsOf(hs, [standing.eventKey])).get(standing.eventKey);
+}
+
+function isAbout(event: StoredEvent, { type, stateKey }: StoredEvent): boolean {
+  return event.type === type && event.stateKey === stateKey;
+}
+
 async function statesOf(
   hs: Homeserver,
   request: SyncRequest,
@@ -94,22 +112,35 @@ async function statesOf(
   const { since, stateAfter } = request;
   const { roomKey } = room;
   const isWhole = beginsAnew(request, room);
+  const end: Place = { anchor: endOfState(room, upTo), offset: 0 };
+  const last = timeline.events.at(-1);
+  const isInside = (last?.anchor ?? 0) <= end.anchor;
   // The states around a timeline without a gap are at hand; the others have to be looked up.
-  const isGapless = !isWhole && isTold(timeline) && !isNarrow(request.filter.room?.timeline);
-  const [first] = timeline.events;
-  const before = await rootOr(first?.stateBefore, hs, roomKey, timeline.start);
-  const atHand = isGapless ? timeline.events.at(-1)?.roomState : undefined;
+  const isGapless = !isWhole && isInside && isTold(request, timeline);
+  const before = await rootBefore(hs, roomKey, timeline, end);
+  const atHand = isGapless ? last?.roomState : undefined;
   // Of forks only the whole tells what they came to: what of it the timeline does not say.
   const isToEnd = stateAfter !== undefined || timeline.isForked;
-  const to = isToEnd ? await rootOr(atHand, hs, roomKey, endOf(room, upTo)) : before;
+  const to = isToEnd ? await rootOr(atHand, hs, roomKey, end) : before;
   if (isWhole) return { room, timeline, from: undefined, to, upTo };
   const from = isGapless ? before : await rootAt(hs, roomKey, { anchor: since ?? 0, offset: 0 });
   return { room, timeline, from, to, upTo };
 }
 
 /** Whether a timeline tells by itself all that the state has come to. */
-function isTold(timeline: Timeline): boolean {
-  return !timeline.limited && !timeline.isForked;
+function isTold({ filter }: SyncRequest, { limited, isForked }: Timeline): boolean {
+  return !limited && !isForked && !isNarrow(filter.room?.timeline);
+}
+
+/** The root of the state before a timeline, or of that in which the user has left if it begins later. */
+async function rootBefore(
+  hs: Homeserver,
+  roomKey: number,
+  { start, events: [first] }: Timeline,
+  end: Place,
+): Promise<number> {
+  if (start.anchor > end.anchor) return await rootAt(hs, roomKey, end);
+  return await rootOr(first?.stateBefore, hs, roomKey, start);
 }
 
 /** A root that is known, or that of a room at a place. */
@@ -125,15 +156,6 @@ async function rootOr(
 /** Whether a client is told all of a room's state, and not only what of it has changed. */
 function beginsAnew({ since, fullState }: SyncRequest, { isNew }: ChangedRoom): boolean {
   return isNew || fullState || since === undefined;
-}
-
-/** Up to where the user hears of a room. */
-function endOf(room: ChangedRoom, upTo: Position): Place {
-  return { anchor: Math.min(upTo, leftAt(room) ?? upTo), offset: 0 };
-}
-
-function leftAt({ standing: { membership, position } }: ChangedRoom): Position | undefined {
-  return membership === "leave" || membership === "ban" ? position : undefined;
 }
 
 /** The events that a later state has and an earlier one has not. */

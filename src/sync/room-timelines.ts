@@ -8,6 +8,7 @@ import { relatingEvents } from "#src/timeline/relating-events.ts";
 import { type Place, placeBefore } from "#src/timeline/token.ts";
 import type { ChangedRoom } from "./changed-rooms.ts";
 import { type GuardedRoom, hiddenEvents } from "./hidden-events.ts";
+import { endOf } from "./room-end.ts";
 import { isSummed } from "./room-summaries.ts";
 import type { SyncRequest } from "./sync-request.ts";
 import { lookedAtFor, timelineLimit } from "./timeline-limits.ts";
@@ -31,7 +32,7 @@ export type Timeline = {
 
 /** A room whose timeline is asked for. */
 export type TimelineRoom = GuardedRoom &
-  Pick<ChangedRoom, "isOutside" | "events"> & {
+  Pick<ChangedRoom, "isOutside" | "leftAt" | "events"> & {
     /** The place after which the timeline begins at the earliest; -1 if with the room. */
     readonly after: Position;
     readonly limit: number;
@@ -191,7 +192,7 @@ async function readTimelines(
     const looked = parts.filter(isShown);
     const isVisible = (it: StoredEvent) => !hidden.has(it);
     const visible = looked.filter(isVisible);
-    const told = room.isOutside ? visible : unbroken(looked, isVisible);
+    const told = room.isOutside ? visible : unbroken(room, looked, isVisible);
     const asked = told.filter((it) => wanted(it, relating.get(it.eventId)));
     const isCut = newestFirst.length > parts.length || visible.length > told.length;
     const isMore = isCut || asked.length > room.limit || room.hasMissed;
@@ -211,15 +212,17 @@ async function readTimelines(
 
 /**
  * The newest of what the user may see, up to the first change of state among it that they may not and that still holds: only
- * before a timeline can they be told of that. What is older can be read as older messages.
+ * before a timeline can they be told of that, unless it came after they had left. What is older can be read as older messages.
  */
 function unbroken(
+  { leftAt = Number.POSITIVE_INFINITY }: TimelineRoom,
   looked: readonly StoredEvent[],
   isVisible: (event: StoredEvent) => boolean,
 ): readonly StoredEvent[] {
   const told: StoredEvent[] = [];
   for (const event of looked) {
     if (isVisible(event)) told.push(event);
+    else if ((event.anchor ?? 0) > leftAt) continue;
     else if (told.length > 0 && event.stateKey !== undefined && !isReplaced(event, told)) break;
   }
   return told;
@@ -234,12 +237,4 @@ function isReplaced({ type, stateKey }: StoredEvent, later: readonly StoredEvent
 function startOf(first: StoredEvent | undefined, end: Position): Place {
   if (!first) return { anchor: end, offset: 0 };
   return placeBefore(first.anchor ?? 0, first.anchorOffset);
-}
-
-/** Who has left sees up to that, and no further. */
-export function endOf(
-  { standing: { membership, position } }: Pick<ChangedRoom, "standing">,
-  upTo: Position,
-): Position {
-  return membership === "leave" || membership === "ban" ? Math.min(position, upTo) : upTo;
 }

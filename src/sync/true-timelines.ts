@@ -5,7 +5,8 @@ import { pairKey, type StatePair } from "#src/rooms/state-slots.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
 import { rootAt } from "#src/timeline/root-at.ts";
 import type { ChangedRoom } from "./changed-rooms.ts";
-import { endOf, type Timeline } from "./room-timelines.ts";
+import { endOfState } from "./room-end.ts";
+import type { Timeline } from "./room-timelines.ts";
 
 /**
  * Timelines by which a client that puts their state events on top of the state that it has comes to the
@@ -24,16 +25,22 @@ export async function trueTimelines(
   for (const room of rooms) {
     const timeline = timelines.get(room.roomKey);
     if (!timeline || !timeline.isForked) continue;
-    const root = await rootAt(hs, room.roomKey, { anchor: endOf(room, upTo), offset: 0 });
-    cut.set(room.roomKey, await trueTimeline(hs, timeline, root));
+    const end = endOfState(room, upTo);
+    const root = await rootAt(hs, room.roomKey, { anchor: end, offset: 0 });
+    cut.set(room.roomKey, await trueTimeline(hs, timeline, { root, end }));
   }
   return cut.size === 0 ? timelines : new Map([...timelines, ...cut]);
 }
 
-async function trueTimeline(hs: Homeserver, timeline: Timeline, root: number): Promise<Timeline> {
+/** @param at the state that the client is to come to, and its place: what comes after that is told as it is. */
+async function trueTimeline(
+  hs: Homeserver,
+  timeline: Timeline,
+  { root, end }: { readonly root: number; readonly end: Position },
+): Promise<Timeline> {
   const last = new Map<string, { event: StoredEvent; pair: StatePair }>();
   for (const event of timeline.events) {
-    if (event.stateKey === undefined) continue;
+    if (event.stateKey === undefined || (event.anchor ?? 0) > end) continue;
     const pair: StatePair = [event.type, event.stateKey];
     last.set(pairKey(...pair), { event, pair });
   }
