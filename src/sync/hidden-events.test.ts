@@ -90,6 +90,13 @@ test("nobody is told what was said in a fork in which they had not come yet", as
   expect(idsOf(await read(`rooms/${roomId}/messages?dir=b&limit=3`))).not.toContain(late);
 });
 
+test("whoever is in the room is told its members though the last that came is of such a fork", async () => {
+  const { roomId, before, bring, say, begun, sync, read } = await roomOfTheJoined("lists");
+  await bring(say("before they came", before));
+  const { next } = await sync(begun);
+  expect(await read(`rooms/${roomId}/members?at=${next}`)).toHaveLength(2);
+});
+
 test("what the room's state has come to by such a fork is told as state", async () => {
   const { remote, before, joined, bring, say, sync, begun } = await roomOfTheJoined("knows");
   const topic = { type: "m.room.topic", state_key: "", content: { topic: "set elsewhere" } };
