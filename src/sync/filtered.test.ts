@@ -136,6 +136,17 @@ describe("a filter", () => {
     }
   });
 
+  test("heeds nothing that relates to an event from another room", async () => {
+    const { alice, bob, roomId, send, sync } = await roomOfTwo();
+    const root = await send(alice, { body: "root" });
+    const elsewhere = await ask("POST", "createRoom", { token: bob.access_token });
+    const path = `rooms/${elsewhere.body.room_id}/send/org.example/1`;
+    const content = { body: "reply", "m.relates_to": { rel_type: "m.reference", event_id: root } };
+    await ask("PUT", path, { token: bob.access_token, body: content });
+    const timeline = { related_by_rel_types: ["m.reference"] };
+    expect((await sync({ room: { timeline } })).rooms.join[roomId].timeline.events).toEqual([]);
+  });
+
   test("keeps no change of the members' number back with their events", async () => {
     const { roomId, sync } = await roomOfTwo();
     const filter = { room: { timeline: { types: [] }, state: { types: [] } } };
