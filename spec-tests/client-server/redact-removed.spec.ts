@@ -73,6 +73,23 @@ test("what one sent during an earlier stay remains, and what they send later", a
   expect((await read(roomId, later)).content.body).toBe("sorry");
 });
 
+test.each(["leave", "kick"])(
+  "what one sent who is banned only after a %s is gone as well",
+  async (verb) => {
+    const { spammer, roomId } = await roomWith("gone");
+    const before = await spammer.sendText(roomId, "before");
+    await spammer.call("POST", `/v3/rooms/${roomId}/leave`, {});
+    await spammer.call("POST", `/v3/join/${roomId}`, {});
+    const last = await spammer.sendText(roomId, "last");
+    if (verb === "kick") await remove(roomId, spammer, "kick", { [FLAG]: false });
+    else await spammer.call("POST", `/v3/rooms/${roomId}/leave`, {});
+    expect((await read(roomId, last)).content.body).toBe("last");
+    await remove(roomId, spammer, "ban");
+    expect((await read(roomId, last)).content).toEqual({});
+    expect((await read(roomId, before)).content.body).toBe("before");
+  },
+);
+
 test("reactions of one who was removed are counted no more, nor their answers found", async () => {
   const { spammer, roomId } = await roomWith("react");
   const eventId = await alice.sendText(roomId, "hello");

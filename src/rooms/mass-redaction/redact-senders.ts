@@ -92,16 +92,18 @@ async function redactOne(hs: Homeserver, it: Progress): Promise<void> {
 }
 
 /**
- * Where a user's last stay in a room began, before they were removed from it: what they sent during an earlier one is not
- * redacted. Of what changed while they were joined, as their name, no stay begins.
+ * Where a user's last stay in a room began: what they sent during an earlier one is not redacted. It had ended before the
+ * removal where somebody has left or been kicked, and is banned then. Of what changed while they were joined, as their
+ * name, no stay begins.
  */
 async function beginningOfStay(hs: Homeserver, removal: StoredEvent): Promise<RoomPlace> {
   let beginning: StoredEvent | undefined;
-  for (let key = removal.replaces; key !== undefined; key = beginning?.replaces) {
-    const event = (await eventsOf(hs, [key])).get(key);
-    if (!event || (beginning && event.content["membership"] !== "join")) break;
-    beginning = event;
-    if (event.content["membership"] !== "join") break;
+  for (let { replaces } = removal; replaces !== undefined;) {
+    const event = (await eventsOf(hs, [replaces])).get(replaces);
+    if (!event) break;
+    if (event.content["membership"] === "join") beginning = event;
+    else if (beginning) break;
+    ({ replaces } = event);
   }
   return beginning?.anchor === undefined ? FROM_THE_FIRST : placeOf(beginning);
 }
