@@ -64,6 +64,26 @@ describe("getSpaceHierarchy", () => {
     expect(idsOf(await hierarchy(bob, outer, "?max_depth=0"))).toEqual([outer]);
   });
 
+  test("is told also where a room in it names what can be no room", async () => {
+    const restricted = (room_id: string) => ({
+      room_version: "11",
+      initial_state: [
+        {
+          type: "m.room.join_rules",
+          content: { join_rule: "restricted", allow: [{ type: "m.room_membership", room_id }] },
+        },
+      ],
+    });
+    const members = await room();
+    const [odd, known] = [await room(restricted("!a\u0000b")), await room(restricted(members))];
+    const top = await space([odd, known]);
+    expect(idsOf(await hierarchy(alice, top))).toEqual([top, odd, known]);
+    expect(idsOf(await hierarchy(bob, top))).toEqual([top]);
+    expect(await bob.call("POST", `/v3/join/${odd}`, {})).toMatchObject(
+      refusal(403, "M_FORBIDDEN"),
+    );
+  });
+
   test("has the order that the space gives it, and only what is suggested if that is asked", async () => {
     const ids = [await room(), await room(), await room(), await room()];
     const [a, b, c, d] = ids as [string, string, string, string];

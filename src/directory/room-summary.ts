@@ -1,7 +1,7 @@
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { CanonicalObject, CanonicalValue } from "#src/kit/canonical-json.ts";
-import type { RoomId } from "#src/kit/identifiers.ts";
+import { isRoomId, type RoomId } from "#src/kit/identifiers.ts";
 import { lru } from "#src/kit/lru.ts";
 import { someOfStatesAt } from "#src/rooms/current-state.ts";
 import type { Room } from "#src/rooms/find-room.ts";
@@ -130,10 +130,11 @@ function topicIn({ topic, "m.topic": block }: CanonicalObject): CanonicalValue |
 function allowedRooms({ join_rule, allow }: CanonicalObject): RoomId[] {
   if (join_rule !== "restricted" && join_rule !== "knock_restricted") return [];
   if (!Array.isArray(allow)) return [];
-  return (allow as readonly CanonicalValue[]).map(objectIn).flatMap(({ type, room_id }) => {
-    const named = type === "m.room_membership" && text(room_id)?.startsWith("!");
-    return named ? [room_id as RoomId] : [];
-  });
+  return (allow as readonly CanonicalValue[])
+    .map(objectIn)
+    .flatMap(({ type, room_id }) =>
+      type === "m.room_membership" && isRoomId(room_id) ? [room_id] : [],
+    );
 }
 
 function objectIn(value: CanonicalValue | undefined): CanonicalObject {

@@ -1,4 +1,4 @@
-import type { EventId, RoomId, UserId } from "#src/kit/identifiers.ts";
+import type { EventId, UserId } from "#src/kit/identifiers.ts";
 import { MAX_FIELD_BYTES } from "./size-limits.ts";
 
 /**
@@ -18,16 +18,6 @@ export function isEventId(value: unknown): value is EventId {
   return (
     typeof value === "string" &&
     value.startsWith("$") &&
-    value.length > 1 &&
-    fits(value, MAX_FIELD_BYTES)
-  );
-}
-
-/** Whether events may name this room. */
-export function isRoomId(value: unknown): value is RoomId {
-  return (
-    typeof value === "string" &&
-    value.startsWith("!") &&
     value.length > 1 &&
     fits(value, MAX_FIELD_BYTES)
   );

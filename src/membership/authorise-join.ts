@@ -1,6 +1,6 @@
 import { readPowerLevels } from "#src/events/power-levels.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import type { RoomId, UserId } from "#src/kit/identifiers.ts";
+import { isRoomId, type RoomId, type UserId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { stateEvent } from "#src/rooms/current-state.ts";
 import { findRoom, type Room } from "#src/rooms/find-room.ts";
@@ -60,8 +60,7 @@ function allowedRooms(allow: unknown): RoomId[] {
   return allow.flatMap((it: unknown) => {
     if (typeof it !== "object" || it === null) return [];
     const { type, room_id } = it as Record<string, unknown>;
-    if (type !== "m.room_membership" || typeof room_id !== "string") return [];
-    return room_id.startsWith("!") ? [room_id as RoomId] : [];
+    return type === "m.room_membership" && isRoomId(room_id) ? [room_id] : [];
   });
 }
 

@@ -1,10 +1,9 @@
 import { changeAccountData, NO_ROOM } from "#src/account-data/account-data.ts";
 import { copyTags } from "#src/account-data/tags.ts";
 import { isInDirectory, moveInDirectory } from "#src/directory/room-aliases.ts";
-import { isRoomId } from "#src/events/event-identifiers.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import type { RoomId } from "#src/kit/identifiers.ts";
+import { isRoomId, type RoomId } from "#src/kit/identifiers.ts";
 import { lru } from "#src/kit/lru.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { copyRulesOfRoom } from "#src/push-rules/copy-rules.ts";

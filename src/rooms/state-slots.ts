@@ -39,8 +39,9 @@ export async function findSlots(
   for (const pair of pairs) {
     const key = pairKey(...pair);
     const slot = slots.get(key);
-    if (slot === undefined) unknown.push(pair);
-    else found.set(key, slot);
+    if (slot !== undefined) found.set(key, slot);
+    // What events say of others may be anything. The database cannot even be asked for a NUL, which none has.
+    else if (!pair.some((it) => it.includes("\0"))) unknown.push(pair);
   }
   if (unknown.length === 0) return found;
   const rows = await db<SlotRow[]>`

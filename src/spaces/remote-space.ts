@@ -4,7 +4,7 @@ import type { RoomSummary } from "#src/directory/room-summary.ts";
 import { TOLD_SUMMARY, withoutUndefined } from "#src/directory/told-summary.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import { parseRoomId, type RoomId, type ServerName } from "#src/kit/identifiers.ts";
+import { isRoomId, type RoomId, type ServerName } from "#src/kit/identifiers.ts";
 import { parseServerName } from "#src/kit/server-name.ts";
 import { EVENTS } from "#src/rooms/event-changes.ts";
 import { StoredEvent } from "#src/rooms/stored-event.ts";
@@ -111,7 +111,12 @@ const ARoom = z.object({
   num_joined_members: z.int().nonnegative(),
   room_version: text,
   encryption: text,
-  allowed_room_ids: z.array(z.string()).max(1_000).optional().catch(undefined),
+  allowed_room_ids: z
+    .array(z.string())
+    .max(1_000)
+    .transform((its) => its.filter(isRoomId))
+    .optional()
+    .catch(undefined),
   children_state: z.unknown().optional(),
 });
 
@@ -123,17 +128,9 @@ function readRoom(value: unknown): TreeRoom | undefined {
   return { summary, children: inOrder(readChildren(children_state)) };
 }
 
-function isRoomId(text: string): text is RoomId {
-  return passes(() => parseRoomId(text));
-}
-
 function isServerName(name: string): boolean {
-  return passes(() => parseServerName(name));
-}
-
-function passes(parse: () => unknown): boolean {
   try {
-    parse();
+    parseServerName(name);
     return true;
   } catch {
     // Another server's mistake, which nobody here need hear of.

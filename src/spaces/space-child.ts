@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { CanonicalObject } from "#src/kit/canonical-json.ts";
-import { parseRoomId, type RoomId, type ServerName } from "#src/kit/identifiers.ts";
+import { isRoomId, type RoomId, type ServerName } from "#src/kit/identifiers.ts";
 import { JsonObject } from "#src/kit/json-object.ts";
 
 /** What a space says of a room that is in it: a stripped `m.space.child`, with its time. Names are the wire's. */
@@ -36,15 +36,6 @@ export function readChildren(value: unknown): SpaceChild[] {
   return value
     .flatMap((it) => AChild.safeParse(it).data ?? [])
     .filter((it) => viaOf(it).length > 0);
-}
-
-function isRoomId(value: unknown): value is RoomId {
-  try {
-    return typeof value === "string" && parseRoomId(value) === value;
-  } catch {
-    // Said by the schema.
-    return false;
-  }
 }
 
 /**
