@@ -76,6 +76,37 @@ describe("sync", () => {
     });
   });
 
+  test.each([
+    ["joined", false],
+    ["invited", false],
+    ["shared", true],
+    ["world_readable", true],
+  ])(
+    "tells who comes later what state took the place of, if they may see that: where it is %s, %s",
+    async (history_visibility, isTold) => {
+      const visibility = { type: "m.room.history_visibility", content: { history_visibility } };
+      const request = { preset: "public_chat", topic: "old", initial_state: [visibility] };
+      const later = await alice.createRoom(request);
+      const topic = `/v3/rooms/${later}/state/m.room.topic`;
+      await alice.call("PUT", topic, { topic: "new" });
+      await bob.call("POST", `/v3/join/${later}`, {});
+      const isTopic = (it: any) => it.type === "m.room.topic";
+      const { state, timeline } = (await bob.sync()).rooms.join[later];
+      const told = [...state.events, ...timeline.events].findLast(isTopic);
+      const now = (await bob.call("GET", `/v3/rooms/${later}/state`)).body.find(isTopic);
+      for (const { content, unsigned } of [told, now]) {
+        expect(content.topic).toBe("new");
+        expect(unsigned.prev_content?.topic).toBe(isTold ? "old" : undefined);
+      }
+      const own = (await alice.call("GET", `/v3/rooms/${later}/state`)).body.find(isTopic);
+      expect(own.unsigned.prev_content.topic).toBe("old");
+      // What changes while they are there they see change.
+      await alice.call("PUT", topic, { topic: "newest" });
+      const { events } = (await bob.sync()).rooms.join[later].timeline;
+      expect(events.findLast(isTopic).unsigned.prev_content.topic).toBe("new");
+    },
+  );
+
   test("tells a device its own transaction IDs, and no other", async () => {
     const { next_batch: since } = await alice.sync();
     const content = { msgtype: "m.text", body: "mine" };

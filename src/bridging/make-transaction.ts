@@ -107,7 +107,7 @@ async function bodyOf(
   const userId = senderOf(hs.config, appservice);
   const userKey = await userKeyOf(hs, userId);
   const reader = { userId, userKey, deviceKey: -userKey };
-  const plain = await renderEvents(hs, events, reader, { roomId: true });
+  const plain = await renderEvents(hs, events, reader, { roomId: true, everything: true });
   const texts = await withInviteStates(hs, appservice, events, plain);
   const toDevice = messages.map((it) => ({
     type: it.type,

@@ -14,6 +14,16 @@ export async function currentStateRoot(hs: Homeserver, roomKey: number): Promise
   return row?.state_root ?? 0;
 }
 
+/** The roots of the current states of some rooms, by the rooms' keys. */
+export async function currentStateRoots(
+  hs: Homeserver,
+  roomKeys: readonly number[],
+): Promise<Map<number, number>> {
+  const rows = await hs.sql<{ room_key: number; state_root: number }[]>`
+    select room_key, state_root from rooms where room_key = any(${roomKeys}::bigint[])`;
+  return new Map(rows.map((it) => [it.room_key, it.state_root]));
+}
+
 /** A current state event of a room. */
 export async function stateEvent(
   hs: Homeserver,

@@ -7,7 +7,8 @@ import type { UnixMs } from "#src/homeserver/position.ts";
 import { erasedUsers } from "./erased-users.ts";
 import { eventsOf } from "./find-event.ts";
 import { roomsByKeys } from "./find-room.ts";
-import type { Standing } from "./memberships.ts";
+import { withKnownPredecessors } from "./known-predecessors.ts";
+import { type Standing, standingsOf } from "./memberships.ts";
 import { readersMemberships } from "./readers-memberships.ts";
 import { shownWire } from "./shown-content.ts";
 import { stickyUntil } from "./sticky/sticky-events.ts";
@@ -30,6 +31,8 @@ export type RenderOptions = {
   readonly standings?: ReadonlyMap<number, Standing>;
   /** The JSON texts of what relates to events, for those with which that is told. */
   readonly relations?: ReadonlyMap<StoredEvent, string>;
+  /** Whether the reader is told of everything, whatever they are in the rooms, as application services are. */
+  readonly everything?: boolean;
   /** Those that are shown as if they had been redacted. */
   readonly redacted?: ReadonlySet<StoredEvent>;
   /** Those that are shown as if they had not been. */
@@ -43,6 +46,8 @@ type Surroundings = {
   readonly others: ReadonlyMap<number, StoredEvent>;
   readonly rules: ReadonlyMap<number, RoomVersionRules>;
   readonly memberships: ReadonlyMap<StoredEvent, string>;
+  /** Those of which the reader may know what they took the place of. */
+  readonly withPredecessors: ReadonlySet<StoredEvent>;
   /** Whose events are shown to those alone who were there. */
   readonly erased: ReadonlySet<number>;
   /** Until when those are sticky that are. */
@@ -62,6 +67,13 @@ export async function renderEvents(
   options: RenderOptions,
 ): Promise<string[]> {
   if (events.length === 0) return [];
+  const standings =
+    options.standings ??
+    (await standingsOf(
+      hs,
+      reader.userKey,
+      events.map((it) => it.roomKey),
+    ));
   const [others, rooms, memberships, erased, sticky] = await Promise.all([
     eventsOf(
       hs,
@@ -71,13 +83,24 @@ export async function renderEvents(
       hs,
       events.map((it) => it.roomKey),
     ),
-    readersMemberships(hs, events, reader, options.standings),
+    readersMemberships(hs, events, reader, standings),
     erasedUsers(hs),
     stickyUntil(hs, events),
   ]);
   const rules = new Map([...rooms].map(([key, room]) => [key, room.rules]));
-  const now = hs.now();
-  const around = { reader, now, others, rules, memberships, erased, stickyUntil: sticky };
+  const withPredecessors = options.everything
+    ? new Set(events)
+    : await withKnownPredecessors(hs, events, { userId: reader.userId, standings, memberships });
+  const around = {
+    reader,
+    now: hs.now(),
+    others,
+    rules,
+    memberships,
+    withPredecessors,
+    erased,
+    stickyUntil: sticky,
+  };
   return events.map((it) => renderEvent(it, around, options));
 }
 
@@ -176,9 +199,21 @@ function federationOpening(event: StoredEvent, { rules }: Surroundings): string 
   return text.slice(0, -1) + id + room;
 }
 
+/** What a state event took the place of, as far as the reader may know it. */
+function replacedBy(
+  event: StoredEvent,
+  replaced: StoredEvent,
+  { withPredecessors, rules }: Surroundings,
+): object {
+  const { eventId: replaces_state, sender: prev_sender } = replaced;
+  if (!withPredecessors.has(event)) return { replaces_state };
+  const { content: prev_content } = shownWire(replaced, rulesOf(replaced, rules));
+  // The sender is not the specification's, but clients know from it who has invited whoever has joined.
+  return { replaces_state, prev_sender, prev_content };
+}
+
 function unsignedOf(event: StoredEvent, around: Surroundings): string {
   const { reader, now, others, memberships } = around;
-  const replaced = event.replaces === undefined ? undefined : others.get(event.replaces);
   const redaction = event.redactedBy === undefined ? undefined : others.get(event.redactedBy);
   const own = event.txnId !== undefined && event.deviceKey === reader.deviceKey;
   const membership = memberships.get(event);
@@ -192,12 +227,8 @@ function unsignedOf(event: StoredEvent, around: Surroundings): string {
   if (event.senderKey === reader.userKey) {
     unsigned["org.matrix.msc4140.delay_id"] = delayIdOf(event);
   }
-  if (replaced) {
-    unsigned["replaces_state"] = replaced.eventId;
-    // Not the specification's, but clients know from it who has invited whoever has joined.
-    unsigned["prev_sender"] = replaced.sender;
-    unsigned["prev_content"] = shownWire(replaced, rulesOf(replaced, around.rules))["content"];
-  }
+  const replaced = event.replaces === undefined ? undefined : others.get(event.replaces);
+  if (replaced) Object.assign(unsigned, replacedBy(event, replaced, around));
   if (redaction) {
     // Not the specification's, but it was there before, and other servers tell it still.
     unsigned["redacted_by"] = redaction.eventId;

@@ -1,7 +1,7 @@
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { lru } from "#src/kit/lru.ts";
-import { someOfStatesAt } from "#src/rooms/current-state.ts";
+import { currentStateRoots, someOfStatesAt } from "#src/rooms/current-state.ts";
 import { EVENTS } from "#src/rooms/event-changes.ts";
 import { pairKey, type StatePair } from "#src/rooms/state-slots.ts";
 import { StoredEvent } from "#src/rooms/stored-event.ts";
@@ -85,20 +85,18 @@ async function readFacts(
 ): Promise<ReadonlyMap<number, RoomFacts>> {
   const book = bookOf(hs);
   const { changes } = book;
-  const rows = await hs.sql<{ room_key: number; state_root: number }[]>`
-    select room_key, state_root from rooms where room_key = any(${roomKeys}::bigint[])`;
-  const roots = rows.map((it) => it.state_root);
-  const states = await someOfStatesAt(hs, roots, [CREATE, ENCRYPTION]);
+  const roots = await currentStateRoots(hs, roomKeys);
+  const states = await someOfStatesAt(hs, roots.values(), [CREATE, ENCRYPTION]);
   const found = new Map<number, RoomFacts>();
-  for (const { room_key, state_root } of rows) {
-    const state = states.get(state_root);
+  for (const [roomKey, root] of roots) {
+    const state = states.get(root);
     const type = state?.get(pairKey(...CREATE))?.content["type"];
     const facts = {
       isEncrypted: state?.has(pairKey(...ENCRYPTION)) ?? false,
       type: typeof type === "string" ? type : null,
     };
-    found.set(room_key, facts);
-    if (book.changes === changes) book.ofRooms.set(room_key, facts);
+    found.set(roomKey, facts);
+    if (book.changes === changes) book.ofRooms.set(roomKey, facts);
   }
   return found;
 }
