@@ -57,6 +57,24 @@ export const oneTimeKeys = pgTable(
 );
 
 /**
+ * One-time keys that have been handed out: a client that has not heard that its upload was taken comes with them again,
+ * and nobody else is to be given one then.
+ *
+ * Rows go with the device, when it gets another identity, and with what it uploads a week later.
+ */
+export const claimedKeys = pgTable(
+  "claimed_keys",
+  {
+    deviceKey: deviceKey(),
+    algorithm: text("algorithm").notNull(),
+    keyId: text("key_id").notNull(),
+    json: text("json").notNull(),
+    claimedAtMs: key("claimed_at_ms").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.deviceKey, table.algorithm, table.keyId] })],
+);
+
+/**
  * The keys that are handed out when one-time keys have run out: one for each algorithm.
  *
  * Rows go with their devices.

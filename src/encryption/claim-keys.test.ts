@@ -77,3 +77,30 @@ test("of devices without keys, unknown ones and unknown users nothing is claimed
   expect(await claimLocalKeys(one, new Map([[device.userId, { OTHER: ALGORITHM }]]))).toEqual({});
   expect(await claimLocalKeys(one, new Map([["@nobody:test", { X: ALGORITHM }]]))).toEqual({});
 });
+
+test("a key that has been handed out is not handed out again when its client, which has not heard, uploads it again", async () => {
+  const device = await testDevice(one, "unheard");
+  const keys = oneTimeKeys(["A", "B"]);
+  await uploadKeys(one, device, { one_time_keys: keys });
+  expect(await claim(two, device.userId)).toBe(`${ALGORITHM}:A`);
+  const counts = await uploadKeys(one, device, { one_time_keys: keys });
+  expect(counts[ALGORITHM]).toBe(1);
+  expect(await claim(two, device.userId)).toBe(`${ALGORITHM}:B`);
+  expect(await claim(two, device.userId)).toBeUndefined();
+
+  // Whoever has begun anew may give another key the same name.
+  await uploadKeys(two, device, { one_time_keys: oneTimeKeys(["A"]) });
+  expect(await claim(one, device.userId)).toBe(`${ALGORITHM}:A`);
+});
+
+test("what was handed out long ago is forgotten when its device uploads something", async () => {
+  const device = await testDevice(one, "forgotten");
+  await uploadKeys(one, device, { one_time_keys: oneTimeKeys(["A", "B"]) });
+  await claim(one, device.userId);
+  await one.sql`update claimed_keys set claimed_at_ms = 0 where device_key = ${device.deviceKey}`;
+  await claim(one, device.userId);
+  await uploadKeys(one, device, { one_time_keys: oneTimeKeys(["C"]) });
+  const left = await one.sql<{ key_id: string }[]>`
+    select key_id from claimed_keys where device_key = ${device.deviceKey}`;
+  expect(left.map((it) => it.key_id)).toEqual(["B"]);
+});

@@ -51,11 +51,11 @@ export const encryptionStream: Stream<EncryptionWrite, EncryptionWritten> = {
       lookForRemoteLists(lane, writes.filter(isRemoteList)),
     ]),
 
-  async store(_hs, lane, placed, looked) {
+  async store(hs, lane, placed, looked) {
     const [forUploads, forCrossSigning, lists] = looked as Looked;
     const parts = await Promise.all([
-      storeUploads(lane, only(placed, isUpload), forUploads),
-      storeClaims(lane, only(placed, isClaim)),
+      storeUploads(lane, only(placed, isUpload), { known: forUploads, now: hs.now() }),
+      storeClaims(lane, only(placed, isClaim), hs.now()),
       storeCrossSigning(lane, only(placed, isCrossSigning), forCrossSigning),
       storeSignatures(lane, only(placed, isSignatures)),
       storeRemoteLists(lane, only(placed, isRemoteList), lists),

@@ -1,5 +1,5 @@
 import type { Tx } from "#src/homeserver/database.ts";
-import type { Position } from "#src/homeserver/position.ts";
+import type { Position, UnixMs } from "#src/homeserver/position.ts";
 import type { ClaimedKey } from "./stored-write.ts";
 
 /** A wish for one key of a device. */
@@ -18,7 +18,11 @@ type Row = ClaimedKey & {
  * Hands out a key for each claim: the oldest one-time key, which is deleted with it, or the fallback
  * key when there is none. Nothing for a device that has neither.
  */
-export async function takeKeys(lane: Tx, claims: readonly PlacedClaim[]): Promise<Row[]> {
+export async function takeKeys(
+  lane: Tx,
+  claims: readonly PlacedClaim[],
+  now: UnixMs,
+): Promise<Row[]> {
   return await lane<Row[]>`
     with wanted as (
       select position, device_key, algorithm,
@@ -41,6 +45,11 @@ export async function takeKeys(lane: Tx, claims: readonly PlacedClaim[]): Promis
       where one_time_keys.device_key = oldest.device_key
         and one_time_keys.algorithm = oldest.algorithm and one_time_keys.key_id = oldest.key_id
       returning oldest.device_key, oldest.algorithm, oldest.turn, oldest.key_id, oldest.json
+    ), noted as (
+      insert into claimed_keys (device_key, algorithm, key_id, json, claimed_at_ms)
+      select device_key, algorithm, key_id, json, ${now}::bigint from taken
+      on conflict (device_key, algorithm, key_id) do update
+        set json = excluded.json, claimed_at_ms = excluded.claimed_at_ms
     ), left_over as (
       select wanted.* from wanted left join oldest using (device_key, algorithm, turn)
       where oldest.key_id is null

@@ -1,4 +1,5 @@
 import type { Tx } from "#src/homeserver/database.ts";
+import type { UnixMs } from "#src/homeserver/position.ts";
 import type { KeyCount } from "./stored-write.ts";
 
 export type OneTimeKeyRow = {
@@ -15,13 +16,14 @@ export async function devicesBefore(lane: Tx, deviceKeys: readonly number[]) {
     where devices.device_key = any(${deviceKeys}::bigint[])`;
 }
 
-/** Those one-time keys that are there already. */
-export async function oneTimeKeysBefore(
+/** Those of some one-time keys that are there already, or have been handed out. */
+export async function oneTimeKeysIn(
   lane: Tx,
+  table: "one_time_keys" | "claimed_keys",
   keys: readonly Omit<OneTimeKeyRow, "json">[],
 ): Promise<OneTimeKeyRow[]> {
   return await lane<OneTimeKeyRow[]>`
-    select device_key as "deviceKey", algorithm, key_id as "keyId", json from one_time_keys
+    select device_key as "deviceKey", algorithm, key_id as "keyId", json from ${lane(table)}
     join unnest(${keys.map((it) => it.deviceKey)}::bigint[], ${keys.map((it) => it.algorithm)}::text[],
       ${keys.map((it) => it.keyId)}::text[]) as wanted (device_key, algorithm, key_id)
       using (device_key, algorithm, key_id)`;
@@ -36,11 +38,23 @@ export async function fallbackKeysOf(
     where device_key = any(${deviceKeys}::bigint[])`;
 }
 
+/** Forgets which keys of devices were handed out before a time. */
+export async function forgetClaimed(
+  lane: Tx,
+  deviceKeys: readonly number[],
+  before: UnixMs,
+): Promise<void> {
+  await lane`
+    delete from claimed_keys
+    where device_key = any(${deviceKeys}::bigint[]) and claimed_at_ms < ${before}`;
+}
+
 /** Forgets all that belonged to the identity that devices had before. */
 export async function forgetIdentities(lane: Tx, deviceKeys: readonly number[]): Promise<void> {
   if (deviceKeys.length === 0) return;
   await Promise.all([
     lane`delete from one_time_keys where device_key = any(${deviceKeys}::bigint[])`,
+    lane`delete from claimed_keys where device_key = any(${deviceKeys}::bigint[])`,
     lane`delete from fallback_keys where device_key = any(${deviceKeys}::bigint[])`,
     lane`delete from device_signatures where device_key = any(${deviceKeys}::bigint[])`,
   ]);

@@ -1,4 +1,5 @@
 import type { Tx } from "#src/homeserver/database.ts";
+import type { UnixMs } from "#src/homeserver/position.ts";
 import type { Placed } from "#src/streams/stream.ts";
 import { recordSupplyChanges, supplyChange, type SupplyChange } from "./key-supply.ts";
 import { type Claim, takeKeys } from "./queries-claims.ts";
@@ -11,12 +12,13 @@ export type ClaimWrite = { readonly kind: "claim"; readonly claims: readonly Cla
 export async function storeClaims(
   lane: Tx,
   placed: readonly Placed<ClaimWrite>[],
+  now: UnixMs,
 ): Promise<Map<number, StoredWrite>> {
   const claims = placed.flatMap(({ position, write }) =>
     write.claims.map((it) => ({ ...it, position })),
   );
   if (claims.length === 0) return new Map(placed.map((it) => [it.position, nothing()]));
-  const rows = await takeKeys(lane, claims);
+  const rows = await takeKeys(lane, claims, now);
   const changes = new Map<number, SupplyChange>();
   for (const { changed, position, userKey, deviceKey } of rows) {
     if (!changed || position < (changes.get(deviceKey)?.position ?? 0)) continue;

@@ -1,4 +1,5 @@
 import type { Tx } from "#src/homeserver/database.ts";
+import type { UnixMs } from "#src/homeserver/position.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Placed } from "#src/streams/stream.ts";
 import { recordSupplyChanges, supplyChange, type SupplyChange } from "./key-supply.ts";
@@ -6,10 +7,11 @@ import {
   countOneTimeKeys,
   devicesBefore,
   fallbackKeysOf,
+  forgetClaimed,
   forgetIdentities,
   insertOneTimeKeys,
   type OneTimeKeyRow,
-  oneTimeKeysBefore,
+  oneTimeKeysIn,
   upsertDeviceKeys,
   upsertFallbackKeys,
 } from "./queries-uploads.ts";
@@ -27,30 +29,41 @@ export type UploadWrite = {
   readonly fallbackKeys: readonly OneTimeKeyRow[];
 };
 
+/** For how long a key that was handed out is known by a client that uploads it again. */
+const CLAIMED_KNOWN_MS = 7 * 24 * 60 * 60 * 1000;
+
 /** What is known, in the lane, of the devices of a group and their keys. */
 type Known = {
   /** The identity keys of each device that exists. */
   readonly devices: Map<number, string | null>;
   readonly oneTime: Map<string, string>;
+  /** Those that have been handed out. */
+  readonly claimed: Map<string, string>;
   readonly fallback: Map<string, OneTimeKeyRow>;
 };
 
 export async function lookForUploads(lane: Tx, writes: readonly UploadWrite[]): Promise<Known> {
-  if (writes.length === 0) return { devices: new Map(), oneTime: new Map(), fallback: new Map() };
+  if (writes.length === 0) {
+    return { devices: new Map(), oneTime: new Map(), claimed: new Map(), fallback: new Map() };
+  }
   const deviceKeys = writes.map((it) => it.deviceKey);
-  const [devices, oneTime, fallback] = await Promise.all([
+  const uploaded = writes.flatMap((it) => it.oneTimeKeys);
+  const [devices, oneTime, claimed, fallback] = await Promise.all([
     devicesBefore(lane, deviceKeys),
-    oneTimeKeysBefore(
-      lane,
-      writes.flatMap((it) => it.oneTimeKeys),
-    ),
+    oneTimeKeysIn(lane, "one_time_keys", uploaded),
+    oneTimeKeysIn(lane, "claimed_keys", uploaded),
     fallbackKeysOf(lane, deviceKeys),
   ]);
   return {
     devices: new Map(devices.map((it) => [it.deviceKey, it.json])),
-    oneTime: new Map(oneTime.map((it) => [keyOf(it), it.json])),
+    oneTime: textsOf(oneTime),
+    claimed: textsOf(claimed),
     fallback: new Map(fallback.map((it) => [fallbackOf(it), it])),
   };
+}
+
+function textsOf(rows: readonly OneTimeKeyRow[]): Map<string, string> {
+  return new Map(rows.map((it) => [keyOf(it), it.json]));
 }
 
 /** What a group of uploads changes, put together before anything is written. */
@@ -66,7 +79,7 @@ type Changes = {
 export async function storeUploads(
   lane: Tx,
   placed: readonly Placed<UploadWrite>[],
-  known: Known,
+  { known, now }: { readonly known: Known; readonly now: UnixMs },
 ): Promise<Map<number, StoredWrite>> {
   if (placed.length === 0) return new Map();
   const changes: Changes = {
@@ -78,8 +91,9 @@ export async function storeUploads(
   };
   const stored = new Map(placed.map((it) => [it.position, storeOne(it, known, changes)]));
   const deviceKeys = placed.map((it) => it.write.deviceKey);
-  const [, , , , , counts] = await Promise.all([
+  const [, , , , , , counts] = await Promise.all([
     forgetIdentities(lane, [...changes.forgotten]),
+    forgetClaimed(lane, deviceKeys, now - CLAIMED_KNOWN_MS),
     upsertDeviceKeys(lane, changes.identities),
     insertOneTimeKeys(lane, [...changes.oneTime.values()]),
     upsertFallbackKeys(lane, [...changes.fallback.values()]),
@@ -129,11 +143,11 @@ function storeOne(
   };
 }
 
-/** Adds those keys that are not there yet, and says whether there were any. */
+/** Adds those keys that are not there yet, nor have been handed out, and says whether there were any. */
 function addKeys(write: UploadWrite, known: Known, changes: Changes): boolean {
   let added = false;
   for (const row of write.oneTimeKeys) {
-    if (known.oneTime.has(keyOf(row))) continue;
+    if (known.oneTime.has(keyOf(row)) || known.claimed.get(keyOf(row)) === row.json) continue;
     known.oneTime.set(keyOf(row), row.json);
     changes.oneTime.set(keyOf(row), row);
     added = true;
@@ -162,7 +176,8 @@ type DeviceJson = { readonly keys: object };
 function forgetOldIdentity(deviceKey: number, known: Known, changes: Changes): void {
   changes.forgotten.add(deviceKey);
   const isTheirs = (key: string) => key.startsWith(`${deviceKey} `);
-  for (const map of [known.oneTime, known.fallback, changes.oneTime, changes.fallback]) {
+  const { oneTime, claimed, fallback } = known;
+  for (const map of [oneTime, claimed, fallback, changes.oneTime, changes.fallback]) {
     for (const key of [...map.keys()].filter(isTheirs)) map.delete(key);
   }
 }
