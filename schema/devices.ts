@@ -23,6 +23,8 @@ export const devices = pgTable(
     lastSeenIp: text("last_seen_ip"),
     /** As what the client called itself then. */
     lastSeenAgent: text("last_seen_agent"),
+    /** When somebody last proved at it who they are, where that is asked for again only after a time. */
+    provedMs: key("proved_ms"),
   },
   (table) => [unique("devices_by_id").on(table.userKey, table.deviceId)],
 );

@@ -141,6 +141,21 @@ test("a log-in token lets one other client in", async () => {
   expect((await ask("POST", "login", { body })).status).toBe(403);
 });
 
+test("what was proved by an old password is to be proved again by the new one", async () => {
+  const { access_token: token, user_id } = await registered(ask, "prover");
+  const proved = async () =>
+    await hs.sql`
+      select from devices join users using (user_key)
+      where user_id = ${user_id} and proved_ms is not null`;
+  await hs.sql`
+    update devices set proved_ms = ${hs.now()} from users
+    where users.user_key = devices.user_key and user_id = ${user_id}`;
+  expect(await proved()).toHaveLength(1);
+  const body = { ...passwordAuth("prover"), new_password: "newer-secret" };
+  expect((await ask("POST", "account/password", { token, body })).status).toBe(200);
+  expect(await proved()).toHaveLength(0);
+});
+
 test("a new password logs out the other devices, unless they are to stay", async () => {
   const { access_token: token } = await registered(ask, "changer");
   const alive = async (it: string) => (await ask("GET", "account/whoami", { token: it })).status;

@@ -1,6 +1,7 @@
 import { changeAccount } from "#src/auth/accounts-stream.ts";
 import { endOneTimeTokensOf } from "#src/auth/one-time-tokens.ts";
 import { hashPassword } from "#src/auth/password-hash.ts";
+import { forgetProved } from "#src/auth/recent-proof.ts";
 import type { DeviceOwner } from "#src/devices/create-device.ts";
 import { deleteDevices } from "#src/devices/delete-devices.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
@@ -20,6 +21,7 @@ export async function changePassword(
 ): Promise<void> {
   const passwordHash = await hashPassword(hs, password);
   await changeAccount(hs, owner.userKey, { passwordHash });
+  await forgetProved(hs, owner.userKey);
   if (devices.logOut) {
     await deleteDevices(hs, owner, "all", devices.except);
     await endOneTimeTokensOf(hs, "login", owner.userKey);

@@ -8,6 +8,7 @@ import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
 import type { AuthData } from "./auth-data.ts";
 import { expireUiaSessions } from "./job-forget-expired.ts";
 import { lookupToken } from "./lookup-token.ts";
+import { forgetProved } from "./recent-proof.ts";
 import { makeRegistrationToken } from "./registration-tokens.ts";
 import type { Stage } from "./uia-stages.ts";
 import { requireUserInteractive } from "./user-interactive.ts";
@@ -153,4 +154,26 @@ test("sessions expire", async () => {
   expect(await expireUiaSessions.run(hs, AbortSignal.abort())).toBe("done");
   const rows = await hs.sql`select 1 from uia_sessions where session_id = ${session}`;
   expect(rows.length).toBe(0);
+});
+
+test("what was proved a moment ago is not asked for again, where that is so, but for what matters most", async () => {
+  const sessions = { ...hs.config.sessions, authenticationReuseMs: 60_000 };
+  const lenient = (at: Homeserver) => ({ ...at, config: { ...at.config, sessions } });
+  const [here, there] = [lenient(hs), lenient(other)];
+  const asked = expect.objectContaining({ status: 401 });
+  expect(await tried(here, undefined)).toEqual(asked);
+  expect(await tried(here, password)).toEqual({ userKey: requester.userKey });
+  expect(await tried(there, undefined, { operation: "deleteDevices" })).toEqual({});
+  expect(await tried(there, undefined, { operation: "uploadCrossSigningKeys" })).toEqual({});
+  for (const operation of ["generateLoginToken", "deactivateAccount", "changePassword"] as const) {
+    expect(await tried(here, undefined, { operation })).toEqual(asked);
+  }
+  // A wrong password is no better than before.
+  expect(await tried(here, { ...password, password: "other" })).toEqual(asked);
+  expect(await tried(hs, undefined)).toEqual(asked);
+  const later = { ...here, now: () => Date.now() + 61_000 };
+  expect(await tried(later, undefined)).toEqual(asked);
+  expect(await tried(here, undefined)).toEqual({});
+  await forgetProved(here, requester.userKey);
+  expect(await tried(here, undefined)).toEqual(asked);
 });

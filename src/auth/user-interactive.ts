@@ -6,13 +6,19 @@ import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { OperationId } from "#src/kit/operation-ids.ts";
 import type { AuthData } from "./auth-data.ts";
 import { deleteSession, findSession, finishSession, saveSession } from "./queries-uia.ts";
+import { isProvedLately, noteProved } from "./recent-proof.ts";
 import { termsParams } from "./terms.ts";
 import { type Proof, type Stage, tryStage } from "./uia-stages.ts";
 
 /** The request that needs authentication. A route's `Call` is one. */
 export type InteractiveCall = {
   readonly requester?:
-    | { readonly userKey: number; readonly userId: UserId; readonly appserviceId?: string }
+    | {
+        readonly userKey: number;
+        readonly userId: UserId;
+        readonly deviceKey?: number;
+        readonly appserviceId?: string;
+      }
     | undefined;
   readonly params: Readonly<Record<string, string>>;
   readonly body: { readonly auth?: AuthData | undefined };
@@ -58,7 +64,8 @@ const Completed = z.array(
  * completed in it, to the request's body: until then a client may still ask for something else, as
  * those do that ask with an empty body at first.
  *
- * Of application services only what they need not do without is asked.
+ * Of application services only what they need not do without is asked; and where the operator has it so, of users who
+ * have proved it at the same device a short while ago only what matters most.
  *
  * @throws MatrixError 401 with `session`, `flows`, `params` and `completed`, and with an errcode if a
  *   stage failed; M_FORBIDDEN (403) if the session is of another request, or another user's password
@@ -72,7 +79,12 @@ export async function requireUserInteractive(
 ): Promise<Proof> {
   const isAppservice = call.requester?.appserviceId !== undefined;
   if (isAppservice && FREE_TO_APPSERVICES.has(options.operation)) return {};
-  return await proofOf(hs, call, options);
+  const deviceKey = call.requester?.deviceKey;
+  const isOffered = call.body.auth?.type !== undefined;
+  if (!isOffered && (await isProvedLately(hs, deviceKey, options.operation))) return {};
+  const proof = await proofOf(hs, call, options);
+  if (proof.userKey !== undefined) await noteProved(hs, deviceKey);
+  return proof;
 }
 
 async function proofOf(

@@ -175,6 +175,14 @@ export const ConfigFile = z.strictObject({
         .describe(
           "How long an access token is valid for a client that cannot refresh it, in milliseconds. Null: until the log-out.",
         ),
+      authenticationReuseMs: z
+        .int()
+        .min(0)
+        .max(24 * 60 * 60 * 1000)
+        .default(0)
+        .describe(
+          "For how long, in milliseconds, a client whose user has given their password again may delete devices and replace cross-signing keys without asking for it each time. What ends an account or lets others in always asks. 0: each time.",
+        ),
       tokensInQuery: z
         .boolean()
         .default(false)
