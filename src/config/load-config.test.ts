@@ -189,6 +189,16 @@ test("a secret that is no text of YAML is not printed", () => {
   }
 });
 
+test("TURN servers need the secret that they share, from wherever it comes", () => {
+  const env = { ARCHIPEL_CALLS_TURN_URIS: "turn:turn.test" };
+  const secret = file("s3cret\n", "turn-secret");
+  expect(loadConfig({ ...env, ARCHIPEL_CALLS_TURN_SECRET_FILE: secret }, []).calls).toMatchObject({
+    turnUris: ["turn:turn.test"],
+    turnSecret: "s3cret",
+  });
+  expect(faultsOf(env).join()).toContain("calls.turnSecret: TURN servers are of no use");
+});
+
 test("a secret may come from a file, but not from two places", () => {
   const secret = file("s3cret\n", "secret");
   const env = { ARCHIPEL_REGISTRATION_SHARED_SECRET_FILE: secret };

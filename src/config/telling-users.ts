@@ -113,4 +113,8 @@ export const calls = z
       .default(24 * 60 * 60 * 1000)
       .describe("How long such credentials are good, in milliseconds."),
   })
+  .refine(({ turnUris, turnSecret }) => turnUris.length === 0 || turnSecret !== null, {
+    path: ["turnSecret"],
+    message: "TURN servers are of no use without the secret that they share",
+  })
   .prefault({});
