@@ -156,6 +156,20 @@ describe("createRoom", () => {
     expect(after).toBe(before);
   });
 
+  test("counts whom it invites by its state, too", async () => {
+    const eve = await limited.registerUser("eve");
+    const invites = (name: string) => ({
+      type: "m.room.member",
+      state_key: `@${name}:hs.test`,
+      content: { membership: "invite" },
+    });
+    const initial_state = ["a", "b", "c", "d", "e"].map(invites);
+    expect((await eve.call("POST", "/v3/createRoom", { initial_state })).status).toBe(200);
+    const again = { initial_state: [invites("f")] };
+    const tooMany = refusal(429, "M_LIMIT_EXCEEDED");
+    expect(await eve.call("POST", "/v3/createRoom", again)).toMatchObject(tooMany);
+  });
+
   test("counts whom it invites like other invitations", async () => {
     const mallory = await limited.registerUser("mallory");
     const invite = ["a", "b", "c", "d", "d"].map((it) => `@${it}:hs.test`);

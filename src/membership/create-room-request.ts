@@ -34,3 +34,10 @@ export const CreateRoomRequest = z.object({
 });
 
 export type CreateRoomRequest = z.infer<typeof CreateRoomRequest>;
+
+/** Those who are invited by the state that a room is given. */
+export function invitedByState({ initial_state = [] }: CreateRoomRequest): string[] {
+  return initial_state.flatMap(({ type, state_key = "", content }) =>
+    type === "m.room.member" && content["membership"] === "invite" ? [state_key] : [],
+  );
+}

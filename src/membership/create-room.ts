@@ -28,7 +28,7 @@ import type { Requester } from "#src/kit/requester.ts";
 import { findRoom } from "#src/rooms/find-room.ts";
 import { writeToRoom } from "#src/rooms/send-event.ts";
 import { createContent, initialDrafts, type RoomPlan } from "./create-room-drafts.ts";
-import type { CreateRoomRequest } from "./create-room-request.ts";
+import { type CreateRoomRequest, invitedByState } from "./create-room-request.ts";
 import { inheritSettings } from "./inherit-settings.ts";
 import { inviteUnbound } from "./invite-address.ts";
 import { makeRoom } from "./make-room.ts";
@@ -109,13 +109,6 @@ async function inviteOthers(
 
 function invitedIn({ invite = [] }: CreateRoomRequest): UserId[] {
   return [...new Set(invite)].map(parseUserId);
-}
-
-/** Those who are invited by the state that the room is given. */
-function invitedByState({ initial_state = [] }: CreateRoomRequest): string[] {
-  return initial_state.flatMap(({ type, state_key = "", content }) =>
-    type === "m.room.member" && content["membership"] === "invite" ? [state_key] : [],
-  );
 }
 
 function directness({ is_direct }: CreateRoomRequest): CanonicalObject {

@@ -1,6 +1,6 @@
 import { type Endpoint, userEndpoint } from "#src/http/endpoint.ts";
 import { checkRate } from "#src/http/rate-limit.ts";
-import { CreateRoomRequest } from "../create-room-request.ts";
+import { CreateRoomRequest, invitedByState } from "../create-room-request.ts";
 import { createRoom } from "../create-room.ts";
 import { countThirdPartyInvite } from "./count-third-party-invite.ts";
 
@@ -13,7 +13,7 @@ export const createRoomEndpoints: readonly Endpoint[] = [
     body: CreateRoomRequest,
     async handle(hs, { requester, body, ip }) {
       const { userId, isUnlimited = false } = requester;
-      const invited = new Set(body.invite).size;
+      const invited = new Set([...(body.invite ?? []), ...invitedByState(body)]).size;
       if (!isUnlimited && invited > 0) checkRate(hs, "invite", { userId, ip }, invited);
       for (const _ of body.invite_3pid ?? []) countThirdPartyInvite(hs, requester, ip);
       return { room_id: await createRoom(hs, requester, body) };
