@@ -4,7 +4,7 @@ import { blobsOf } from "#src/homeserver/blobs.ts";
 import { parseServerName } from "#src/kit/server-name.ts";
 import { createCopyBlob } from "./create-copy-blob.ts";
 import { newMediaId } from "./mxc.ts";
-import { bytesOfCopies, insertCopy } from "./queries-media.ts";
+import { bytesOfCopies, deleteCopies, insertCopy } from "./queries-media.ts";
 import { mediaServers } from "./testing.ts";
 
 const KIB = 1024;
@@ -85,4 +85,22 @@ test("what is on its way and finds no room is refused, and takes none any more",
   await first.write([Buffer.alloc(20 * KIB)]);
   await first.discard();
   await keep(90, 0);
+});
+
+test("thumbnails of copies take room, too, and go with them", async () => {
+  await keep(10, 60_000);
+  await keep(10, 1_000);
+  await hs.sql`
+    insert into media_thumbnails
+      (media_key, width, height, method, animated, blob_key, content_type, size_bytes)
+    select media_key, size, size, 'scale', false, case size when 1 then blob_key else 'thumbnail' || media_key end,
+      'image/png', ${5 * KIB}::bigint
+    from media cross join generate_series(1, 2) as size`;
+  // One of each two is the picture itself.
+  expect(await bytesOfCopies(hs.sql)).toBe(30 * KIB);
+  const asked = { before: hs.now(), limit: 10, mostBytes: 15 * KIB };
+  const { blobs, bytes } = await deleteCopies(hs.sql, asked);
+  expect(bytes).toBe(15 * KIB);
+  expect(new Set(blobs).size).toBe(2);
+  expect(await bytesOfCopies(hs.sql)).toBe(15 * KIB);
 });

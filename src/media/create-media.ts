@@ -2,6 +2,7 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { UnixMs } from "#src/homeserver/position.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
+import { lockUser } from "#src/rooms/user-keys.ts";
 import { type Mxc, newMediaId } from "./mxc.ts";
 import { insertPendingMedia } from "./queries-media.ts";
 import { requireRoom } from "./require-room.ts";
@@ -28,11 +29,11 @@ export async function createMedia(
   const now = hs.now();
   const mxc: Mxc = { origin: hs.name, mediaId: newMediaId() };
   const expiresAtMs = now + UNUSED_MS;
-  const created = await insertPendingMedia(hs.sql, mxc, {
-    uploaderKey: requester.userKey,
-    now,
-    expiresAtMs,
-    limit: hs.config.media.maxPendingUploads,
+  const { userKey: uploaderKey } = requester;
+  const limit = hs.config.media.maxPendingUploads;
+  const created = await hs.sql.begin(async (tx) => {
+    await lockUser(tx, uploaderKey);
+    return await insertPendingMedia(tx, mxc, { uploaderKey, now, expiresAtMs, limit });
   });
   if (!created) {
     throw new MatrixError("M_LIMIT_EXCEEDED", "Too many media are waiting to be uploaded", {

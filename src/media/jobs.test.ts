@@ -5,6 +5,8 @@ import { z } from "zod";
 import { BLOB_PARTS } from "#src/homeserver/blob-store.ts";
 import { blobsOf } from "#src/homeserver/blobs.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { testUser } from "#src/testing.ts";
+import { createMedia } from "./create-media.ts";
 import { removeExpiredUploads } from "./job-remove-expired-uploads.ts";
 import { sweepBlobs } from "./job-sweep-blobs.ts";
 import { mediaServers } from "./testing.ts";
@@ -64,4 +66,16 @@ test("files that nothing names are swept away once they are old, and no others",
   await sweepAll(later(25 * HOUR_MS));
   expect(filesIn(servers.directory).toSorted()).toEqual(kept.toSorted());
   await dead.discard();
+});
+
+test("of URIs that wait for files a user has no more than they may, also of requests at once", async () => {
+  const hs = later(0);
+  const bob = await testUser(hs, "bob");
+  const { maxPendingUploads } = hs.config.media;
+  const asked = Array.from(
+    { length: maxPendingUploads + 10 },
+    async () => await createMedia(hs, bob),
+  );
+  const answers = await Promise.allSettled(asked);
+  expect(answers.filter((it) => it.status === "fulfilled")).toHaveLength(maxPendingUploads);
 });

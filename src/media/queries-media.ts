@@ -1,5 +1,5 @@
 import type { BlobKey } from "#src/homeserver/blob-store.ts";
-import type { Queryable } from "#src/homeserver/database.ts";
+import type { Queryable, Tx } from "#src/homeserver/database.ts";
 import type { UnixMs } from "#src/homeserver/position.ts";
 import type { Mxc } from "./mxc.ts";
 import type { ReceivedBlob } from "./receive-blob.ts";
@@ -69,10 +69,15 @@ export async function touchCopy(sql: Queryable, mediaKey: number, now: UnixMs): 
   await sql`update media set used_ms = ${now} where media_key = ${mediaKey}`;
 }
 
-/** How much room the copies of other servers' media take. In bytes. */
+/** How much room the copies of other servers' media take, with their thumbnails. In bytes. */
 export async function bytesOfCopies(sql: Queryable): Promise<number> {
   const [row] = await sql<{ bytes: number }[]>`
-    select coalesce(sum(size_bytes), 0)::bigint as bytes from media where used_ms is not null`;
+    select (
+      (select coalesce(sum(size_bytes), 0) from media where used_ms is not null)
+      + (select coalesce(sum(thumbnails.size_bytes), 0)
+        from media_thumbnails as thumbnails join media using (media_key)
+        where media.used_ms is not null and thumbnails.blob_key <> media.blob_key)
+    )::bigint as bytes`;
   return row?.bytes ?? 0;
 }
 
@@ -80,7 +85,7 @@ export async function bytesOfCopies(sql: Queryable): Promise<number> {
  * Deletes the copies that have been wanted the least lately.
  *
  * @param mostBytes how much room is wanted: no more go than make it.
- * @returns their blobs, those of thumbnails too, and how much room the copies themselves took.
+ * @returns their blobs, those of thumbnails too, and how much room they took.
  */
 export async function deleteCopies(
   sql: Queryable,
@@ -90,12 +95,15 @@ export async function deleteCopies(
     mostBytes = Number.MAX_SAFE_INTEGER,
   }: { before: UnixMs; limit: number; mostBytes?: number },
 ): Promise<{ readonly blobs: BlobKey[]; readonly bytes: number }> {
-  const rows = await sql<{ blobKey: BlobKey; sizeBytes: number }[]>`
+  const rows = await sql<{ blobKey: BlobKey; bytes: number }[]>`
     with least as (
-      select media_key, blob_key, size_bytes, used_ms from media
-      where used_ms < ${before} order by used_ms, media_key limit ${limit}
+      select media_key, blob_key, used_ms, size_bytes + (
+        select coalesce(sum(size_bytes), 0) from media_thumbnails as thumbnails
+        where thumbnails.media_key = media.media_key and thumbnails.blob_key <> media.blob_key
+      )::bigint as bytes
+      from media where used_ms < ${before} order by used_ms, media_key limit ${limit}
     ), summed as (
-      select *, sum(size_bytes) over (order by used_ms, media_key) - size_bytes as made from least
+      select *, sum(bytes) over (order by used_ms, media_key) - bytes as made from least
     ), old as (
       select * from summed where made < ${mostBytes}
     ), thumbnails as (
@@ -103,26 +111,26 @@ export async function deleteCopies(
     ), gone as (
       delete from media using old where media.media_key = old.media_key
     )
-    select blob_key as "blobKey", size_bytes as "sizeBytes" from old
+    select blob_key as "blobKey", bytes from old
     union all select blob_key, 0 from thumbnails`;
   return {
     blobs: rows.map((it) => it.blobKey),
-    bytes: rows.reduce((sum, it) => sum + it.sizeBytes, 0),
+    bytes: rows.reduce((sum, it) => sum + it.bytes, 0),
   };
 }
 
 /**
  * Stores a URI for which nothing has been uploaded, if its user has fewer of them than the limit.
- * Requests at the very same moment may together go over it by their number.
  *
+ * @param tx has the user locked.
  * @returns whether it was stored.
  */
 export async function insertPendingMedia(
-  sql: Queryable,
+  tx: Tx,
   mxc: Mxc,
   about: { uploaderKey: number; now: UnixMs; expiresAtMs: UnixMs; limit: number },
 ): Promise<boolean> {
-  const stored = await sql`
+  const stored = await tx`
     insert into media (origin, media_id, uploader_key, created_at_ms, expires_at_ms)
     select ${mxc.origin}, ${mxc.mediaId}, ${about.uploaderKey}::bigint, ${about.now}::bigint,
       ${about.expiresAtMs}::bigint

@@ -1,5 +1,5 @@
 import type { LRUCache } from "lru-cache";
-import type { Queryable } from "#src/homeserver/database.ts";
+import type { Queryable, Tx } from "#src/homeserver/database.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { type ServerName, serverNameOf, type UserId } from "#src/kit/identifiers.ts";
@@ -95,6 +95,11 @@ export async function userIdsOf(
     found.set(row.user_key, row.user_id);
   }
   return found;
+}
+
+/** Has others who count what a user has wait until the transaction ends. */
+export async function lockUser(tx: Tx, userKey: number): Promise<void> {
+  await tx`select from users where user_key = ${userKey} for no key update`;
 }
 
 function remember(hs: Homeserver, userKey: number, userId: UserId): void {
