@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { unpaddedBase64 } from "#src/kit/base64.ts";
+import { signingKeyFromSeed } from "#src/kit/signed-json.ts";
 import { type Ask, asking, LENIENT, registered } from "#src/testing-http.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
 import { manageDelayedEvent } from "./manage-delayed-event.ts";
@@ -60,6 +62,41 @@ describe("delayed events", () => {
     expect(await scheduled(strict, 1.5)).toMatchObject(refused);
     expect(await scheduled(strict, "\ud800")).toMatchObject(refused);
     expect(await scheduled(lax, 1.5)).toMatchObject({ status: 200 });
+  });
+
+  test("are no more at a time than one may have, also of requests at once", async () => {
+    const { maxScheduled } = homes.hs.config.delayedEvents;
+    const many = (await registered(ask, "many")).access_token as string;
+    const roomId = (await ask("POST", "createRoom", { token: many, body: {} })).body.room_id;
+    const asks = homes.all.map((hs) => asking(hs));
+    const answers = await Promise.all(
+      Array.from({ length: maxScheduled + 20 }, async (_, n) => {
+        const path = `rooms/${roomId}/send/org.example/at-once-${n}?org.matrix.msc4140.delay=60000`;
+        return await (asks[n % 2] ?? ask)("PUT", path, { token: many, body: {} });
+      }),
+    );
+    expect(answers.filter((it) => it.status === 200)).toHaveLength(maxScheduled);
+  });
+
+  test("wait for no room whose policy server does not answer", async () => {
+    const [slow, quick] = [await newRoom(), await newRoom()];
+    const { hs } = homes;
+    const { publicKey } = signingKeyFromSeed("ed25519:policy_server", Buffer.alloc(32, 7));
+    const policy = { via: hs.name, public_keys: { ed25519: unpaddedBase64(publicKey) } };
+    await ask("PUT", `rooms/${slow}/state/m.room.policy/`, { token, body: policy });
+    await delay(slow, 1, 1);
+    await delay(quick, 300, 2);
+    const asked: (() => void)[] = [];
+    const askPolicyServerToSign = async () =>
+      await new Promise<{ ok: false; why: "unreachable"; cause: string }>((resolve) => {
+        asked.push(() => resolve({ ok: false, why: "unreachable", cause: "silence" }));
+      });
+    const waiting = { ...hs, remotes: { ...hs.remotes, askPolicyServerToSign } };
+    await sending([waiting], async () => {
+      await expect.poll(() => asked.length, { timeout: 15_000 }).toBeGreaterThan(0);
+      await expect.poll(async () => await sentTo(quick), { timeout: 15_000 }).toEqual([2]);
+      for (const answer of asked) answer();
+    });
   });
 
   test("that came due while nobody was there are sent in their order, each once", async () => {

@@ -85,10 +85,12 @@ type Lease = { readonly nowMs: UnixMs; readonly untilMs: UnixMs; readonly limit:
 /**
  * Takes on events that are due and that no process is about to send: of a room none while another process has one that
  * is due earlier. One process asks at a time; others get none meanwhile, and need none.
+ *
+ * @param not the keys of rooms of which none are wanted.
  */
 export async function leaseDue(
   tx: Tx,
-  { nowMs, untilMs, limit }: Lease,
+  { nowMs, untilMs, limit, not }: Lease & { readonly not: readonly number[] },
 ): Promise<readonly DelayedEvent[]> {
   const [turn] = await tx<{ mine: boolean }[]>`
     select pg_try_advisory_xact_lock(hashtext('archipel delayed events')) as mine`;
@@ -98,16 +100,21 @@ export async function leaseDue(
     where delayed_key in (
       select delayed_key from delayed_events as waiting
       where ended_ms is null and due_ms <= ${nowMs} and leased_until_ms <= ${nowMs}
-        and not exists (
-          select from delayed_events as earlier
-          where earlier.room_key = waiting.room_key and earlier.ended_ms is null
-            and earlier.due_ms <= waiting.due_ms and earlier.leased_until_ms > ${nowMs})
+        and room_key <> all(${not}::bigint[]) and not exists (${earlierIn(tx, nowMs)})
       order by due_ms, delayed_key limit ${limit})
     returning delay_id as "delayId"`;
   if (leased.length === 0) return [];
   return await tx<DelayedEvent[]>`
     ${selectAll(tx)} where delay_id = any(${leased.map((it) => it.delayId)}::text[])
     order by due_ms, delayed_key`;
+}
+
+/** What is due earlier in the room of one that waits, and somebody is about to send. */
+function earlierIn(db: Queryable, nowMs: UnixMs) {
+  return db`
+    select from delayed_events as earlier
+    where earlier.room_key = waiting.room_key and earlier.ended_ms is null
+      and earlier.due_ms <= waiting.due_ms and earlier.leased_until_ms > ${nowMs}`;
 }
 
 /** Takes on one that waits, to send it now. @returns whether it can be had. */
@@ -166,11 +173,24 @@ export async function restartWaiting(
   return count > 0;
 }
 
-/** When the next is due that nobody is about to send, or a lease ends. */
-export async function nextDue(db: Queryable): Promise<UnixMs | undefined> {
+/**
+ * When the next is due that nobody is about to send, or the first of those leases ends that others have of what is due.
+ *
+ * @param not the keys of rooms that do not count.
+ */
+export async function nextDue(
+  db: Queryable,
+  { nowMs, not }: { readonly nowMs: UnixMs; readonly not: readonly number[] },
+): Promise<UnixMs | undefined> {
   const [row] = await db<{ dueMs: UnixMs | null }[]>`
-    select greatest(due_ms, leased_until_ms) as "dueMs" from delayed_events
-    where ended_ms is null order by due_ms limit 1`;
+    select least(
+      (select due_ms from delayed_events as waiting
+        where ended_ms is null and leased_until_ms <= ${nowMs} and room_key <> all(${not}::bigint[])
+          and not exists (${earlierIn(db, nowMs)})
+        order by due_ms limit 1),
+      (select min(leased_until_ms) from delayed_events
+        where ended_ms is null and due_ms <= ${nowMs} and leased_until_ms > ${nowMs}
+          and room_key <> all(${not}::bigint[]))) as "dueMs"`;
   return row?.dueMs ?? undefined;
 }
 

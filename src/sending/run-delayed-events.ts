@@ -17,7 +17,9 @@ export const LEASE_MS = 30_000;
 /** How long one waits that could not be sent for a fault of ours. */
 const RETRY_MS = 5_000;
 
+/** How many are taken on at once, and to how many rooms they are being sent at the most. */
 const MOST_AT_ONCE = 50;
+const MOST_ROOMS = 1_000;
 
 const sent = new Counter({
   name: "archipel_delayed_events_total",
@@ -26,45 +28,77 @@ const sent = new Counter({
   registers: [registry],
 });
 
+/** The rooms to which this process is sending, by their keys. */
+type Sending = Map<number, Promise<void>>;
+
 /**
  * Sends delayed events when they are due, those of a room in their order, until the homeserver stops. Every
- * process does; what one has taken on when it dies is another's when its lease ends.
+ * process does; what one has taken on when it dies is another's when its lease ends. A room that takes its time, as one
+ * whose policy server does not answer, holds up no other.
  *
  * @returns what resolves when none is under way any more.
  */
 export async function runDelayedEvents(hs: Homeserver): Promise<void> {
   const alarm = alarmOf(hs);
+  const sending: Sending = new Map();
   hs.stopping.addEventListener("abort", alarm.ring, { once: true });
   while (!hs.stopping.aborted) {
     try {
-      let next = await nextDue(hs.sql);
-      if (next !== undefined && next <= hs.now()) next = await sendAllDue(hs);
+      const next = await sendAllDue(hs, sending);
       if (next !== undefined) alarm.set(Math.max(next, hs.now() + 1));
     } catch (error) {
       if (!hs.stopping.aborted) hs.log.warn({ err: error }, "cannot see which events are due");
     }
     await alarm.wait(hs, LOOK_MS);
   }
+  await Promise.all(sending.values());
 }
 
-/** @returns when the next is due. */
-async function sendAllDue(hs: Homeserver): Promise<UnixMs | undefined> {
-  while (!hs.stopping.aborted && (await sendDue(hs)) === MOST_AT_ONCE);
-  return await nextDue(hs.sql);
+/** Begins to send what is due to rooms to which nothing is being sent. @returns when the next is due. */
+async function sendAllDue(hs: Homeserver, sending: Sending): Promise<UnixMs | undefined> {
+  while (sending.size < MOST_ROOMS) {
+    const next = await nextDue(hs.sql, { nowMs: hs.now(), not: [...sending.keys()] });
+    if (hs.stopping.aborted || next === undefined || next > hs.now()) return next;
+    if (!(await sendDue(hs, sending))) return next;
+  }
+  // It is looked again when one of the rooms has got all.
+  return undefined;
 }
 
-async function sendDue(hs: Homeserver): Promise<number> {
+/** @returns whether there was anything that this process could take on. */
+async function sendDue(hs: Homeserver, sending: Sending): Promise<boolean> {
   const nowMs = hs.now();
+  const lease = { nowMs, untilMs: nowMs + LEASE_MS, limit: MOST_AT_ONCE };
   const due = await hs.sql.begin(
-    async (tx) => await leaseDue(tx, { nowMs, untilMs: nowMs + LEASE_MS, limit: MOST_AT_ONCE }),
+    async (tx) => await leaseDue(tx, { ...lease, not: [...sending.keys()] }),
   );
-  const byRoom = Map.groupBy(due, (it) => it.roomKey);
-  await Promise.all(
-    [...byRoom.values()].map(async (its) => {
-      for (const it of its) await sendOne(hs, it);
-    }),
-  );
-  return due.length;
+  for (const [roomKey, its] of Map.groupBy(due, (it) => it.roomKey)) {
+    const turn = sendInOrder(hs, its, lease.untilMs).finally(() => {
+      sending.delete(roomKey);
+      // There may be more for the room by now.
+      alarmOf(hs).set(hs.now());
+    });
+    sending.set(roomKey, turn);
+  }
+  return due.length > 0;
+}
+
+/** Sends what is for one room; gives back what there is no time for. Never throws. */
+async function sendInOrder(
+  hs: Homeserver,
+  its: readonly DelayedEvent[],
+  untilMs: UnixMs,
+): Promise<void> {
+  try {
+    for (const it of its) {
+      const isTime = !hs.stopping.aborted && hs.now() < untilMs - LEASE_MS / 2;
+      if (isTime) await sendOne(hs, it);
+      else await giveBack(hs.sql, it.delayId);
+    }
+  } catch (error) {
+    // What is left of them is anybody's when the lease ends.
+    if (!hs.stopping.aborted) hs.log.warn({ err: error }, "delayed events wait to be sent");
+  }
 }
 
 /** Sends one that was taken on, and notes what became of it. */

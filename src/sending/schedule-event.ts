@@ -9,6 +9,7 @@ import {
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import type { Room } from "#src/rooms/find-room.ts";
+import { lockUser } from "#src/rooms/user-keys.ts";
 import { alarmOf } from "./alarm.ts";
 import {
   delayIdOfTransaction,
@@ -60,9 +61,7 @@ export async function scheduleEvent(
     throw new MatrixError("M_TOO_LARGE", "An event has at most 65536 bytes");
   }
   const scheduledMs = hs.now();
-  const { count, nextMs } = await waitingOfUser(hs.sql, userKey);
-  if (count >= maxScheduled) throw tooMany(maxScheduled, (nextMs ?? 0) - scheduledMs);
-  const delayId = await insertDelayedEvent(hs.sql, {
+  const made = {
     delayId: randomBytes(ID_BYTES).toString("base64url"),
     userKey,
     deviceKey,
@@ -74,6 +73,12 @@ export async function scheduleEvent(
     delayMs,
     stickyMs,
     scheduledMs,
+  };
+  const delayId = await hs.sql.begin(async (tx) => {
+    await lockUser(tx, userKey);
+    const { count, nextMs } = await waitingOfUser(tx, userKey);
+    if (count >= maxScheduled) throw tooMany(maxScheduled, (nextMs ?? 0) - scheduledMs);
+    return await insertDelayedEvent(tx, made);
   });
   alarmOf(hs).set(scheduledMs + delayMs);
   return delayId;
