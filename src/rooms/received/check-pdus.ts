@@ -13,6 +13,7 @@ import type { RoomVersionRules } from "#src/events/room-versions.ts";
 import { wireText } from "#src/events/wire-text.ts";
 import type { UnixMs } from "#src/homeserver/position.ts";
 import type { KeyLookup, KeyQuestion, KnownKeys } from "#src/homeserver/remotes.ts";
+import { slices } from "#src/homeserver/slices.ts";
 import type { EventId, ServerName } from "#src/kit/identifiers.ts";
 import type { ReceivedEvent } from "./received-event.ts";
 
@@ -37,9 +38,12 @@ export type CheckSetting = {
 
 type Parsed = Pick<Extract<ParsedPdu, { ok: true }>, "event" | "wire" | "json" | "signedText">;
 
+/** Of how many events signatures are verified at once: who wants to know of one other does not wait for all of a large room's. */
+const MOST_AT_ONCE = 200;
+
 /**
  * The first three checks on receipt, for many events of one room: the keys of all are asked for at once,
- * and signatures are verified off the event loop.
+ * and signatures are verified off the event loop, which is left to others every few milliseconds.
  *
  * @returns what became of each, in their order.
  * @spec server-server-api#checks-performed-on-receipt-of-a-pdu
@@ -49,11 +53,24 @@ export async function checkPdus(
   setting: CheckSetting,
 ): Promise<CheckedPdu[]> {
   // 1. Is a valid event, otherwise it is dropped.
-  const parsed = pdus.map((it) => readPdu(it, setting));
+  const parsed: (Parsed | CheckedPdu)[] = [];
+  const pause = slices();
+  for (const it of pdus) {
+    parsed.push(readPdu(it, setting));
+    const wait = pause();
+    if (wait) await wait;
+  }
   const keys = await setting.keys(questionsFor(parsed, setting.rules));
-  return await Promise.all(
-    parsed.map(async (it) => ("ok" in it ? it : await checkOne(it, keys, setting))),
-  );
+  const checked: CheckedPdu[] = [];
+  for (let at = 0; at < parsed.length; at += MOST_AT_ONCE) {
+    const some = parsed.slice(at, at + MOST_AT_ONCE);
+    checked.push(
+      ...(await Promise.all(
+        some.map(async (it) => ("ok" in it ? it : await checkOne(it, keys, setting))),
+      )),
+    );
+  }
+  return checked;
 }
 
 function readPdu(value: unknown, { rules, isHistory }: CheckSetting): Parsed | CheckedPdu {
