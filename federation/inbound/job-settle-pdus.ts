@@ -1,5 +1,6 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Job } from "#src/jobs/job.ts";
+import { workOnRooms } from "#src/jobs/work-on-rooms.ts";
 import type { EventId, ServerName } from "#src/kit/identifiers.ts";
 import { parseWireJson } from "#src/kit/wire-json.ts";
 import { type Room, roomsByKeys } from "#src/rooms/find-room.ts";
@@ -12,10 +13,9 @@ import {
 } from "./queries-unsettled.ts";
 import { receivePdus } from "./receive-pdu.ts";
 
-const ROOMS_AT_A_TIME = 5;
 const EVENTS_AT_A_TIME = 50;
 
-/** For how long others may have to wait for one room: whoever is asked what it lacks may take their time. */
+/** For how long one room is worked on at a time: whoever is asked what it lacks may take theirs. */
 const LONGEST_MS = 5 * 60_000;
 
 /** What nobody could say anything of for so long does not exist. */
@@ -26,15 +26,15 @@ export const settlePdus: Job = {
   name: "settle-received-pdus",
   everyMs: 10_000,
   async run(hs, signal) {
-    const keys = await roomsWithUnsettled(hs, ROOMS_AT_A_TIME);
-    if (keys.length === 0) return "done";
-    const rooms = [...(await roomsByKeys(hs, keys)).values()];
-    await Promise.all(
-      rooms.map(async (room) => {
-        await settleRoom(hs, room, AbortSignal.any([signal, AbortSignal.timeout(LONGEST_MS)]));
-      }),
-    );
-    return "more";
+    await workOnRooms(signal, {
+      due: async (most) => await roomsWithUnsettled(hs, most),
+      async work(roomKey) {
+        const room = (await roomsByKeys(hs, [roomKey])).get(roomKey);
+        const until = AbortSignal.any([signal, AbortSignal.timeout(LONGEST_MS)]);
+        if (room) await settleRoom(hs, room, until);
+      },
+    });
+    return "done";
   },
 };
 

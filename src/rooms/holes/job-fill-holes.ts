@@ -1,11 +1,9 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Job } from "#src/jobs/job.ts";
+import { workOnRooms } from "#src/jobs/work-on-rooms.ts";
 import { type Room, roomsByKeys } from "../find-room.ts";
 import { fillHoles } from "./fill-holes.ts";
 import { roomsWithHoles } from "./queries-holes.ts";
-
-/** How many rooms are worked on at once. */
-const ROOMS_AT_A_TIME = 5;
 
 /**
  * Fills the holes that rooms got while this server was in them: what it was not told, or could not place.
@@ -15,15 +13,18 @@ export const fillOwedHoles: Job = {
   name: "fill-holes",
   everyMs: 5_000,
   async run(hs, signal) {
-    const keys = await roomsWithHoles(hs.sql, hs.now(), ROOMS_AT_A_TIME);
-    if (keys.length === 0) return "done";
-    const rooms = [...(await roomsByKeys(hs, keys)).values()];
-    await Promise.all(rooms.map(async (room) => await fillRoom(hs, room, signal)));
-    return "more";
+    await workOnRooms(signal, {
+      due: async (most) => await roomsWithHoles(hs.sql, hs.now(), most),
+      async work(roomKey) {
+        const room = (await roomsByKeys(hs, [roomKey])).get(roomKey);
+        if (room) await fillRoom(hs, room, signal);
+      },
+    });
+    return "done";
   },
 };
 
-/** For how long others may have to wait for one room: whoever is asked what it lacks may take their time. */
+/** For how long one room is worked on at a time: whoever is asked what it lacks may take theirs. */
 const LONGEST_MS = 5 * 60_000;
 
 /** What is wrong with one room is no reason to leave the others as they are. */
