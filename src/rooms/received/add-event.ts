@@ -102,15 +102,31 @@ async function extremitiesWith(
 ): Promise<readonly Extremity[]> {
   const gone = await followedBy(hs, reading, it, { byId, settled: made.events });
   const left = made.extremities.filter((other) => !gone.has(other.eventId));
-  // Should what follows it have given way, this has to stand for both: a room without an end has no state.
-  if (!it.states || (isFollowed && left.length > 0)) return left;
+  if (!it.states) return left;
+  const { after } = it.states;
+  // Should what follows it have given way, this has to stand for both: a room without an end has no state. And what follows it
+  // has come without it, by a state that somebody gave: should that leave out what this says, it stands for itself.
+  if (isFollowed && left.length > 0 && (await addsNothing(hs, reading, left, after))) return left;
   const own: Extremity = {
     eventId: it.event.event_id,
     ref: it.outlier?.eventKey ?? it.event.event_id,
-    after: it.states.after,
+    after,
     depth: it.event.depth,
   };
   return await limitExtremities(hs, reading, [...left, own]);
+}
+
+/** Whether extremities come to the same with one more state as without. */
+async function addsNothing(
+  hs: Homeserver,
+  reading: RoomReading,
+  extremities: readonly Extremity[],
+  state: DraftedState,
+): Promise<boolean> {
+  const states = extremities.map((it) => it.after);
+  const without = await resolveStates(hs, reading, states);
+  const all = await resolveStates(hs, reading, [...states, state]);
+  return (await sameOr(hs, reading, all, without)) === without;
 }
 
 /** Check 6, which looks at the room as it is now, and what is known of check 7. */

@@ -69,6 +69,17 @@ describe.each(["2", "6", "11", "12"])(
       expect(await standing()).toBe(banned);
     });
 
+    test("undoes nothing when what follows has come before what leads to it", async () => {
+      const { remote, banned, receive, forged, standing } = await roomWithBan(version);
+      const late = remote.add(BOB, says("late"), [banned]);
+      const next = remote.add(BOB, says("next"), [late]);
+      await receive([next], new Map([[next, forged]]));
+      expect((await findEvent(hs, next))?.status).toBe(EventStatus.accepted);
+      expect(await standing()).toBe(banned);
+      await receive([late], new Map());
+      expect(await standing()).toBe(banned);
+    });
+
     test("counts for nothing where it has become known what leads to the event", async () => {
       const { remote, banned, receive, forged, standing } = await roomWithBan(version);
       const next = remote.add(BOB, says("next"), [banned]);
