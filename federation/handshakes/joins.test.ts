@@ -234,6 +234,7 @@ describe("a server that joins", () => {
       };
       const join = { roomId, sender: bob.userId, draft };
       const { event, wire } = signTemplate(two.hs, one.name, template.body, join);
+      expect(wire["origin"]).toBe(two.name);
       const sent = { roomId, eventId: event.event_id, event: wire, omitMembers: true };
       const answer = await two.hs.remotes.sendJoinV2(one.name, sent);
       if (!answer.ok) throw new Error(answer.why);

@@ -61,8 +61,9 @@ const drafts: fc.Arbitrary<EventDraft> = fc
 describe.each([...ROOM_VERSIONS.values()])("buildEvent in room version $version", (rules) => {
   test("builds what another server would take for the same event", async () => {
     await fc.assert(
-      fc.asyncProperty(drafts, async (draft) => {
-        const built = buildEvent(draft, setting(rules));
+      fc.asyncProperty(drafts, fc.boolean(), async (draft, namesOrigin) => {
+        const built = buildEvent(draft, setting(rules, { namesOrigin }));
+        expect(built.wire["origin"]).toBe(namesOrigin ? server : undefined);
         const parsed = parsePdu(JSON.parse(built.json), rules);
         expect(parsed).toMatchObject({
           ok: true,
@@ -79,8 +80,8 @@ describe.each([...ROOM_VERSIONS.values()])("buildEvent in room version $version"
 
   test("has one ID, one signature, and one redaction, redacted or not", async () => {
     await fc.assert(
-      fc.asyncProperty(drafts, async (draft) => {
-        const { wire, event } = buildEvent(draft, setting(rules));
+      fc.asyncProperty(drafts, fc.boolean(), async (draft, namesOrigin) => {
+        const { wire, event } = buildEvent(draft, setting(rules, { namesOrigin }));
         const redacted = redact(wire, rules);
         expect(eventIdOf(redacted, rules)).toBe(event.event_id);
         expect(await verifyEventSignature(redacted, rules, server, verifyKey)).toBe(true);

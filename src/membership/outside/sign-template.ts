@@ -49,6 +49,7 @@ export function signTemplate(
     depth: depth as number,
     now: hs.now(),
     server: hs.name,
+    namesOrigin: true,
     signingKey: hs.signingKey,
     ...(rules.eventIdFormat === "assigned" && { eventIdLocalpart: eventLocalpart() }),
   });
