@@ -79,6 +79,7 @@ describe("search", () => {
     expect(await types(["content.name", "content.topic"])).toEqual(["m.room.topic", "m.room.name"]);
     const bodies = await search(alice, "kestrel", recent(roomId, { keys: ["content.body"] }));
     expect(ids(bodies)).toEqual([said]);
+    expect(await types([])).toEqual([]);
   });
 
   test("takes edits and redactions into account", async () => {

@@ -80,7 +80,7 @@ export async function searchEvents(
   const terms = termsOf(search.term);
   const words = queryOf(terms);
   const rooms = await searchedRooms(hs, requester, search);
-  if (words === undefined || rooms.size === 0) {
+  if (words === undefined || rooms.size === 0 || search.keys.length === 0) {
     return { hits: [], count: 0, highlights: [], next: undefined, rooms };
   }
   await catchUpSearch(hs);
