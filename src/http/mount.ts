@@ -10,6 +10,8 @@ import type { Allowance } from "#src/kit/allowance.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { OperationId } from "#src/kit/operation-ids.ts";
 import type { Requester } from "#src/kit/requester.ts";
+import { processesAlive } from "#src/streams/presence.ts";
+import { tailOf } from "#src/streams/tail.ts";
 import { type Answer, type Call, type Endpoint, JSON_HEADERS } from "./endpoint.ts";
 import { errorResponse, preflightResponse } from "./error-response.ts";
 import { forwardedAddress } from "./forwarded-address.ts";
@@ -140,6 +142,8 @@ async function call(
 ): Promise<Answer> {
   const ip = addressOf(hs, c);
   const incoming = c.env?.incoming;
+  // What another process has answered holds here as well: whoever asks us next may have seen it.
+  if (endpoint.auth !== "none" && processesAlive(hs) > 1) await tailOf(hs).catchUp();
   if (endpoint.auth === "server") {
     const about = { c, incoming, ip, checkOrigin };
     const { origin, body } = await readServerRequest(hs, endpoint, about);

@@ -21,7 +21,18 @@ const SEEN_EVERY_MS = 15_000;
  * @returns what takes it back.
  */
 export async function bePresent(hs: Homeserver): Promise<() => Promise<void>> {
+  // Nobody is told anything on a database that one process has for itself.
+  hs.bus.onAdvance(() => {
+    const processes = processesOf(hs);
+    if (processes.alive === 1) processes.alive = 2;
+  });
   await saySeen(hs);
+  // So that those who are there know at once that they are not alone any more.
+  await hs.sql`
+    select pg_notify(${CHANNEL}, position::text) from positions
+    where id = 1 and exists (
+      select from processes
+      where process_id <> ${processIdOf(hs)} and seen_at > now() - ${ALIVE_SECONDS} * interval '1 second')`;
   await hs.sql`delete from processes where seen_at < now() - ${10 * ALIVE_SECONDS} * interval '1 second'`;
   const timer = setInterval(() => {
     saySeen(hs).catch((error: unknown) => {

@@ -46,6 +46,9 @@ export class Tail {
   #characters = 0;
   readonly #listeners: Listener[] = [];
   #reading: Promise<void> | undefined;
+  /** How far the streams have come: what is being asked, and what will be when that is answered. */
+  #asking: Promise<Position> | undefined;
+  #next: Promise<Position> | undefined;
   #wanted: Position = 0;
   #groupsInFlight = 0;
   #streams: readonly Stream<never, unknown>[] = [];
@@ -118,9 +121,23 @@ export class Tail {
     return undefined;
   }
 
-  /** Returns when all that was committed before this call is known here. */
+  /** Returns when all that was committed before this call is known here. Calls that come while one asks ask together. */
   async catchUp(): Promise<void> {
-    await this.#readUpTo(await currentPosition(this.#hs));
+    this.#next ??= this.#askAfter(this.#asking);
+    await this.#readUpTo(await this.#next);
+  }
+
+  async #askAfter(asking: Promise<Position> | undefined): Promise<Position> {
+    // What is asked now may have been answered already.
+    await asking?.catch(() => {});
+    const mine = this.#next;
+    this.#asking = mine;
+    this.#next = undefined;
+    try {
+      return await currentPosition(this.#hs);
+    } finally {
+      if (this.#asking === mine) this.#asking = undefined;
+    }
   }
 
   async #poll(): Promise<void> {
