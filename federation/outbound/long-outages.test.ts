@@ -48,10 +48,12 @@ test("a server is no better for being owed nothing for a while", async () => {
   one.mode = "down";
   const shared = await sharedRoom(hs1.hs, [one.name]);
   const taken = await muchElsewhere();
+  // Another process has it until it is owed something.
   await hs1.hs.sql`
-    insert into destinations (server_name, taken_up_to, owed_up_to, failures, failing_since_ms)
-    values (${one.name}, ${taken}, ${taken + 40_000}, 5, 1000)`;
+    insert into destinations (server_name, taken_up_to, owed_up_to, failures, failing_since_ms, holder, leased_until_ms)
+    values (${one.name}, ${taken}, ${taken + 40_000}, 5, 1000, 'another', ${Date.now() + 3_600_000})`;
   await shared.say("at last");
+  await hs1.hs.sql`update destinations set leased_until_ms = 0 where server_name = ${one.name}`;
   const row = async () =>
     (
       await hs1.hs.sql<{ failures: number; since: number | null; taken: Position }[]>`
