@@ -98,6 +98,17 @@ describe("a restricted room of another server", () => {
     },
   );
 
+  test("lets nobody in while it does not know who is in a room that it names, and says so", async () => {
+    const { roomId: space } = await roomOf();
+    const allow = [{ type: "m.room_membership", room_id: space }];
+    const { roomId } = await roomOf(withRule({ join_rule: "restricted", allow }));
+    await one.hs.sql`update rooms set is_partial = true where room_id = ${space}`;
+    const unable = { status: 400, body: { errcode: "M_UNABLE_TO_AUTHORISE_JOIN" } };
+    expect(await join(roomId)).toMatchObject(unable);
+    await one.hs.sql`update rooms set is_partial = false where room_id = ${space}`;
+    expect(await join(roomId)).toMatchObject({ status: 403, body: { errcode: "M_FORBIDDEN" } });
+  });
+
   test("lets nobody in of whom it cannot know, and says so", async () => {
     const allow = [{ type: "m.room_membership", room_id: "!unknown:hs3.test" }];
     const { roomId } = await roomOf(withRule({ join_rule: "restricted", allow }));

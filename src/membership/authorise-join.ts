@@ -3,9 +3,9 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { isRoomId, type RoomId, type UserId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { stateEvent } from "#src/rooms/current-state.ts";
-import { findRoom, type Room } from "#src/rooms/find-room.ts";
-import { membersOfRoom, standingOf } from "#src/rooms/memberships.ts";
-import { isResident } from "#src/rooms/residents.ts";
+import type { Room } from "#src/rooms/find-room.ts";
+import { membersOfRoom } from "#src/rooms/memberships.ts";
+import { allowedRoomsOf } from "./queries-allowed-rooms.ts";
 
 /** A user who wants to join. */
 export type Joiner = {
@@ -20,7 +20,7 @@ export type Joiner = {
  *
  * @returns undefined if the room is not restricted.
  * @throws MatrixError M_FORBIDDEN if the user is in none of those rooms; M_UNABLE_TO_AUTHORISE_JOIN if we
- *   cannot know that, not being in all of them; M_UNABLE_TO_GRANT_JOIN if nobody here may invite.
+ *   cannot know that, not being in all of them, or not knowing all of their members yet; M_UNABLE_TO_GRANT_JOIN if nobody here may invite.
  * @spec server-server-api#restricted-rooms
  */
 export async function authoriserOf(
@@ -30,14 +30,10 @@ export async function authoriserOf(
 ): Promise<UserId | undefined> {
   const joinRules = (await stateEvent(hs, roomKey, "m.room.join_rules", ""))?.content;
   if (!isRestricted(joinRules?.["join_rule"], rules)) return undefined;
-  let isUnsure = false;
-  for (const roomId of allowedRooms(joinRules?.["allow"])) {
-    const allowed = await findRoom(hs, roomId);
-    if (!allowed || !(await isResident(hs.sql, allowed.roomKey))) isUnsure = true;
-    else if (userKey !== undefined && (await isIn(hs, userKey, allowed))) {
-      return await inviterIn(hs, roomKey, rules);
-    }
-  }
+  const roomIds = allowedRooms(joinRules?.["allow"]);
+  const known = await allowedRoomsOf(hs.sql, roomIds, userKey ?? null);
+  if (known.some((it) => it.isIn)) return await inviterIn(hs, roomKey, rules);
+  const isUnsure = known.length < roomIds.length || known.some((it) => !it.isKnown);
   // Of our own users we know in which rooms they are.
   if (isUnsure && !isLocal) {
     throw new MatrixError("M_UNABLE_TO_AUTHORISE_JOIN", "This server cannot see who may join");
@@ -50,18 +46,15 @@ function isRestricted(joinRule: unknown, rules: Room["rules"]): boolean {
   return joinRule === "knock_restricted" && rules.knockRestrictedJoins;
 }
 
-async function isIn(hs: Homeserver, userKey: number, { roomKey }: Room): Promise<boolean> {
-  return (await standingOf(hs, userKey, roomKey))?.membership === "join";
-}
-
 /** The rooms whose members a join rule lets in. What is not understood lets nobody in. */
 function allowedRooms(allow: unknown): RoomId[] {
   if (!Array.isArray(allow)) return [];
-  return allow.flatMap((it: unknown) => {
+  const named = allow.flatMap((it: unknown) => {
     if (typeof it !== "object" || it === null) return [];
     const { type, room_id } = it as Record<string, unknown>;
     return type === "m.room_membership" && isRoomId(room_id) ? [room_id] : [];
   });
+  return [...new Set(named)];
 }
 
 /** A member of this server who may invite. */
