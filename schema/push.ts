@@ -70,7 +70,8 @@ export const highlights = pgTable(
 );
 
 /**
- * Events that count as unread and are in a thread, so that counts can be told apart by thread.
+ * Events that had counted as unread and are not of the main timeline, so that counts can be told apart: those in
+ * threads, and those that are redacted.
  *
  * One row for such an event; rows go when a room is purged.
  */
@@ -81,7 +82,7 @@ export const threadedEvents = pgTable(
     eventKey: key("event_key").notNull(),
     /** How many events of the room had counted as unread, it included. */
     ordinal: key("ordinal").notNull(),
-    /** The ID of the root. */
+    /** The ID of the root; empty for what is redacted and so unread nowhere. */
     root: text("root").notNull(),
   },
   (table) => [primaryKey({ columns: [table.roomKey, table.eventKey] })],

@@ -152,6 +152,14 @@ describe("receipts", () => {
     await expect(
       sendReceipt(hs, bob, "m.read", { room, eventId: reaction, thread: "main" }),
     ).rejects.toMatchObject({ errcode: "M_INVALID_PARAM" });
+    // What is redacted says no more that it is in a thread; who has not heard of that may still name the thread.
+    const redaction = { type: "m.room.redaction", content: {}, redacts: reply };
+    await sendEvent(hs, { sender: alice, room, draft: redaction });
+    for (const thread of ["main", at(1)] as const) {
+      for (const eventId of [reply, reaction]) {
+        await sendReceipt(hs, bob, "m.read", { room, eventId, thread });
+      }
+    }
   });
 
   test("say of a thread that it is read up to what relates to its root in any way", async () => {

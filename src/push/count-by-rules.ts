@@ -59,8 +59,13 @@ export async function tallyByRules(
 
   const older = mainBetween(room, mainMark(marks).ordinal, kept.olderUpTo);
   tally.add(MAIN_TIMELINE, { notify: older, highlight: 0 });
-  for (const it of kept.notifying) {
-    if (it.eventKey <= markOf(marks, it.thread).anchor) continue;
+  const unread = kept.notifying.filter((it) => it.eventKey > markOf(marks, it.thread).anchor);
+  const events = await eventsOf(
+    hs,
+    unread.map((it) => it.eventKey),
+  );
+  for (const it of unread) {
+    if (events.get(it.eventKey)?.redactedBy !== undefined) continue;
     tally.add(it.thread, { notify: 1, highlight: it.highlight ? 1 : 0 });
   }
 }

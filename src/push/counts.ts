@@ -41,7 +41,7 @@ export function tallyCounters(tally: Tally, room: RoomUnreads, marks: RoomMarks 
 export function mainBetween(room: RoomUnreads, after: number, upTo: number): number {
   if (upTo <= after) return 0;
   let count = upTo - after;
-  for (const { ordinals } of room.threads.values()) {
+  for (const { ordinals } of [...room.threads.values(), room.redacted]) {
     count -= indexAfter(ordinals, upTo) - indexAfter(ordinals, after);
   }
   return Math.max(0, count);

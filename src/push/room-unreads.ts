@@ -1,16 +1,23 @@
+import type { LRUCache } from "lru-cache";
 import { countsAsUnread } from "#src/events/counts-as-unread.ts";
 import { threadRootOf } from "#src/events/threads.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { lru } from "#src/kit/lru.ts";
 import { EVENTS, MemberMoved, ServersMoved } from "#src/rooms/event-changes.ts";
+import {
+  type RedactionStep,
+  SENDER_REDACTIONS,
+} from "#src/rooms/mass-redaction/sender-redactions-stream.ts";
+import { NOWHERE } from "#src/rooms/room-reads.ts";
 import { EventStatus, StoredEvent } from "#src/rooms/stored-event.ts";
+import type { Change } from "#src/streams/stream.ts";
 import { tailOf } from "#src/streams/tail.ts";
 import { highlightsInRooms, ordinalsOfRooms, threadedInRooms } from "./queries-unread.ts";
 
 const MOST_ROOMS = 20_000;
 
-/** The most events in threads that are remembered of a room. Older ones count to the main timeline. */
+/** The most events in threads, or redacted, that are remembered of a room. Older ones count to the main timeline. */
 const MOST_THREADED = 5_000;
 
 /** The most events that are remembered of a room for those whose rules have to look at each. */
@@ -31,6 +38,8 @@ export class RoomUnreads {
   /** How many events have counted as unread so far. */
   ordinal = 0;
   readonly threads = new Map<string, Threaded>();
+  /** Events that had counted, wherever they were, until they were redacted. */
+  readonly redacted: Threaded = { keys: [], ordinals: [] };
   /** All events after this one are in `recent`. */
   recentFrom: number;
   /** The keys of the newest events, in order. */
@@ -92,11 +101,12 @@ export class RoomUnreads {
   }
 
   #thread({ eventKey, ordinal, root }: { eventKey: number; ordinal: number; root: string }): void {
-    const thread = this.threads.get(root) ?? { keys: [], ordinals: [] };
+    const known = root === NOWHERE ? this.redacted : this.threads.get(root);
+    const thread = known ?? { keys: [], ordinals: [] };
     if ((thread.keys.at(-1) ?? 0) >= eventKey) return;
     thread.keys.push(eventKey);
     thread.ordinals.push(ordinal);
-    this.threads.set(root, thread);
+    if (!known) this.threads.set(root, thread);
   }
 
   #highlight({ userKey, eventKey }: { userKey: number; eventKey: number }): void {
@@ -154,20 +164,29 @@ const roomsOf = held((hs) => {
   const cache = lru<number, Entry>(MOST_ROOMS);
   tailOf(hs).listen({
     changed(changes) {
-      for (const { stream, roomKey, detail } of changes) {
-        // As happens when a room's members are all known, and when forks are resolved.
-        if (detail instanceof MemberMoved || detail instanceof ServersMoved) {
-          cache.peek(roomKey ?? 0)?.room.forgetContext();
-        }
-        if (stream !== EVENTS || !(detail instanceof StoredEvent)) continue;
-        const isShown = detail.status === EventStatus.accepted && detail.anchorOffset === 0;
-        if (isShown) cache.peek(detail.roomKey)?.room.take(detail);
-      }
+      for (const change of changes) heed(cache, change);
     },
     missed: () => cache.clear(),
   });
   return cache;
 });
+
+function heed(cache: LRUCache<number, Entry>, { stream, roomKey, detail }: Change): void {
+  // As happens when a room's members are all known, and when forks are resolved.
+  if (detail instanceof MemberMoved || detail instanceof ServersMoved) {
+    cache.peek(roomKey ?? 0)?.room.forgetContext();
+  }
+  // What is redacted counts no more: that is read anew.
+  if (stream === SENDER_REDACTIONS) cache.delete((detail as RedactionStep).roomKey);
+  if (stream === EVENTS && detail instanceof StoredEvent) heedEvent(cache, detail);
+}
+
+function heedEvent(cache: LRUCache<number, Entry>, event: StoredEvent): void {
+  const { roomKey, type, redactedBy, status, anchorOffset } = event;
+  if (type === "m.room.redaction" || redactedBy !== undefined) cache.delete(roomKey);
+  const isShown = status === EventStatus.accepted && anchorOffset === 0;
+  if (isShown) cache.peek(roomKey)?.room.take(event);
+}
 
 /** What there is to be read in rooms. */
 export async function roomUnreadsOf(

@@ -8,12 +8,14 @@ import { defineFilter } from "#src/filters/stored-filters.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId } from "#src/kit/identifiers.ts";
 import type { Requester } from "#src/kit/requester.ts";
+import { banUser } from "#src/membership/change-members.ts";
 import { createRoom } from "#src/membership/create-room.ts";
 import { joinRoom } from "#src/membership/join-room.ts";
 import { changeRule, putRule } from "#src/push-rules/change-push-rules.ts";
 import { changePushRules } from "#src/push-rules/stored-push-rules.ts";
 import type { Room } from "#src/rooms/find-room.ts";
 import { requireJoined } from "#src/rooms/memberships.ts";
+import { redactEvent } from "#src/rooms/redact-event.ts";
 import { sendEvent } from "#src/rooms/send-event.ts";
 import { tailOf } from "#src/streams/tail.ts";
 import { testHomeservers, testUser } from "#src/testing.ts";
@@ -44,6 +46,11 @@ const say = async (
   const { type = "m.room.message", content = {}, at = hs } = its;
   const draft = { type, content: { body: "hello there", msgtype: "m.text", ...content } };
   return await sendEvent(at, { sender, room, draft: draft as unknown as EventDraft });
+};
+
+const redact = async (requester: Requester, room: Room, target: EventId, at = hs) => {
+  const transaction = { deviceKey: requester.deviceKey ?? 0, txnId: `${++made}` };
+  await redactEvent(at, { requester, room, target, content: {}, transaction });
 };
 
 /** Counts by thread as seen by each process, which must agree. */
@@ -92,6 +99,44 @@ describe("unread counts", () => {
     await say(alice, room, { content: edit });
     expect(await countsOf(bob, room)).toEqual({ main: [1, 1] });
     expect(await countsOf(carol, room)).toEqual({});
+  });
+
+  test("leave out what is redacted, in the main timeline and in threads", async () => {
+    const [alice, bob] = [await newUser("a"), await newUser("b")];
+    const room = await roomOf(alice, bob);
+    const root = await say(alice, room);
+    const [plain, mention] = [
+      await say(alice, room),
+      await say(alice, room, { content: mentions(bob) }),
+    ];
+    const first = await say(alice, room, { content: inThread(root) });
+    const last = await say(alice, room, { content: inThread(root) });
+    const notice = await say(alice, room, { content: { msgtype: "m.notice" } });
+    expect(await countsOf(bob, room)).toEqual({ main: [3, 1], [root]: [2, 0] });
+    for (const eventId of [plain, last, notice]) await redact(alice, room, eventId, two);
+    expect(await countsOf(bob, room)).toEqual({ main: [2, 1], [root]: [1, 0] });
+    // As one reads a thread whose last event is redacted.
+    await sendReceipt(one, bob, "m.read", { room, eventId: first, thread: root });
+    expect(await countsOf(bob, room)).toEqual({ main: [2, 1] });
+    await redact(alice, room, mention);
+    expect(await countsOf(bob, room)).toEqual({ main: [1, 0] });
+    await redact(alice, room, root);
+    expect(await countsOf(bob, room)).toEqual({});
+    await say(alice, room);
+    expect(await countsOf(bob, room)).toEqual({ main: [1, 0] });
+  });
+
+  test("leave out what somebody said who is removed with all that", async () => {
+    const [alice, bob, carol] = [await newUser("a"), await newUser("b"), await newUser("c")];
+    const room = await roomOf(alice, bob, carol);
+    const root = await say(alice, room);
+    await say(carol, room);
+    await say(carol, room, { content: inThread(root) });
+    expect(await countsOf(bob, room)).toEqual({ main: [2, 0], [root]: [1, 0] });
+    await banUser(one, alice, { roomId: room.roomId, target: carol.userId, redactEvents: true });
+    await expect
+      .poll(async () => await countsOf(bob, room), { timeout: 20_000 })
+      .toEqual({ main: [1, 0] });
   });
 
   test("are the same for all who ask at the same moment", async () => {
@@ -222,7 +267,8 @@ describe("unread counts", () => {
 /** What a member may do, and the kinds of events they may send. */
 type Step =
   | { readonly does: "send"; readonly by: number; readonly kind: string; readonly thread: boolean }
-  | { readonly does: "read"; readonly index: number; readonly how: "whole" | "thread" };
+  | { readonly does: "read"; readonly index: number; readonly how: "whole" | "thread" }
+  | { readonly does: "redact"; readonly index: number };
 
 const steps: fc.Arbitrary<Step> = fc.oneof(
   {
@@ -241,6 +287,10 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
       index: fc.nat(20),
       how: fc.constantFrom("whole" as const, "thread" as const),
     }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ does: fc.constant("redact" as const), index: fc.nat(20) }),
   },
 );
 
@@ -261,6 +311,7 @@ type Play = {
   readonly said: { eventId: EventId; own: boolean; kind: string; thread: ThreadId }[];
   /** By thread, or `whole`: the index of the last event that Bob has read. */
   readonly read: Map<string, number>;
+  readonly redacted: Set<number>;
 };
 
 function markRead({ read }: Play, key: string, index: number): void {
@@ -274,6 +325,13 @@ async function readUpTo(play: Play, step: Step & { does: "read" }, at: Homeserve
   const its = { room: play.room, eventId, ...(!isWhole && { thread }) };
   await sendReceipt(at, play.bob, "m.read", its);
   markRead(play, isWhole ? "whole" : thread, index);
+}
+
+async function redactOne(play: Play, { index }: { index: number }, at: Homeserver): Promise<void> {
+  const { alice, room, said, redacted } = play;
+  const which = Math.min(index, said.length - 1);
+  await redact(alice, room, said[which]!.eventId, at);
+  redacted.add(which);
 }
 
 const REL_TYPES = new Map([
@@ -303,12 +361,12 @@ async function sendOne(play: Play, step: Step & { does: "send" }, at: Homeserver
   if (own && relType === undefined) markRead(play, thread, said.length - 1);
 }
 
-function expectedOf({ said, read }: Play): Record<string, [number, number]> {
+function expectedOf({ said, read, redacted }: Play): Record<string, [number, number]> {
   const expected: Record<string, [number, number]> = {};
   for (const [index, it] of said.entries()) {
     const isRead = index <= Math.max(read.get("whole") ?? -1, read.get(it.thread) ?? -1);
     const { notify, highlight } = KINDS[it.kind]!;
-    if (it.own || isRead || notify === 0) continue;
+    if (it.own || isRead || redacted.has(index) || notify === 0) continue;
     const [n, h] = expected[it.thread] ?? [0, 0];
     expected[it.thread] = [n + notify, h + highlight];
   }
@@ -322,10 +380,19 @@ test("counters, rules and a plain model agree, whatever is said and read in what
       const room = await roomOf(alice, bob);
       const root = await say(alice, room);
       const first = { eventId: root, own: false, kind: "plain", thread: "main" as const };
-      const play: Play = { room, alice, bob, root, said: [first], read: new Map() };
+      const play: Play = {
+        room,
+        alice,
+        bob,
+        root,
+        said: [first],
+        read: new Map(),
+        redacted: new Set(),
+      };
       for (const [index, step] of script.entries()) {
         const at = index % 2 ? one : two;
         if (step.does === "read") await readUpTo(play, step, at);
+        else if (step.does === "redact") await redactOne(play, step, at);
         else await sendOne(play, step, at);
       }
       const expected = expectedOf(play);

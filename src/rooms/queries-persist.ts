@@ -1,6 +1,7 @@
 import type { Tx } from "#src/homeserver/database.ts";
 import type { EventId, ServerName } from "#src/kit/identifiers.ts";
 import { moveRoomServers } from "./queries-room-servers.ts";
+import { uncount } from "./room-reads.ts";
 import type { EventRow } from "./stored-event.ts";
 
 // What one group of events writes, a statement for each table. They are sent when they are made, and
@@ -157,7 +158,7 @@ export type RedactionRow = {
 
 /**
  * Applies redactions to their targets, where those are known and of the same room and the sender may. What is
- * redacted relates to nothing any more. Those whose targets are not known are kept until these come.
+ * redacted relates to nothing any more, and is not unread. Those whose targets are not known are kept until these come.
  *
  * @returns the redactions that took effect.
  * @spec rooms/v3#handling-redactions
@@ -166,7 +167,7 @@ export async function applyRedactions(
   lane: Tx,
   rows: readonly RedactionRow[],
 ): Promise<ReadonlySet<number>> {
-  const applied = await lane<{ redacted_by: number }[]>`
+  const applied = await lane<{ event_key: number; redacted_by: number }[]>`
     with redacted as (
       update events set redacted_by = redaction.redaction_key
       from unnest(${rows.map((it) => it.redactionKey)}::bigint[],
@@ -181,7 +182,11 @@ export async function applyRedactions(
     ), unrelated as (
       delete from relations using redacted where relations.event_key = redacted.event_key
     )
-    select redacted_by from redacted`;
+    select event_key, redacted_by from redacted`;
+  uncount(
+    lane,
+    applied.map((it) => it.event_key),
+  );
   const done = new Set(applied.map((it) => it.redacted_by));
   const others = rows.filter((it) => !done.has(it.redactionKey));
   if (others.length > 0) keepRedactions(lane, others);

@@ -50,6 +50,9 @@ export function readBySending(
   return relationOf(event.content) && !countsAsUnread(event) ? undefined : MAIN_TIMELINE;
 }
 
+/** Stands for the root of what is redacted: it is of no thread, nor is it unread in the main timeline. */
+export const NOWHERE = "";
+
 /** An event that counts as unread and is in a thread. */
 export type ThreadedEvent = {
   readonly roomKey: number;
@@ -66,4 +69,20 @@ export function insertThreaded(lane: Tx, rows: readonly ThreadedEvent[]): void {
       ${rows.map((it) => it.eventKey)}::bigint[], ${rows.map((it) => it.ordinal)}::bigint[],
       ${rows.map((it) => it.root)}::text[])
     on conflict do nothing`;
+}
+
+/**
+ * Has redacted events count as unread no more, if they did: those whose place in their room's count is after that of
+ * what came before them.
+ */
+export function uncount(lane: Tx, eventKeys: readonly number[]): void {
+  void lane`
+    insert into threaded_events (room_key, event_key, ordinal, root)
+    select room_key, event_key, ordinal, ${NOWHERE} from events
+    where event_key = any(${eventKeys}::bigint[]) and anchor_offset = 0 and ordinal > (
+      select earlier.ordinal from events as earlier
+      where earlier.room_key = events.room_key and earlier.anchor < events.anchor
+        and earlier.anchor_offset = 0
+      order by earlier.anchor desc limit 1)
+    on conflict (room_key, event_key) do update set root = excluded.root`;
 }

@@ -1,5 +1,6 @@
 import type { Queryable, Tx } from "#src/homeserver/database.ts";
 import type { EventId, UserId } from "#src/kit/identifiers.ts";
+import { uncount } from "../room-reads.ts";
 import { NEVER_REDACTED } from "./removal.ts";
 
 /** A place in a room's order. */
@@ -155,6 +156,7 @@ export function redactFound(
     update events set redacted_by = ${redactionKey}
     where event_key = any(${eventKeys}::bigint[]) and redacted_by is null`;
   void lane`delete from relations where event_key = any(${eventKeys}::bigint[])`;
+  uncount(lane, eventKeys);
   if (down) {
     void lane`
       update sender_redactions set position = ${position}, down_anchor = ${down.anchor}, down_offset = ${down.offset}
@@ -211,7 +213,7 @@ export async function redactLate(
   lane: Tx,
   eventKeys: readonly number[],
 ): Promise<ReadonlyMap<EventId, number>> {
-  const rows = await lane<{ event_id: EventId; redacted_by: number }[]>`
+  const rows = await lane<{ event_key: number; event_id: EventId; redacted_by: number }[]>`
     with redacted as (
       update events set redacted_by = its.redaction_key
       from sender_redactions as its
@@ -225,7 +227,11 @@ export async function redactLate(
     ), unrelated as (
       delete from relations using redacted where relations.event_key = redacted.event_key
     )
-    select event_id, redacted_by from redacted`;
+    select event_key, event_id, redacted_by from redacted`;
+  uncount(
+    lane,
+    rows.map((it) => it.event_key),
+  );
   return new Map(rows.map((it) => [it.event_id, it.redacted_by]));
 }
 

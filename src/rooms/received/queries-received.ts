@@ -2,6 +2,7 @@ import { MAX_DEPTH } from "#src/events/size-limits.ts";
 import type { Queryable, Tx } from "#src/homeserver/database.ts";
 import type { EventId } from "#src/kit/identifiers.ts";
 import { arrayText } from "../queries-persist.ts";
+import { uncount } from "../room-reads.ts";
 import { type EventRow, EventStatus } from "../stored-event.ts";
 
 // What received events write beside what all events write. Statements are answered with the commit.
@@ -147,7 +148,7 @@ export async function applyWaitingRedactions(
   lane: Tx,
   come: readonly EventId[],
 ): Promise<ReadonlyMap<EventId, number>> {
-  const rows = await lane<{ event_id: EventId; redacted_by: number }[]>`
+  const rows = await lane<{ event_key: number; event_id: EventId; redacted_by: number }[]>`
     with due as (
       delete from waiting_redactions where target = any(${come}::text[]) returning *
     ), first as (
@@ -163,7 +164,11 @@ export async function applyWaitingRedactions(
     ), unrelated as (
       delete from relations using redacted where relations.event_key = redacted.event_key
     )
-    select event_id, redacted_by from redacted`;
+    select event_key, event_id, redacted_by from redacted`;
+  uncount(
+    lane,
+    rows.map((it) => it.event_key),
+  );
   return new Map(rows.map((it) => [it.event_id, it.redacted_by]));
 }
 
