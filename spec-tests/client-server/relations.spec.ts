@@ -274,6 +274,40 @@ describe("an event is told with", () => {
     }
   });
 
+  test("up to where they have left to those who have, and find nothing of it by what came later", async () => {
+    const roomId = await newRoom();
+    const root = await alice.sendText(roomId, "root");
+    const related = async (n: string) => ({
+      edit: await edit(alice, roomId, root, `xylophone${n}`),
+      reply: await reply(alice, roomId, root, n),
+      reference: await refer(alice, roomId, root),
+    });
+    const first = await related("early");
+    await bob.call("POST", `/v3/rooms/${roomId}/leave`, {});
+    const second = await related("late");
+    const told = async (user: TestUser) =>
+      (await user.call("GET", `/v3/rooms/${roomId}/event/${root}`)).body.unsigned["m.relations"];
+    expect(await told(bob)).toMatchObject({
+      "m.replace": { event_id: first.edit },
+      "m.thread": { count: 1, latest_event: { event_id: first.reply } },
+      "m.reference": { chunk: [{ event_id: first.reference }] },
+    });
+    expect(await told(alice)).toMatchObject({
+      "m.replace": { event_id: second.edit },
+      "m.thread": { count: 2, latest_event: { event_id: second.reply } },
+      "m.reference": { chunk: [{ event_id: first.reference }, { event_id: second.reference }] },
+    });
+    const found = async (user: TestUser, search_term: string) => {
+      const room_events = { search_term, filter: { rooms: [roomId] } };
+      const { body } = await user.call("POST", "/v3/search", {
+        search_categories: { room_events },
+      });
+      return body.search_categories.room_events.results.length;
+    };
+    expect(await found(alice, "xylophonelate")).toBe(1);
+    expect(await found(bob, "xylophonelate")).toBe(0);
+  });
+
   test("all that in a sync that has left something out, and in no other", async () => {
     const roomId = await newRoom();
     const { next_batch: since } = await bob.sync();

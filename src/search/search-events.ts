@@ -11,6 +11,7 @@ import { roomsOfUser, type UserRoom } from "#src/rooms/memberships.ts";
 import { readersMemberships } from "#src/rooms/readers-memberships.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
 import { editsOf } from "#src/timeline/aggregate-events.ts";
+import { endsOfStays } from "#src/timeline/ends-of-stays.ts";
 import { relatingEvents } from "#src/timeline/relating-events.ts";
 import { type Place, placeBefore } from "#src/timeline/token.ts";
 import { visibleInRooms } from "#src/timeline/visible-events.ts";
@@ -218,9 +219,10 @@ async function hitsOf(
         (it.stateKey !== undefined || !ignored.has(it.sender)) &&
         (sender === undefined || it.sender === sender),
     );
+  const ends = await endsOfStays(hs, standingsAt(rooms, page));
   const [relating, edits] = await Promise.all([
     relatingEvents(hs, filter, page),
-    editsOf(hs, page),
+    editsOf(hs, page, ends),
   ]);
   const hits = page.flatMap((event): TextHit[] => {
     if (!matchesRoomEventFilter(filter, event, relating.get(event.eventId))) return [];
@@ -235,6 +237,15 @@ async function hitsOf(
   ]);
   const isSeen = new Set(visible);
   return hits.filter((it) => isSeen.has(it.event) && !erased.has(it.event));
+}
+
+/** What the reader is in the rooms of some events. */
+function standingsAt(
+  rooms: ReadonlyMap<number, UserRoom>,
+  events: readonly StoredEvent[],
+): ReadonlyMap<number, UserRoom> {
+  const roomKeys = new Set(events.map((it) => it.roomKey));
+  return new Map([...rooms].filter(([roomKey]) => roomKeys.has(roomKey)));
 }
 
 /** What was said by users who wanted it erased, when the reader was not there: it is found no more than it is shown. */

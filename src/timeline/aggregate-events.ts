@@ -1,13 +1,21 @@
 import { ignoredUsersOf } from "#src/account-data/ignored-users.ts";
 import { relationOf } from "#src/events/threads.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { Position } from "#src/homeserver/position.ts";
 import type { EventId, UserId } from "#src/kit/identifiers.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
-import { standingsOf } from "#src/rooms/memberships.ts";
+import { type Standing, standingsOf } from "#src/rooms/memberships.ts";
 import type { Reader } from "#src/rooms/render-events.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
 import { findUserKeys } from "#src/rooms/user-keys.ts";
-import { newestEdits, referencesTo, type Tally, tallies } from "./queries-aggregations.ts";
+import { endsOfStays } from "./ends-of-stays.ts";
+import {
+  newestEdits,
+  type Parent,
+  referencesTo,
+  type Tally,
+  tallies,
+} from "./queries-aggregations.ts";
 import { visibleInRooms } from "./visible-events.ts";
 
 /** What relates to an event, as one reader is told of it together with the event. */
@@ -26,33 +34,40 @@ export type Aggregation = {
 const MOST_REFERENCES = 1_000;
 
 /**
- * What relates to each of some events, as far as there is something: nothing that ignored users have sent counts,
- * nor what was redacted; and of what the reader may not see, nothing is shown.
+ * What relates to each of some events, as far as there is something: nothing that ignored users have sent counts, nor
+ * what was redacted, nor what came after the reader had left; and of what they may not see, nothing is shown.
  *
+ * @param known what the reader is in the rooms now, by room key, if the caller knows.
  * @spec client-server-api#aggregations-of-child-events
  */
 export async function aggregateEvents(
   hs: Homeserver,
   events: readonly StoredEvent[],
   reader: Reader,
+  known?: ReadonlyMap<number, Standing>,
 ): Promise<Map<StoredEvent, Aggregation>> {
   const parents = events.filter((it) => it.stateKey === undefined);
   if (parents.length === 0) return new Map();
-  const all = await tallies(hs.sql, parents);
+  const standings = await standingsIn(hs, reader, parents, known);
+  const ends = await endsOfStays(hs, standings);
+  const all = await tallies(hs.sql, upTo(parents, ends));
   if (all.length === 0) return new Map();
   const ignored = await ignoredKeys(hs, reader);
   const counted = all.filter((it) => !ignored.has(it.senderKey));
   const related = relatedEvents(parents, counted);
   const threads = threadsOf(related);
   const [edits, references, latest] = await Promise.all([
-    editsOf(hs, relatedBy(related, "m.replace")),
-    referencesOf(hs, related, ignored),
+    editsOf(hs, relatedBy(related, "m.replace"), ends),
+    referencesOf(hs, upTo(relatedBy(related, "m.reference"), ends), ignored),
     eventsOf(
       hs,
       [...threads.values()].map((it) => it.latestKey),
     ),
   ]);
-  const seen = await seenBy(hs, reader, [...edits.values(), ...latest.values()]);
+  const shown = [...edits.values(), ...latest.values()];
+  const seen = new Set(
+    await visibleInRooms(hs, { userId: reader.userId as UserId }, shown, standings),
+  );
   const found = new Map<StoredEvent, Aggregation>();
   for (const event of related.keys()) {
     const edit = edits.get(event.eventId);
@@ -66,6 +81,30 @@ export async function aggregateEvents(
     });
   }
   return found;
+}
+
+/** What a reader is in the rooms of some events now, by room key. */
+async function standingsIn(
+  hs: Homeserver,
+  { userKey }: Reader,
+  events: readonly StoredEvent[],
+  known: ReadonlyMap<number, Standing> | undefined,
+): Promise<ReadonlyMap<number, Standing>> {
+  const roomKeys = [...new Set(events.map((it) => it.roomKey))];
+  if (!known) return await standingsOf(hs, userKey, roomKeys);
+  return new Map(
+    roomKeys.flatMap((it) => {
+      const standing = known.get(it);
+      return standing ? [[it, standing] as const] : [];
+    }),
+  );
+}
+
+/** Events to which nothing counts as relating that came after their reader had left. */
+function upTo(events: readonly StoredEvent[], ends: ReadonlyMap<number, Position>): Parent[] {
+  return events.map(({ eventId, roomKey, senderKey, type }) => {
+    return { eventId, roomKey, senderKey, type, upTo: ends.get(roomKey) };
+  });
 }
 
 async function ignoredKeys(hs: Homeserver, { userKey }: Reader): Promise<ReadonlySet<number>> {
@@ -93,16 +132,21 @@ function relatedBy(related: Related, relType: string): StoredEvent[] {
   );
 }
 
-/** The newest edits of events by their IDs. What was redacted has none, nor has an edit itself. */
+/**
+ * The newest edits of events by their IDs. What was redacted has none, nor has an edit itself.
+ *
+ * @param ends up to where whoever wants to know knows of rooms, by room key, if not to their ends.
+ */
 export async function editsOf(
   hs: Homeserver,
   events: readonly StoredEvent[],
+  ends: ReadonlyMap<number, Position> = new Map(),
 ): Promise<Map<EventId, StoredEvent>> {
   const edited = events.filter(
     (it) => it.redactedBy === undefined && relationOf(it.content)?.relType !== "m.replace",
   );
   if (edited.length === 0) return new Map();
-  const keys = await newestEdits(hs.sql, edited);
+  const keys = await newestEdits(hs.sql, upTo(edited, ends));
   const edits = await eventsOf(hs, keys.values());
   const found = new Map<EventId, StoredEvent>();
   for (const [parent, key] of keys) {
@@ -114,10 +158,9 @@ export async function editsOf(
 
 async function referencesOf(
   hs: Homeserver,
-  related: Related,
+  parents: readonly Parent[],
   ignored: ReadonlySet<number>,
 ): Promise<ReadonlyMap<EventId, readonly EventId[]>> {
-  const parents = relatedBy(related, "m.reference");
   if (parents.length === 0) return new Map();
   return await referencesTo(hs.sql, parents, { not: [...ignored], most: MOST_REFERENCES });
 }
@@ -160,18 +203,4 @@ function threadFor(
 
 function isAfter([anchor, offset]: Tally["last"], [other, otherOffset]: Tally["last"]): boolean {
   return anchor > other || (anchor === other && offset > otherOffset);
-}
-
-async function seenBy(
-  hs: Homeserver,
-  reader: Reader,
-  events: readonly StoredEvent[],
-): Promise<ReadonlySet<StoredEvent>> {
-  if (events.length === 0) return new Set();
-  const standings = await standingsOf(
-    hs,
-    reader.userKey,
-    events.map((it) => it.roomKey),
-  );
-  return new Set(await visibleInRooms(hs, { userId: reader.userId as UserId }, events, standings));
 }

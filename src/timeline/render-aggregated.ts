@@ -19,12 +19,13 @@ export async function renderAggregated(
   reader: Reader,
   { aggregated = events, ...options }: AggregatedOptions,
 ): Promise<string[]> {
-  const found = await aggregateEvents(hs, aggregated, reader);
+  const { standings } = options;
+  const found = await aggregateEvents(hs, aggregated, reader, standings);
   if (found.size === 0) return await renderEvents(hs, events, reader, options);
   // The last event of a thread may have been edited, or be referred to; it is the root of none.
   const latest = [...found.values()].flatMap((it) => it.thread?.latest ?? []);
   const edits = [...found.values()].flatMap((it) => it.edit ?? []);
-  const ofLatest = await aggregateEvents(hs, latest, reader);
+  const ofLatest = await aggregateEvents(hs, latest, reader, standings);
   const furtherEdits = [...ofLatest.values()].flatMap((it) => it.edit ?? []);
   const edited = await textsOf(hs, [...edits, ...furtherEdits], reader, options);
   const lastTexts = await textsOf(hs, latest, reader, {

@@ -43,6 +43,7 @@ export async function visibleInRooms(
   const shown = events.filter(
     (it) => it.status === EventStatus.accepted && it.anchor !== undefined,
   );
+  if (shown.length === 0) return [];
   const roomKeys = [...new Set(shown.map((it) => it.roomKey))];
   const [states, ends] = await Promise.all([
     statesAround(hs, userId, shown),
