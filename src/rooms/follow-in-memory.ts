@@ -12,12 +12,13 @@ import {
 } from "./find-event.ts";
 import type { SenderRedaction } from "./mass-redaction/queries-sender-redactions.ts";
 import { SENDER_REDACTIONS } from "./mass-redaction/sender-redactions-stream.ts";
+import { forgetHead, forgetHeads } from "./room-head.ts";
 import { StoredEvent } from "./stored-event.ts";
 
 /** Keeps the events in memory true to what other processes do, and takes in what they store. */
 export function followInMemory(hs: Homeserver): void {
   tailOf(hs).listen({
-    changed(changes) {
+    changed(changes, _upTo, areOwn) {
       const moved = new Set<number>();
       const redacted = new Set<string>();
       for (const { stream, roomKey, detail } of changes) {
@@ -26,6 +27,7 @@ export function followInMemory(hs: Homeserver): void {
         if (stream === SENDER_REDACTIONS) {
           heedSenderRedaction(hs, detail as SenderRedaction, eventsInTail(hs));
         }
+        if (stream === EVENTS && roomKey !== undefined && !areOwn) forgetHead(hs, roomKey);
         if (stream !== EVENTS || !(detail instanceof StoredEvent)) continue;
         rememberStored(hs, detail);
         // Whether a redaction took effect is in the row of its target. This process's own have been heeded; of
@@ -38,7 +40,10 @@ export function followInMemory(hs: Homeserver): void {
       if (redacted.size > 0) markInTail(hs, redacted);
       if (moved.size > 0) forgetEventsOf(hs, moved);
     },
-    missed: () => forgetEvents(hs),
+    missed() {
+      forgetEvents(hs);
+      forgetHeads(hs);
+    },
   });
 }
 

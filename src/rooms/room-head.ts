@@ -37,6 +37,11 @@ type HeadRow = {
 
 const cacheOf = held(() => lru<number, RoomHead>(5_000));
 
+/** Of each read of heads that is under way, the rooms that are forgotten meanwhile: what it finds of them may be older. */
+const readsOf = held(() => new Set<Set<number | typeof ALL>>());
+
+const ALL = "all";
+
 /** The head as this process knows it. Whether it is still true can only be seen in the lane. */
 export function knownHead(hs: Homeserver, roomKey: number): RoomHead | undefined {
   return cacheOf(hs).get(roomKey);
@@ -48,6 +53,12 @@ export function rememberHead(hs: Homeserver, head: RoomHead): void {
 
 export function forgetHead(hs: Homeserver, roomKey: number): void {
   cacheOf(hs).delete(roomKey);
+  for (const forgotten of readsOf(hs)) forgotten.add(roomKey);
+}
+
+export function forgetHeads(hs: Homeserver): void {
+  cacheOf(hs).clear();
+  for (const forgotten of readsOf(hs)) forgotten.add(ALL);
 }
 
 /** Reads the heads of rooms, and remembers them. */
@@ -56,14 +67,11 @@ export async function readHeads(
   db: Queryable,
   rooms: readonly Room[],
 ): Promise<Map<number, RoomHead>> {
-  const rows = await db<HeadRow[]>`
-    select room_key, head_version, extremities, depth, state_root, ordinal, is_partial from rooms
-    where room_key = any(${rooms.map((it) => it.roomKey)}::bigint[])`;
-  const events = await eventsOf(
-    hs,
-    rows.flatMap((it) => it.extremities),
-    db,
-  );
+  const forgotten = new Set<number | typeof ALL>();
+  readsOf(hs).add(forgotten);
+  const { rows, events } = await readRows(hs, db, rooms).finally(() => {
+    readsOf(hs).delete(forgotten);
+  });
   const heads = new Map<number, RoomHead>();
   for (const row of rows) {
     const room = rooms.find((it) => it.roomKey === row.room_key);
@@ -79,9 +87,21 @@ export async function readHeads(
       state: new Map(),
     };
     heads.set(row.room_key, head);
-    rememberHead(hs, head);
+    if (!forgotten.has(ALL) && !forgotten.has(row.room_key)) rememberHead(hs, head);
   }
   return heads;
+}
+
+async function readRows(hs: Homeserver, db: Queryable, rooms: readonly Room[]) {
+  const rows = await db<HeadRow[]>`
+    select room_key, head_version, extremities, depth, state_root, ordinal, is_partial from rooms
+    where room_key = any(${rooms.map((it) => it.roomKey)}::bigint[])`;
+  const events = await eventsOf(
+    hs,
+    rows.flatMap((it) => it.extremities),
+    db,
+  );
+  return { rows, events };
 }
 
 /** Reads current state events into a head, so that they can be looked up without waiting. */

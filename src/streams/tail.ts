@@ -26,8 +26,11 @@ const positionGauge = new Gauge({
 });
 
 type Listener = {
-  /** Changes that are new, in the order of their positions. */
-  readonly changed: (changes: readonly Change[], upTo: Position) => void;
+  /**
+   * Changes that are new, in the order of their positions. Either this process has made them all, and has heeded them where
+   * it did, or others may have made some.
+   */
+  readonly changed: (changes: readonly Change[], upTo: Position, areOwn: boolean) => void;
   /** Changes were missed that will not be told: forget what rests on having heard them all. */
   readonly missed: () => void;
 };
@@ -117,7 +120,7 @@ export class Tail {
    */
   append(before: Position, upTo: Position, changes: readonly Change[]): Promise<void> | undefined {
     if (before !== this.position || this.#reading) return this.#readUpTo(upTo);
-    this.#add(changes, upTo);
+    this.#add(changes, { upTo, areOwn: true });
     return undefined;
   }
 
@@ -181,13 +184,14 @@ export class Tail {
     const parts = await Promise.all(
       this.#streams.map((it) => it.changesBetween(this.#hs.sql, after, upTo)),
     );
-    this.#add(
-      parts.flat().toSorted((a, b) => a.position - b.position),
-      upTo,
-    );
+    const changes = parts.flat().toSorted((a, b) => a.position - b.position);
+    this.#add(changes, { upTo, areOwn: false });
   }
 
-  #add(changes: readonly Change[], upTo: Position): void {
+  #add(
+    changes: readonly Change[],
+    { upTo, areOwn }: { readonly upTo: Position; readonly areOwn: boolean },
+  ): void {
     this.#changes.push(...changes);
     for (const it of changes) this.#characters += it.characters ?? 0;
     const areMany = this.#changes.length > 2 * MOST_CHANGES;
@@ -195,7 +199,7 @@ export class Tail {
     this.position = upTo;
     positionGauge.set(upTo);
     for (const listener of this.#listeners) {
-      const hasHeard = this.#hears(() => listener.changed(changes, upTo));
+      const hasHeard = this.#hears(() => listener.changed(changes, upTo, areOwn));
       if (!hasHeard) this.#hears(() => listener.missed());
     }
   }

@@ -1,0 +1,63 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { EventId } from "#src/kit/identifiers.ts";
+import type { Requester } from "#src/kit/requester.ts";
+import { createRoom } from "#src/membership/create-room.ts";
+import { tailOf } from "#src/streams/tail.ts";
+import { testHomeservers, type TestHomeservers, testUser } from "#src/testing.ts";
+import { findRoom, type Room } from "./find-room.ts";
+import { headOf } from "./received/head-of.ts";
+import { forgetHead, forgetHeads, knownHead, readHeads } from "./room-head.ts";
+import { sendEvent } from "./send-event.ts";
+
+let servers: TestHomeservers;
+let one: Homeserver;
+let two: Homeserver;
+let alice: Requester;
+let room: Room;
+
+beforeAll(async () => {
+  servers = await testHomeservers(2);
+  [one, two] = servers.all as [Homeserver, Homeserver];
+  alice = await testUser(one, "alice");
+  const found = await findRoom(one, await createRoom(one, alice, {}));
+  if (!found) throw new Error("a room that was created is not there");
+  room = found;
+});
+afterAll(async () => await servers.close());
+
+async function send(): Promise<EventId> {
+  const draft = { type: "m.room.message", content: { msgtype: "m.text", body: "hello" } };
+  return await sendEvent(one, { sender: alice, room, draft });
+}
+
+const endsOf = async (hs: Homeserver) =>
+  (await headOf(hs, room)).extremities.map((it) => it.eventId);
+
+describe("a room's head", () => {
+  test("is another for each process once it has heard what others have sent", async () => {
+    for (let count = 0; count < 5; count++) {
+      await endsOf(two);
+      const sent = await send();
+      await tailOf(two).catchUp();
+      expect(await endsOf(two)).toEqual([sent]);
+    }
+  });
+
+  test("stays in the memory of the process that has sent", async () => {
+    await send();
+    expect(knownHead(one, room.roomKey)).toBeDefined();
+  });
+
+  test.each([
+    ["this room is", () => forgetHead(two, room.roomKey)],
+    ["all are", () => forgetHeads(two)],
+  ])("is not remembered from before what was read while %s forgotten", async (_which, forget) => {
+    await tailOf(two).catchUp();
+    forgetHeads(two);
+    const reading = readHeads(two, two.sql, [room]);
+    forget();
+    await reading;
+    expect(knownHead(two, room.roomKey)).toBeUndefined();
+  });
+});
