@@ -76,6 +76,7 @@ export function insertThreaded(lane: Tx, rows: readonly ThreadedEvent[]): void {
  * what came before them.
  */
 export function uncount(lane: Tx, eventKeys: readonly number[]): void {
+  if (eventKeys.length === 0) return;
   void lane`
     insert into threaded_events (room_key, event_key, ordinal, root)
     select room_key, event_key, ordinal, ${NOWHERE} from events
