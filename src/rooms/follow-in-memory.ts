@@ -15,10 +15,10 @@ import { SENDER_REDACTIONS } from "./mass-redaction/sender-redactions-stream.ts"
 import { forgetHead, forgetHeads } from "./room-head.ts";
 import { StoredEvent } from "./stored-event.ts";
 
-/** Keeps the events in memory true to what other processes do, and takes in what they store. */
+/** Keeps the events and heads in memory true to what other processes do, and takes in what they store. */
 export function followInMemory(hs: Homeserver): void {
   tailOf(hs).listen({
-    changed(changes, _upTo, areOwn) {
+    changed(changes) {
       const moved = new Set<number>();
       const redacted = new Set<string>();
       for (const { stream, roomKey, detail } of changes) {
@@ -27,7 +27,6 @@ export function followInMemory(hs: Homeserver): void {
         if (stream === SENDER_REDACTIONS) {
           heedSenderRedaction(hs, detail as SenderRedaction, eventsInTail(hs));
         }
-        if (stream === EVENTS && roomKey !== undefined && !areOwn) forgetHead(hs, roomKey);
         if (stream !== EVENTS || !(detail instanceof StoredEvent)) continue;
         rememberStored(hs, detail);
         // Whether a redaction took effect is in the row of its target. This process's own have been heeded; of
@@ -40,10 +39,16 @@ export function followInMemory(hs: Homeserver): void {
       if (redacted.size > 0) markInTail(hs, redacted);
       if (moved.size > 0) forgetEventsOf(hs, moved);
     },
-    missed() {
-      forgetEvents(hs);
-      forgetHeads(hs);
+    missed: () => forgetEvents(hs),
+  });
+  tailOf(hs).listen({
+    changed(changes, _upTo, areOwn) {
+      if (areOwn) return;
+      for (const { stream, roomKey } of changes) {
+        if (stream === EVENTS && roomKey !== undefined) forgetHead(hs, roomKey);
+      }
     },
+    missed: () => forgetHeads(hs),
   });
 }
 
