@@ -82,6 +82,7 @@ describe("a file of another server", () => {
 
   test("comes as it is, and is kept", async () => {
     const file = await uploaded(bytes, { filename: 'süß; "and" sour.txt' });
+    const kept = await copies();
     const first = await get(`download/${file}`);
     expect(first.status).toBe(200);
     expect((await bytesOf(first)).equals(bytes)).toBe(true);
@@ -89,6 +90,8 @@ describe("a file of another server", () => {
     expect(first.headers.get("content-disposition")).toBe(
       `inline; filename*=utf-8''s%C3%BC%C3%9F%3B%20%22and%22%20sour.txt`,
     );
+    // All of it is told a moment before it is kept.
+    await expect.poll(copies, { timeout: 20_000 }).toBe(kept + 1);
     await hs2.hs.sql`delete from media`;
     const second = await get(`download/${file}`);
     expect((await bytesOf(second)).equals(bytes)).toBe(true);
@@ -118,7 +121,7 @@ describe("a file of another server", () => {
       await uploaded(bytes),
     ];
     const mxcOf = (file: string) => parseMxc(...(file.split("/") as [string, string]));
-    expect((await get(`download/${here}`)).status).toBe(200);
+    expect((await bytesOf(await get(`download/${here}`))).equals(bytes)).toBe(true);
     for (const file of [here, gone]) await quarantineMedia(hs1.hs, admin, mxcOf(file));
     await quarantineMedia(hs2.hs, await testUser(hs2.hs, "admin"), mxcOf(there));
     const kept = await copies();
@@ -244,12 +247,12 @@ describe("what another server sends", () => {
 
 test("copies that nobody wants any more go, and no others", async () => {
   const file = await uploaded(Buffer.from("old"));
-  await get(`download/${file}`);
+  await bytesOf(await get(`download/${file}`));
   const recent = await copies();
   const old = Date.now() - 91 * 24 * 60 * 60 * 1000;
   await hs1.hs.sql`update media set used_ms = ${old} where media_id = ${file.split("/")[1] ?? ""}`;
   while ((await forgetRemoteMedia.run(hs1.hs, new AbortController().signal)) === "more");
   expect(await copies()).toBe(recent - 1);
   await hs1.hs.sql`update media set used_ms = 1 where used_ms is not null`;
-  expect((await get(`download/${file}`)).status).toBe(200);
+  expect((await bytesOf(await get(`download/${file}`))).toString()).toBe("old");
 });

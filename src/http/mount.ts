@@ -131,6 +131,8 @@ async function answer(
     }
     const labels = { operation: endpoint.operation, status: String(response.status) };
     durations.observe(labels, (performance.now() - begun) / 1000);
+    // The framework sends no body then, and lets go of it, which may be a file that is open.
+    if (c.req.method === "HEAD") await response.body?.cancel();
     return response;
   });
 }

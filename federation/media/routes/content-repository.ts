@@ -65,8 +65,10 @@ async function mediaResponse(
 async function contentOf(
   hs: Homeserver,
   media: FoundThumbnail,
-): Promise<{ content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>; sizeBytes: number }> {
-  if ("bytes" in media) return { content: [media.bytes], sizeBytes: media.bytes.length };
+): Promise<{ content: ReadableStream<Uint8Array>; sizeBytes: number }> {
+  if ("bytes" in media) {
+    return { content: ReadableStream.from([media.bytes]), sizeBytes: media.bytes.length };
+  }
   const reader = await blobsOf(hs).open(media.blobKey);
   if (!reader) {
     hs.log.error({ blobKey: media.blobKey }, "a file is missing from the media store");
@@ -75,14 +77,27 @@ async function contentOf(
   return { content: reader.stream(), sizeBytes: reader.sizeBytes };
 }
 
+/** The whole as it is taken. Whoever goes away, however early, has the file closed: one that is left open ends the process. */
 function bodyOf(
   { before, after }: MultipartBody,
-  content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-): ReadableStream {
-  async function* parts(): AsyncGenerator<Uint8Array> {
-    yield before;
-    yield* content;
-    yield after;
-  }
-  return ReadableStream.from(parts());
+  content: ReadableStream<Uint8Array>,
+): ReadableStream<Uint8Array> {
+  const reader = content.getReader();
+  let isBegun = false;
+  return new ReadableStream(
+    {
+      async pull(controller) {
+        if (!isBegun) {
+          isBegun = true;
+          controller.enqueue(before);
+          return;
+        }
+        const { done, value } = await reader.read();
+        controller.enqueue(done ? after : value);
+        if (done) controller.close();
+      },
+      cancel: async (reason) => await reader.cancel(reason),
+    },
+    { highWaterMark: 0 },
+  );
 }
