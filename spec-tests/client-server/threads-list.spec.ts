@@ -87,6 +87,19 @@ describe("getThreadRoots", () => {
     await alice.call("PUT", ignored, { ignored_users: {} });
   });
 
+  test("lists to those who have left what they saw, in the order of what was said until then", async () => {
+    const roomId = await newRoom();
+    const first = await alice.sendText(roomId, "a");
+    const second = await alice.sendText(roomId, "b");
+    for (const root of [first, second]) await reply(alice, roomId, root);
+    await bob.call("POST", `/v3/rooms/${roomId}/leave`, {});
+    await reply(alice, roomId, first);
+    expect(ids((await list(bob, roomId)).body)).toEqual([second, first]);
+    expect(ids((await list(alice, roomId)).body)).toEqual([first, second]);
+    const { body } = await list(bob, roomId, "?limit=1");
+    expect(ids((await list(bob, roomId, `?from=${body.next_batch}`)).body)).toEqual([first]);
+  });
+
   test("refuses those outside, and what cannot be meant", async () => {
     const roomId = await newRoom();
     expect(await list(mallory, roomId)).toMatchObject(refusal(403, "M_FORBIDDEN"));

@@ -77,12 +77,15 @@ export async function threadRows(
   {
     roomKey,
     from,
+    until,
     limit,
     not,
     withUser,
   }: {
     readonly roomKey: number;
     readonly from: Place | undefined;
+    /** What was said after this does not count. */
+    readonly until: Place | undefined;
     readonly limit: number;
     /** The keys of users whose events do not count. */
     readonly not: readonly number[];
@@ -91,6 +94,7 @@ export async function threadRows(
   },
 ): Promise<readonly ThreadRow[]> {
   const end = from ?? END;
+  const endOfAll = until ?? END;
   return await db<ThreadRow[]>`
     select last.relates_to as root, last.anchor, last.anchor_offset from relations as last
     where last.room_key = ${roomKey} and last.rel_type = 'm.thread'
@@ -100,7 +104,9 @@ export async function threadRows(
         select from relations as later
         where later.relates_to = last.relates_to and later.rel_type = 'm.thread'
           and later.room_key = ${roomKey} and later.sender_key <> all(${not}::bigint[])
-          and (later.anchor, later.anchor_offset) > (last.anchor, last.anchor_offset))
+          and (later.anchor, later.anchor_offset) > (last.anchor, last.anchor_offset)
+          and (later.anchor, later.anchor_offset)
+            <= (${String(endOfAll.anchor)}::bigint, ${endOfAll.offset}::int))
       ${
         withUser === undefined
           ? db``

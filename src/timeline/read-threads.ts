@@ -40,10 +40,11 @@ export async function readThreads(
   const not = [...(await findUserKeys(hs, [...ignored] as UserId[])).values()];
   const withUser = participated ? requester.userKey : undefined;
   const roots: StoredEvent[] = [];
-  let from = until === undefined || (start && start.anchor < until) ? start : endOf(until);
+  const end = until === undefined ? undefined : endOf(until);
+  let from = end === undefined || (start && start.anchor < end.anchor) ? start : end;
   for (let readings = 0; readings < MOST_READINGS && roots.length < limit; readings++) {
     const size = limit - roots.length;
-    const query = { roomKey: room.roomKey, from, limit: size + 1, not, withUser };
+    const query = { roomKey: room.roomKey, from, until: end, limit: size + 1, not, withUser };
     const rows = await threadRows(hs.sql, query);
     const page = rows.slice(0, size);
     const events = await findEvents(
