@@ -23,6 +23,18 @@ describe("typing", () => {
     await expect.poll(() => ephemeral("m.typing")).toEqual({ user_ids: [] });
   });
 
+  test("is seen again if it is said again under the same transaction ID", async () => {
+    const said = (is: boolean) => {
+      const [edu_type, content] = typing(bob.user_id, is);
+      return [{ edu_type, content }];
+    };
+    for (const is of [true, false, true]) {
+      await send(said(is), `made-of-contents-${is}`);
+      await expect.poll(() => ephemeral("m.typing")).toEqual({ user_ids: is ? [bob.user_id] : [] });
+    }
+    await send(said(false));
+  });
+
   test("is no server's to say of users of others, or of users and rooms that are not there", async () => {
     await say(typing(alice.user_id), typing(`@x:${hs2.name}`), typing(bob.user_id, true, "!x:y"));
     await say(["m.typing", { room_id: 5 }], ["m.typing", {}], ["m.unknown", {}]);

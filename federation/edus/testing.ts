@@ -29,9 +29,9 @@ export async function tellingServers() {
   await sync();
 
   let transactions = 0;
-  async function send(edus: readonly unknown[]) {
+  async function send(edus: readonly unknown[], txnId = `t${transactions++}`) {
     const sent = await hs2.hs.remotes.sendTransaction(hs1.name, {
-      txnId: `t${transactions++}`,
+      txnId,
       origin_server_ts: 5,
       pdus: [],
       edus: edus.map((it) => JSON.stringify(it)),

@@ -29,7 +29,7 @@ const MOST_ASKING_MS = 15_000;
  * Takes in a transaction of another server: what it tells beside events, then the events of each room
  * in their order, different rooms at once. What has been taken in is durable before it is answered.
  *
- * @returns the answer's JSON. One that was answered before does nothing again.
+ * @returns the answer's JSON. Of one that was answered before no event is looked at again.
  * @throws MatrixError M_LIMIT_EXCEEDED of a server that does not wait for its answers.
  * @spec server-server-api#put_matrixfederationv1sendtxnid
  */
@@ -39,12 +39,12 @@ export async function receiveTransaction(
 ): Promise<string> {
   return await inServersTurn(hs, transaction, async () => {
     const { origin, txnId, pdus, edus } = transaction;
-    // Events are known by themselves when they come again. What else is told is not.
+    // First, since it is soon done: keys to read an event with are there when the event is. Under an ID that came
+    // before, too: it may all be repeated, and servers that make IDs of contents say so again what is news.
+    await receiveEdus(hs, origin, edus);
     const isStored = edus.length > 0;
     const before = await answerBefore(hs, { origin, txnId }, isStored);
     if (before !== undefined) return before;
-    // First, since it is soon done: keys to read an event with are there when the event is.
-    await receiveEdus(hs, origin, edus);
     const answer = JSON.stringify({ pdus: await receiveFrom(hs, origin, pdus) });
     rememberAnswer(hs, { origin, txnId, answer }, isStored);
     hs.log.debug({ origin, txnId, pdus: pdus.length, edus: edus.length }, "took in a transaction");
