@@ -13,24 +13,27 @@ const gapsOf = held(() => lru<string, Position>(100_000));
 /** An answer with the members that come lazily and that the client has not got. */
 export function withMembers(
   hs: Homeserver,
-  { deviceKey, connectionId }: ConnectionName,
+  name: ConnectionName,
   answer: RoomAnswer,
   upTo: Position,
 ): RoomAnswer {
   const { room, state, stateEvents, timeline } = answer;
   if (!state) return answer;
   const { since, isExpanded, roomKey } = room;
-  const connection = `${deviceKey} ${connectionId}`;
+  const connection = clientOf(name);
   const inRoom = `${connection} ${roomKey}`;
   // After a gap a client knows no more who is in the room: what it was given before counts for nothing.
   if (timeline?.limited) gapsOf(hs).set(inRoom, upTo);
-  const holder = `${connection} ${gapsOf(hs).get(inRoom) ?? 0}`;
-  // An answer that was lost may have had them, and one that the client has got instead not have told of the room.
-  const given = { anew: since === undefined || isExpanded, since, upTo };
+  const given = { anew: since === undefined || isExpanded, scope: gapsOf(hs).get(inRoom) ?? 0 };
   const told = stateEvents.filter(isMember);
-  if (told.length > 0) membersNotYetGiven(hs, holder, told, given);
-  const members = membersNotYetGiven(hs, holder, state.members, given);
+  if (told.length > 0) membersNotYetGiven(hs, connection, told, given);
+  const members = membersNotYetGiven(hs, connection, state.members, given);
   return members.length === 0 ? answer : { ...answer, stateEvents: [...stateEvents, ...members] };
+}
+
+/** What an answer on a connection is begun by, for the members that it gives. */
+export function clientOf({ deviceKey, connectionId }: ConnectionName): string {
+  return `${deviceKey} ${connectionId}`;
 }
 
 function isMember({ type }: StoredEvent): boolean {

@@ -3,10 +3,11 @@ import type { Position } from "#src/homeserver/position.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
 import { strippedStates } from "#src/rooms/stripped-states.ts";
 import { cutAtHoles } from "#src/sync/cut-at-holes.ts";
+import { beginAnswer } from "#src/sync/lazy-members.ts";
 import { isIgnored, type Timeline, timelinesOf } from "#src/sync/room-timelines.ts";
 import type { AskedRoom, Moment } from "./asked-rooms.ts";
 import type { ConnectionName } from "./connections.ts";
-import { withMembers } from "./given-members.ts";
+import { clientOf, withMembers } from "./given-members.ts";
 import { requiredStates } from "./required-states.ts";
 import { roomProfiles } from "./room-profiles.ts";
 import type { SlidingRequest } from "./sliding-request.ts";
@@ -27,7 +28,8 @@ export async function readRooms(
   at: ReadAt,
 ): Promise<{ rooms: RoomAnswer[]; timelines: ReadonlyMap<number, Timeline> }> {
   const { requester, isDeployed } = request;
-  const { upTo, ignored } = at;
+  const { upTo, ignored, connection } = at;
+  beginAnswer(hs, clientOf(connection), { at: at.position, upTo });
   const open = asked.filter((it) => it.hasMoved || it.isExpanded || it.narrower);
   const inside = open.filter((it) => !it.isStripped);
 
@@ -62,7 +64,7 @@ export async function readRooms(
     };
   });
   return {
-    rooms: rooms.filter(isNews).map((it) => withMembers(hs, at.connection, it, upTo)),
+    rooms: rooms.filter(isNews).map((it) => withMembers(hs, connection, it, upTo)),
     timelines,
   };
 }

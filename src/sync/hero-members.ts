@@ -48,9 +48,9 @@ export async function withHeroes(
 /** Those heroes of a room that the client wants to be told of and neither is told of nor was. */
 function untold(
   hs: Homeserver,
-  { filter, since, fullState, requester, stateAfter }: SyncRequest,
+  { filter, fullState, requester, stateAfter }: SyncRequest,
   { roomKey, isNew }: ChangedRoom,
-  { timelines, states, heroes, upTo, roomIds }: Told & { readonly heroes: readonly StoredEvent[] },
+  { timelines, states, heroes, roomIds }: Told & { readonly heroes: readonly StoredEvent[] },
 ): readonly StoredEvent[] {
   const stateFilter = filter.room?.state;
   // The state after a timeline is told in full, and not only what the timeline leaves out.
@@ -60,5 +60,5 @@ function untold(
   const wanted = heroes.filter((it) => !told.has(it.eventKey) && isWanted(it));
   if (stateFilter?.include_redundant_members === true) return wanted;
   const anew = isNew || fullState;
-  return membersNotYetGiven(hs, requester.deviceKey, wanted, { anew, since, upTo });
+  return membersNotYetGiven(hs, requester.deviceKey, wanted, { anew });
 }

@@ -55,6 +55,61 @@ test("a member is told of again until the device goes on from an answer that had
   expect((await sync(again.since)).of).toEqual([]);
 });
 
+/** Two in a room, of whom the first syncs and either says something now and then. */
+async function conversation(names: readonly [string, string]) {
+  const alice = await registered(ask, names[0]);
+  const bob = await registered(ask, names[1]);
+  const roomId = await roomOfTwo(alice, bob);
+  let count = 0;
+  const say = async ({ access_token: token }: { access_token: string }) => {
+    const path = `rooms/${roomId}/send/m.room.message/${count++}`;
+    await ask("PUT", path, { token, body: { msgtype: "m.text", body: "hello" } });
+  };
+  /** Whose members it tells of, and where it comes to. */
+  const sync = async (since?: string) => {
+    const query = since === undefined ? "" : `&since=${since}`;
+    const token = alice.access_token;
+    const { body } = await ask("GET", `sync?filter=${FILTER}${query}`, { token });
+    const events: { type: string; state_key: string }[] =
+      body.rooms?.join?.[roomId]?.state?.events ?? [];
+    const members = events.filter((it) => it.type === "m.room.member");
+    return { since: body.next_batch, of: members.map((it) => it.state_key) };
+  };
+  return { alice, bob, say, sync };
+}
+
+test("a member that only a lost answer told of is told of when needed again", async () => {
+  const { alice, bob, say, sync } = await conversation(["anna", "bert"]);
+  await say(alice);
+  const { since } = await sync();
+  await say(bob);
+  expect((await sync(since)).of).toEqual([bob.user_id]);
+  // That was lost; and what comes instead shows nothing of bob.
+  await say(alice);
+  const instead = await sync(since);
+  expect(instead.of).toEqual([]);
+  await say(bob);
+  const next = await sync(instead.since);
+  expect(next.of).toEqual([bob.user_id]);
+  await say(bob);
+  expect((await sync(next.since)).of).toEqual([]);
+});
+
+test("a device that goes on from long ago is told of members again", async () => {
+  const { alice, bob, say, sync } = await conversation(["aida", "bela"]);
+  await say(alice);
+  const kept = await sync();
+  await say(bob);
+  const told = await sync(kept.since);
+  await say(bob);
+  await sync(told.since);
+  // It lost what it had not written down.
+  await say(alice);
+  const again = await sync(kept.since);
+  await say(bob);
+  expect((await sync(again.since)).of).toEqual([bob.user_id]);
+});
+
 test("changes of members in a gap are told, whether they say anything or not", async () => {
   const alice = await registered(ask, "gina");
   const roomId = await roomOfTwo(alice, await registered(ask, "hugo"));

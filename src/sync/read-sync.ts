@@ -12,6 +12,7 @@ import { renderAggregated } from "#src/timeline/render-aggregated.ts";
 import { type ChangedRoom, changedRooms, type ChangedRooms } from "./changed-rooms.ts";
 import { cutAtHoles } from "./cut-at-holes.ts";
 import { withHeroes } from "./hero-members.ts";
+import { beginAnswer } from "./lazy-members.ts";
 import { namedRooms } from "./named-rooms.ts";
 import { readSections, type Sections } from "./read-sections.ts";
 import { roomStates } from "./room-states.ts";
@@ -49,6 +50,9 @@ export type SyncAnswer = {
 export async function readSync(hs: Homeserver, request: SyncRequest): Promise<SyncAnswer> {
   const { requester, since, filter } = request;
   const { rooms: allRooms, upTo } = await userRoomsAt(hs, requester);
+  if (filter.room?.state?.lazy_load_members === true) {
+    beginAnswer(hs, requester.deviceKey, { at: since, upTo });
+  }
   const userRooms = await roomsToTell(hs, request, allRooms);
   const roomIds = await roomIdsOf(hs, userRooms);
   const wanted = wantedRooms(request, userRooms, roomIds);

@@ -170,7 +170,7 @@ async function changesOf(hs: Homeserver, from: number, to: number): Promise<Stor
 async function wantedState(
   hs: Homeserver,
   { requester, filter, since, fullState, stateAfter }: SyncRequest,
-  { room, timeline, from, to, upTo }: Asked,
+  { room, timeline, from, to }: Asked,
   all: readonly StoredEvent[],
 ): Promise<StoredEvent[]> {
   const stateFilter = filter.room?.state;
@@ -201,7 +201,7 @@ async function wantedState(
   const further =
     stateFilter.include_redundant_members === true
       ? members
-      : membersNotYetGiven(hs, requester.deviceKey, members, { anew, since, upTo });
+      : membersNotYetGiven(hs, requester.deviceKey, members, { anew });
   return [...others, ...new Set([...changed, ...further])];
 }
 
