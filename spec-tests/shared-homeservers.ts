@@ -5,12 +5,16 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
+import { startBalancer } from "./balancer.ts";
 import { startOnDemand } from "./start-on-demand.ts";
 
 /** Where tests ask for a homeserver: an environment variable that `global-setup.ts` sets for every test. */
 export const SHARED_HOMESERVERS = "ARCHIPEL_TEST_HOMESERVERS";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
+
+/** Of how many processes each homeserver is: of more than one, requests go to them in turns. */
+export const PROCESSES = Number(process.env["ARCHIPEL_TEST_PROCESSES"] ?? 1);
 
 /** The configuration that a test asks for, as in the environment. */
 const Wanted = z.record(z.string(), z.string());
@@ -35,19 +39,33 @@ export async function shareHomeservers(
   newDatabase: () => Promise<string>,
 ): Promise<{ readonly url: string; stop(): Promise<void> }> {
   const children: ChildProcess[] = [];
+  const balancers: { close(): void }[] = [];
   const demand = await startOnDemand(async (wanted, index) => {
-    const child = launch({
+    const variables = {
+      ARCHIPEL_MEDIA_DIRECTORY: join(home, String(index), "media"),
       ...Wanted.parse(JSON.parse(wanted)),
       ARCHIPEL_DATABASE_URL: await newDatabase(),
-      ARCHIPEL_DATA_DIR: join(home, String(index)),
-    });
-    children.push(child);
-    return await readiness(child);
+    };
+    const started: Started[] = [];
+    for (let nth = 0; nth < PROCESSES; nth++) {
+      const dataDir = join(home, String(index), String(nth));
+      const child = launch({ ...variables, ARCHIPEL_DATA_DIR: dataDir });
+      children.push(child);
+      started.push(await readiness(child));
+    }
+    // Its link is the one that counts: each that starts makes a new one.
+    const last = started.at(-1);
+    if (!last) throw new RangeError("a homeserver is of at least one process");
+    if (started.length === 1) return last;
+    const balancer = await startBalancer(started.map(({ url }) => url));
+    balancers.push(balancer);
+    return { url: balancer.url, link: last.link };
   });
   return {
     url: demand.url,
     async stop() {
       demand.close();
+      for (const balancer of balancers) balancer.close();
       await Promise.all(children.map(end));
       rmSync(home, { recursive: true, force: true });
     },
