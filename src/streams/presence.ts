@@ -28,11 +28,9 @@ export async function bePresent(hs: Homeserver): Promise<() => Promise<void>> {
   });
   await saySeen(hs);
   // So that those who are there know at once that they are not alone any more.
-  await hs.sql`
-    select pg_notify(${CHANNEL}, position::text) from positions
-    where id = 1 and exists (
-      select from processes
-      where process_id <> ${processIdOf(hs)} and seen_at > now() - ${ALIVE_SECONDS} * interval '1 second')`;
+  if (processesAlive(hs) > 1) {
+    await hs.sql`select pg_notify(${CHANNEL}, position::text) from positions where id = 1`;
+  }
   await hs.sql`delete from processes where seen_at < now() - ${10 * ALIVE_SECONDS} * interval '1 second'`;
   const timer = setInterval(() => {
     saySeen(hs).catch((error: unknown) => {
