@@ -1,13 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Requester } from "#src/kit/requester.ts";
-import { createRoom } from "#src/membership/create-room.ts";
 import { joinRoom } from "#src/membership/join-room.ts";
 import { allStateAt, currentStateRoot } from "#src/rooms/current-state.ts";
 import { findEvents } from "#src/rooms/find-event.ts";
-import { findRoom, type Room } from "#src/rooms/find-room.ts";
+import type { Room } from "#src/rooms/find-room.ts";
 import { sendEvent } from "#src/rooms/send-event.ts";
-import { testHomeservers, type TestHomeservers, testUser } from "#src/testing.ts";
+import { testHomeservers, type TestHomeservers, testRoom, testUser } from "#src/testing.ts";
 
 let servers: TestHomeservers;
 let alice: Requester;
@@ -18,13 +17,8 @@ beforeAll(async () => {
 });
 afterAll(async () => await servers.close());
 
-async function newRoom(version = "12"): Promise<Room> {
-  const { hs } = servers;
-  const roomId = await createRoom(hs, alice, { preset: "public_chat", room_version: version });
-  const room = await findRoom(hs, roomId);
-  if (!room) throw new Error("a room that was created is not there");
-  return room;
-}
+const newRoom = async (version = "12") =>
+  await testRoom(servers.hs, alice, { preset: "public_chat", room_version: version });
 
 function say(hs: Homeserver, sender: Requester, room: Room, body: string) {
   return sendEvent(hs, {

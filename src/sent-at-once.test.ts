@@ -2,11 +2,10 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId } from "#src/kit/identifiers.ts";
 import type { Requester } from "#src/kit/requester.ts";
-import { createRoom } from "#src/membership/create-room.ts";
-import { findRoom, type Room } from "#src/rooms/find-room.ts";
+import type { Room } from "#src/rooms/find-room.ts";
 import { sendEvent } from "#src/rooms/send-event.ts";
 import { timesRepeated, transactionsDuring } from "#src/testing-lane.ts";
-import { testHomeservers, type TestHomeservers, testUser } from "#src/testing.ts";
+import { testHomeservers, type TestHomeservers, testRoom, testUser } from "#src/testing.ts";
 
 /** Homeservers of which each takes itself for the only one: so that what it takes for true often is not. */
 let servers: TestHomeservers;
@@ -22,8 +21,7 @@ beforeAll(async () => {
 afterAll(async () => await servers.close());
 
 async function roomOfAlice(): Promise<Room> {
-  const room = await findRoom(one, await createRoom(one, alice, {}));
-  if (!room) throw new Error("the room was not made");
+  const room = await testRoom(one, alice);
   await servers.database.sql`delete from processes`;
   // The first write of each sees that nobody else is there.
   for (const hs of servers.all) await say(hs, room, "first");

@@ -3,6 +3,8 @@ import { loadConfig } from "#src/config/load-config.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { UserId } from "#src/kit/identifiers.ts";
 import type { Requester } from "#src/kit/requester.ts";
+import { createRoom } from "#src/membership/create-room.ts";
+import { findRoom, type Room } from "#src/rooms/find-room.ts";
 import { userKeyOf } from "#src/rooms/user-keys.ts";
 import { testDatabase, type TestDatabase } from "#src/testing-database.ts";
 import { openHomeserver, type OpenHomeserver } from "./open-homeserver.ts";
@@ -63,4 +65,15 @@ export async function testUser(hs: Homeserver, localpart: string): Promise<Reque
     isAdmin: false,
     isGuest: false,
   };
+}
+
+/** A room that a user makes. */
+export async function testRoom(
+  hs: Homeserver,
+  creator: Requester,
+  request: Parameters<typeof createRoom>[2] = {},
+): Promise<Room> {
+  const room = await findRoom(hs, await createRoom(hs, creator, request));
+  if (!room) throw new Error("a room that was created is not there");
+  return room;
 }

@@ -2,10 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId } from "#src/kit/identifiers.ts";
 import type { Requester } from "#src/kit/requester.ts";
-import { createRoom } from "#src/membership/create-room.ts";
 import { tailOf } from "#src/streams/tail.ts";
-import { testHomeservers, type TestHomeservers, testUser } from "#src/testing.ts";
-import { findRoom, type Room } from "./find-room.ts";
+import { testHomeservers, type TestHomeservers, testRoom, testUser } from "#src/testing.ts";
+import type { Room } from "./find-room.ts";
 import { headOf } from "./received/head-of.ts";
 import { forgetHead, forgetHeads, knownHead, readHeads } from "./room-head.ts";
 import { sendEvent } from "./send-event.ts";
@@ -20,9 +19,7 @@ beforeAll(async () => {
   servers = await testHomeservers(2);
   [one, two] = servers.all as [Homeserver, Homeserver];
   alice = await testUser(one, "alice");
-  const found = await findRoom(one, await createRoom(one, alice, {}));
-  if (!found) throw new Error("a room that was created is not there");
-  room = found;
+  room = await testRoom(one, alice);
 });
 afterAll(async () => await servers.close());
 

@@ -1,11 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Requester } from "#src/kit/requester.ts";
-import { createRoom } from "#src/membership/create-room.ts";
 import { joinRoom } from "#src/membership/join-room.ts";
-import { findRoom, type Room } from "#src/rooms/find-room.ts";
+import type { Room } from "#src/rooms/find-room.ts";
 import { sendEvent } from "#src/rooms/send-event.ts";
-import { testHomeservers, type TestHomeservers, testUser } from "#src/testing.ts";
+import { testHomeservers, type TestHomeservers, testRoom, testUser } from "#src/testing.ts";
 import { readMessages } from "./read-messages.ts";
 import type { Place } from "./token.ts";
 import { viewOfRoom } from "./view-of-room.ts";
@@ -18,9 +17,7 @@ beforeAll(async () => {
   servers = await testHomeservers(3);
   const { hs, all } = servers;
   const alice = await testUser(hs, "alice");
-  const found = await findRoom(hs, await createRoom(hs, alice, { preset: "public_chat" }));
-  if (!found) throw new Error("a room that was created is not there");
-  room = found;
+  room = await testRoom(hs, alice, { preset: "public_chat" });
   senders = [];
   for (const [index, server] of all.entries()) {
     const user = index === 0 ? alice : await testUser(server, `user${index}`);
