@@ -23,9 +23,9 @@ beforeAll(async () => {
 });
 afterAll(async () => await servers.close());
 
-async function send(): Promise<EventId> {
+async function send(by: Homeserver = one): Promise<EventId> {
   const draft = { type: "m.room.message", content: { msgtype: "m.text", body: "hello" } };
-  return await sendEvent(one, { sender: alice, room, draft });
+  return await sendEvent(by, { sender: alice, room, draft });
 }
 
 const endsOf = async (hs: Homeserver) =>
@@ -44,6 +44,28 @@ describe("a room's head", () => {
   test("stays in the memory of the process that has sent", async () => {
     await send();
     expect(knownHead(one, room.roomKey)).toBeDefined();
+  });
+
+  test("is not believed that others have moved before this process heard of its own commit", async () => {
+    const { lane } = one;
+    const transaction = lane.transaction.bind(lane);
+    let last: EventId | undefined;
+    // On its way, the answer of the database is overtaken by what others say.
+    lane.transaction = async (work) => {
+      const done = await transaction(work);
+      last = await send(two);
+      await tailOf(one).catchUp();
+      return done;
+    };
+    try {
+      // So that it takes a transaction.
+      await send(two);
+      await send();
+    } finally {
+      lane.transaction = transaction;
+    }
+    expect(last).toBeDefined();
+    expect(await endsOf(one)).toEqual([last]);
   });
 
   test.each([

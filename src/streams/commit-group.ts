@@ -97,7 +97,7 @@ async function commitInLane(hs: Homeserver, group: Group): Promise<Committed> {
 function settle(hs: Homeserver, { parts, outcomes, before, upTo }: Committed): void {
   const changes: Change[] = [];
   for (const [index, part] of parts.entries()) {
-    noteCommitted(hs, part);
+    noteCommitted(hs, part, upTo);
     for (const outcome of outcomes[index] ?? []) if (outcome.ok) changes.push(...outcome.changes);
   }
   changes.sort((a, b) => a.position - b.position);
@@ -114,17 +114,20 @@ function settle(hs: Homeserver, { parts, outcomes, before, upTo }: Committed): v
   else answer();
 }
 
-function noteCommitted(hs: Homeserver, { stream, placed }: Part): void {
+function noteCommitted(hs: Homeserver, { stream, placed }: Part, upTo: Position): void {
+  // The answer of the database may come after news of what others have written on top of it.
+  let isTrue = tailOf(hs).position <= upTo;
   try {
     stream.committed?.(hs, placed);
   } catch (error) {
     hs.log.error({ err: error, stream: stream.name }, "what was committed was not taken note of");
-    // What this process believes of it may be untrue.
-    stream.failed?.(
-      hs,
-      placed.map((it) => it.write),
-    );
+    isTrue = false;
   }
+  if (isTrue) return;
+  stream.failed?.(
+    hs,
+    placed.map((it) => it.write),
+  );
 }
 
 function answerOne(it: Pending, outcome: Outcome<unknown> | undefined): void {

@@ -179,6 +179,32 @@ describe("the streams", () => {
     }
   });
 
+  test("are caught up with while another process writes on and on", async () => {
+    const [reader, writer] = [servers.hs, servers.all[1] ?? servers.hs];
+    const tail = new Tail(reader);
+    let reads = 0;
+    const busy: Stream<Note, number> = {
+      ...notes,
+      async changesBetween(sql, after, upTo) {
+        reads++;
+        const changes = await notes.changesBetween(sql, after, upTo);
+        // While it is read there is more, and somebody else who wants to know of it.
+        if (reads < 30) {
+          await write(writer, notes, { text: "on and on" });
+          void tail.catchUp();
+          await new Promise((resolve) => setTimeout(resolve, 20));
+        }
+        return changes;
+      },
+    };
+    await tail.start([busy]);
+    await write(writer, notes, { text: "one" });
+    const before = reads;
+    await tail.catchUp();
+    expect(reads - before).toBeLessThan(5);
+    await expect.poll(() => reads, { timeout: 20_000 }).toBeGreaterThanOrEqual(30);
+  });
+
   test("keep nothing that was not acknowledged when a connection is cut in the middle", async () => {
     const opened = await openHomeserver(servers.hs.config, {
       databaseUrl: servers.database.url,

@@ -166,7 +166,8 @@ export class Tail {
 
   async #readUpTo(position: Position): Promise<void> {
     this.#wanted = Math.max(this.#wanted, position);
-    while (this.#wanted > this.position) {
+    // Not until all is known that is wanted: while others write, there is always more.
+    while (position > this.position) {
       this.#reading ??= this.#read(this.#wanted).finally(() => {
         this.#reading = undefined;
       });
