@@ -34,7 +34,7 @@ export function lookupToken(
   token: string,
   use: TokenUse,
 ): Requester | Promise<Requester> {
-  const known = tokenCacheOf(hs).get(token);
+  const known = tokenCacheOf(hs).get(`token ${token}`);
   if (known) return admit(hs, known, use);
   const appservice = appserviceOfToken(hs.config, token);
   if (appservice) return admitAppservice(hs, appservice, use);
@@ -76,7 +76,7 @@ async function admitUnknown(hs: Homeserver, token: string, use: TokenUse): Promi
   const requester = admit(hs, known, use);
   const { tokenKey, replaces } = pair;
   if (replaces === null) {
-    cache.set(token, known, epoch);
+    cache.set(`token ${token}`, known, epoch);
   } else {
     // The first use of a new pair: the client has got it, and needs the old one no longer.
     const ended = await endReplacedPair(hs.sql, { tokenKey, replaces }, hs.now());

@@ -29,8 +29,7 @@ export async function masqueradeAs(
     throw new MatrixError("M_FORBIDDEN", "The application service cannot speak for this user");
   }
   const deviceId = DEVICE_PARAMETERS.map((it) => query.get(it)).find((it) => it !== null) ?? "";
-  // No token that is shown has a space in it.
-  const name = `as ${JSON.stringify([appservice.id, userId, deviceId])}`;
+  const name = `mask ${JSON.stringify([appservice.id, userId, deviceId])}` as const;
   const cache = tokenCacheOf(hs);
   const known = cache.get(name);
   if (known) return known;

@@ -14,6 +14,12 @@ export type KnownToken = {
   readonly isLocked: boolean;
 };
 
+/**
+ * By what somebody is known: by a token that they show, or as whom an application service speaks for. What is shown is never
+ * taken for the latter, whatever is in it.
+ */
+export type ShownAs = `token ${string}` | `mask ${string}`;
+
 /** The name of the stream of devices, whose changes here are those that are gone. */
 const DEVICES = "devices";
 
@@ -34,14 +40,14 @@ export class TokenCache {
     });
   }
 
-  get(token: string): KnownToken | undefined {
-    return this.#known.get(keyOf(token));
+  get(shown: ShownAs): KnownToken | undefined {
+    return this.#known.get(keyOf(shown));
   }
 
   /** @param epoch as it was before the database was asked. */
-  set(token: string, known: KnownToken, epoch: number): void {
+  set(shown: ShownAs, known: KnownToken, epoch: number): void {
     if (epoch !== this.epoch) return;
-    const key = keyOf(token);
+    const key = keyOf(shown);
     const { userKey } = known.requester;
     this.#known.set(key, known);
     const keys = this.#byUser.get(userKey);
@@ -82,6 +88,6 @@ export const tokenCacheOf = held((hs: Homeserver): TokenCache => {
 });
 
 /** Not the token itself: what is in memory may end in a core dump. */
-function keyOf(token: string): string {
-  return hash("sha256", token, "base64");
+function keyOf(shown: ShownAs): string {
+  return hash("sha256", shown, "base64");
 }

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { registerSenders } from "#src/accounts/appservice-users.ts";
+import { AS_TOKEN, testAppservice } from "#src/bridging/testing.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { asking, type Ask, LENIENT, registered } from "#src/testing-http.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
@@ -204,5 +206,28 @@ test("a token is accepted in the query string where old clients may send it ther
     expect((await here("GET", path(own.access_token))).body.errcode).toBe("M_MISSING_TOKEN");
   } finally {
     await lenient.close();
+  }
+});
+
+test("nobody is taken for a user whom an application service has spoken for by saying so in a token", async () => {
+  const bridge = await testAppservice({ url: null });
+  const homes = await testHomeservers(1, {
+    ...LENIENT,
+    ARCHIPEL_SESSIONS_TOKENS_IN_QUERY: "true",
+    ARCHIPEL_APPSERVICES_FILES: bridge.file,
+  });
+  try {
+    const ask = asking(homes.hs);
+    await registerSenders(homes.hs);
+    const whoamiBy = async (token: string) =>
+      (await ask("GET", `account/whoami?access_token=${encodeURIComponent(token)}`)).body;
+    expect(await whoamiBy(AS_TOKEN)).toMatchObject({ user_id: "@bridgebot:test" });
+    for (const kind of ["as", "mask"]) {
+      const forged = `${kind} ${JSON.stringify(["bridge", "@bridgebot:test", ""])}`;
+      expect(await whoamiBy(forged)).toMatchObject({ errcode: "M_UNKNOWN_TOKEN" });
+    }
+  } finally {
+    await homes.close();
+    await bridge.close();
   }
 });
