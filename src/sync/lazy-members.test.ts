@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { registry } from "#src/homeserver/metrics.ts";
 import { type Ask, asking, LENIENT, registered } from "#src/testing-http.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
 
@@ -66,8 +67,8 @@ async function conversation(names: readonly [string, string]) {
     await ask("PUT", path, { token, body: { msgtype: "m.text", body: "hello" } });
   };
   /** Whose members it tells of, and where it comes to. */
-  const sync = async (since?: string) => {
-    const query = since === undefined ? "" : `&since=${since}`;
+  const sync = async (since?: string, further = "") => {
+    const query = since === undefined ? "" : `&since=${since}${further}`;
     const token = alice.access_token;
     const { body } = await ask("GET", `sync?filter=${FILTER}${query}`, { token });
     const events: { type: string; state_key: string }[] =
@@ -108,6 +109,26 @@ test("a device that goes on from long ago is told of members again", async () =>
   const again = await sync(kept.since);
   await say(bob);
   expect((await sync(again.since)).of).toEqual([bob.user_id]);
+});
+
+test("a member is not told of again by an answer that was waited for while other rooms went on", async () => {
+  const { alice, bob, say, sync } = await conversation(["abel", "beth"]);
+  const elsewhere = await conversation(["cleo", "dora"]);
+  await say(alice);
+  const first = await sync();
+  await say(bob);
+  const known = await sync(first.since);
+  expect(known.of).toEqual([bob.user_id]);
+  // Of this alice is not told, so that it is plain without an answer that there is nothing for her.
+  await elsewhere.say(elsewhere.alice);
+  const waiting = sync(known.since, "&timeout=30000");
+  await vi.waitFor(
+    async () =>
+      expect(await registry.getSingleMetricAsString("archipel_sync_waiting")).toMatch(/ 1$/m),
+    { timeout: 20_000 },
+  );
+  await say(bob);
+  expect((await waiting).of).toEqual([]);
 });
 
 test("changes of members in a gap are told, whether they say anything or not", async () => {

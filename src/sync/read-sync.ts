@@ -51,7 +51,7 @@ export async function readSync(hs: Homeserver, request: SyncRequest): Promise<Sy
   const { requester, since, filter } = request;
   const { rooms: allRooms, upTo } = await userRoomsAt(hs, requester);
   if (filter.room?.state?.lazy_load_members === true) {
-    beginAnswer(hs, requester.deviceKey, { at: since, upTo });
+    beginAnswer(hs, requester.deviceKey, { at: request.tokenAt ?? since, upTo });
   }
   const userRooms = await roomsToTell(hs, request, allRooms);
   const roomIds = await roomIdsOf(hs, userRooms);

@@ -9,6 +9,8 @@ export type SyncRequest = {
   readonly filter: Filter;
   /** Up to where the client knows everything; undefined on its first sync. */
   readonly since: Position | undefined;
+  /** Up to where by its token, if that is said by what has not happened since. */
+  readonly tokenAt?: Position | undefined;
   /** Up to where it has been told of its device's queue of messages, if not up to there too. */
   readonly resumeAfter?: Position | undefined;
   /** How far it has been told of sticky events, if not of all. */

@@ -57,7 +57,13 @@ async function answerWithin(
     }
     await waitForNews(hs, request.requester, { after, waitMs: until - hs.now(), signal });
     // Up to there nothing has happened that the client wants to hear of.
-    asked = { ...asked, since: after, resumeAfter: undefined, resumeSticky: undefined };
+    asked = {
+      ...request,
+      since: after,
+      tokenAt: request.since,
+      resumeAfter: undefined,
+      resumeSticky: undefined,
+    };
   }
 }
 
