@@ -184,6 +184,10 @@ describe("createRoom", () => {
     expect(await mallory.call("POST", path, { user_id: "@e:hs.test" })).toMatchObject(tooMany);
     const member = `/v3/rooms/${body.room_id}/state/m.room.member/@e:hs.test`;
     expect(await mallory.call("PUT", member, { membership: "invite" })).toMatchObject(tooMany);
+    const later = `/unstable/org.matrix.msc4140/rooms/${body.room_id}/delayed_event/m.room.member/1`;
+    const content = { membership: "invite" };
+    const invitation = { delay_ms: 60_000, state_key: "@e:hs.test", content };
+    expect(await mallory.call("PUT", later, invitation)).toMatchObject(tooMany);
     expect((await mallory.call("POST", "/v3/createRoom", {})).status).toBe(200);
   });
 });

@@ -8,6 +8,7 @@ import { JsonObject } from "#src/kit/json-object.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { requireRoom } from "#src/rooms/memberships.ts";
+import { countInvitation } from "../count-invitation.ts";
 import { type Action, ACTIONS, type DelayedEvent, wireOf } from "../delayed-event.ts";
 import { manageDelayedEvent } from "../manage-delayed-event.ts";
 import { delayedEventById, delayedEventsOf } from "../queries-delayed-events.ts";
@@ -36,11 +37,13 @@ export const delayedEventEndpoints: readonly Endpoint[] = [
     body: Delayed as z.ZodType<Delayed>,
     rate: "message",
     guests: true,
-    async handle(hs, { requester, params, body }) {
-      const room = await requireRoom(hs, parseRoomId(params["roomId"] ?? ""));
-      const type = params["eventType"] ?? "";
-      const txnId = parseTransactionId(params["txnId"] ?? "");
+    async handle(hs, call) {
+      const { requester, params, body } = call;
       const { delay_ms: delayMs, state_key: stateKey, content } = body;
+      const type = params["eventType"] ?? "";
+      if (stateKey !== undefined) countInvitation(hs, call, { type, content });
+      const room = await requireRoom(hs, parseRoomId(params["roomId"] ?? ""));
+      const txnId = parseTransactionId(params["txnId"] ?? "");
       const scheduled = { room, type, stateKey, content, txnId, delayMs };
       return { delay_id: await scheduleEvent(hs, requester, scheduled) };
     },

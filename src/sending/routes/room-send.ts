@@ -2,7 +2,6 @@ import { randomUUID } from "node:crypto";
 import { z } from "zod";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { type Call, type Endpoint, userEndpoint } from "#src/http/endpoint.ts";
-import { checkRate } from "#src/http/rate-limit.ts";
 import type { CanonicalObject } from "#src/kit/canonical-json.ts";
 import { parseEventId, parseRoomId, parseTransactionId } from "#src/kit/identifiers.ts";
 import { JsonObject } from "#src/kit/json-object.ts";
@@ -14,6 +13,7 @@ import { redactEvent } from "#src/rooms/redact-event.ts";
 import { redactRelated } from "#src/rooms/redact-related.ts";
 import { redactionTransactionId } from "#src/rooms/transaction-ids.ts";
 import { STATE_PATHS } from "#src/timeline/routes/rooms.ts";
+import { countInvitation } from "../count-invitation.ts";
 import { delayOf } from "../delay-of.ts";
 import { scheduleEvent } from "../schedule-event.ts";
 import { sendMessage, sendState } from "../send-content.ts";
@@ -38,12 +38,9 @@ export const roomSendEndpoints: readonly Endpoint[] = [
     rate: "message",
     guests: true,
     async handle(hs, call) {
-      const { requester, params, query, body: content, ip } = call;
+      const { requester, params, query, body: content } = call;
       const { eventType: type = "", stateKey = "" } = params;
-      const invites = type === "m.room.member" && content["membership"] === "invite";
-      if (invites && !requester.isUnlimited) {
-        checkRate(hs, "invite", { userId: requester.userId, ip });
-      }
+      countInvitation(hs, call, { type, content });
       const room = await requireRoom(hs, parseRoomId(params["roomId"] ?? ""));
       const delayMs = delayOf(query);
       const stickyMs = stickyOf(query);
