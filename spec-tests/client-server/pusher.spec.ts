@@ -69,6 +69,25 @@ describe("postPusher", () => {
     expect(await count()).toBe(0);
   });
 
+  // MSC3881: so one device silences another.
+  test("leaves a pusher that another device switches off to the one that has it", async () => {
+    const alice = await hs.registerUser("alice");
+    const identifier = { type: "m.id.user", user: alice.userId };
+    const login = { type: "m.login.password", identifier, password: alice.password };
+    const { body: web } = await hs.request("POST", "/v3/login", { body: login });
+    await alice.call("POST", SET, pusher());
+    const off = pusher({ "org.matrix.msc3881.enabled": false });
+    await hs.request("POST", SET, { token: web.access_token, body: off });
+    const list = async () => (await alice.call("GET", "/v3/pushers")).body.pushers;
+    const silenced = {
+      "org.matrix.msc3881.enabled": false,
+      "org.matrix.msc3881.device_id": alice.deviceId,
+    };
+    expect(await list()).toMatchObject([silenced]);
+    await hs.request("POST", "/v3/logout", { token: web.access_token, body: {} });
+    expect(await list()).toMatchObject([silenced]);
+  });
+
   test("refuses what is none", async () => {
     const alice = await hs.registerUser("alice");
     const { lang: _, data: _data, ...bare } = pusher();

@@ -12,7 +12,8 @@ export type PusherName = {
 
 /**
  * Makes a pusher, or changes it. One that is new, or was switched off, begins with what happens next; one that
- * could not be reached is tried again.
+ * could not be reached is tried again. Where it is merely switched on or off, maybe by another of the user's devices
+ * (MSC3881), it stays the device's that it was.
  *
  * @param its among them, how much is unread now.
  */
@@ -30,7 +31,9 @@ export async function upsertPusher(
       ${its.isEnabled}, ${its.setMs}, position, position, ${its.unread}
     from positions where id = 1
     on conflict (app_id, pushkey, user_key) do update set
-      device_key = excluded.device_key, kind = excluded.kind,
+      device_key = case when known.is_enabled = excluded.is_enabled then excluded.device_key
+        else known.device_key end,
+      kind = excluded.kind,
       app_display_name = excluded.app_display_name,
       device_display_name = excluded.device_display_name, profile_tag = excluded.profile_tag,
       lang = excluded.lang, data = excluded.data, is_enabled = excluded.is_enabled,
