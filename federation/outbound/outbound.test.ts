@@ -259,6 +259,33 @@ describe("membership at the time of an event decides", () => {
         .map((it) => [it["type"], it["state_key"], it.content["membership"]]);
     await expect.poll(told, WAIT).toEqual([["m.room.member", user, "leave"]]);
   });
+
+  test("invitations that are taken back at once are told each, and nothing that is said meanwhile", async () => {
+    const shared = await sharedRoom(hs1.hs, [two.name, one.name]);
+    const [, member = "@a:b"] = shared.members;
+    const users = ["a", "b", "c"].map((it): UserId => `@${it}:${one.name}`);
+    const takeBack = async (its: readonly UserId[]) => {
+      for (const user of users) await shared.setMember(user, "invite");
+      await shared.say("two waits for this");
+      await Promise.all([
+        ...its.map(async (it) => await shared.setMember(it, "leave")),
+        shared.say("at once"),
+        ...users.map(async (it) => await shared.setMember(it, "leave")),
+      ]);
+    };
+    const told = () =>
+      one.taken
+        .flatMap((it) => it.body.pdus)
+        .filter((it) => it["room_id"] === shared.room.roomId)
+        .filter((it) => it.content["membership"] === "leave")
+        .map((it) => it["state_key"]);
+    // The server's last user goes at the same time; and then it is not in the room any more.
+    await takeBack([member]);
+    await expect.poll(told, WAIT).toEqual([member, ...users]);
+    await takeBack([]);
+    await expect.poll(told, WAIT).toEqual([member, ...users, ...users]);
+    expect(taking(one, "at once")).toEqual([]);
+  });
 });
 
 describe("what others send", () => {

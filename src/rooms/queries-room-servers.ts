@@ -25,31 +25,38 @@ export function moveRoomServers(lane: Tx, rows: readonly Moving[]): void {
   );
   if (others.length === 0) return;
   void lane`
-    with moved as (
-      select new.room_key, new.server_name,
-        sum((new.membership = 'join')::int - (old.membership is not distinct from 'join')::int)::int as more,
-        min(new.position) filter (where new.membership = 'join' and old.membership is distinct from 'join') as came,
-        max(new.position) filter (where new.membership <> 'join' and old.membership = 'join') as went,
-        max(new.position) filter (where new.membership in ('leave', 'ban') and old.membership in ('invite', 'knock')) as told
+    with new as (
+      select new.*, old.membership as before
       from unnest(${others.map((it) => it.userKey)}::bigint[], ${others.map((it) => it.roomKey)}::bigint[],
         ${others.map((it) => it.membership)}::text[], ${others.map((it) => it.server)}::text[],
         ${others.map((it) => it.position ?? it.eventKey)}::bigint[])
         as new (user_key, room_key, membership, server_name, position)
       left join memberships as old using (user_key, room_key)
-      group by new.room_key, new.server_name
+    ), moved as (
+      select room_key, server_name,
+        sum((membership = 'join')::int - (before is not distinct from 'join')::int)::int as more,
+        min(position) filter (where membership = 'join' and before is distinct from 'join') as came,
+        max(position) filter (where membership <> 'join' and before = 'join') as went
+      from new group by room_key, server_name
+    ), known as (
+      select moved.*, joined, more < 0 and joined + more <= 0 as goes
+      from moved left join room_servers on room_servers.room_key = moved.room_key
+        and room_servers.server_name = moved.server_name and until is null
     ), counted as (
-      update room_servers set joined = joined + more, until = case when joined + more <= 0 then went end
-      from moved
-      where room_servers.room_key = moved.room_key and room_servers.server_name = moved.server_name
+      update room_servers set joined = room_servers.joined + more, until = case when goes then went end
+      from known
+      where room_servers.room_key = known.room_key and room_servers.server_name = known.server_name
         and until is null and more <> 0
+    ), told as (
+      insert into room_servers (room_key, server_name, since, until, joined)
+      select room_key, server_name, position - 1, position, 0 from new join known using (room_key, server_name)
+      where membership in ('leave', 'ban') and before in ('invite', 'knock')
+        and case when joined is not null then goes and went < position
+          else more <= 0 or position < came end
+      on conflict do nothing
     )
-    insert into room_servers (room_key, server_name, since, until, joined)
-    select room_key, server_name, case when more > 0 then came else told - 1 end,
-      case when more > 0 then null else told end, greatest(more, 0)
-    from moved
-    where (more > 0 or told is not null) and not exists (
-      select from room_servers as known
-      where known.room_key = moved.room_key and known.server_name = moved.server_name and known.until is null)
+    insert into room_servers (room_key, server_name, since, joined)
+    select room_key, server_name, came, more from known where joined is null and more > 0
     on conflict do nothing`;
 }
 

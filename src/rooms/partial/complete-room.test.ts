@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { EventDraft } from "#src/events/build-event.ts";
 import { stateKeyOf } from "#src/events/pdu.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import type { EventId, ServerName, UserId } from "#src/kit/identifiers.ts";
+import { type EventId, type ServerName, serverNameOf, type UserId } from "#src/kit/identifiers.ts";
 import { tailOf } from "#src/streams/tail.ts";
 import { testHomeservers, type TestHomeservers, testUser } from "#src/testing.ts";
 import { allStateAt, currentStateRoot } from "../current-state.ts";
@@ -102,9 +102,22 @@ async function expectTruth(
   const joined = [...expected.current.values()]
     .map((id) => remote.graph.events.get(id))
     .filter((it) => it?.type === "m.room.member" && it.content["membership"] === "join");
-  expect(new Set(members.map((it) => it.userId))).toEqual(
-    new Set(joined.map((it) => it?.state_key)),
-  );
+  const userIds = joined.map((it) => it?.state_key as UserId);
+  expect(new Set(members.map((it) => it.userId))).toEqual(new Set(userIds));
+  expect(await serversThere(room)).toEqual(countOf(userIds.map(serverNameOf)));
+}
+
+/** The other servers that are owed what is said in a room, and how many of their users are there. */
+async function serversThere(room: Room): Promise<Map<string, number>> {
+  const rows = await hs.sql<{ server_name: string; joined: number }[]>`
+    select server_name, joined from room_servers
+    where room_key = ${room.roomKey} and until is null`;
+  return new Map(rows.map((it) => [it.server_name, it.joined]));
+}
+
+function countOf(servers: readonly ServerName[]): Map<string, number> {
+  const others = servers.filter((it) => it !== hs.name);
+  return new Map([...Map.groupBy(others, (it) => it)].map(([name, its]) => [name, its.length]));
 }
 
 describe("a room that was joined without its members", () => {
