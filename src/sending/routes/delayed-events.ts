@@ -8,11 +8,11 @@ import { JsonObject } from "#src/kit/json-object.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { requireRoom } from "#src/rooms/memberships.ts";
-import { countInvitation } from "../count-invitation.ts";
 import { type Action, ACTIONS, type DelayedEvent, wireOf } from "../delayed-event.ts";
 import { manageDelayedEvent } from "../manage-delayed-event.ts";
 import { delayedEventById, delayedEventsOf } from "../queries-delayed-events.ts";
 import { scheduleEvent } from "../schedule-event.ts";
+import { countInvitation } from "./count-invitation.ts";
 
 const MSC4140 = "/_matrix/client/unstable/org.matrix.msc4140";
 

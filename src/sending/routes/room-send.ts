@@ -13,11 +13,11 @@ import { redactEvent } from "#src/rooms/redact-event.ts";
 import { redactRelated } from "#src/rooms/redact-related.ts";
 import { redactionTransactionId } from "#src/rooms/transaction-ids.ts";
 import { STATE_PATHS } from "#src/timeline/routes/rooms.ts";
-import { countInvitation } from "../count-invitation.ts";
 import { delayOf } from "../delay-of.ts";
 import { scheduleEvent } from "../schedule-event.ts";
 import { sendMessage, sendState } from "../send-content.ts";
 import { stickyOf } from "../sticky-of.ts";
+import { countInvitation } from "./count-invitation.ts";
 
 /** The specification's `room_send.yaml`, `redaction.yaml`, and of `room_state.yaml` what sends. */
 export const roomSendEndpoints: readonly Endpoint[] = [
