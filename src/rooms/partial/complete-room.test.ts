@@ -28,6 +28,7 @@ import {
 import { sendEvent } from "../send-event.ts";
 import { EventStatus, type StoredEvent } from "../stored-event.ts";
 import { completeRoom } from "./complete-room.ts";
+import { fetchWholeState } from "./fetch-whole-state.ts";
 import { membersKnownWithin } from "./partial-rooms.ts";
 import { abandonPartial, partialSince } from "./queries-partial.ts";
 
@@ -228,6 +229,56 @@ describe("a room that was joined without its members", () => {
     expect(await statuses()).toEqual([EventStatus.accepted, EventStatus.rejected]);
     await complete(remote, room, known);
     expect(await statuses()).toEqual([EventStatus.rejected, EventStatus.accepted]);
+  });
+
+  test("keeps what it was told of it at the join, whatever is told later beside its members", async () => {
+    const remote = new RemoteRoom("12", "told-twice");
+    const [creator, bob, , local] = USERS as [UserId, UserId, UserId, UserId];
+    const member = (user: UserId) => ({
+      type: "m.room.member",
+      state_key: user,
+      content: { membership: "join" },
+    });
+    const topic = (it: string) => ({
+      type: "m.room.topic",
+      state_key: "",
+      content: { topic: it },
+    });
+    const begun = remote.begin(creator, {});
+    const old = remote.add(creator, topic("old"), [begun]);
+    const now = remote.add(creator, topic("now"), [old]);
+    const joined = remote.add(local, member(local), [remote.add(bob, member(bob), [now])]);
+    const basis = [...remote.events.keys()];
+    const { room, ...known } = await enter(remote, basis);
+    const state = known.state.map((id) => (id === now ? old : id));
+    await complete(remote, room, { ...known, state });
+    await expectTruth(remote, room, { basis, later: [joined] });
+  });
+
+  test("is not said to have no members by who knows nothing of it", async () => {
+    const { room: remote, basis } = forkedRoom("12", []);
+    const { room, joinId, state } = await enter(remote, basis);
+    const [ignorant, knowing] = membersFrom as [ServerName, ServerName];
+    const asked: ServerName[] = [];
+    const remotes: Homeserver["remotes"] = {
+      ...hs.remotes,
+      verifyKeys: async () => await Promise.resolve(new Map()),
+      async getRoomStateIds(server) {
+        asked.push(server);
+        const pdu_ids = server === ignorant ? [] : state;
+        return await Promise.resolve({ ok: true, body: { pdu_ids, auth_chain_ids: [] } });
+      },
+    };
+    await storeOutliers(
+      hs,
+      room,
+      state.map((id) => remote.received(id)),
+    );
+    const fetched = async (servers: readonly ServerName[]) =>
+      await fetchWholeState({ ...hs, remotes }, room, { joinId, servers, until: hs.stopping });
+    expect(await fetched([ignorant])).toBeUndefined();
+    expect(new Set(await fetched([ignorant, knowing]))).toEqual(new Set(state));
+    expect(asked).toEqual([ignorant, ignorant, knowing]);
   });
 
   test("is redacted by what turns out to be part of it, and by nothing else", async () => {

@@ -7,7 +7,8 @@ import { eventsOf, findEvents } from "../find-event.ts";
 import type { Room } from "../find-room.ts";
 import { POLICIES } from "../policy/policy-server.ts";
 import { assessEvents } from "../received/assess-events.ts";
-import { completedState, givenStates } from "../received/given-states.ts";
+import type { DraftedState } from "../received/drafted-state.ts";
+import { completedState } from "../received/given-states.ts";
 import { headOf } from "../received/head-of.ts";
 import type { ReceivedEvent } from "../received/received-event.ts";
 import type { ReceivedWrite, ReceivedWritten } from "../received/received-write.ts";
@@ -22,7 +23,7 @@ import { keysSinceJoin, partialSince } from "./queries-partial.ts";
  * judges all that has come since once more, by states that have them too. What the room's rules do not allow,
  * now that all is known, is part of it no more.
  *
- * @param state the IDs of the events of the state before the join; all are stored.
+ * @param state the IDs of the events of the state before the join; all are stored. Of that, what we were not told as we came.
  */
 export async function completeRoom(
   hs: Homeserver,
@@ -57,10 +58,10 @@ async function tryOnce(
   const events = keys
     .flatMap((key) => stored.get(key) ?? [])
     .map((it) => receivedOf(it, room, hasPolicy));
-  const given = await givenStates(hs, head, new Map([[joinId, state]]));
-  const own = [...stored.values()];
-  for (const it of await unledOf(hs, room, own)) {
-    if (it.eventId === joinId || it.stateBefore === undefined) continue;
+  const given = new Map<EventId, DraftedState>();
+  // Who let us in has been believed: whoever is asked for the members adds these, and takes nothing back.
+  for (const it of await unledOf(hs, room, { joinId, events: [...stored.values()] })) {
+    if (it.stateBefore === undefined) continue;
     given.set(it.eventId, await completedState(hs, it.stateBefore, { room, state }));
   }
   const { assessed } = await assessEvents(hs, room, events, {
@@ -75,19 +76,21 @@ async function tryOnce(
   return !written.stale;
 }
 
-/** Those of some events before which the state was given by another server, since not all that leads to them is known. */
+/**
+ * Those of some events before which the state was given by another server: the join, and others of which not all that
+ * leads to them is known.
+ */
 async function unledOf(
   hs: Homeserver,
   { rules }: Room,
-  events: readonly StoredEvent[],
+  { joinId, events }: { readonly joinId: EventId; readonly events: readonly StoredEvent[] },
 ): Promise<StoredEvent[]> {
   const named = await findEvents(
     hs,
     events.flatMap((it) => it.pdu(rules).prev_events),
   );
-  return events.filter((it) =>
-    it.pdu(rules).prev_events.some((id) => named.get(id)?.stateAfter === undefined),
-  );
+  const isUnknown = (id: EventId) => named.get(id)?.stateAfter === undefined;
+  return events.filter((it) => it.eventId === joinId || it.pdu(rules).prev_events.some(isUnknown));
 }
 
 /**

@@ -34,7 +34,9 @@ export async function fetchWholeState(
     const given = await stateBefore(hs, room, { joinId, server, until });
     if (!given) continue;
     const stored = await findEvents(hs, given);
-    const known = given.filter((id) => stored.has(id));
+    const known = given.filter((id) => stored.get(id)?.roomKey === room.roomKey);
+    // Who knows nothing of the room says that nobody is there.
+    if (!known.some((id) => stored.get(id)?.type === "m.room.create")) continue;
     if (known.length > (best?.length ?? 0)) best = known;
     if (known.length === given.length) return known;
     const lacking = given.length - known.length;
