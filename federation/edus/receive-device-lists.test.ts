@@ -117,6 +117,31 @@ describe("lists of devices", () => {
     expect((await query(alice.user_id)).master_keys).toEqual({});
   });
 
+  test("have an end, however many devices are told of, and however long their keys are", async () => {
+    expect(await devicesOf()).toEqual([bob.device_id]);
+    const [own] = await hs1.hs.sql<{ user_key: number }[]>`
+      select user_key from users where user_id = ${bob.user_id}`;
+    const from = await streamId();
+    const long = { ...keysOf("LONG"), padding: "x".repeat(40_000) };
+    await say(change("LONG", from + 1, [from], { keys: long }));
+    await hs1.hs.sql`
+      insert into remote_devices (user_key, device_id, json)
+      select ${own?.user_key ?? 0}::bigint, 'MANY' || number, '{}' from generate_series(1, 9998) as number`;
+    await say(
+      change("LAST", from + 2, [from + 1]),
+      change("TOO-MANY", from + 3, [from + 2]),
+      change("LAST", from + 4, [from + 3], { deleted: true, keys: undefined }),
+    );
+    const stored = async () =>
+      await hs1.hs.sql<{ device_id: string }[]>`
+        select device_id from remote_devices
+        where user_key = ${own?.user_key ?? 0} and device_id not like 'MANY%'`;
+    expect((await stored()).map((it) => it.device_id)).toEqual([bob.device_id]);
+    await hs1.hs.sql`delete from remote_devices where device_id like 'MANY%'`;
+    await say(change("NEXT", from + 5, [from + 4]));
+    expect(await devicesOf()).toEqual([bob.device_id, "NEXT"].toSorted());
+  });
+
   test("are of no concern where no room is shared", async () => {
     const stranger: UserId = `@stranger:${hs2.name}`;
     const told = { user_id: stranger, device_id: "D", stream_id: 1, prev_id: [] };

@@ -14,14 +14,18 @@ export type KnownList = {
   readonly isStale: boolean | null;
 };
 
+/** The same, and how many devices are in it. */
+export type CountedList = KnownList & { readonly devices: number };
+
 export async function knownLists(
   sql: Queryable,
   userKeys: readonly number[],
-): Promise<KnownList[]> {
+): Promise<CountedList[]> {
   if (userKeys.length === 0) return [];
-  return await sql<KnownList[]>`
+  return await sql<CountedList[]>`
     select user_key as "userKey", device_lists.position as "changedAt", stream_id as "streamId",
-      asked_at as "askedAt", is_stale as "isStale"
+      asked_at as "askedAt", is_stale as "isStale",
+      (select count(*) from remote_devices where remote_devices.user_key = wanted.user_key) as devices
     from unnest(${userKeys}::bigint[]) as wanted (user_key)
     left join device_lists using (user_key)
     left join remote_device_lists using (user_key)`;

@@ -39,6 +39,9 @@ export type RemoteChange =
 const MOST_ID_BYTES = 512;
 const MOST_NAME_CHARACTERS = 255;
 
+/** Of keys and signatures of a device: several times what those are that withstand quantum computers. */
+const MOST_KEY_CHARACTERS = 32_768;
+
 /** Reads the keys of a device; undefined if they are not those of that device, or nobody could use them. */
 export function readRemoteDevice(
   userId: UserId,
@@ -49,11 +52,9 @@ export function readRemoteDevice(
   if (read?.user_id !== userId || read.device_id !== deviceId) return undefined;
   if (Buffer.byteLength(deviceId) > MOST_ID_BYTES || deviceId.includes("\0")) return undefined;
   const { unsigned, ...kept } = read;
-  return {
-    deviceId,
-    displayName: readName(name ?? nameIn(unsigned)),
-    json: JSON.stringify(kept),
-  };
+  const json = JSON.stringify(kept);
+  if (json.length > MOST_KEY_CHARACTERS) return undefined;
+  return { deviceId, displayName: readName(name ?? nameIn(unsigned)), json };
 }
 
 function nameIn(unsigned: unknown): unknown {

@@ -6,7 +6,7 @@ import type { StoredWrite } from "../stored-write.ts";
 import {
   deleteListedDevices,
   deleteRemoteDevices,
-  type KnownList,
+  type CountedList,
   knownLists,
   type ListRow,
   type RemoteDeviceRow,
@@ -15,6 +15,9 @@ import {
   upsertRemoteDevices,
 } from "./queries-remote-lists.ts";
 import type { RemoteChange, RemoteDevice, RemoteKey, RemoteList } from "./remote-list.ts";
+
+/** The most devices of a user: as many as a server may tell of at once. Whoever asks for the user's keys is given all. */
+const MOST_DEVICES = 10_000;
 
 /** What another server has told of changes to one user's devices, in its order; or all of the list. */
 export type RemoteListWrite =
@@ -32,7 +35,7 @@ export type RemoteListWrite =
     };
 
 /** What stands, in the lane, of the lists that a group writes to. */
-export type KnownLists = ReadonlyMap<number, KnownList>;
+export type KnownLists = ReadonlyMap<number, CountedList>;
 
 export async function lookForRemoteLists(
   lane: Tx,
@@ -49,6 +52,8 @@ type Outlook = {
   changedAt: Position;
   /** Whether all devices and keys are new. */
   isWhole: boolean;
+  /** How many devices there may be. */
+  count: number;
   /** Devices that have come, or, if undefined, gone. */
   readonly devices: Map<string, RemoteDevice | undefined>;
   readonly keys: Map<RemoteKey["usage"], RemoteKey>;
@@ -93,6 +98,7 @@ function outlookOf(userKey: number, known: KnownLists): Outlook {
     row,
     changedAt: it?.changedAt ?? 0,
     isWhole: false,
+    count: it?.devices ?? 0,
     devices: new Map(),
     keys: new Map(),
   };
@@ -108,6 +114,7 @@ function replaceList(
   const isStale = outlook.changedAt > askedAt;
   outlook.row = { userKey, streamId: list.streamId ?? null, askedAt, isStale };
   outlook.isWhole = true;
+  outlook.count = list.devices.length;
   outlook.devices.clear();
   outlook.keys.clear();
   for (const it of list.devices) outlook.devices.set(it.deviceId, it);
@@ -132,6 +139,12 @@ function applyChange(outlook: Outlook, change: RemoteChange): void {
     return;
   }
   outlook.row = { ...row, streamId };
+  putDevice(outlook, deviceId, device);
+}
+
+function putDevice(outlook: Outlook, deviceId: string, device: RemoteDevice | undefined): void {
+  if (device && outlook.count >= MOST_DEVICES) return;
+  if (device) outlook.count++;
   outlook.devices.set(deviceId, device);
 }
 
