@@ -1,11 +1,13 @@
 import { z } from "zod";
 import { isServerName } from "#src/kit/server-name.ts";
 import type { Appservice } from "./appservice.ts";
+import { federation } from "./federation.ts";
+import { listener, metrics, tlsListener } from "./listeners.ts";
+import { passwords, registration, sessions } from "./logging-in.ts";
 import { media } from "./media.ts";
 import { rateLimits } from "./rate-limits.ts";
 import { calls, mail, push, serverNotices } from "./telling-users.ts";
 
-const port = z.int().min(0).max(65_535);
 const duration = z.int().min(1);
 
 /** The built-in database takes 100 connections, some of which are not the pool's, or are its own. */
@@ -48,35 +50,9 @@ export const ConfigFile = z.strictObject({
     .default("data")
     .describe("Directory for the built-in database and for media. One server process at a time."),
 
-  listener: z
-    .strictObject({
-      host: z.string().min(1).default("127.0.0.1").describe("Address to listen on."),
-      port: port.default(8008).describe("Port for plain HTTP. 0 takes a free one."),
-      trustForwardedFor: z
-        .boolean()
-        .default(false)
-        .describe(
-          "Whether the last address of `X-Forwarded-For` says who calls. True only behind a proxy that sets or extends it.",
-        ),
-    })
-    .prefault({}),
-  tlsListener: z
-    .strictObject({
-      host: z.string().min(1).default("127.0.0.1").describe("Address to listen on."),
-      port: port.default(8448).describe("Port for HTTPS. 0 takes a free one."),
-      certFile: z.string().min(1).describe("PEM file with the certificate and its chain."),
-      keyFile: z.string().min(1).describe("PEM file with the certificate's private key."),
-    })
-    .nullable()
-    .default(null)
-    .describe("A second listener, with TLS, for servers that stand behind no proxy."),
-  metrics: z
-    .strictObject({
-      enabled: z.boolean().default(true).describe("Whether to serve `/metrics` for Prometheus."),
-      host: z.string().min(1).default("127.0.0.1").describe("Address to listen on."),
-      port: port.default(9008).describe("Port of the metrics listener. 0 takes a free one."),
-    })
-    .prefault({}),
+  listener,
+  tlsListener,
+  metrics,
 
   database: z
     .strictObject({
@@ -102,95 +78,10 @@ export const ConfigFile = z.strictObject({
     })
     .prefault({}),
 
-  registration: z
-    .strictObject({
-      mode: z
-        .enum(["closed", "token", "open"])
-        .default("closed")
-        .describe(
-          "Who may make an account: nobody, who has a registration token, or everyone. Scripts that know `sharedSecret` always can.",
-        ),
-      terms: z
-        .array(
-          z.strictObject({
-            id: z.string().regex(/^[a-z0-9_.-]+$/, "Not a name like terms_of_service"),
-            version: z.coerce.string().min(1),
-            language: z.string().min(1).default("en"),
-            name: z.string().min(1),
-            url: z.url({ protocol: /^https?$/ }),
-          }),
-        )
-        .default([])
-        .describe(
-          "What those who register have to agree to, each with `id`, `version`, `language`, `name` and `url`; one text in several languages has one `id`.",
-        ),
-      guestsAllowed: z.boolean().default(false).describe("Whether guests may come in."),
-      sharedSecret: z
-        .string()
-        .min(1)
-        .nullable()
-        .default(null)
-        .describe(
-          "Secret of scripts that register users over the admin API. Null switches it off.",
-        ),
-      sharedSecretFile: z
-        .string()
-        .nullable()
-        .default(null)
-        .describe("File that holds the value of `sharedSecret`."),
-    })
-    .prefault({}),
-  passwords: z
-    .strictObject({
-      minLength: z
-        .int()
-        .min(1)
-        .max(128)
-        .default(8)
-        .describe("Shortest new password, in characters."),
-      argon2MemoryKiB: z
-        .int()
-        .min(8)
-        .max(4 * 1024 * 1024)
-        .default(19_456)
-        .describe("Memory that checking a password takes, in KiB."),
-      argon2Iterations: z.int().min(1).max(100).default(2).describe("Passes over that memory."),
-    })
-    .prefault({}),
+  registration,
+  passwords,
 
-  sessions: z
-    .strictObject({
-      accessTokenLifetimeMs: duration
-        .default(5 * 60 * 1000)
-        .describe(
-          "How long an access token is valid for a client that can refresh it, in milliseconds.",
-        ),
-      refreshTokenLifetimeMs: duration
-        .nullable()
-        .default(null)
-        .describe("How long a refresh token is valid, in milliseconds. Null: until the log-out."),
-      nonRefreshableLifetimeMs: duration
-        .nullable()
-        .default(null)
-        .describe(
-          "How long an access token is valid for a client that cannot refresh it, in milliseconds. Null: until the log-out.",
-        ),
-      authenticationReuseMs: z
-        .int()
-        .min(0)
-        .max(24 * 60 * 60 * 1000)
-        .default(0)
-        .describe(
-          "For how long, in milliseconds, a client whose user has given their password again may delete devices and replace cross-signing keys without asking for it each time. What ends an account or lets others in always asks. 0: each time.",
-        ),
-      tokensInQuery: z
-        .boolean()
-        .default(false)
-        .describe(
-          "Whether access tokens are accepted in the query string, too, as old clients send them. Proxies may write them to their logs there.",
-        ),
-    })
-    .prefault({}),
+  sessions,
 
   support: z
     .strictObject({
@@ -285,55 +176,7 @@ export const ConfigFile = z.strictObject({
   push,
   media,
 
-  federation: z
-    .strictObject({
-      enabled: z.boolean().default(true).describe("Whether to talk with other servers at all."),
-      requestTimeoutMs: duration
-        .default(60_000)
-        .describe("How long to wait for another server's answer, in milliseconds."),
-      partners: z
-        .array(z.string().min(1))
-        .default([])
-        .describe(
-          "Names of servers that are waited for: one that is down is tried again at least twice a minute.",
-        ),
-      maxRetryWaitMs: duration
-        .default(60 * 60 * 1000)
-        .describe(
-          "Longest wait before a server that is down, and is no partner, is tried again, in milliseconds. One that is heard of is tried at once.",
-        ),
-      giveUpAfterMs: duration
-        .default(60 * 24 * 60 * 60 * 1000)
-        .describe(
-          "How long a server, if it is no partner, may be away until what it is owed is let go of, in milliseconds.",
-        ),
-      allowedAddressRanges: z
-        .array(z.union([z.cidrv4(), z.cidrv6()]))
-        .default([])
-        .describe("Private address ranges (CIDR) that may be connected to all the same."),
-      caFile: z
-        .string()
-        .nullable()
-        .default(null)
-        .describe("PEM file with authorities to trust besides those the system trusts."),
-      hostsFile: z
-        .string()
-        .nullable()
-        .default(null)
-        .describe(
-          "File like `/etc/hosts` that is asked before DNS, and read again when it changes.",
-        ),
-      tellDeviceNames: z
-        .boolean()
-        .default(false)
-        .describe("Whether other servers are told what our users call their devices."),
-      trustedKeyServers: z
-        .array(z.string().min(1))
-        .default([])
-        .describe("Servers that are asked for the keys of servers that cannot be reached."),
-    })
-    .prefault({})
-    .describe("Other servers, and how they are reached."),
+  federation,
   appservices: z
     .strictObject({
       files: z
