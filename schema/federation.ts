@@ -7,7 +7,8 @@ const number = (name: string) => bigint(name, { mode: "number" });
 /**
  * The keys that other servers sign with, as they published them.
  *
- * A row goes when its key has verified nothing for a year: what was verified once is not verified again.
+ * A row goes when its key has verified nothing for a year: what was verified once is not verified again; or when its server
+ * has published very many others since.
  */
 export const serverKeys = pgTable(
   "server_keys",

@@ -12,6 +12,9 @@ import { mapOf } from "../client/answer-schemas.ts";
 /** No server has more keys than this, new and old. */
 const MOST_KEYS = 200;
 
+/** How many characters a server may have us store at a time: with each of its keys, what it has published. */
+const MOST_STORED = 2_000_000;
+
 const Document = z.object({
   server_name: z.string(),
   valid_until_ts: z.int().nonnegative(),
@@ -67,7 +70,9 @@ export async function readKeyDocument(
     validUntilTs: expired_ts,
   })).filter((it) => !ids.has(it.keyId));
   // What was verified has Canonical JSON.
-  return { serverName, validUntilTs, keys: [...current, ...old], text: canonicalJson(document) };
+  const text = canonicalJson(document);
+  const keys = [...current, ...old].slice(0, Math.ceil(MOST_STORED / text.length));
+  return { serverName, validUntilTs, keys, text };
 }
 
 function published<T extends { readonly key: string }>(

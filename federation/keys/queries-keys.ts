@@ -101,6 +101,22 @@ export async function storeDocuments(
       excluded.public_key = server_keys.public_key and not server_keys.is_old
       and (excluded.is_old or excluded.valid_until_ms > server_keys.valid_until_ms)
     )`;
+  await forgetTooMany(hs, [...new Set(rows.map((it) => it.document.serverName))]);
+}
+
+/** The most keys of one server that are kept: as many as it may publish at once. */
+const MOST_KEPT = 200;
+
+/** Forgets those keys of servers that they have not published for longest, if they have ever new ones. */
+async function forgetTooMany(hs: Homeserver, servers: readonly ServerName[]): Promise<void> {
+  await hs.sql`
+    delete from server_keys using (
+      select server_name, key_id, row_number() over (
+        partition by server_name order by fetched_ms desc, is_old, valid_until_ms desc) as place
+      from server_keys where server_name = any(${servers}::text[])
+    ) as known
+    where place > ${MOST_KEPT} and server_keys.server_name = known.server_name
+      and server_keys.key_id = known.key_id`;
 }
 
 /** What is stored of a server's keys, for a notary to show. */
@@ -111,14 +127,22 @@ export type StoredDocument = {
   readonly text: string;
 };
 
-/** The documents of servers, once for each key that is in them. */
+/** The most characters of documents that are read at once. */
+const MOST_CHARACTERS = 16_000_000;
+
+/** The documents of servers, once for each key that is in them, the newest of each first; of very long ones not all. */
 export async function readDocuments(
   hs: Homeserver,
   servers: readonly ServerName[],
 ): Promise<readonly StoredDocument[]> {
   return await hs.sql<StoredDocument[]>`
     select server_name as "serverName", key_id as "keyId", fetched_ms as "fetchedMs", document as text
-    from server_keys where server_name = any(${[...servers]}::text[])
+    from (
+      select *, sum(octet_length(document)) over (
+        order by server_name, fetched_ms desc, key_id) as characters
+      from server_keys where server_name = any(${[...servers]}::text[])
+    ) as known
+    where characters <= ${MOST_CHARACTERS}
     order by fetched_ms desc`;
 }
 
