@@ -1,3 +1,4 @@
+import type { Dice } from "../../oracle/dice.ts";
 import type { TestUser } from "../client.ts";
 
 /** How a client asks for what is new. */
@@ -26,7 +27,10 @@ export type Follower = {
 
 const SECTIONS = ["state", "state_after", "org.matrix.msc4222.state_after"] as const;
 
-/** A client that knows of a room what `/sync` has told it, and reads what a gap has left out. */
+/**
+ * A client that knows of a room what `/sync` has told it, and reads what a gap has left out. Some of its answers are lost
+ * on the way.
+ */
 export class FollowingClient implements Follower {
   readonly user: TestUser;
   readonly manner: Manner;
@@ -34,16 +38,19 @@ export class FollowingClient implements Follower {
   readonly seen = new Set<string>();
   readonly faults: string[] = [];
   readonly #roomId: string;
+  readonly #dice: Dice;
   #since: string | undefined;
   #isJoined = false;
 
-  constructor(user: TestUser, roomId: string, manner: Manner) {
+  constructor(user: TestUser, roomId: string, manner: Manner, dice: Dice) {
     this.user = user;
     this.#roomId = roomId;
     this.manner = manner;
+    this.#dice = dice;
   }
 
   async sync(): Promise<void> {
+    if (this.#dice.below(4) === 0) await this.user.sync(this.#query());
     const answer = await this.user.sync(this.#query());
     this.#since = answer.next_batch;
     const { join, leave, invite } = answer.rooms ?? {};

@@ -59,7 +59,7 @@ export class Play {
     this.others = others;
     this.roomId = roomId;
     this.clients = others.flatMap((user) => [
-      ...dice.some(MANNERS, 60).map((it) => new FollowingClient(user, roomId, it)),
+      ...dice.some(MANNERS, 60).map((it) => new FollowingClient(user, roomId, it, dice)),
       ...dice.some(SLIDING_MANNERS, 60).map((it) => new SlidingClient(user, roomId, it, dice)),
     ]);
   }
