@@ -81,6 +81,18 @@ export async function findByAccessHash(
   return row;
 }
 
+/** Whether a device, or the account of who has none, is still there and may be used. */
+export async function standingOfDevice(
+  sql: Queryable,
+  { userKey, deviceKey }: Pick<StoredPair, "userKey" | "deviceKey">,
+): Promise<{ readonly isThere: boolean; readonly isLocked: boolean } | undefined> {
+  const [row] = await sql<{ isThere: boolean; isLocked: boolean }[]>`
+    select is_locked as "isLocked", deactivated_at_ms is null and (${deviceKey}::bigint < 0 or exists (
+      select from devices where device_key = ${deviceKey})) as "isThere"
+    from accounts where user_key = ${userKey}`;
+  return row;
+}
+
 /** The pair that a refresh token is of, locked until the transaction ends. */
 export async function lockByRefreshHash(
   sql: Queryable,

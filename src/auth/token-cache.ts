@@ -30,6 +30,9 @@ const DEVICES = "devices";
 export class TokenCache {
   readonly #known: LRUCache<string, KnownToken>;
   readonly #byUser = new Map<number, Set<string>>();
+  /** At which epochs users were forgotten lately, and all of them. */
+  readonly #forgotten = new LRUCache<number, number>({ max: 100_000 });
+  #allForgotten = 0;
   /** How often something was forgotten: who asked the database before that may have an old answer. */
   epoch = 0;
 
@@ -57,12 +60,19 @@ export class TokenCache {
 
   forgetUser(userKey: number): void {
     this.epoch++;
+    this.#forgotten.set(userKey, this.epoch);
     for (const key of this.#byUser.get(userKey) ?? []) this.#known.delete(key);
   }
 
   forgetAll(): void {
     this.epoch++;
+    this.#allForgotten = this.epoch;
     this.#known.clear();
+  }
+
+  /** Whether something of a user may have changed since an epoch. */
+  hasForgotten(userKey: number, epoch: number): boolean {
+    return Math.max(this.#allForgotten, this.#forgotten.get(userKey) ?? 0) > epoch;
   }
 
   #unlist(userKey: number, key: string): void {

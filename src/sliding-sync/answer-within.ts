@@ -1,3 +1,4 @@
+import { watchAdmission } from "#src/auth/still-admitted.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { waitForNews } from "#src/sync/news.ts";
 import type { Connection } from "./connections.ts";
@@ -12,8 +13,10 @@ export async function answerWithin(
   { waitMs, signal }: { waitMs: number; signal: AbortSignal },
 ): Promise<SlidingAnswer> {
   const until = hs.now() + waitMs;
+  const requireAdmitted = watchAdmission(hs, request.requester);
   for (let at = connection; ;) {
     const answer = await readSlidingSync(hs, request, at);
+    await requireAdmitted();
     const left = until - hs.now();
     const waits = connection.position !== undefined && isEmpty(answer);
     if (!waits || left <= 0 || signal.aborted || hs.stopping.aborted) return answer;

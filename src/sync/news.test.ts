@@ -1,4 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { changeAccount } from "#src/auth/accounts-stream.ts";
+import { findAccount } from "#src/auth/find-account.ts";
+import { registry } from "#src/homeserver/metrics.ts";
 import { type Ask, asking, LENIENT, registered } from "#src/testing-http.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
 
@@ -55,4 +58,53 @@ test("those who wait are told together of what somebody reads, and the last of i
     ended = true;
     await listening;
   }
+});
+
+const SLIDING = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync";
+
+/** Begins to wait for news on one of the ways there are, and says when it does. */
+async function waitingBy(way: "sync" | "events" | "sliding", token: string) {
+  if (way === "sliding") {
+    const lists = { all: { ranges: [[0, 9]], timeline_limit: 5, required_state: [] } };
+    const { body } = await ask("POST", SLIDING, { token, body: { lists } });
+    const waiting = ask("POST", `${SLIDING}?pos=${body.pos}&timeout=30000`, {
+      token,
+      body: { lists },
+    });
+    return { waiting };
+  }
+  const { next_batch: since } = (await ask("GET", "sync", { token })).body;
+  const name = way === "sync" ? "since" : "from";
+  return { waiting: ask("GET", `${way}?${name}=${since}&timeout=30000`, { token }) };
+}
+
+const somebodyWaits = async () =>
+  await expect
+    .poll(async () => await registry.getSingleMetricAsString("archipel_sync_waiting"), {
+      timeout: 20_000,
+    })
+    .toMatch(/ 1$/m);
+
+test.each([
+  ["sync", "logged out", "M_UNKNOWN_TOKEN"],
+  ["sync", "locked", "M_USER_LOCKED"],
+  ["events", "locked", "M_USER_LOCKED"],
+  ["sliding", "logged out", "M_UNKNOWN_TOKEN"],
+  ["sliding", "locked", "M_USER_LOCKED"],
+] as const)("who waits by %s and is %s meanwhile is told nothing", async (way, end, errcode) => {
+  const name = `${way}-${end.replace(" ", "-")}`;
+  const alice = await registered(ask, `alice-${name}`);
+  const bob = (await registered(ask, `bob-${name}`)).access_token;
+  const body = { preset: "public_chat", invite: [alice.user_id] };
+  const { room_id: roomId } = (await ask("POST", "createRoom", { token: bob, body })).body;
+  await ask("POST", `join/${roomId}`, { token: alice.access_token, body: {} });
+  const { waiting } = await waitingBy(way, alice.access_token);
+  await somebodyWaits();
+  if (end === "locked") {
+    const account = await findAccount(servers.hs, alice.user_id);
+    await changeAccount(servers.hs, account?.userKey ?? 0, { isLocked: true });
+  } else await ask("POST", "logout", { token: alice.access_token });
+  const said = { msgtype: "m.text", body: "secret" };
+  await ask("PUT", `rooms/${roomId}/send/m.room.message/1`, { token: bob, body: said });
+  expect(await waiting).toMatchObject({ status: 401, body: { errcode } });
 });

@@ -1,3 +1,4 @@
+import { watchAdmission } from "#src/auth/still-admitted.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { type Endpoint, jsonText, userEndpoint } from "#src/http/endpoint.ts";
 import { parseRoomId } from "#src/kit/identifiers.ts";
@@ -96,8 +97,10 @@ async function answerWithin(
   },
 ): Promise<StreamAnswer> {
   const until = hs.now() + waitMs;
+  const requireAdmitted = watchAdmission(hs, request.requester);
   for (let { from } = request; ;) {
     const answer = await read({ ...request, from });
+    await requireAdmitted();
     const left = until - hs.now();
     if (answer.chunk.length > 0 || left <= 0 || signal.aborted || hs.stopping.aborted) {
       return answer;

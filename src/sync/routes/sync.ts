@@ -1,3 +1,4 @@
+import { watchAdmission } from "#src/auth/still-admitted.ts";
 import { acknowledgeToDevice } from "#src/devices/to-device-queue.ts";
 import { NO_FILTER } from "#src/filters/filter.ts";
 import { filterFromParameter } from "#src/filters/stored-filters.ts";
@@ -46,11 +47,13 @@ async function answerWithin(
   { waitMs, signal }: { waitMs: number; signal: AbortSignal },
 ): Promise<SyncAnswer> {
   const until = hs.now() + waitMs;
+  const requireAdmitted = watchAdmission(hs, request.requester);
   const isOver = () => until <= hs.now() || signal.aborted || hs.stopping.aborted;
   for (let asked = request; ;) {
     let after = isOver() ? undefined : await quietSince(hs, asked);
     if (after === undefined) {
       const answer = await readSync(hs, asked);
+      await requireAdmitted();
       const waits = request.since !== undefined && !request.fullState && isEmpty(answer);
       if (!waits || isOver()) return answer;
       after = answer.upTo;
