@@ -1,6 +1,8 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { changeAccount } from "#src/auth/accounts-stream.ts";
+import { findAccount } from "#src/auth/find-account.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { serverNameOf, type UserId } from "#src/kit/identifiers.ts";
 import { ensureRoom } from "#src/rooms/received/ensure-room.ts";
@@ -328,6 +330,26 @@ describe("a pusher", () => {
     expect(bob.told().filter((it) => it.event_id !== undefined)).toHaveLength(1);
     const { pushers } = (await ask("GET", "pushers", { token: bob.token })).body;
     expect(pushers[0]["org.matrix.msc3881.enabled"]).toBe(true);
+  });
+
+  test("tells a locked account nothing, and then what comes once it is open again", async () => {
+    const [alice, bob, carol] = [await user("alice"), await user("bob"), await user("carol")];
+    const roomId = await roomOf(alice, bob, carol);
+    await bob.setPusher();
+    await carol.setPusher();
+    const heard = await say(alice, roomId);
+    await bob.toldOf(heard);
+    const { user_id: bobId } = (await ask("GET", "account/whoami", { token: bob.token })).body;
+    const lock = async (isLocked: boolean) => {
+      const account = await findAccount(hs, bobId);
+      await changeAccount(hs, account?.userKey ?? 0, { isLocked });
+    };
+    await lock(true);
+    const unheard = await say(alice, roomId);
+    await carol.toldOf(unheard);
+    await lock(false);
+    await bob.toldOf(await say(alice, roomId));
+    expect(bob.told().map((it) => it.event_id)).not.toContain(unheard);
   });
 
   test("is connected to no address of this machine, unless that was allowed", async () => {

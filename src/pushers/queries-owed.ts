@@ -5,7 +5,7 @@ import type { OwedPusher } from "./pusher.ts";
 /** How long a process has for pushers that it has taken on. */
 const LEASE_MS = 90_000;
 
-/** Takes on pushers that are owed something and that nobody is about. */
+/** Takes on pushers that are owed something and that nobody is about; but none of a locked account. */
 export async function leaseOwed(
   db: Queryable,
   { holder, most }: { readonly holder: string; readonly most: number },
@@ -17,6 +17,7 @@ export async function leaseOwed(
       where owed_up_to > pushed_up_to and is_enabled and due_ms <= (select now from clock)
         and leased_until_ms <= (select now from clock)
         and (kind <> 'email' or confirmed_ms is not null)
+        and not exists (select from accounts where accounts.user_key = pushers.user_key and is_locked)
       order by due_ms limit ${most} for update skip locked
     )
     update pushers set holder = ${holder}, leased_until_ms = clock.now + ${LEASE_MS}::bigint

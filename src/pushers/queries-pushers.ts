@@ -96,7 +96,7 @@ export async function arePushers(db: Queryable): Promise<boolean> {
 
 /**
  * Marks pushers as owed what happened in a range of positions that concerns their users: events in their rooms,
- * invitations, and that they have read something.
+ * invitations, and that they have read something. Of what happens while an account is locked its user is not told, nor later.
  */
 export async function markOwed(tx: Tx, after: Position, upTo: Position): Promise<void> {
   await tx`
@@ -115,14 +115,14 @@ export async function markOwed(tx: Tx, after: Position, upTo: Position): Promise
       union
       select user_key from receipts where position > ${after} and position <= ${upTo}
     ), owed as (
-      select pusher_key from pushers
+      select pusher_key, is_locked from pushers left join accounts using (user_key)
       where user_key in (select user_key from concerned) and is_enabled and owed_up_to < ${upTo}
         and (kind <> 'email' or confirmed_ms is not null)
       -- As those who give pushers back: two that wait for each other would wait for ever.
-      order by pusher_key for update
+      order by pusher_key for update of pushers
     )
     update pushers set owed_up_to = ${upTo},
-      pushed_up_to = case when pushed_up_to < owed_up_to then pushed_up_to
+      pushed_up_to = case when is_locked then ${upTo} when pushed_up_to < owed_up_to then pushed_up_to
         else greatest(pushed_up_to, ${after}) end
     from owed where pushers.pusher_key = owed.pusher_key`;
 }
