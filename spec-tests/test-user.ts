@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import type { Body, SyncAnswer } from "./answers.ts";
 
 /** The password of every user that tests register. */
 export const PASSWORD = "secret";
@@ -6,7 +7,7 @@ export const PASSWORD = "secret";
 const SYNC_TIMEOUT_MS = 30_000;
 
 /** A response as it came: its status, and its body if that was JSON. */
-export type Answer = { readonly status: number; readonly body: any };
+export type Answer<Said = Body> = { readonly status: number; readonly body: Said };
 
 /** A user with one device that calls the client-server API by hand. */
 export type TestUser = {
@@ -15,7 +16,7 @@ export type TestUser = {
   readonly deviceId: string;
   readonly accessToken: string;
   /** Calls the client-server API as this user. Paths begin after `/_matrix/client`. */
-  call(method: string, path: string, body?: unknown): Promise<Answer>;
+  call<Said = Body>(method: string, path: string, body?: unknown): Promise<Answer<Said>>;
   /** @returns the room's ID */
   createRoom(options?: object): Promise<string>;
   /**
@@ -24,7 +25,7 @@ export type TestUser = {
    * @returns that response
    * @throws Error after half a minute
    */
-  syncUntil(holds: (response: any) => boolean): Promise<any>;
+  syncUntil(holds: (response: SyncAnswer) => boolean): Promise<SyncAnswer>;
 };
 
 /**
@@ -41,7 +42,7 @@ export async function registerUser(url: string, name: string): Promise<TestUser>
     throw new Error(`${username} could not be registered: ${status} ${body?.errcode}`);
   }
   const { user_id: userId, device_id: deviceId, access_token: accessToken } = body;
-  const call = async (method: string, path: string, content?: unknown) =>
+  const call: TestUser["call"] = async (method, path, content) =>
     await callServer(url, method, path, { token: accessToken, body: content });
   return {
     userId,
@@ -55,12 +56,12 @@ export async function registerUser(url: string, name: string): Promise<TestUser>
 }
 
 /** Calls the client-server API. Paths begin after `/_matrix/client`. */
-async function callServer(
+async function callServer<Said = Body>(
   url: string,
   method: string,
   path: string,
   { token, body }: { readonly token?: string; readonly body?: unknown },
-): Promise<Answer> {
+): Promise<Answer<Said>> {
   const response = await fetch(`${url}/_matrix/client${path}`, {
     method,
     headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
@@ -77,7 +78,10 @@ async function createRoom(call: TestUser["call"], options: object): Promise<stri
   return body.room_id;
 }
 
-async function syncUntil(call: TestUser["call"], holds: (response: any) => boolean): Promise<any> {
+async function syncUntil(
+  call: TestUser["call"],
+  holds: (response: SyncAnswer) => boolean,
+): Promise<SyncAnswer> {
   const deadline = Date.now() + SYNC_TIMEOUT_MS;
   let since: string | undefined;
   while (Date.now() < deadline) {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { joinedRoom, type SyncAnswer } from "../answers.ts";
 import { homeserver, refusal } from "./client.ts";
 
 const hs = await homeserver();
@@ -14,13 +15,13 @@ const PLACES = [
     set: "setAccountData",
     get: "getAccountData",
     path: `${user}/account_data`,
-    in: (it: any) => it.account_data,
+    in: (it: SyncAnswer) => it.account_data,
   },
   {
     set: "setAccountDataPerRoom",
     get: "getAccountDataPerRoom",
     path: `${room}/account_data`,
-    in: (it: any) => it.rooms?.join?.[roomId]?.account_data,
+    in: (it: SyncAnswer) => it.rooms?.join?.[roomId]?.account_data,
   },
 ];
 
@@ -32,7 +33,7 @@ describe.each(PLACES)("$set", (place) => {
     const plain = { n: 1, nested: { list: [null, "x"] } };
     expect(await alice.call("PUT", path, plain)).toMatchObject({ status: 200, body: {} });
     const got = await alice.syncUntil((it) => place.in(it) !== undefined, since);
-    expect(place.in(got).events).toEqual([{ type: "org.example.a", content: plain }]);
+    expect(place.in(got)?.events).toEqual([{ type: "org.example.a", content: plain }]);
   });
 
   test("is for the user alone, and not for what the server keeps itself", async () => {
@@ -73,8 +74,8 @@ describe.each(DELETIONS)("$operation", (place) => {
     expect(await alice.call(how, by, body)).toMatchObject({ status: 200, body: {} });
     expect(await alice.call("GET", path)).toMatchObject(refusal(404, "M_NOT_FOUND"));
     const told = await alice.syncUntil((it) => place.in?.(it) !== undefined, since);
-    expect(place.in?.(told).events).toEqual([{ type: "org.example.gone", content: {} }]);
-    const types = place.in?.(await alice.sync())?.events.map((it: any) => it.type) ?? [];
+    expect(place.in?.(told)?.events).toEqual([{ type: "org.example.gone", content: {} }]);
+    const types = place.in?.(await alice.sync())?.events.map((it) => it.type) ?? [];
     expect(types).not.toContain("org.example.gone");
   });
 
@@ -118,7 +119,7 @@ describe("setRoomTag", () => {
     const set = await alice.call("PUT", `${room}/tags/m.favourite`, { order: 0.25 });
     expect(set).toMatchObject({ status: 200, body: {} });
     const got = await alice.syncUntil((it) => roomId in (it.rooms?.join ?? {}), since);
-    expect(got.rooms.join[roomId].account_data.events).toContainEqual({
+    expect(joinedRoom(got, roomId).account_data.events).toContainEqual({
       type: "m.tag",
       content: { tags: { "m.favourite": { order: 0.25 } } },
     });
@@ -156,8 +157,8 @@ describe("defineFilter", () => {
     await alice.sendText(roomId, "filtered out");
     const filter = { room: { timeline: { types: ["m.room.create"] } } };
     const { filter_id } = (await alice.call("POST", FILTERS, filter)).body;
-    const { timeline } = (await alice.sync({ filter: filter_id })).rooms.join[roomId];
-    expect(timeline.events.every((it: any) => it.type === "m.room.create")).toBe(true);
+    const { timeline } = joinedRoom(await alice.sync({ filter: filter_id }), roomId);
+    expect(timeline.events.every((it) => it.type === "m.room.create")).toBe(true);
   });
 
   test("refuses what is no filter, and another's", async () => {

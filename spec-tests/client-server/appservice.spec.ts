@@ -2,7 +2,7 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { homeserver, refusal } from "./client.ts";
+import { homeserver, type Method, refusal } from "./client.ts";
 import { crossSigningKey, newPair } from "./signing.ts";
 
 const AS_TOKEN = "as-token-of-the-bridge";
@@ -39,7 +39,7 @@ writeFileSync(
 const hs = await homeserver({ ARCHIPEL_APPSERVICES_DIRECTORY: folder });
 const alice = await hs.registerUser("alice");
 
-const asBridge = async (method: any, path: string, body?: unknown, token = AS_TOKEN) =>
+const asBridge = async (method: Method, path: string, body?: unknown, token = AS_TOKEN) =>
   await hs.request(method, path, { token, ...(body !== undefined && { body }) });
 let count = 0;
 const newUser = async () => {
@@ -210,8 +210,8 @@ describe("sendToDevice", () => {
     const path = `/v3/sendToDevice/test.type/1?${as(userId)}`;
     const body = { messages: { [alice.userId]: { [alice.deviceId]: { text: "hi" } } } };
     expect((await asBridge("PUT", path, body)).status).toBe(200);
-    const { to_device } = await alice.syncUntil((it) => it.to_device?.events.length > 0);
-    expect(to_device.events[0]).toMatchObject({ sender: userId, content: { text: "hi" } });
+    const { to_device } = await alice.syncUntil((it) => (it.to_device?.events.length ?? 0) > 0);
+    expect(to_device?.events[0]).toMatchObject({ sender: userId, content: { text: "hi" } });
   });
 });
 

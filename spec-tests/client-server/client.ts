@@ -1,14 +1,15 @@
 import { createHmac, randomBytes } from "node:crypto";
 import { expect } from "vitest";
+import type { Body, SyncAnswer } from "../answers.ts";
 import { SHARED_HOMESERVERS } from "../shared-homeservers.ts";
 import { faultsOfAnswer } from "../specification/check-answer.ts";
 
 export type Method = "GET" | "PUT" | "POST" | "DELETE" | "OPTIONS" | "HEAD" | "PATCH";
 
-export type Answer = {
+export type Answer<Said = Body> = {
   readonly status: number;
   /** Parsed if it is JSON, else undefined. */
-  readonly body: any;
+  readonly body: Said;
   readonly text: string;
   readonly headers: Headers;
 };
@@ -30,9 +31,9 @@ export type TestUser = {
   readonly token: string;
   readonly deviceId: string;
   /** What logging in or registering answered. */
-  readonly login: any;
+  readonly login: Body;
   /** Calls the client-server API as this user. Paths begin after `/_matrix/client`. */
-  call(method: Method, path: string, body?: unknown): Promise<Answer>;
+  call<Said = Body>(method: Method, path: string, body?: unknown): Promise<Answer<Said>>;
   /** @returns the room's ID. */
   createRoom(request?: object): Promise<string>;
   /** @returns the event's ID. */
@@ -40,9 +41,9 @@ export type TestUser = {
   /** @returns the event's ID. */
   sendText(roomId: string, body: string): Promise<string>;
   /** Syncs from the beginning or after a token, without waiting. */
-  sync(parameters?: Readonly<Record<string, string>>): Promise<any>;
+  sync(parameters?: Readonly<Record<string, string>>): Promise<SyncAnswer>;
   /** Syncs on until something holds of what came, and answers that. */
-  syncUntil(holds: (answer: any) => boolean, since?: string): Promise<any>;
+  syncUntil(holds: (answer: SyncAnswer) => boolean, since?: string): Promise<SyncAnswer>;
 };
 
 /** A homeserver to test over HTTP. */
@@ -51,7 +52,11 @@ export type TestHomeserver = {
   /** The link that makes the first administrator. */
   readonly link: string;
   /** Paths begin after `/_matrix/client`, unless they begin with an underscore or a point, or are `/health`. */
-  request(method: Method, path: string, options?: RequestOptions): Promise<Answer>;
+  request<Said = Body>(
+    method: Method,
+    path: string,
+    options?: RequestOptions,
+  ): Promise<Answer<Said>>;
   /** Registers a user whose name begins as given. */
   registerUser(name: string, further?: object): Promise<TestUser>;
   registerGuest(): Promise<TestUser>;
@@ -106,9 +111,9 @@ export async function homeserver(
 }
 
 function testHomeserver(url: string, link: string): TestHomeserver {
-  const request = async (method: Method, path: string, options: RequestOptions = {}) =>
+  const request: TestHomeserver["request"] = async (method, path, options = {}) =>
     await requestAt(url, { method, path, ...options });
-  const asUser = (login: any, password: string) => testUser(request, login, password);
+  const asUser = (login: Body, password: string) => testUser(request, login, password);
   const created = (answer: Answer) => {
     if (answer.status !== 200) throw new Error(`${answer.status} ${answer.text}`);
     return answer.body;
@@ -154,10 +159,10 @@ export async function bySharedSecret(
   return { nonce, ...account, mac };
 }
 
-async function requestAt(
+async function requestAt<Said>(
   url: string,
   { method, path, token, body, raw, headers }: RequestOptions & { method: Method; path: string },
-): Promise<Answer> {
+): Promise<Answer<Said>> {
   const whole = /^\/(?:[_.]|health)/.test(path) ? path : `/_matrix/client${path}`;
   const content = raw ?? (body === undefined ? undefined : JSON.stringify(body));
   const response = await fetch(url + whole, {
@@ -178,10 +183,10 @@ async function requestAt(
   return { ...answer, headers: response.headers };
 }
 
-function testUser(request: TestHomeserver["request"], login: any, password: string): TestUser {
+function testUser(request: TestHomeserver["request"], login: Body, password: string): TestUser {
   const { user_id: userId, access_token: token, device_id: deviceId } = login;
   let txnId = 0;
-  const call = async (method: Method, path: string, body?: unknown) =>
+  const call: TestUser["call"] = async (method, path, body) =>
     await request(method, path, { token, ...(body !== undefined && { body }) });
   const good = async (method: Method, path: string, body?: unknown) => {
     const answer = await call(method, path, body);
@@ -225,9 +230,9 @@ export function refusal(status: number, errcode: string) {
 }
 
 /** Whether an event is in a room's timeline in an answer of `/sync`. */
-export function timelineHas(roomId: string, eventId: string): (answer: any) => boolean {
+export function timelineHas(roomId: string, eventId: string): (answer: SyncAnswer) => boolean {
   return (answer) =>
     (answer.rooms?.join?.[roomId]?.timeline.events ?? []).some(
-      (event: { event_id: string }) => event.event_id === eventId,
+      (event) => event.event_id === eventId,
     );
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { homeserver, refusal, type TestUser } from "./client.ts";
+import type { ClientEvent } from "../answers.ts";
+import { type Answer, homeserver, refusal, type TestUser } from "./client.ts";
 
 const hs = await homeserver();
 const DEVICE = "/unstable/org.matrix.msc3814.v1/dehydrated_device";
@@ -28,8 +29,8 @@ const sendTo = async (by: TestUser, to: TestUser, deviceId: string, count: numbe
     await by.call("PUT", `/v3/sendToDevice/org.example/${randomUUID()}`, { messages });
   }
 };
-const numbers = (answer: any): number[] =>
-  answer.body.events.map((it: { content: { n: number } }) => it.content.n);
+type Messages = { readonly events: readonly ClientEvent[]; readonly next_batch: string };
+const numbers = (answer: Answer<Messages>) => answer.body.events.map((it) => it.content["n"]);
 
 /** MSC3814. */
 describe("putDehydratedDevice", () => {
@@ -42,11 +43,11 @@ describe("putDehydratedDevice", () => {
     await dehydrate(alice, "TWO");
     const asked = { device_keys: { [alice.userId]: [] } };
     const { device_keys } = (await bob.call("POST", "/v3/keys/query", asked)).body;
-    expect(Object.keys(device_keys[alice.userId])).toEqual(["TWO"]);
-    expect(device_keys[alice.userId].TWO).toMatchObject({ dehydrated: true });
+    expect(Object.keys(device_keys[alice.userId] ?? {})).toEqual(["TWO"]);
+    expect(device_keys[alice.userId]?.["TWO"]).toMatchObject({ dehydrated: true });
     const claim = { one_time_keys: { [alice.userId]: { TWO: "signed_curve25519" } } };
     const claimed = (await bob.call("POST", "/v3/keys/claim", claim)).body.one_time_keys;
-    expect(Object.keys(claimed[alice.userId].TWO)).toEqual(["signed_curve25519:AAAA"]);
+    expect(Object.keys(claimed[alice.userId]?.["TWO"] ?? {})).toEqual(["signed_curve25519:AAAA"]);
     expect((await alice.call("GET", DEVICE)).body.device_id).toBe("TWO");
   });
 
@@ -58,7 +59,7 @@ describe("putDehydratedDevice", () => {
     const { device_keys: _, ...without } = bodyOf(alice, "X");
     expect((await alice.call("PUT", DEVICE, without)).status).toBe(400);
     const { devices } = (await alice.call("GET", "/v3/devices")).body;
-    expect(devices.map((it: { device_id: string }) => it.device_id)).toEqual([alice.deviceId]);
+    expect(devices.map((it) => it.device_id)).toEqual([alice.deviceId]);
   });
 });
 
@@ -92,9 +93,9 @@ describe("getDehydratedDeviceEvents", () => {
     await sendTo(bob, alice, "SLEEPS", 105);
     const path = `${DEVICE}/SLEEPS/events`;
     for (let times = 0; times < 2; times++) {
-      const first = await alice.call("GET", path);
+      const first = await alice.call<Messages>("GET", path);
       expect(numbers(first)).toHaveLength(100);
-      const rest = await alice.call("GET", `${path}?from=${first.body.next_batch}`);
+      const rest = await alice.call<Messages>("GET", `${path}?from=${first.body.next_batch}`);
       expect(numbers(rest)).toEqual([100, 101, 102, 103, 104]);
       expect(rest.body).not.toHaveProperty("next_batch");
     }
@@ -110,7 +111,7 @@ describe("takeDehydratedDeviceEvents", () => {
     await dehydrate(alice, "SLEEPS");
     await sendTo(bob, alice, "*", 2);
     const path = `${DEVICE}/SLEEPS/events`;
-    const first = await alice.call("POST", path, {});
+    const first = await alice.call<Messages>("POST", path, {});
     expect(numbers(first)).toEqual([0, 1]);
     const { next_batch } = first.body;
     const rest = await alice.call("POST", path, { next_batch });

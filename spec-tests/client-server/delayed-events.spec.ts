@@ -1,10 +1,21 @@
 import { describe, expect, test } from "vitest";
+import { present } from "../answers.ts";
 import { homeserver, refusal, type TestUser } from "./client.ts";
 
 // What MSC4140 adds, at https://github.com/matrix-org/matrix-spec-proposals/pull/4140.
 const hs = await homeserver();
 const BASE = "/unstable/org.matrix.msc4140";
 const LATER_MS = 600_000;
+
+/** What is told of an event that is to be sent, or was. */
+type Delayed = {
+  readonly delay_id: string;
+  readonly content: object;
+  readonly scheduled_at: number;
+  readonly finalised_ts: number;
+  readonly event_id: string;
+  readonly error?: { readonly errcode: string };
+};
 
 let transactions = 0;
 const delay = async (
@@ -21,9 +32,10 @@ const delay = async (
 const manage = async (delayId: string, action: string) =>
   await hs.request("POST", `${BASE}/delayed_events/${delayId}/${action}`, { body: {} });
 const waiting = async (of: TestUser) =>
-  (await of.call("GET", `${BASE}/delayed_events`)).body.delayed_events;
+  (await of.call<{ delayed_events: readonly Delayed[] }>("GET", `${BASE}/delayed_events`)).body
+    .delayed_events;
 const detailsOf = async (of: TestUser, delayId: string) =>
-  await of.call("GET", `${BASE}/delayed_events/${delayId}`);
+  await of.call<Delayed>("GET", `${BASE}/delayed_events/${delayId}`);
 const sent = async (by: TestUser, delayId: string) =>
   await expect
     .poll(async () => (await detailsOf(by, delayId)).body.event_id, { timeout: 15_000 })
@@ -82,8 +94,8 @@ describe("scheduleDelayedEvent", () => {
   test("refuses what is too far away, and says how far is not", async () => {
     const { user, roomId } = await roomOf("alice");
     const { body } = await user.call("GET", "/v3/capabilities");
-    const most = body.capabilities["org.matrix.msc4140.delayed_events"].max_delay_ms;
-    const answer = await delay(user, roomId, most + 1);
+    const most = body.capabilities["org.matrix.msc4140.delayed_events"]?.["max_delay_ms"];
+    const answer = await delay(user, roomId, Number(most) + 1);
     expect(answer).toMatchObject(refusal(403, "M_FORBIDDEN"));
     expect(answer.body["org.matrix.msc4140.max_delay"]).toBe(most);
   });
@@ -133,7 +145,7 @@ describe("manageDelayedEvent", () => {
   test("lets the time begin anew", async () => {
     const { user, roomId } = await roomOf("alice");
     const { delay_id } = (await delay(user, roomId, 3_000)).body;
-    const [before] = await waiting(user);
+    const before = present((await waiting(user))[0]);
     await expect.poll(() => Date.now()).toBeGreaterThan(before.scheduled_at + 50);
     expect(await manage(delay_id, "restart")).toMatchObject({ status: 200 });
     const { finalised_ts } = await sent(user, delay_id);
@@ -164,7 +176,7 @@ describe("getDelayedEvents", () => {
     await delay(user, roomId, 2 * LATER_MS, { n: 2 });
     await delay(user, roomId, LATER_MS, { n: 1 });
     const all = await waiting(user);
-    expect(all.map((it: { content: unknown }) => it.content)).toEqual([{ n: 1 }, { n: 2 }]);
+    expect(all.map((it) => it.content)).toEqual([{ n: 1 }, { n: 2 }]);
     expect(all[0]).toEqual({
       delay_id: expect.any(String),
       room_id: roomId,

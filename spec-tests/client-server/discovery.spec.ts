@@ -19,7 +19,7 @@ describe("getWellknown", () => {
   test("says where clients find the server", async () => {
     const { status, body } = await hs.request("GET", "/.well-known/matrix/client");
     expect(status).toBe(200);
-    expect(body["m.homeserver"].base_url).toBe("https://matrix.hs.test");
+    expect(body["m.homeserver"]).toEqual({ base_url: "https://matrix.hs.test" });
   });
 });
 
@@ -47,10 +47,10 @@ describe("getCapabilities", () => {
     const { status, body } = await alice.call("GET", "/v3/capabilities");
     expect(status).toBe(200);
     const versions = body.capabilities["m.room_versions"];
-    expect(Object.keys(versions.available)).toHaveLength(12);
+    expect(Object.keys(versions?.["available"] ?? {})).toHaveLength(12);
     const roomId = await alice.createRoom();
     const create = await alice.call("GET", `/v3/rooms/${roomId}/state/m.room.create/`);
-    expect(create.body.room_version).toBe(versions.default);
+    expect(create.body.room_version).toBe(versions?.["default"]);
   });
 
   test("tells administrators alone that they may moderate accounts", async () => {

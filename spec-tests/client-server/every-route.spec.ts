@@ -61,10 +61,7 @@ async function observed({ user }: Stage, since: string): Promise<unknown> {
   const { next_batch: _, presence: __, ...news } = await user.sync({ since });
   const devices = (await user.call("GET", "/v3/devices")).body.devices;
   const profile = (await user.call("GET", `/v3/profile/${user.userId}`)).body;
-  const names = devices.map((it: { device_id: string; display_name: string }) => [
-    it.device_id,
-    it.display_name,
-  ]);
+  const names = devices.map((it) => [it.device_id, it.display_name]);
   const rooms = (await user.call("GET", "/v3/joined_rooms")).body.joined_rooms;
   return { news, names, profile, rooms };
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { homeserver, type TestUser } from "./client.ts";
+import type { ClientEvent } from "../answers.ts";
+import { type Answer, homeserver, type TestUser } from "./client.ts";
 import { faultsOf } from "./following/client-faults.ts";
 import { newPlay } from "./following/play.ts";
 import { eventsOf, SeenHistory } from "./following/room-history.ts";
@@ -8,10 +9,13 @@ const hs = await homeserver();
 
 /** What is told of the room to somebody who reads it, from either end, in pages of some size. */
 async function read(user: TestUser, roomId: string, dir: string, limit: number) {
-  const found: any[] = [];
+  const found: ClientEvent[] = [];
   const room = `/v3/rooms/${encodeURIComponent(roomId)}`;
   for (let from: string | undefined = ""; from !== undefined;) {
-    const page = await user.call("GET", `${room}/messages?dir=${dir}&limit=${limit}${from}`);
+    const page: Answer = await user.call(
+      "GET",
+      `${room}/messages?dir=${dir}&limit=${limit}${from}`,
+    );
     if (page.status === 403) return undefined;
     found.push(...page.body.chunk);
     from = page.body.end === undefined ? undefined : `&from=${page.body.end}`;

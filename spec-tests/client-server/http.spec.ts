@@ -1,6 +1,7 @@
 import { connect } from "node:net";
 import { text } from "node:stream/consumers";
 import { describe, expect, test } from "vitest";
+import type { ClientEvent } from "../answers.ts";
 import { PROCESSES } from "../shared-homeservers.ts";
 import { homeserver } from "./client.ts";
 
@@ -46,10 +47,9 @@ describe("a path", () => {
       const target = `/_matrix/client/v3/rooms/${encodeURIComponent(roomId)}/state/m.test/${key}`;
       expect((await request("PUT", target, { token, body: '{"n":1}' })).status).toBe(200);
       expect((await request("GET", target, { token })).body).toEqual({ n: 1 });
-      const state = await user.call("GET", `/v3/rooms/${encodeURIComponent(roomId)}/state`);
-      const keys = state.body.flatMap((it: { type: string; state_key: string }) =>
-        it.type === "m.test" ? [it.state_key] : [],
-      );
+      const path = `/v3/rooms/${encodeURIComponent(roomId)}/state`;
+      const state = await user.call<readonly ClientEvent[]>("GET", path);
+      const keys = state.body.flatMap((it) => (it.type === "m.test" ? [it.state_key] : []));
       expect(keys).toEqual([decodeURIComponent(key)]);
     },
   );

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { SlidingAnswer } from "../answers.ts";
 import { homeserver, refusal, type TestUser } from "./client.ts";
 
 const hs = await homeserver();
@@ -17,8 +18,8 @@ const invitesOf = async (user: TestUser) => {
   const told = Object.keys((await user.sync()).rooms?.invite ?? {}).toSorted();
   const lists = { all: { ranges: [[0, 99]], required_state: [], timeline_limit: 0 } };
   const path = "/unstable/org.matrix.simplified_msc3575/sync";
-  const { rooms } = (await user.call("POST", path, { lists })).body;
-  const slid = Object.keys(rooms).filter((it) => rooms[it].invite_state !== undefined);
+  const { rooms } = (await user.call<SlidingAnswer>("POST", path, { lists })).body;
+  const slid = Object.keys(rooms).filter((it) => rooms[it]?.invite_state !== undefined);
   expect(slid.toSorted()).toEqual(told);
   return told;
 };
@@ -84,9 +85,7 @@ describe("lists of who may invite", () => {
     expect(hidden.answer.status).toBe(200);
     expect(await invitesOf(alice)).toEqual([roomId]);
     const { body } = await alice.call("GET", "/v3/notifications");
-    expect(body.notifications.map((it: { room_id: string }) => it.room_id)).not.toContain(
-      hidden.roomId,
-    );
+    expect(body.notifications.map((it) => it.room_id)).not.toContain(hidden.roomId);
   });
 
   test("that are none hold nobody back", async () => {

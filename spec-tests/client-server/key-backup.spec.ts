@@ -88,6 +88,12 @@ describe("deleteRoomKeysVersion", () => {
   });
 });
 
+/** What keys are answered as: those of all rooms, or those of one. */
+type Keys = {
+  readonly rooms: Readonly<Record<string, Pick<Keys, "sessions">>>;
+  readonly sessions: Readonly<Record<string, object>>;
+};
+
 /** The three ways to name keys, what each stores, and how it is read. */
 const WAYS = [
   {
@@ -97,7 +103,7 @@ const WAYS = [
     path: "",
     left: 0,
     bodyOf: (it: object) => ({ rooms: { "!a:x": { sessions: { s1: it } } } }),
-    read: (it: any) => it.rooms["!a:x"]?.sessions.s1,
+    read: (it: Keys) => it.rooms["!a:x"]?.sessions["s1"],
   },
   {
     put: "putRoomKeysByRoomId",
@@ -106,7 +112,7 @@ const WAYS = [
     path: "/!a:x",
     left: 1,
     bodyOf: (it: object) => ({ sessions: { s1: it } }),
-    read: (it: any) => it.sessions.s1,
+    read: (it: Keys) => it.sessions["s1"],
   },
   {
     put: "putRoomKeyBySessionId",
@@ -115,7 +121,7 @@ const WAYS = [
     path: "/!a:x/s1",
     left: 2,
     bodyOf: (it: object) => it,
-    read: (it: any) => it,
+    read: (it: Keys) => it,
   },
 ];
 
@@ -130,7 +136,7 @@ describe.each(WAYS)("$put", ({ path, bodyOf, read }) => {
     const better = await user.call("PUT", where, bodyOf(session(0)));
     expect(better.body.count).toBe(3);
     expect(better.body.etag).not.toBe(before.etag);
-    expect(read((await user.call("GET", where)).body)).toEqual(session(0));
+    expect(read((await user.call<Keys>("GET", where)).body)).toEqual(session(0));
     expect(await user.call("PUT", `/v3/room_keys/keys${path}`, bodyOf(session(0)))).toMatchObject(
       refusal(400, "M_MISSING_PARAM"),
     );
@@ -141,7 +147,7 @@ describe.each(WAYS)("$put", ({ path, bodyOf, read }) => {
 describe.each(WAYS)("$get", ({ path, read }) => {
   test("gives keys back as they were stored", async () => {
     const { user, query } = await backedUp();
-    const { status, body } = await user.call("GET", `/v3/room_keys/keys${path}${query}`);
+    const { status, body } = await user.call<Keys>("GET", `/v3/room_keys/keys${path}${query}`);
     expect(status).toBe(200);
     expect(read(body)).toEqual(session(1));
     expect(await user.call("GET", `/v3/room_keys/keys${path}?version=999`)).toMatchObject(notFound);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { Body } from "../answers.ts";
 import { homeserver, refusal } from "./client.ts";
 
 const hs = await homeserver();
@@ -21,7 +22,7 @@ async function search(filter: object, further: object = {}) {
   return answer.body;
 }
 
-const idsOf = ({ chunk }: { chunk: { room_id: string }[] }) => chunk.map((it) => it.room_id);
+const idsOf = ({ chunk }: Pick<Body, "chunk">) => chunk.map((it) => it.room_id);
 
 /** @spec client-server-api#post_matrixclientv3publicrooms */
 describe("queryPublicRooms", () => {

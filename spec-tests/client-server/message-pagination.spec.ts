@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
+import { type ClientEvent, joinedRoom } from "../answers.ts";
 import { homeserver, refusal } from "./client.ts";
 
 const hs = await homeserver();
@@ -10,7 +11,7 @@ const roomId = await alice.createRoom({ preset: "public_chat", name: "A room" })
 await bob.call("POST", `/v3/join/${roomId}`, {});
 const room = `/v3/rooms/${encodeURIComponent(roomId)}`;
 const forbidden = refusal(403, "M_FORBIDDEN");
-const types = (events: any[]) => events.map((it) => it.type);
+const types = (events: readonly ClientEvent[]) => events.map((it) => it.type);
 
 /** @spec client-server-api#get_matrixclientv3roomsroomideventeventid */
 describe("getOneRoomEvent", () => {
@@ -86,7 +87,7 @@ describe("getRoomEvents", () => {
           const query = new URLSearchParams({ dir, limit: String(limit), ...(from && { from }) });
           const page = await alice.call("GET", `/v3/rooms/${long}/messages?${query.toString()}`);
           expect(page.body.chunk.length).toBeLessThanOrEqual(limit);
-          found.push(...page.body.chunk.map((it: { event_id: string }) => it.event_id));
+          found.push(...page.body.chunk.map((it) => it.event_id));
           from = page.body.end;
         } while (from !== undefined && found.length < 100);
         const messages = found.filter((it) => sent.includes(it));
@@ -98,23 +99,21 @@ describe("getRoomEvents", () => {
 
   test("goes on from a token of sync, up to another, through a filter", async () => {
     const first = await alice.sync();
-    const token = first.rooms.join[roomId].timeline.prev_batch;
+    const token = joinedRoom(first, roomId).timeline.prev_batch;
     const older = await alice.call("GET", `${room}/messages?dir=b&from=${token}`);
     expect(older.status).toBe(200);
     const since = first.next_batch;
     const eventId = await alice.sendText(roomId, "new");
     const newer = await alice.call("GET", `${room}/messages?dir=f&from=${since}`);
-    expect(newer.body.chunk.map((it: { event_id: string }) => it.event_id)).toEqual([eventId]);
+    expect(newer.body.chunk.map((it) => it.event_id)).toEqual([eventId]);
     const upTo = await alice.call("GET", `${room}/messages?dir=b&to=${since}`);
-    expect(upTo.body.chunk.map((it: { event_id: string }) => it.event_id)).toEqual([eventId]);
+    expect(upTo.body.chunk.map((it) => it.event_id)).toEqual([eventId]);
     const filter = encodeURIComponent(JSON.stringify({ types: ["m.room.create"] }));
     const filtered = await alice.call("GET", `${room}/messages?dir=b&limit=100&filter=${filter}`);
     expect(types(filtered.body.chunk)).toEqual(["m.room.create"]);
     const lazy = encodeURIComponent(JSON.stringify({ lazy_load_members: true }));
     const withMembers = await alice.call("GET", `${room}/messages?dir=b&limit=1&filter=${lazy}`);
-    expect(withMembers.body.state.map((it: { state_key: string }) => it.state_key)).toEqual([
-      alice.userId,
-    ]);
+    expect(withMembers.body.state.map((it) => it.state_key)).toEqual([alice.userId]);
   });
 
   test("leaves out the room that a filter does, and who is ignored but for state", async () => {
@@ -124,7 +123,7 @@ describe("getRoomEvents", () => {
     const read = async (filter: object) => {
       const query = `dir=b&limit=2&filter=${encodeURIComponent(JSON.stringify(filter))}`;
       const page = await alice.call("GET", `${room}/messages?${query}`);
-      return page.body.chunk.map((it: { event_id: string }) => it.event_id);
+      return page.body.chunk.map((it) => it.event_id);
     };
     expect(await read({ rooms: [roomId] })).toEqual([own.body.event_id, said]);
     expect(await read({ not_rooms: [roomId] })).toEqual([]);
@@ -146,8 +145,8 @@ describe("getRoomEvents", () => {
     const query = `filter=${encodeURIComponent(JSON.stringify(filter))}`;
     for (const dir of ["b", "f"]) {
       const { body } = await alice.call("GET", `/v3/rooms/${talk}/messages?dir=${dir}&${query}`);
-      expect(body.chunk.map((it: { event_id: string }) => it.event_id)).toContain(first);
-      const members = body.state.map((it: { state_key: string }) => it.state_key);
+      expect(body.chunk.map((it) => it.event_id)).toContain(first);
+      const members = body.state.map((it) => it.state_key);
       expect(members.toSorted()).toEqual([alice.userId, bob.userId].toSorted());
     }
   });
@@ -178,17 +177,17 @@ describe("getEventContext", () => {
     for (let index = 0; index < 5; index++) ids.push(await alice.sendText(roomId, `c${index}`));
     const { body } = await bob.call("GET", `${room}/context/${ids[2]}?limit=2`);
     expect(body.event.event_id).toBe(ids[2]);
-    expect(body.events_before.map((it: { event_id: string }) => it.event_id)).toEqual([ids[1]]);
-    expect(body.events_after.map((it: { event_id: string }) => it.event_id)).toEqual([ids[3]]);
+    expect(body.events_before.map((it) => it.event_id)).toEqual([ids[1]]);
+    expect(body.events_after.map((it) => it.event_id)).toEqual([ids[3]]);
     expect(types(body.state)).toContain("m.room.create");
     const filter = encodeURIComponent(JSON.stringify({ not_types: ["m.room.create"] }));
     const filtered = await bob.call("GET", `${room}/context/${ids[2]}?filter=${filter}`);
     expect(types(filtered.body.state)).toContain("m.room.power_levels");
     expect(types(filtered.body.state)).not.toContain("m.room.create");
     const on = await bob.call("GET", `${room}/messages?dir=f&from=${body.end}`);
-    expect(on.body.chunk[0].event_id).toBe(ids[4]);
+    expect(on.body.chunk[0]?.event_id).toBe(ids[4]);
     const back = await bob.call("GET", `${room}/messages?dir=b&limit=1&from=${body.start}`);
-    expect(back.body.chunk[0].event_id).toBe(ids[0]);
+    expect(back.body.chunk[0]?.event_id).toBe(ids[0]);
     const alone = await bob.call("GET", `${room}/context/${ids[2]}?limit=0`);
     expect([alone.body.events_before, alone.body.events_after]).toEqual([[], []]);
   });

@@ -20,7 +20,10 @@ describe("getMutualRooms", () => {
     await bob.call("POST", `/v3/rooms/${rooms[0]}/leave`, {});
     const shared = rooms.slice(1).toSorted();
     for (const path of ["/v1/mutual_rooms", unstable]) {
-      const { status, body } = await alice.call("GET", `${path}?user_id=${bob.userId}`);
+      const { status, body } = await alice.call<{ joined: string[]; count: number }>(
+        "GET",
+        `${path}?user_id=${bob.userId}`,
+      );
       expect(status).toBe(200);
       expect(body.joined.toSorted()).toEqual(shared);
       expect(body.count).toBe(2);

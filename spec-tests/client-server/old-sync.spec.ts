@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { type Body, type ClientEvent, present } from "../answers.ts";
 import { homeserver, refusal, type TestUser } from "./client.ts";
 
 const hs = await homeserver();
@@ -13,6 +14,14 @@ const WORLD_READABLE = [
   },
 ];
 
+type InitialSync = {
+  readonly account_data: readonly unknown[];
+  readonly end: string;
+  readonly rooms: readonly (Pick<Body, "messages" | "room_id" | "state"> & {
+    readonly account_data: readonly unknown[];
+  })[];
+};
+
 async function events(user: TestUser, parameters: Readonly<Record<string, string>> = {}) {
   const query = new URLSearchParams(parameters).toString();
   const { status, body, text } = await user.call("GET", `/v3/events?${query}`);
@@ -21,8 +30,8 @@ async function events(user: TestUser, parameters: Readonly<Record<string, string
 }
 
 /** Reads on until something holds of an event. */
-async function eventsUntil(user: TestUser, from: string, holds: (event: any) => boolean) {
-  const chunk: any[] = [];
+async function eventsUntil(user: TestUser, from: string, holds: (event: ClientEvent) => boolean) {
+  const chunk: ClientEvent[] = [];
   for (let end = from, reads = 0; !chunk.some(holds); reads++) {
     if (reads > 20) throw new Error(`it has not come: ${JSON.stringify(chunk)}`);
     const answer = await events(user, { from: end, timeout: "1000" });
@@ -43,10 +52,10 @@ describe("getEvents", () => {
     for (const n of [1, 2, 3]) sent.push(await alice.sendText(roomId, `${n}`));
     const answer = await events(bob, { from: end, limit: "2" });
     expect(answer).toMatchObject({ start: end });
-    expect(answer.chunk.map((it: { event_id: string }) => it.event_id)).toEqual(sent.slice(0, 2));
-    expect(answer.chunk[0].room_id).toBe(roomId);
+    expect(answer.chunk.map((it) => it.event_id)).toEqual(sent.slice(0, 2));
+    expect(answer.chunk[0]?.room_id).toBe(roomId);
     const rest = await events(bob, { from: answer.end });
-    expect(rest.chunk.map((it: { event_id: string }) => it.event_id)).toEqual(sent.slice(2));
+    expect(rest.chunk.map((it) => it.event_id)).toEqual(sent.slice(2));
     expect((await events(bob, { from: rest.end })).chunk).toEqual([]);
   });
 
@@ -108,7 +117,7 @@ describe("peekEvents", () => {
     await alice.sendText(elsewhere, "elsewhere");
     const eventId = await alice.sendText(roomId, "here");
     const { chunk } = await events(alice, { room_id: roomId, from: end });
-    expect(chunk.map((it: { event_id: string }) => it.event_id)).toEqual([eventId]);
+    expect(chunk.map((it) => it.event_id)).toEqual([eventId]);
   });
 
   test("is for nobody else", async () => {
@@ -133,26 +142,24 @@ describe("initialSync", () => {
     await carol.call("PUT", tag, { order: 0.5 });
     const invitedTo = await alice.createRoom({ invite: [carol.userId] });
 
-    const { status, body } = await carol.call("GET", "/v3/initialSync?limit=2");
+    const { status, body } = await carol.call<InitialSync>("GET", "/v3/initialSync?limit=2");
     expect(status).toBe(200);
-    const room = body.rooms.find((it: { room_id: string }) => it.room_id === roomId);
+    const room = present(body.rooms.find((it) => it.room_id === roomId));
     expect(room).toMatchObject({ membership: "join", visibility: "public" });
-    expect(room.messages.chunk.map((it: { event_id: string }) => it.event_id)).toEqual(
-      eventIds.slice(1),
-    );
-    expect(room.messages.chunk[0].room_id).toBe(roomId);
-    const name = room.state.find((it: { type: string }) => it.type === "m.room.name");
+    expect(room.messages.chunk.map((it) => it.event_id)).toEqual(eventIds.slice(1));
+    expect(room.messages.chunk[0]?.room_id).toBe(roomId);
+    const name = room.state.find((it) => it.type === "m.room.name");
     expect(name).toMatchObject({ room_id: roomId, content: { name: "Quay" } });
     expect(room.account_data).toContainEqual(expect.objectContaining({ type: "m.tag" }));
     expect(body.account_data).toContainEqual({ type: "org.example", content: { n: 1 } });
-    const invited = body.rooms.find((it: { room_id: string }) => it.room_id === invitedTo);
+    const invited = body.rooms.find((it) => it.room_id === invitedTo);
     expect(invited).toMatchObject({ membership: "invite", invite: { sender: alice.userId } });
 
     const before = `/v3/rooms/${roomId}/messages?dir=b&limit=1&from=${room.messages.start}`;
-    expect((await carol.call("GET", before)).body.chunk[0].event_id).toBe(eventIds[0]);
+    expect((await carol.call("GET", before)).body.chunk[0]?.event_id).toBe(eventIds[0]);
     const next = await carol.sendText(roomId, "next");
     const stream = await events(carol, { from: body.end });
-    expect(stream.chunk.map((it: { event_id: string }) => it.event_id)).toContain(next);
+    expect(stream.chunk.map((it) => it.event_id)).toContain(next);
   });
 
   test("tells of rooms that were left only if they are asked for, as they were then", async () => {
@@ -163,11 +170,10 @@ describe("initialSync", () => {
     await dora.call("POST", `/v3/rooms/${roomId}/leave`, {});
     await alice.sendText(roomId, "after");
     expect((await dora.call("GET", "/v3/initialSync")).body.rooms).toEqual([]);
-    const { rooms } = (await dora.call("GET", "/v3/initialSync?archived=true&limit=5")).body;
+    const path = "/v3/initialSync?archived=true&limit=5";
+    const { rooms } = (await dora.call<InitialSync>("GET", path)).body;
     expect(rooms).toMatchObject([{ room_id: roomId, membership: "leave" }]);
-    const said = rooms[0].messages.chunk.map(
-      (it: { content: { body: string } }) => it.content.body,
-    );
+    const said = rooms[0]?.messages.chunk.map((it) => it.content.body);
     expect(said).toContain("before");
     expect(said).not.toContain("after");
   });

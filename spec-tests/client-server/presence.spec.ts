@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { SyncAnswer } from "../answers.ts";
 import { homeserver, refusal, type TestUser } from "./client.ts";
 
 const hs = await homeserver();
@@ -20,20 +21,20 @@ describe("setPresence", () => {
     const { next_batch } = await bob.sync();
     const body = { presence: "unavailable", status_msg: "at lunch" };
     expect(await alice.call("PUT", pathOf(alice), body)).toMatchObject({ status: 200, body: {} });
-    const isTold = (it: any) =>
-      it.presence?.events.some((event: { sender: string }) => event.sender === alice.userId);
+    const isTold = (it: SyncAnswer) =>
+      it.presence?.events.some((event) => event.sender === alice.userId) === true;
     const { presence } = await bob.syncUntil(isTold, next_batch);
-    const [event] = presence.events.filter((it: { sender: string }) => it.sender === alice.userId);
+    const event = presence?.events.find((it) => it.sender === alice.userId);
     expect(event).toMatchObject({ type: "m.presence", content: body });
     expect((await bob.call("GET", pathOf(alice))).body).toMatchObject(body);
   });
 
   test("tells one's own clients, also that one is there", async () => {
     const [alice] = await friends();
-    const isTold = (it: any) =>
+    const isTold = (it: SyncAnswer) =>
       it.presence?.events.some(
-        ({ sender, content }: any) => sender === alice.userId && content.presence === "online",
-      );
+        ({ sender, content }) => sender === alice.userId && content["presence"] === "online",
+      ) === true;
     expect(isTold(await alice.syncUntil(isTold))).toBe(true);
   });
 

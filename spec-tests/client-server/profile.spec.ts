@@ -80,7 +80,7 @@ describe("searchUserDirectory", () => {
     const term = alice.userId.slice(1, alice.userId.indexOf(":"));
     const search = async (limit = 10) =>
       (await carol.call("POST", "/v3/user_directory/search", { search_term: term, limit })).body;
-    const ids = async () => (await search()).results.map((it: { user_id: string }) => it.user_id);
+    const ids = async () => (await search()).results.map((it) => it.user_id);
     expect(await ids()).not.toContain(alice.userId);
     const roomId = await alice.createRoom();
     await alice.call("POST", `/v3/rooms/${roomId}/invite`, { user_id: carol.userId });

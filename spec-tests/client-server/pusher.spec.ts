@@ -23,7 +23,7 @@ describe("getPushers", () => {
     await alice.call("POST", SET, pusher());
     const { body } = await alice.call("GET", "/v3/pushers");
     expect(body.pushers).toMatchObject([pusher()]);
-    expect(body.pushers[0]["org.matrix.msc3881.device_id"]).toBe(alice.deviceId);
+    expect(body.pushers[0]?.["org.matrix.msc3881.device_id"]).toBe(alice.deviceId);
     expect((await bob.call("GET", "/v3/pushers")).body).toEqual({ pushers: [] });
   });
 

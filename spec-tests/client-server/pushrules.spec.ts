@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { Body } from "../answers.ts";
 import { homeserver, type Method, refusal } from "./client.ts";
 
 const hs = await homeserver();
@@ -14,7 +15,7 @@ const word = (pattern: string) => ({ actions: ["notify"], pattern });
 describe("getPushRules", () => {
   test("begins with the rules that everybody has", async () => {
     const { body } = await (await hs.registerUser("new")).call("GET", "/v3/pushrules/");
-    const ids = body.global.override.map((it: { rule_id: string }) => it.rule_id);
+    const ids = (body.global["override"] ?? []).map((it) => it.rule_id);
     expect(ids).toEqual(expect.arrayContaining([".m.rule.master", ".m.rule.invite_for_me"]));
     expect(Object.keys(body.global).toSorted()).toEqual([
       "content",
@@ -58,14 +59,11 @@ describe("setPushRule", () => {
     await put("content/two", word("two"));
     await put("content/three", word("three"), "?after=two");
     await put("content/four", word("four"), "?before=two");
-    const { content } = (await alice.call("GET", `${GLOBAL}/`)).body;
-    const own = content
-      .map((it: { rule_id: string }) => it.rule_id)
-      .filter((it: string) => !it.startsWith("."));
+    const rules = (await alice.call<Body["global"]>("GET", `${GLOBAL}/`)).body;
+    const own = rules["content"]?.map((it) => it.rule_id).filter((it) => !it.startsWith("."));
     expect(own).toEqual(["four", "two", "three", "one"]);
     await alice.syncUntil(
-      (it) =>
-        it.account_data?.events.some((event: { type: string }) => event.type === "m.push_rules"),
+      (it) => it.account_data?.events.some((event) => event.type === "m.push_rules") === true,
       since,
     );
   });

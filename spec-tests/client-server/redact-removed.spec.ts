@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { joinedRoom } from "../answers.ts";
 import { homeserver, type TestUser } from "./client.ts";
 
 // Proposal 4293: who removes a user from a room may have all redacted that they sent there.
@@ -50,10 +51,8 @@ test.each(["kick", "ban"] as const)(
       });
     }
     expect((await read(roomId, others)).content.body).toBe("hello");
-    const { timeline } = (await alice.sync()).rooms.join[roomId];
-    const said = timeline.events
-      .map((it: { content: { body: string } }) => it.content.body)
-      .filter(Boolean);
+    const { timeline } = joinedRoom(await alice.sync(), roomId);
+    const said = timeline.events.map((it) => it.content.body).filter(Boolean);
     expect(said).toEqual(["hello"]);
   },
 );
@@ -147,7 +146,7 @@ test("who is told of what was said and of the removal at once is not told what w
   const since = (await reader.sync()).next_batch;
   await spammer.sendText(roomId, "buy");
   await remove(roomId, spammer, "ban");
-  const { timeline } = (await reader.sync({ since })).rooms.join[roomId];
+  const { timeline } = joinedRoom(await reader.sync({ since }), roomId);
   const [said, ban] = timeline.events;
   expect(said).toMatchObject({ type: "m.room.message", content: {} });
   expect(ban).toMatchObject({ type: "m.room.member", content: { membership: "ban" } });

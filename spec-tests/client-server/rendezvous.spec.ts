@@ -7,7 +7,7 @@ const PLAIN = { "content-type": "text/plain" };
 
 async function opened(said = "hello") {
   const answer = await hs.request("POST", ALL, { raw: said, headers: PLAIN });
-  const path = new URL(answer.body.url).pathname;
+  const path = new URL(String(answer.body["url"])).pathname;
   return { answer, path, etag: answer.headers.get("etag") ?? "" };
 }
 const write = async (path: string, etag: string, said: string) =>

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { ClientEvent } from "../answers.ts";
 import { homeserver, refusal, type TestUser } from "./client.ts";
 
 const hs = await homeserver();
@@ -68,7 +69,7 @@ describe("upgradeRoom", () => {
     const old = await state(roomId, "m.room.power_levels");
     expect(old).toMatchObject({ events_default: 50, invite: 50 });
     const members = (await alice.call("GET", `/v3/rooms/${next}/members`)).body.chunk;
-    expect(members.map((it: { state_key: string }) => it.state_key)).toEqual([alice.userId]);
+    expect(members.map((it) => it.state_key)).toEqual([alice.userId]);
     expect((await join(bob, next)).status).toBe(200);
     expect((await alice.sendText(next, "goes on")).startsWith("$")).toBe(true);
   });
@@ -96,9 +97,10 @@ describe("upgradeRoom", () => {
     expect(create).not.toHaveProperty("additional_creators");
     // By what the room before ends.
     const room_id = again.body.replacement_room;
-    const ended = await alice.call("GET", `/v3/rooms/${encodeURIComponent(room_id)}/state`);
-    const tombstone = ended.body.find((it: { type: string }) => it.type === "m.room.tombstone");
-    expect(create.predecessor).toEqual({ room_id, event_id: tombstone.event_id });
+    const path = `/v3/rooms/${encodeURIComponent(room_id)}/state`;
+    const ended = await alice.call<readonly ClientEvent[]>("GET", path);
+    const tombstone = ended.body.find((it) => it.type === "m.room.tombstone");
+    expect(create.predecessor).toEqual({ room_id, event_id: tombstone?.event_id });
     expect((await state(older.body.replacement_room, "m.room.power_levels")).users).toEqual({
       [alice.userId]: 100,
     });

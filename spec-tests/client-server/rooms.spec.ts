@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { ClientEvent } from "../answers.ts";
 import { homeserver, refusal } from "./client.ts";
 
 const hs = await homeserver();
@@ -9,7 +10,8 @@ const roomId = await alice.createRoom({ preset: "public_chat", name: "A room" })
 await bob.call("POST", `/v3/join/${roomId}`, {});
 const room = `/v3/rooms/${encodeURIComponent(roomId)}`;
 const forbidden = refusal(403, "M_FORBIDDEN");
-const types = (events: any[]) => events.map((it) => it.type);
+type State = readonly ClientEvent[];
+const types = (events: State) => events.map((it) => it.type);
 
 /** @spec client-server-api#put_matrixclientv3roomsroomidstateeventtypestatekey */
 describe("setRoomStateWithKey", () => {
@@ -115,7 +117,7 @@ describe("getRoomStateWithKey", () => {
 /** @spec client-server-api#get_matrixclientv3roomsroomidstate */
 describe("getRoomState", () => {
   test("answers with all state, and with that of their time to those who have left", async () => {
-    const { status, body } = await bob.call("GET", `${room}/state`);
+    const { status, body } = await bob.call<State>("GET", `${room}/state`);
     expect(status).toBe(200);
     expect(types(body)).toEqual(
       expect.arrayContaining(["m.room.create", "m.room.member", "m.room.power_levels"]),
@@ -124,7 +126,7 @@ describe("getRoomState", () => {
     await dave.call("POST", `/v3/join/${roomId}`, {});
     await dave.call("POST", `${room}/leave`, {});
     await alice.call("PUT", `${room}/state/org.example.later`, {});
-    const then = await dave.call("GET", `${room}/state`);
+    const then = await dave.call<State>("GET", `${room}/state`);
     expect(then.status).toBe(200);
     expect(types(then.body)).not.toContain("org.example.later");
     expect(await mallory.call("GET", `${room}/state`)).toMatchObject(forbidden);
@@ -139,7 +141,7 @@ describe("getRoomState", () => {
     await alice.call("PUT", `${state}/org.example.later`, {});
     for (const verb of ["invite", "ban"]) {
       await alice.call("POST", `/v3/rooms/${own}/${verb}`, { user_id: bob.userId });
-      const then = await bob.call("GET", state);
+      const then = await bob.call<State>("GET", state);
       expect(types(then.body)).toContain("m.room.create");
       expect(types(then.body)).not.toContain("org.example.later");
     }
@@ -153,7 +155,7 @@ describe("getRoomState", () => {
     await bob.call("POST", `/v3/rooms/${open}/leave`, {});
     await alice.call("PUT", `/v3/rooms/${open}/state/org.example.later`, {});
     for (const reader of [bob, mallory]) {
-      const now = await reader.call("GET", `/v3/rooms/${open}/state`);
+      const now = await reader.call<State>("GET", `/v3/rooms/${open}/state`);
       expect(types(now.body)).toContain("org.example.later");
       const { body } = await reader.call("GET", `/v3/rooms/${open}/messages?dir=b&limit=1`);
       expect(types(body.chunk)).toEqual(["org.example.later"]);
@@ -164,9 +166,7 @@ describe("getRoomState", () => {
 /** @spec client-server-api#get_matrixclientv3roomsroomidmembers */
 describe("getMembersByRoom", () => {
   const members = async (query = "") =>
-    (await alice.call("GET", `${room}/members${query}`)).body.chunk.map(
-      (it: { state_key: string }) => it.state_key,
-    );
+    (await alice.call("GET", `${room}/members${query}`)).body.chunk.map((it) => it.state_key);
 
   test("lists members by what they are, and as they were", async () => {
     const at = (await alice.sync()).next_batch;
@@ -211,7 +211,7 @@ describe("getMembersByRoom", () => {
     await grace.call("POST", `/v3/join/${roomId}`, {});
     await frank.call("POST", `${room}/leave`, {});
     const { body } = await frank.call("GET", `${room}/members?at=${at}`);
-    const then = body.chunk.map((it: { state_key: string }) => it.state_key);
+    const then = body.chunk.map((it) => it.state_key);
     expect(then).toContain(frank.userId);
     expect(then).not.toContain(grace.userId);
   });

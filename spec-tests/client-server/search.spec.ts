@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { type FoundEvents, present } from "../answers.ts";
 import { homeserver, refusal, type TestUser } from "./client.ts";
 
 const hs = await homeserver();
@@ -19,8 +20,7 @@ async function search(user: TestUser, search_term: string, criteria: object = {}
   return answer.body.search_categories.room_events;
 }
 
-const ids = (found: any): string[] =>
-  found.results.map((it: { result: { event_id: string } }) => it.result.event_id);
+const ids = (found: Pick<FoundEvents, "results">) => found.results.map((it) => it.result.event_id);
 const recent = (roomId: string, further: object = {}) => ({
   order_by: "recent",
   filter: { rooms: [roomId] },
@@ -52,7 +52,7 @@ describe("search", () => {
       expect(ids(found), term).toEqual([eventId]);
       expect(found.count).toBeGreaterThan(0);
       expect(found.highlights.length).toBeGreaterThan(0);
-      expect(found.results[0].rank).toBeGreaterThan(0);
+      expect(found.results[0]?.rank).toBeGreaterThan(0);
     }
     expect(ids(await search(alice, "會面 absent", recent(roomId)))).toEqual([]);
   });
@@ -95,7 +95,7 @@ describe("search", () => {
     expect(ids(await search(alice, "hippopotamus", recent(roomId)))).toEqual([]);
     const found = await search(alice, "rhinoceros", recent(roomId));
     expect(ids(found)).toEqual([eventId]);
-    expect(found.results[0].result.unsigned["m.relations"]["m.replace"].event_id).toBe(edit);
+    expect(found.results[0]?.result.unsigned["m.relations"]?.["m.replace"]?.event_id).toBe(edit);
     await bob.call("PUT", `/v3/rooms/${roomId}/redact/${edit}/a`, {});
     expect(ids(await search(alice, "rhinoceros", recent(roomId)))).toEqual([]);
     expect(ids(await search(alice, "hippopotamus", recent(roomId)))).toEqual([eventId]);
@@ -105,11 +105,11 @@ describe("search", () => {
 
   /** All pages of a search in a room, while more is said there. */
   async function pages(roomId: string, order_by: string) {
-    const results: any[] = [];
+    const results: FoundEvents["results"][number][] = [];
     let next: string | undefined = "";
     while (next !== undefined && results.length < 20) {
       const criteria = { order_by, filter: { rooms: [roomId], limit: 3 } };
-      const page: any = await search(alice, "walrus", criteria, next);
+      const page: FoundEvents = await search(alice, "walrus", criteria, next);
       results.push(...page.results);
       next = page.next_batch;
       await bob.sendText(roomId, "walrus meanwhile");
@@ -145,18 +145,16 @@ describe("search", () => {
       groupings: { group_by: [{ key: "room_id" }, { key: "sender" }] },
     });
     const found = await search(bob, "ocelot", criteria);
-    const [{ context, result }] = found.results;
+    const { context, result } = present(found.results[0]);
     expect(result.event_id).toBe(eventId);
-    expect(context.events_before.map((it: { event_id: string }) => it.event_id)).toEqual(
-      before.toReversed(),
-    );
-    expect(context.events_after.map((it: { event_id: string }) => it.event_id)).toEqual([after[0]]);
+    expect(context.events_before.map((it) => it.event_id)).toEqual(before.toReversed());
+    expect(context.events_after.map((it) => it.event_id)).toEqual([after[0]]);
     expect(Object.keys(context.profile_info).toSorted()).toEqual(
       [alice.userId, bob.userId].toSorted(),
     );
     const older = `/v3/rooms/${roomId}/messages?dir=f&from=${context.end}&limit=1`;
-    expect((await bob.call("GET", older)).body.chunk[0].event_id).toBe(after[1]);
-    expect(found.state[roomId].map((it: { type: string }) => it.type)).toContain("m.room.create");
+    expect((await bob.call("GET", older)).body.chunk[0]?.event_id).toBe(after[1]);
+    expect(found.state[roomId]?.map((it) => it.type)).toContain("m.room.create");
     expect(found.groups).toMatchObject({
       room_id: { [roomId]: { results: [eventId], order: 1 } },
       sender: { [alice.userId]: { results: [eventId] } },
@@ -164,7 +162,7 @@ describe("search", () => {
     await bob.sendText(roomId, "ocelot again");
     const grouped = { ...criteria, filter: { rooms: [roomId], limit: 1 } };
     const first = await search(bob, "ocelot", grouped);
-    const next = first.groups.sender[bob.userId].next_batch;
+    const next = first.groups.sender[bob.userId]?.next_batch;
     expect(ids(await search(bob, "ocelot", grouped, next))).toEqual([]);
     expect(ids(await search(bob, "ocelot", grouped, first.next_batch))).toEqual([eventId]);
   });
@@ -188,10 +186,8 @@ describe("search", () => {
       early,
     ]);
     const context = { order_by: "recent", event_context: {} };
-    const around = (await search(mallory, "platypus", context)).results[0].context;
-    const shown = [...around.events_before, ...around.events_after].map(
-      (it: { event_id: string }) => it.event_id,
-    );
+    const around = present((await search(mallory, "platypus", context)).results[0]).context;
+    const shown = [...around.events_before, ...around.events_after].map((it) => it.event_id);
     expect(shown).not.toContain(early);
     expect(shown).not.toContain(late);
     const list = `/v3/user/${bob.userId}/account_data/m.ignored_user_list`;

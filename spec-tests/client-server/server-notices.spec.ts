@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { joinedRoom } from "../answers.ts";
 import { homeserver, refusal, type TestUser } from "./client.ts";
 
 const hs = await homeserver({ ARCHIPEL_SERVER_NOTICES_LOCALPART: "_server" });
@@ -14,7 +15,7 @@ const send = async (to: TestUser, by = admin) =>
   await hs.request("POST", PATH, { token: by.token, body: notice(to) });
 const invited = async (user: TestUser) => {
   const told = await user.syncUntil((it) => Object.keys(it.rooms?.invite ?? {}).length > 0);
-  return Object.keys(told.rooms.invite)[0] ?? "";
+  return Object.keys(told.rooms?.invite ?? {})[0] ?? "";
 };
 
 /** @spec client-server-api#server-notices */
@@ -27,10 +28,8 @@ describe("sendServerNotice", () => {
     const leave = async () => await alice.call("POST", `/v3/rooms/${roomId}/leave`, {});
     expect(await leave()).toMatchObject(refusal(403, "M_CANNOT_LEAVE_SERVER_NOTICE_ROOM"));
     expect((await alice.call("POST", `/v3/join/${roomId}`, {})).status).toBe(200);
-    const room = (await alice.sync()).rooms.join[roomId];
-    const message = room.timeline.events.find(
-      (it: { event_id: string }) => it.event_id === body.event_id,
-    );
+    const room = joinedRoom(await alice.sync(), roomId);
+    const message = room.timeline.events.find((it) => it.event_id === body.event_id);
     expect(message).toMatchObject({ sender: expect.stringMatching(/^@_server:/) });
     expect(room.account_data.events).toContainEqual({
       type: "m.tag",
@@ -49,7 +48,7 @@ describe("sendServerNotice", () => {
     const answers = await Promise.all([send(alice), send(alice), send(alice)]);
     expect(answers.map((it) => it.status)).toEqual([200, 200, 200]);
     await invited(alice);
-    expect(Object.keys((await alice.sync()).rooms.invite)).toHaveLength(1);
+    expect(Object.keys((await alice.sync()).rooms?.invite ?? {})).toHaveLength(1);
   });
 
   test("is for administrators, and to users who are here", async () => {

@@ -88,11 +88,13 @@ export function crossSigningKey(
   userId: string,
   usage: string,
   { pair, by }: { readonly pair: SigningPair; readonly by?: SigningPair },
-): any {
+) {
   const key = {
     user_id: userId,
     usage: [usage],
     keys: { [`ed25519:${pair.publicKey}`]: pair.publicKey },
   };
-  return by === undefined ? key : signed(key, userId, { name: by.publicKey, pair: by });
+  return by === undefined
+    ? { ...key, signatures: {} }
+    : signed(key, userId, { name: by.publicKey, pair: by });
 }

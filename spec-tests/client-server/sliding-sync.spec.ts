@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { SlidingAnswer } from "../answers.ts";
 import { homeserver, refusal } from "./client.ts";
 
 const hs = await homeserver();
@@ -16,14 +17,13 @@ describe("slidingSyncDeployed", () => {
   test('is announced, tells of rooms, and goes on: "slidingSyncDeployed"', async () => {
     const { body: versions } = await hs.request("GET", "/versions");
     expect(versions.unstable_features["org.matrix.simplified_msc3575"]).toBe(true);
-    const first = await alice.call("POST", path, { lists });
+    const first = await alice.call<SlidingAnswer>("POST", path, { lists });
     expect(first.body).toMatchObject({ lists: { all: { count: 1 } } });
     expect(first.body.rooms[roomId]).toMatchObject({ name: "Room", initial: true });
     const eventId = await alice.sendText(roomId, "hello");
-    const next = await alice.call("POST", `${path}?pos=${first.body.pos}&timeout=10000`, { lists });
-    expect(next.body.rooms[roomId].timeline.map((it: { event_id: string }) => it.event_id)).toEqual(
-      [eventId],
-    );
+    const on = `${path}?pos=${first.body.pos}&timeout=10000`;
+    const next = await alice.call<SlidingAnswer>("POST", on, { lists });
+    expect(next.body.rooms[roomId]?.timeline?.map((it) => it.event_id)).toEqual([eventId]);
     expect(await alice.call("POST", `${path}?pos=s1~0`, { lists })).toMatchObject(unknownPos);
   });
 });
@@ -33,7 +33,7 @@ describe("slidingSync", () => {
   test('tells of rooms, and goes on, in the form that was accepted: "slidingSync"', async () => {
     const required_state = { include: [{ type: "m.room.name", state_key: "" }] };
     const body = { lists: { all: { range: [0, 19], timeline_limit: 1, required_state } } };
-    const first = await alice.call("POST", "/v4/sync", body);
+    const first = await alice.call<SlidingAnswer>("POST", "/v4/sync", body);
     expect(first.body.rooms[roomId]).toMatchObject({ membership: "join", lists: ["all"] });
     const next = { ...body, pos: first.body.pos, timeout: 200 };
     expect((await alice.call("POST", "/v4/sync", next)).body.rooms).toEqual({});

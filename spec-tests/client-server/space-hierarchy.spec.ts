@@ -21,15 +21,20 @@ async function put(parent: string, child: string, content: object = {}): Promise
   expect(answer.status).toBe(200);
 }
 
+type Hierarchy = {
+  readonly next_batch?: string;
+  readonly rooms: readonly { readonly room_id: string }[];
+};
+
 const pathOf = (roomId: string, query = "") => `/v1/rooms/${roomId}/hierarchy${query}`;
 
 async function hierarchy(user: TestUser, roomId: string, query = "") {
-  const { status, body } = await user.call("GET", pathOf(roomId, query));
+  const { status, body } = await user.call<Hierarchy>("GET", pathOf(roomId, query));
   expect(status).toBe(200);
   return body;
 }
 
-const idsOf = ({ rooms }: { rooms: { room_id: string }[] }) => rooms.map((it) => it.room_id);
+const idsOf = ({ rooms }: Hierarchy) => rooms.map((it) => it.room_id);
 
 /** @spec client-server-api#get_matrixclientv1roomsroomidhierarchy */
 describe("getSpaceHierarchy", () => {
@@ -41,13 +46,7 @@ describe("getSpaceHierarchy", () => {
     await put(inner, outer);
     const { rooms, next_batch } = await hierarchy(bob, outer);
     expect(next_batch).toBeUndefined();
-    expect(rooms.map((it: { room_id: string }) => it.room_id)).toEqual([
-      outer,
-      one,
-      inner,
-      deep,
-      two,
-    ]);
+    expect(rooms.map((it) => it.room_id)).toEqual([outer, one, inner, deep, two]);
     expect(rooms[0]).toMatchObject({
       room_type: "m.space",
       num_joined_members: 1,
@@ -128,7 +127,7 @@ describe("getSpaceHierarchy", () => {
     expect(before).toEqual([top, invited, knocked, readable]);
     await bob.call("POST", `/v3/join/${top}`, {});
     const { rooms } = await hierarchy(bob, top);
-    expect(rooms.map((it: { room_id: string }) => it.room_id)).toEqual([...before, restricted]);
+    expect(rooms.map((it) => it.room_id)).toEqual([...before, restricted]);
     expect(rooms.at(-1)).toMatchObject({ join_rule: "restricted", allowed_room_ids: [top] });
     expect(idsOf(await hierarchy(alice, top))).toContain(closed);
     expect(await bob.call("GET", pathOf(closed))).toMatchObject(refusal(403, "M_FORBIDDEN"));

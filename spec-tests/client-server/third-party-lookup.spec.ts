@@ -4,6 +4,7 @@ import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
+import { present } from "../answers.ts";
 import { homeserver, refusal } from "./client.ts";
 
 /** What the bridge answers, by the path and query that it is asked. */
@@ -148,16 +149,16 @@ describe("pingAppservice", () => {
 describe("updateAppserviceRoomDirectoryVisibility", () => {
   test("lists rooms for a network of the application service", async () => {
     answers.set(`${THIRDPARTY}/protocol/irc`, () => PROTOCOL);
-    const { body } = await alice.call("GET", "/v3/thirdparty/protocol/irc");
-    const [{ instance_id, network_id }] = body.instances;
+    const { body } = await alice.call<{
+      instances: { instance_id: string; network_id: string }[];
+    }>("GET", "/v3/thirdparty/protocol/irc");
+    const { instance_id, network_id } = present(body.instances[0]);
     const roomId = await alice.createRoom();
     const path = `/v3/directory/list/appservice/${network_id}/${encodeURIComponent(roomId)}`;
     const set = async (visibility: string, token = "as-irc") =>
       await hs.request("PUT", path, { token, body: { visibility } });
     const listed = async (further: object) =>
-      (await alice.call("POST", "/v3/publicRooms", further)).body.chunk.map(
-        (it: { room_id: string }) => it.room_id,
-      );
+      (await alice.call("POST", "/v3/publicRooms", further)).body.chunk.map((it) => it.room_id);
     const ofNetwork = { third_party_instance_id: instance_id };
     expect(await set("public", alice.token)).toMatchObject(refusal(403, "M_FORBIDDEN"));
     expect((await set("public")).status).toBe(200);

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { afterAll } from "vitest";
+import type { ClientEvent } from "../answers.ts";
 import { runAuthority } from "../run-authority.ts";
 import { E, federatingHomeserver } from "../server-server/peer.ts";
 import type { TestUser } from "./client.ts";
@@ -22,7 +23,7 @@ export async function openThirdPartyStage() {
     await alice.createRoom({ preset: "private_chat", ...further });
 
   const stateOf = async (roomId: string) =>
-    (await alice.call("GET", `/v3/rooms/${E(roomId)}/state`)).body as any[];
+    (await alice.call<readonly ClientEvent[]>("GET", `/v3/rooms/${E(roomId)}/state`)).body;
 
   /** The invitations of addresses that are in a room. */
   const pendingIn = async (roomId: string) =>

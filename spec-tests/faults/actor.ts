@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { type Body, present } from "../answers.ts";
 import type { Dice } from "../oracle/dice.ts";
 import { ask, type Request } from "./call.ts";
 import { type Cast, type Device, joinRequest, roomRequest } from "./cast.ts";
@@ -72,7 +73,7 @@ class Actor {
     const request = this.#put(path, { msgtype: "m.text", body: `message ${n}`, n });
     const done = await this.#do(request);
     if (!done) return;
-    const eventId = done.body?.event_id as string | undefined;
+    const eventId = done.body?.event_id;
     this.#play.deeds.sends.push({ kind: "message", roomId, request, ...(eventId && { eventId }) });
     if (eventId) this.#redactable.push({ roomId, eventId });
   }
@@ -85,7 +86,7 @@ class Actor {
     const request = this.#put(path, { reason: "second thoughts" });
     const done = await this.#do(request);
     if (!done) return;
-    const eventId = done.body?.event_id as string | undefined;
+    const eventId = done.body?.event_id;
     this.#play.deeds.sends.push({
       kind: "redaction",
       roomId: of.roomId,
@@ -121,7 +122,7 @@ class Actor {
     const path = `/v3/rooms/${encodeURIComponent(roomId)}/state/org.example.kept/${stateKey}`;
     const done = await this.#do(this.#put(path, { n }));
     if (!done) return;
-    const eventId = done.body?.event_id as string | undefined;
+    const eventId = done.body?.event_id;
     this.#play.deeds.states.push({ roomId, n, fate: done.fate, ...(eventId && { eventId }) });
   }
 
@@ -171,7 +172,7 @@ class Actor {
     const path = "/v3/createRoom";
     const { token } = this.#device;
     const done = await this.#do({ method: "POST", path, token, body: roomRequest(this.#dice) });
-    if (done?.fate === "done") deeds.newRooms.push(done.body.room_id);
+    if (done?.fate === "done") deeds.newRooms.push(present(done.body).room_id);
   }
 
   #room(): string {
@@ -183,7 +184,7 @@ class Actor {
   }
 
   /** @returns undefined if it was not carried out. @throws Error if that cannot be right */
-  async #do(request: Request): Promise<{ fate: Fate; body?: any } | undefined> {
+  async #do(request: Request): Promise<{ fate: Fate; body?: Body } | undefined> {
     const reply = await ask(this.#dice.pick(this.#play.urls), request);
     if (reply?.status === 200) return { fate: "done", body: reply.body };
     // One who is not joined may not send, and not leave.

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Body } from "../answers.ts";
 
 /** A request to the client-server API. The path begins after `/_matrix/client`. */
 export type Request = {
@@ -11,7 +12,9 @@ export type Request = {
 };
 
 /** An answer; or, with status 0, that there is nobody to ask: then nothing was carried out. */
-export type Reply = { readonly status: number; readonly body: any };
+export type Reply<Said = Body> =
+  | { readonly status: number; readonly body: Said }
+  | { readonly status: 0; readonly body: undefined };
 
 /** Longer than any recovery may take: what is not answered by then has stopped dead. */
 const PATIENCE_MS = 30_000;
@@ -22,10 +25,10 @@ const PATIENCE_MS = 30_000;
  * @returns undefined if the connection was lost: the request may have been carried out or not.
  * @throws Error if there is neither an answer nor an end of the connection for a long time.
  */
-export async function ask(
+export async function ask<Said = Body>(
   url: string,
   { method, path, token, body, patienceMs = PATIENCE_MS }: Request,
-): Promise<Reply | undefined> {
+): Promise<Reply<Said> | undefined> {
   try {
     const response = await fetch(`${url}/_matrix/client${path}`, {
       method,
@@ -33,7 +36,7 @@ export async function ask(
       ...(body !== undefined && { body: JSON.stringify(body) }),
       signal: AbortSignal.timeout(patienceMs),
     });
-    return { status: response.status, body: await response.json() };
+    return { status: response.status, body: (await response.json()) as Said };
   } catch (error) {
     if (error instanceof Error && error.name === "TimeoutError") {
       throw new Error(`${url} gave no answer within ${patienceMs} ms: ${method} ${path}`, {
@@ -50,8 +53,8 @@ function isRefused(error: unknown): boolean {
 }
 
 /** Asks a server from which an answer may be expected. @throws Error unless it is 200 */
-export async function demand(url: string, request: Request): Promise<any> {
-  const reply = await ask(url, request);
+export async function demand<Said = Body>(url: string, request: Request): Promise<Said> {
+  const reply = await ask<Said>(url, request);
   if (reply?.status === 200) return reply.body;
   const came = reply === undefined ? "no answer" : `${reply.status} ${JSON.stringify(reply.body)}`;
   throw new Error(`${url}: ${request.method} ${request.path}: ${came}`);

@@ -1,6 +1,7 @@
+import { type ClientEvent, joinedRoom, receiptsIn } from "../answers.ts";
 import type { Dice } from "../oracle/dice.ts";
 import { type Deeds, explainsMemberships, keyOf, possibleValues } from "./deeds.ts";
-import { faultsOfChain, idsOf, pdusOf, type Read, type ToldEvent, walkRoom } from "./walk-room.ts";
+import { faultsOfChain, idsOf, pdusOf, type Read, walkRoom } from "./walk-room.ts";
 
 /** What was found in a room, and what is wrong with it. */
 export type RoomFindings = { readonly eventIds: readonly string[]; readonly faults: string[] };
@@ -35,14 +36,14 @@ export async function checkRoom(
 async function faultsOfState(
   read: Read,
   roomId: string,
-  events: readonly ToldEvent[],
+  events: readonly ClientEvent[],
 ): Promise<string[]> {
   const replayed = new Map<string, string>();
   for (const event of events) {
     if (event.state_key === undefined) continue;
     replayed.set(JSON.stringify([event.type, event.state_key]), event.event_id);
   }
-  const state: ToldEvent[] = await read(`/v3/rooms/${encodeURIComponent(roomId)}/state`);
+  const state = await read<readonly ClientEvent[]>(`/v3/rooms/${encodeURIComponent(roomId)}/state`);
   const current = new Map(
     state.map((it) => [JSON.stringify([it.type, it.state_key]), it.event_id]),
   );
@@ -52,7 +53,7 @@ async function faultsOfState(
 }
 
 /** Whether an event is whole, or, if it was redacted, says so and is empty. */
-function isAsItShould(event: ToldEvent, sent: unknown, by: string | undefined): boolean {
+function isAsItShould(event: ClientEvent, sent: unknown, by: string | undefined): boolean {
   const { n } = sent as { n: unknown };
   if (by === undefined) return JSON.stringify(event.content["n"]) === JSON.stringify(n);
   const because = event.unsigned?.redacted_because?.event_id;
@@ -60,7 +61,7 @@ function isAsItShould(event: ToldEvent, sent: unknown, by: string | undefined): 
 }
 
 /** What was sent with a transaction ID is there once, and nothing else is; what was redacted is. */
-function faultsOfSends(roomId: string, events: readonly ToldEvent[], deeds: Deeds): string[] {
+function faultsOfSends(roomId: string, events: readonly ClientEvent[], deeds: Deeds): string[] {
   const faults: string[] = [];
   const byId = new Map(events.map((it) => [it.event_id, it]));
   const sends = deeds.sends.filter((it) => it.roomId === roomId);
@@ -89,7 +90,7 @@ function faultsOfSends(roomId: string, events: readonly ToldEvent[], deeds: Deed
 }
 
 /** State that was set is in the timeline once; what nobody knows of, at most once. */
-function faultsOfSetState(roomId: string, events: readonly ToldEvent[], deeds: Deeds): string[] {
+function faultsOfSetState(roomId: string, events: readonly ClientEvent[], deeds: Deeds): string[] {
   const faults: string[] = [];
   const set = new Map(deeds.states.filter((it) => it.roomId === roomId).map((it) => [it.n, it]));
   const there = Map.groupBy(
@@ -109,7 +110,11 @@ function faultsOfSetState(roomId: string, events: readonly ToldEvent[], deeds: D
   return faults;
 }
 
-function faultsOfMemberships(roomId: string, events: readonly ToldEvent[], deeds: Deeds): string[] {
+function faultsOfMemberships(
+  roomId: string,
+  events: readonly ClientEvent[],
+  deeds: Deeds,
+): string[] {
   return [...deeds.memberships].flatMap(([key, done]) => {
     const userId = key.slice(roomId.length + 1);
     if (key !== keyOf(roomId, userId)) return [];
@@ -122,11 +127,6 @@ function faultsOfMemberships(roomId: string, events: readonly ToldEvent[], deeds
   });
 }
 
-type Receipts = {
-  readonly type: string;
-  readonly content: Readonly<Record<string, { "m.read"?: Readonly<Record<string, unknown>> }>>;
-};
-
 /** Each receipt is at the latest of the events that it was moved to. */
 async function faultsOfReceipts(
   read: Read,
@@ -135,12 +135,11 @@ async function faultsOfReceipts(
 ): Promise<string[]> {
   const filter = { room: { rooms: [roomId], timeline: { limit: 1 } } };
   const answer = await read(`/v3/sync?filter=${encodeURIComponent(JSON.stringify(filter))}`);
-  const told: Receipts[] = answer.rooms.join[roomId].ephemeral?.events ?? [];
-  const content = told.find((it) => it.type === "m.receipt")?.content ?? {};
+  const receipts = receiptsIn(joinedRoom(answer, roomId));
   return [...deeds.receipts].flatMap(([key, moved]) => {
     const userId = key.slice(roomId.length + 1);
     if (key !== keyOf(roomId, userId)) return [];
-    const at = Object.entries(content)
+    const at = Object.entries(receipts)
       .filter(([, types]) => types["m.read"]?.[userId] !== undefined)
       .map(([eventId]) => eventId);
     const place = (eventId: string) => eventIds.indexOf(eventId);
@@ -167,7 +166,7 @@ export async function faultsOfAccountData(
   const faults: string[] = [];
   for (const [path, { device, values }] of deeds.accountData) {
     if (!values.some((it) => it.fate === "done")) continue;
-    const { n } = await readAs(device.token)(path);
+    const { n } = await readAs(device.token)<{ n: number }>(path);
     const possible = possibleValues(values);
     if (!possible.has(n)) faults.push(`${path} is ${n}, and may be ${[...possible].join()}`);
   }

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Body, JoinedRoom, SyncAnswer } from "../answers.ts";
 import type { Dice } from "../oracle/dice.ts";
 import { ask, demand } from "./call.ts";
 import type { Device } from "./cast.ts";
-import type { SyncAnswer, Timeline } from "./sync-answer.ts";
-import { idsOf, walkRoom } from "./walk-room.ts";
+import { idsOf, type Read, walkRoom } from "./walk-room.ts";
 
 /** What a client knows that syncs on and on, and fills the gaps that it is told of. */
 export class Follower {
@@ -73,19 +73,23 @@ export class Follower {
       this.timelines.set(roomId, [...(this.timelines.get(roomId) ?? []), ...part]);
     }
     for (const { sender, content } of answer.to_device?.events ?? []) {
-      this.directs.push({ sender, n: content.n });
+      this.directs.push({ sender, n: Number(content["n"]) });
     }
     this.#since = answer.next_batch;
   }
 
   /** What is between the last sync, or the room's beginning, and a timeline; oldest first. */
-  async #gap(roomId: string, timeline: Timeline, mustAnswer: () => boolean): Promise<string[]> {
-    const read = async (path: string) => {
+  async #gap(
+    roomId: string,
+    timeline: JoinedRoom["timeline"],
+    mustAnswer: () => boolean,
+  ): Promise<string[]> {
+    const read: Read = async <Said = Body>(path: string) => {
       const { token } = this.#device;
       for (;;) {
         const request = { method: "GET", path, token } as const;
-        if (mustAnswer()) return await demand(this.#url(), request);
-        const reply = await ask(this.#url(), request);
+        if (mustAnswer()) return await demand<Said>(this.#url(), request);
+        const reply = await ask<Said>(this.#url(), request);
         if (reply?.status === 200) return reply.body;
         await sleep(50);
       }

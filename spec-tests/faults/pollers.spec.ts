@@ -3,7 +3,6 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type HomeserverUnderTest, isOutside, startHomeserver } from "../homeserver-under-test.ts";
 import type { TestUser } from "../test-user.ts";
 import { ask, demand } from "./call.ts";
-import type { ToldEvent } from "./walk-room.ts";
 
 const USERS = 30;
 /** Each of them polls so often at once. */
@@ -64,7 +63,7 @@ async function pollOn(token: string, from: string): Promise<number> {
       token,
     });
     since = answer.next_batch;
-    const events: ToldEvent[] = answer.rooms?.join?.[roomId]?.timeline?.events ?? [];
+    const events = answer.rooms?.join?.[roomId]?.timeline?.events ?? [];
     count += events.filter((it) => it.type === "m.room.message").length;
   }
   return count;

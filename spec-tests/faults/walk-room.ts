@@ -1,17 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { type Body, type ClientEvent, present } from "../answers.ts";
 
 /** Asks for a path as somebody; the path begins after `/_matrix/client`. */
-export type Read = (path: string) => Promise<any>;
-
-/** An event as clients are told it. */
-export type ToldEvent = {
-  readonly event_id: string;
-  readonly type: string;
-  readonly sender: string;
-  readonly state_key?: string;
-  readonly content: Readonly<Record<string, unknown>>;
-  readonly unsigned?: { readonly redacted_because?: { readonly event_id: string } };
-};
+export type Read = <Said = Body>(path: string) => Promise<Said>;
 
 /** An event as servers exchange it, as far as it is looked at. */
 export type Pdu = { readonly prev_events: readonly unknown[] };
@@ -38,9 +29,9 @@ export async function walkRoom(
   read: Read,
   roomId: string,
   { direction, limit, from, to, isPatient = false }: WalkOptions,
-): Promise<ToldEvent[]> {
+): Promise<ClientEvent[]> {
   const patientUntil = performance.now() + (isPatient ? PATIENCE_MS : 0);
-  const events: ToldEvent[] = [];
+  const events: ClientEvent[] = [];
   const seen = new Set<string>();
   for (let at = from; ;) {
     const size = limit();
@@ -65,9 +56,16 @@ export async function walkRoom(
 }
 
 /** The IDs of events. */
-export function idsOf(events: readonly Pick<ToldEvent, "event_id">[]): string[] {
+export function idsOf(events: readonly Pick<ClientEvent, "event_id">[]): string[] {
   return events.map((it) => it.event_id);
 }
+
+/** A sync in which events are as servers exchange them. */
+type FederationSync = {
+  readonly rooms: {
+    readonly join: Readonly<Record<string, { readonly timeline: { readonly events: Pdu[] } }>>;
+  };
+};
 
 /** The most events that a sync is asked for. */
 const LONGEST_TIMELINE = 1_000;
@@ -90,8 +88,8 @@ export async function pdusOf(read: Read, roomId: string): Promise<Pdu[]> {
     },
   };
   const query = new URLSearchParams({ filter: JSON.stringify(filter) });
-  const answer = await read(`/v3/sync?${query.toString()}`);
-  return answer.rooms.join[roomId].timeline.events;
+  const answer = await read<FederationSync>(`/v3/sync?${query.toString()}`);
+  return present(answer.rooms.join[roomId]).timeline.events;
 }
 
 /**

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { afterEach, expect, test } from "vitest";
+import type { Body } from "../answers.ts";
 
 const RUN = join(fileURLToPath(new URL("../..", import.meta.url)), "deploy/run.mjs");
 const TIMEOUT_MS = 120_000;
@@ -54,10 +55,10 @@ function expectNothingLeft(said: string): void {
   }
 }
 
-async function ask(url: string, options: RequestInit = {}): Promise<any> {
+async function ask(url: string, options: RequestInit = {}): Promise<Body> {
   const response = await fetch(url, options);
   expect(response.status).toBe(200);
-  return await response.json();
+  return (await response.json()) as Body;
 }
 
 test(
@@ -83,7 +84,7 @@ test(
     const { rooms } = await ask(`${url}/_matrix/client/v3/sync`, {
       headers: { authorization: `Bearer ${token}` },
     });
-    expect(Object.keys(rooms.join)).toHaveLength(1);
+    expect(Object.keys(rooms?.join ?? {})).toHaveLength(1);
     const page = await fetch(/at every moment: (\S+)/.exec(said)?.[1] ?? "");
     expect(await page.text()).toContain("<h2>Lyon alone");
 

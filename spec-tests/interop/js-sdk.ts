@@ -14,6 +14,7 @@ import {
 } from "matrix-js-sdk";
 import type { Logger } from "matrix-js-sdk/lib/logger.js";
 import { SlidingSync } from "matrix-js-sdk/lib/sliding-sync.js";
+import type { SyncAnswer } from "../answers.ts";
 import type { HomeserverUnderTest } from "../homeserver-under-test.ts";
 import { PASSWORD, type TestUser } from "../test-user.ts";
 
@@ -172,8 +173,8 @@ async function noteDelivered(
 ): Promise<Response> {
   const text = await response.text();
   const { status, headers } = response;
-  const rooms: Record<string, any> = status === 200 ? (JSON.parse(text).rooms?.join ?? {}) : {};
-  for (const [roomId, { timeline }] of Object.entries(rooms)) {
+  const answer = (status === 200 ? JSON.parse(text) : {}) as Partial<SyncAnswer>;
+  for (const [roomId, { timeline }] of Object.entries(answer.rooms?.join ?? {})) {
     const ids = delivered.get(roomId) ?? [];
     for (const event of timeline?.events ?? []) ids.push(event.event_id);
     delivered.set(roomId, ids);

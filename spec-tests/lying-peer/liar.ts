@@ -6,6 +6,7 @@ import { laxCanonicalJson } from "#src/kit/canonical-json.ts";
 import type { ServerName, UserId } from "#src/kit/identifiers.ts";
 import { type SigningKey, signingKeyFromSeed, signJson } from "#src/kit/signed-json.ts";
 import { type TestAuthority, testTlsServer } from "#src/outbound/testing.ts";
+import type { ServerBody, TransactionAnswer } from "../server-server/server-answers.ts";
 
 /** What the liar does with a request: answers JSON, or whatever it wants by hand. */
 export type LiarAnswer =
@@ -16,10 +17,10 @@ export type LiarAnswers = (asked: {
   readonly method: string;
   /** Decoded, without its query. */
   readonly path: string;
-  readonly body: any;
+  readonly body: unknown;
 }) => LiarAnswer | undefined;
 
-export type Told = { readonly status: number; readonly body: any };
+export type Told<Said = ServerBody> = { readonly status: number; readonly body: Said };
 
 /** A server with a name and a key of its own that does as a test says. */
 export type Liar = {
@@ -31,13 +32,18 @@ export type Liar = {
   /** What it answers from now on. */
   answer(answers: LiarAnswers): void;
   /** Asks a homeserver something. */
-  ask(method: "GET" | "PUT" | "POST", uri: string, body?: unknown, how?: Asking): Promise<Told>;
+  ask<Said = ServerBody>(
+    method: "GET" | "PUT" | "POST",
+    uri: string,
+    body?: unknown,
+    how?: Asking,
+  ): Promise<Told<Said>>;
   /** Sends a transaction. */
   send(said: {
     pdus?: readonly unknown[];
     edus?: readonly unknown[];
     txnId?: string;
-  }): Promise<Told>;
+  }): Promise<Told<TransactionAnswer>>;
   close(): Promise<void>;
 };
 
@@ -133,10 +139,10 @@ type Sent = {
 };
 
 /** Node's own, since the paths of lies are no URLs that `fetch` would leave as they are. */
-async function sendByHand(
+async function sendByHand<Said>(
   url: string,
   { method, uri, authorization, content }: Sent,
-): Promise<Told> {
+): Promise<Told<Said>> {
   return await new Promise((resolve, reject) => {
     const { hostname, port } = new URL(url);
     const headers = {

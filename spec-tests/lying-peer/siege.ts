@@ -7,6 +7,7 @@ import type { EventId, RoomId } from "#src/kit/identifiers.ts";
 import { testAuthority } from "#src/outbound/testing.ts";
 import { RemoteRoom } from "#src/rooms/received/testing.ts";
 import { type HomeserverUnderTest, startHomeserver } from "../homeserver-under-test.ts";
+import type { WirePdu } from "../server-server/server-answers.ts";
 import type { TestUser } from "../test-user.ts";
 import { type Liar, openLiar } from "./liar.ts";
 
@@ -29,7 +30,7 @@ export type BesiegedRoom = {
   /** The victim's join. */
   readonly joined: EventId;
   /** An event as the liar sends it. */
-  readonly wire: (id: EventId) => Record<string, unknown>;
+  readonly wire: (id: EventId) => WirePdu;
   /** The bodies of the newest messages as the victim sees them, newest first. */
   readonly seen: () => Promise<readonly unknown[]>;
 };
@@ -76,7 +77,7 @@ export type Residence = {
 
 /** What an honest resident answers to those who join. */
 export function honestAnswers({ victim, remote, last }: Residence) {
-  const wire = (id: EventId) => JSON.parse(remote.received(id).json) as Record<string, unknown>;
+  const wire = wireIn(remote);
   const state = [...remote.stateAfter([last]).values()];
   return {
     makeJoin: () => ({
@@ -140,15 +141,18 @@ async function joinThrough(residence: Residence): Promise<BesiegedRoom> {
     remote,
     roomId,
     joined,
-    wire: (id) => JSON.parse(remote.received(id).json),
+    wire: wireIn(remote),
     async seen() {
       const messages = `/v3/rooms/${encodeURIComponent(roomId)}/messages?dir=b&limit=100`;
       const { body } = await victim.call("GET", messages);
-      return body.chunk
-        .filter((it: { type: string }) => it.type === "m.room.message")
-        .map((it: { content: { body: string } }) => it.content.body);
+      return body.chunk.filter((it) => it.type === "m.room.message").map((it) => it.content.body);
     },
   };
+}
+
+/** The events of a room as its servers send them. */
+function wireIn(remote: RemoteRoom): (id: EventId) => WirePdu {
+  return (id) => JSON.parse(remote.received(id).json) as WirePdu;
 }
 
 /** Adds the victim's join to the room as the liar has it. */

@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Body } from "../answers.ts";
 import type { Request } from "../faults/call.ts";
 import type { Dice } from "../oracle/dice.ts";
+import type { Answer } from "../test-user.ts";
 import { type Actor, type Cast, joinRequest } from "./cast.ts";
 
 /** An event that a server has said to have taken. */
@@ -170,12 +172,12 @@ async function send(
   { player }: Actor,
   { method, path, token = "", body }: Request,
   patienceMs: number,
-): Promise<{ readonly status: number; readonly body: any }> {
+): Promise<Answer> {
   const response = await fetch(`${player.url}/_matrix/client${path}`, {
     method,
     headers: { authorization: `Bearer ${token}` },
     body: JSON.stringify(body),
     signal: AbortSignal.timeout(patienceMs),
   });
-  return { status: response.status, body: await response.json() };
+  return { status: response.status, body: (await response.json()) as Body };
 }

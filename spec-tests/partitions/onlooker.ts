@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { SyncAnswer } from "../answers.ts";
 import { ask, demand } from "../faults/call.ts";
-import type { SyncAnswer } from "../faults/sync-answer.ts";
-import { idsOf, walkRoom } from "../faults/walk-room.ts";
+import { idsOf, type Read, walkRoom } from "../faults/walk-room.ts";
 import type { Dice } from "../oracle/dice.ts";
 import type { Actor } from "./cast.ts";
 
@@ -83,7 +83,7 @@ export class Onlooker {
 
   async #gap(roomId: string, from: string): Promise<string[]> {
     const token = this.#actor.user.accessToken;
-    const read = async (path: string) =>
+    const read: Read = async (path) =>
       await demand(this.#actor.player.url, { method: "GET", path, token });
     const events = await walkRoom(read, roomId, {
       direction: "b",

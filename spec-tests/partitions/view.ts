@@ -1,5 +1,6 @@
+import type { ClientEvent } from "../answers.ts";
 import { demand } from "../faults/call.ts";
-import { type ToldEvent, walkRoom } from "../faults/walk-room.ts";
+import { type Read, walkRoom } from "../faults/walk-room.ts";
 import type { Actor } from "./cast.ts";
 import { slotOf } from "./onlooker.ts";
 import type { Kept } from "./stage.ts";
@@ -31,7 +32,7 @@ const PATIENCE_WITH_SYNAPSE_MS = 90_000;
 
 /** Looks at a room. */
 export async function viewOf(actor: Actor, roomId: string): Promise<View> {
-  const read = async (path: string) =>
+  const read: Read = async (path) =>
     await demand(actor.player.url, {
       method: "GET",
       path,
@@ -44,7 +45,7 @@ export async function viewOf(actor: Actor, roomId: string): Promise<View> {
     limit: () => PAGE,
     isPatient: true,
   });
-  const state: ToldEvent[] = await read(`${room}/state`);
+  const state = await read<readonly ClientEvent[]>(`${room}/state`);
   const members = await read(`${room}/members`);
   const { joined } = await read(`${room}/joined_members`);
   return {
@@ -52,17 +53,12 @@ export async function viewOf(actor: Actor, roomId: string): Promise<View> {
     kept: await actor.player.keptOf(roomId),
     shown: new Map(history.map((it) => [it.event_id, shownOf(it)])),
     state: new Map(state.map((it) => [slotOf(it), it.event_id])),
-    members: new Map(
-      members.chunk.map((it: { state_key: string; content: { membership: string } }) => [
-        it.state_key,
-        it.content.membership,
-      ]),
-    ),
+    members: new Map(members.chunk.map((it) => [it.state_key, it.content.membership])),
     joined: Object.keys(joined).toSorted(),
   };
 }
 
-function shownOf({ type, sender, state_key: key, content, unsigned }: ToldEvent): Shown {
+function shownOf({ type, sender, state_key: key, content, unsigned }: ClientEvent): Shown {
   const sorted = Object.entries(content).toSorted(([a], [b]) => (a < b ? -1 : 1));
   const text = JSON.stringify([type, sender, key ?? null, sorted]);
   return { text, redactedBy: unsigned?.redacted_because?.event_id };

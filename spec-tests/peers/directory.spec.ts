@@ -10,6 +10,10 @@ import {
   WITH_TIME,
 } from "./person.ts";
 
+type PublicRooms = {
+  readonly chunk: readonly { room_id: string; name?: string; num_joined_members: number }[];
+};
+
 describe.skipIf(await lacksPair()).each(["ours", "synapse"] as const)(
   "what is on %s is found from the other",
   { timeout: WITH_TIME },
@@ -44,15 +48,11 @@ describe.skipIf(await lacksPair()).each(["ours", "synapse"] as const)(
       const path = `/v3/publicRooms?server=${E(owner.home.serverName)}`;
       await eventually(async () => {
         const filter = { generic_search_term: name };
-        const { chunk } = await guest.does("POST", path, { limit: 10, filter });
-        return chunk.map((it: { room_id: string; name: string; num_joined_members: number }) => [
-          it.room_id,
-          it.name,
-          it.num_joined_members,
-        ]);
+        const { chunk } = await guest.does<PublicRooms>("POST", path, { limit: 10, filter });
+        return chunk.map((it) => [it.room_id, it.name, it.num_joined_members]);
       }, [[roomId, name, 1]]);
-      const all = await guest.does("GET", `${path}&limit=500`);
-      expect(all.chunk.map((it: { room_id: string }) => it.room_id)).toContain(roomId);
+      const all = await guest.does<PublicRooms>("GET", `${path}&limit=500`);
+      expect(all.chunk.map((it) => it.room_id)).toContain(roomId);
     });
 
     test("the rooms of a space, but for those that one may not see", async () => {
@@ -75,8 +75,8 @@ describe.skipIf(await lacksPair()).each(["ours", "synapse"] as const)(
       await owner.setState(inner, "m.space.child", { via }, open);
       const path = `/v1/rooms/${E(space)}/hierarchy`;
       const found = async () => {
-        const { rooms } = await guest.does("GET", path);
-        return rooms.map((it: { name: string }) => it.name).toSorted();
+        const { rooms } = await guest.does<{ rooms: { name: string }[] }>("GET", path);
+        return rooms.map((it) => it.name).toSorted();
       };
       // Before the guest's server is in the space it cannot know where the space is.
       await guest.join(space, owner.home);

@@ -1,4 +1,5 @@
 import { expect, vi } from "vitest";
+import type { Body, ClientEvent } from "../answers.ts";
 import { type Answer, registerUser, type TestUser } from "../test-user.ts";
 import type { Peer } from "./pair.ts";
 
@@ -12,7 +13,7 @@ export const WITH_TIME = 120_000;
 export type Person = TestUser & {
   readonly home: Peer;
   /** Calls the client-server API, and expects that it goes well. @returns the body */
-  does(method: string, path: string, body?: unknown): Promise<any>;
+  does<Said = Body>(method: string, path: string, body?: unknown): Promise<Said>;
   join(roomIdOrAlias: string, via?: Peer): Promise<string>;
   /** Does one of what can be done to members: `invite`, `kick`, `ban`, `unban`. */
   act(act: string, roomId: string, other: Person): Promise<void>;
@@ -24,12 +25,12 @@ export type Person = TestUser & {
   redact(roomId: string, eventId: string, reason?: string): Promise<void>;
   setState(roomId: string, type: string, content: object, stateKey?: string): Promise<string>;
   /** The content of a state event as this user may see it, or what refuses it. */
-  stateOf(roomId: string, type: string, stateKey?: string): Promise<any>;
+  stateOf(roomId: string, type: string, stateKey?: string): Promise<Body>;
   membershipOf(other: Person, roomId: string): Promise<string | undefined>;
   /** A room's newest events, as they stand in it, newest last. */
-  newest(roomId: string, limit?: number): Promise<any[]>;
+  newest(roomId: string, limit?: number): Promise<ClientEvent[]>;
   /** Every event of a room from its beginning on, or from where this user may see it on. */
-  all(roomId: string): Promise<any[]>;
+  all(roomId: string): Promise<ClientEvent[]>;
 };
 
 let transaction = 0;
@@ -37,8 +38,12 @@ let transaction = 0;
 /** Registers a user on one of two servers. */
 export async function personAt(home: Peer, name: string): Promise<Person> {
   const user = await registerUser(home.url, name);
-  const does = async (method: string, path: string, body?: unknown) => {
-    const answer = await user.call(method, path, body);
+  const does: Person["does"] = async <Said = Body>(
+    method: string,
+    path: string,
+    body?: unknown,
+  ) => {
+    const answer = await user.call<Said>(method, path, body);
     if (answer.status === 200) return answer.body;
     const said = JSON.stringify(answer.body);
     throw new Error(`${method} ${path} by ${user.userId}: ${answer.status} ${said}`);
@@ -81,7 +86,7 @@ export async function personAt(home: Peer, name: string): Promise<Person> {
       (await stateOf(roomId, "m.room.member", other.userId)).membership,
     newest: async (roomId, limit = 50) => (await page(roomId, `limit=${limit}`)).chunk.toReversed(),
     async all(roomId) {
-      const events: any[] = [];
+      const events: ClientEvent[] = [];
       for (let from = ""; ;) {
         const { chunk, end } = await page(roomId, `limit=100${from && `&from=${E(from)}`}`);
         events.unshift(...chunk.toReversed());
@@ -105,7 +110,7 @@ export async function eventually(
 }
 
 /** The texts of messages, in the order of the events. */
-export function textsOf(events: readonly any[]): string[] {
+export function textsOf(events: readonly ClientEvent[]): string[] {
   return events.filter((it) => it.type === "m.room.message").map((it) => it.content.body);
 }
 

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from "vitest";
+import { joinedRoom } from "../answers.ts";
 import { lacksPair, sharedPair } from "./pair.ts";
 import {
   E,
@@ -111,15 +112,14 @@ describe.skipIf(await lacksPair()).each(["ours", "synapse"] as const)(
         await to.syncUntil(({ rooms }) => {
           for (const { type, content } of rooms?.join?.[roomId]?.ephemeral?.events ?? []) {
             if (type === "m.receipt") Object.keys(content).forEach((id) => seen.add(id));
-            if (type === "m.typing") content.user_ids.forEach((id: string) => seen.add(id));
+            if (type === "m.typing") content.user_ids?.forEach((id) => seen.add(id));
           }
           return seen.has(eventId) && seen.has(from.userId);
         });
         await from.does("PUT", `${at}/typing/${E(from.userId)}`, { typing: false });
         await eventually(async () => {
-          const { rooms } = await to.does("GET", "/v3/sync");
-          const ephemeral: any[] = rooms.join[roomId].ephemeral?.events ?? [];
-          return ephemeral.flatMap((it) => it.content.user_ids ?? []);
+          const { ephemeral } = joinedRoom(await to.does("GET", "/v3/sync"), roomId);
+          return ephemeral.events.flatMap((it) => it.content.user_ids ?? []);
         }, []);
       }
     });
@@ -131,13 +131,8 @@ describe.skipIf(await lacksPair()).each(["ours", "synapse"] as const)(
         await from.does("PUT", path, { presence: "online", status_msg });
         await eventually(async () => {
           const { presence } = await to.does("GET", "/v3/sync");
-          const its = (presence?.events ?? []).filter(
-            (it: { sender: string }) => it.sender === from.userId,
-          );
-          return its.map((it: { content: { presence: string; status_msg: string } }) => [
-            it.content.presence,
-            it.content.status_msg,
-          ]);
+          const its = (presence?.events ?? []).filter((it) => it.sender === from.userId);
+          return its.map(({ content }) => [content["presence"], content["status_msg"]]);
         }, [["online", status_msg]]);
       }
     });

@@ -82,7 +82,7 @@ describe("sendJoinV2", () => {
     const room = await joinRoom(peer, open, bob);
     expect(await membershipOf(open, bob)).toBe("join");
     const { state, auth_chain, event, members_omitted, origin } = room.joined;
-    expect(state.map((it: { type: string }) => it.type)).toEqual(
+    expect(state.map((it) => it.type)).toEqual(
       expect.arrayContaining(["m.room.create", "m.room.power_levels", "m.room.name"]),
     );
     expect(auth_chain.length).toBeGreaterThan(2);
@@ -101,7 +101,7 @@ describe("sendJoinV2", () => {
     const answer = good(await peer.ask("PUT", path, join.wire));
     expect(answer.members_omitted).toBe(true);
     expect(answer.servers_in_room).toEqual(expect.arrayContaining(["hs.test", peer.name]));
-    expect(answer.state.map((it: { type: string }) => it.type)).not.toContain("m.room.member");
+    expect(answer.state.map((it) => it.type)).not.toContain("m.room.member");
   });
 
   test("takes no event that is forged, is about something else, or is not allowed", async () => {
@@ -213,7 +213,7 @@ describe("sendKnock", () => {
   test("is heard, and answered with what may be known of the room", async () => {
     const knock = signedTemplate(peer, good(await proposed("knock", ofKnocks)), { reason: "hey" });
     const { knock_room_state } = good(await sent("knock", knock));
-    expect(knock_room_state.map((it: { type: string }) => it.type)).toEqual(
+    expect(knock_room_state.map((it) => it.type)).toEqual(
       expect.arrayContaining(["m.room.create", "m.room.join_rules", "m.room.name"]),
     );
     expect(await membershipOf(ofKnocks, bob)).toBe("knock");

@@ -1,23 +1,19 @@
 import { createPublicKey, verify } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { refusal } from "../client-server/client.ts";
-import { canonicalText, type Signatures } from "../client-server/signing.ts";
+import { canonicalText } from "../client-server/signing.ts";
 import { E, federatingHomeserver, good, HS, openPeer, V1 } from "./peer.ts";
+import type { ServerBody, ServerKeys } from "./server-answers.ts";
 
 const hs = await federatingHomeserver();
 const peer = await openPeer(hs);
 
-type VerifyKeys = Readonly<Record<string, { readonly key: string }>>;
-
-/** What a server says of its keys. */
-type KeyDocument = {
-  readonly server_name: string;
-  readonly verify_keys: VerifyKeys;
-  readonly signatures: Signatures;
-};
-
 /** Whether a document is signed by a server with one of its keys. */
-function isSigned(document: KeyDocument, server: string, verifyKeys: VerifyKeys): boolean {
+function isSigned(
+  document: ServerKeys,
+  server: string,
+  verifyKeys: ServerKeys["verify_keys"],
+): boolean {
   const { signatures, ...signed } = document;
   return Object.entries(verifyKeys).some(([keyId, { key }]) => {
     const signature = signatures[server]?.[keyId];
@@ -29,7 +25,7 @@ function isSigned(document: KeyDocument, server: string, verifyKeys: VerifyKeys)
   });
 }
 
-const ownKeys = async () => good(await hs.request("GET", "/_matrix/key/v2/server"));
+const ownKeys = async () => good(await hs.request<ServerKeys>("GET", "/_matrix/key/v2/server"));
 
 /** @spec server-server-api#get_matrixkeyv2server */
 describe("getServerKey", () => {
@@ -42,13 +38,13 @@ describe("getServerKey", () => {
   });
 
   test("is found where old servers look for it", async () => {
-    const answer = await hs.request("GET", "/_matrix/key/v2/server/ed25519%3Aany");
+    const answer = await hs.request<ServerKeys>("GET", "/_matrix/key/v2/server/ed25519%3Aany");
     expect(good(answer).verify_keys).toEqual((await ownKeys()).verify_keys);
   });
 });
 
 /** What another server says of its keys, with this one's signature below it. */
-async function expectVouched(server_keys: readonly KeyDocument[]): Promise<void> {
+async function expectVouched(server_keys: readonly ServerKeys[]): Promise<void> {
   expect(server_keys.map((it) => it.server_name)).toEqual([peer.name]);
   const [document] = server_keys;
   if (!document) throw new Error("there is none");
@@ -59,7 +55,8 @@ async function expectVouched(server_keys: readonly KeyDocument[]): Promise<void>
 
 /** @spec server-server-api#get_matrixkeyv2queryservername */
 describe("perspectivesKeyQuery", () => {
-  const ask = async (rest: string) => await hs.request("GET", `/_matrix/key/v2/query/${rest}`);
+  const ask = async (rest: string) =>
+    await hs.request<ServerBody>("GET", `/_matrix/key/v2/query/${rest}`);
 
   test("vouches for another server's keys", async () => {
     await expectVouched(good(await ask(E(peer.name))).server_keys);
@@ -79,7 +76,8 @@ describe("perspectivesKeyQuery", () => {
 
 /** @spec server-server-api#post_matrixkeyv2query */
 describe("bulkPerspectivesKeyQuery", () => {
-  const post = async (body: object) => await hs.request("POST", "/_matrix/key/v2/query", { body });
+  const post = async (body: object) =>
+    await hs.request<ServerBody>("POST", "/_matrix/key/v2/query", { body });
 
   test("vouches for the keys of several servers", async () => {
     const criteria = { "ed25519:1": { minimum_valid_until_ts: Date.now() } };

@@ -1,23 +1,7 @@
 import { createHash } from "node:crypto";
-import { canonicalText, signed, unpadded } from "../client-server/signing.ts";
+import { canonicalText, type Signatures, signed, unpadded } from "../client-server/signing.ts";
 import type { Peer } from "./peer.ts";
-
-/** An event as it goes between servers, in rooms of the version 11 or 12 unless something else is said. */
-export type WirePdu = {
-  readonly type: string;
-  readonly room_id: string;
-  readonly sender: string;
-  readonly state_key?: string;
-  readonly content: any;
-  readonly depth: number;
-  readonly auth_events: readonly unknown[];
-  readonly prev_events: readonly unknown[];
-  readonly origin_server_ts: number;
-  /** In rooms of the versions 1 and 2. */
-  readonly event_id?: string;
-  readonly hashes?: object;
-  readonly signatures?: object;
-};
+import type { WirePdu } from "./server-answers.ts";
 
 /** An event with its ID. */
 export type Pdu = { readonly id: string; readonly wire: WirePdu };
@@ -32,10 +16,13 @@ export function madePdu(peer: Pick<Peer, "name" | "pair">, event: WirePdu): Pdu 
 }
 
 /** A peer's signature of an event, beside those that it has. @spec server-server-api#signing-events */
-export function signaturesOf({ name, pair }: Pick<Peer, "name" | "pair">, event: WirePdu): object {
+export function signaturesOf(
+  { name, pair }: Pick<Peer, "name" | "pair">,
+  event: WirePdu,
+): Signatures {
   const { signatures = {} } = event;
   const own = signed(redacted(event), name, { name: "1", pair });
-  return { ...signatures, [name]: own.signatures[name] };
+  return { ...signatures, [name]: own.signatures[name] ?? {} };
 }
 
 /** An event's ID: its reference hash. @spec rooms/v4#event-ids */

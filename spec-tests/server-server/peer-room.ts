@@ -1,17 +1,22 @@
-import { idOf, madePdu, type Pdu, type WirePdu } from "./pdu.ts";
+import { idOf, madePdu, type Pdu } from "./pdu.ts";
 import { E, good, type Peer, V1, V2 } from "./peer.ts";
+import type { ServerBody, TransactionAnswer, WirePdu } from "./server-answers.ts";
 
 /** The room versions that peers know. */
 export const VERSIONS = "ver=11&ver=12";
 
 /** What an event says, before it has a place in a room. */
-export type Draft = { readonly type: string; readonly content: any; readonly state_key?: string };
+export type Draft = {
+  readonly type: string;
+  readonly content: WirePdu["content"];
+  readonly state_key?: string;
+};
 
 /** A room as a peer knows it that a user of its own has joined. */
 export type PeerRoom = {
   readonly roomId: string;
   /** What `send_join` answered. */
-  readonly joined: any;
+  readonly joined: ServerBody;
   /** Makes an event after the last one of the peer's, or after others. */
   build(sender: string, draft: Draft, prev?: readonly string[]): Pdu;
   /** Makes an event, and sends it. @returns its ID */
@@ -67,7 +72,8 @@ export async function joinRoom(peer: Peer, roomId: string, user: string): Promis
       const made = build(sender, draft);
       const txnId = `${join.id}${(count += 1)}`;
       const { pdus } = good(await sendTransaction(peer, { pdus: [made.wire] }, txnId));
-      if (pdus[made.id]?.error) throw new Error(pdus[made.id].error);
+      const error = pdus[made.id]?.error;
+      if (error !== undefined) throw new Error(error);
       last = made;
       return made.id;
     },
@@ -91,7 +97,7 @@ export async function sendTransaction(
   txnId: string,
 ) {
   const body = { origin: peer.name, origin_server_ts: Date.now(), pdus, edus };
-  return await peer.ask("PUT", `${V1}/send/${E(txnId)}`, body);
+  return await peer.ask<TransactionAnswer>("PUT", `${V1}/send/${E(txnId)}`, body);
 }
 
 export function message(body: string): Draft {

@@ -18,6 +18,7 @@ import {
   unpadded,
 } from "../client-server/signing.ts";
 import { runAuthority } from "../run-authority.ts";
+import type { ServerBody, WirePdu } from "./server-answers.ts";
 
 /** The name of the homeserver under test. */
 export const HS = "hs.test";
@@ -34,7 +35,7 @@ export type Asked = {
   /** Decoded, without its query. */
   readonly path: string;
   readonly query: URLSearchParams;
-  readonly body: any;
+  readonly body: WirePdu & { readonly event: WirePdu };
 };
 
 /** Another server: it has a name and a key, `ed25519:1`, and says what a test has it say. */
@@ -43,7 +44,7 @@ export type Peer = {
   readonly pair: SigningPair;
   user(localpart: string): string;
   /** Asks the homeserver something, signed. */
-  ask(method: Method, uri: string, body?: unknown): Promise<Answer>;
+  ask<Said = ServerBody>(method: Method, uri: string, body?: unknown): Promise<Answer<Said>>;
   /** What it was asked so far, but for its keys. */
   readonly asked: Asked[];
   /** What it answers from now on: undefined where it has no such thing, and a `Refusal` of what it does not want. */
@@ -98,10 +99,10 @@ export async function openPeer(hs: TestHomeserver): Promise<Peer> {
     asked,
     answers: () => undefined,
     user: (localpart) => `@${localpart}:${name}`,
-    async ask(method, uri, body) {
+    async ask<Said = ServerBody>(method: Method, uri: string, body?: unknown) {
       const headers = { authorization: authorization(peer, { method, uri, body }) };
       const raw = body === undefined ? {} : { raw: canonicalText(body) };
-      return await hs.request(method, uri, { headers, ...raw });
+      return await hs.request<Said>(method, uri, { headers, ...raw });
     },
   };
   return peer;
@@ -149,7 +150,7 @@ function keyDocument({ name, pair }: Peer): object {
 }
 
 /** The body of an answer that is well. */
-export function good({ status, body, text: said }: Answer): any {
+export function good<Said>({ status, body, text: said }: Answer<Said>): Said {
   expect([status, said.slice(0, 300)]).toEqual([200, said.slice(0, 300)]);
   return body;
 }

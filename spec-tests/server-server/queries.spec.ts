@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { refusal } from "../client-server/client.ts";
 import { joinRoom } from "./peer-room.ts";
 import { E, federatingHomeserver, good, openPeer, V1 } from "./peer.ts";
+import type { ServerBody } from "./server-answers.ts";
 
 const hs = await federatingHomeserver();
 const peer = await openPeer(hs);
@@ -73,9 +74,9 @@ describe("public rooms", () => {
       const ids: string[] = [];
       for (let since: string | undefined = ""; since !== undefined;) {
         const from = since && `&since=${E(since)}`;
-        const page = good(await ask(`publicRooms?limit=1${from}`));
+        const page: ServerBody = good(await ask(`publicRooms?limit=1${from}`));
         expect(page.chunk).toHaveLength(1);
-        ids.push(page.chunk[0].room_id);
+        ids.push(page.chunk[0]?.room_id ?? "");
         since = page.next_batch;
       }
       expect(ids).toContain(roomId);
@@ -93,7 +94,7 @@ describe("public rooms", () => {
       const roomId = await published;
       const filter = { generic_search_term: name };
       const { chunk } = good(await post({ limit: 10, filter }));
-      expect(chunk.find((it: { room_id: string }) => it.room_id === roomId)).toMatchObject({
+      expect(chunk.find((it) => it.room_id === roomId)).toMatchObject({
         name,
         num_joined_members: 1,
         world_readable: false,
@@ -130,11 +131,11 @@ describe("getSpaceHierarchy", () => {
     const { room, children, inaccessible_children } = good(await ask(`hierarchy/${E(roomId)}`));
     expect(room).toMatchObject({ room_id: roomId, room_type: "m.space", name: "Space" });
     expect(room.children_state).toHaveLength(3);
-    const names = children.map((it: { name: string }) => it.name).toSorted();
+    const names = children.map((it) => String(it.name)).toSorted();
     expect(names).toEqual(["Open", "Suggested"]);
     expect(inaccessible_children).toEqual([closed]);
     const few = good(await ask(`hierarchy/${E(roomId)}?suggested_only=true`));
-    expect(few.children.map((it: { name: string }) => it.name)).toEqual(["Suggested"]);
+    expect(few.children.map((it) => it.name)).toEqual(["Suggested"]);
   });
 
   test("knows nothing of what the server cannot see", async () => {

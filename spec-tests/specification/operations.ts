@@ -1,5 +1,6 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
+import { z } from "zod";
 import { documentAt, isRecord, resolved } from "./load-yaml.ts";
 
 /** The APIs that this server has answers for. */
@@ -16,6 +17,32 @@ export type SpecifiedOperation = {
   readonly schemas: ReadonlyMap<number, object>;
 };
 
+/** What is read of a file of the specification. */
+const DescribedOperation = z.object({
+  operationId: z.string(),
+  responses: z.record(z.string(), z.unknown()).default({}),
+});
+type DescribedOperation = z.infer<typeof DescribedOperation>;
+const Described = z.object({
+  servers: z
+    .array(z.object({ variables: z.object({ basePath: z.object({ default: z.string() }) }) }))
+    .default([]),
+  paths: z
+    .record(
+      z.string(),
+      z.object({
+        get: DescribedOperation.optional(),
+        put: DescribedOperation.optional(),
+        post: DescribedOperation.optional(),
+        delete: DescribedOperation.optional(),
+      }),
+    )
+    .default({}),
+});
+const Response = z.object({
+  content: z.record(z.string(), z.object({ schema: z.unknown() })).default({}),
+});
+
 const METHODS = ["get", "put", "post", "delete"] as const;
 
 /** Every operation of these APIs, from the specification's sources. */
@@ -28,12 +55,13 @@ export function specifiedOperations(directory: string): SpecifiedOperation[] {
 }
 
 function operationsOf(api: SpecifiedOperation["api"], path: string): SpecifiedOperation[] {
-  const document = documentAt(path) as any;
-  const base: string = document.servers?.[0]?.variables?.basePath?.default ?? "";
-  return Object.entries<any>(document.paths ?? {}).flatMap(([template, item]) =>
-    METHODS.filter((method) => item[method] !== undefined).map((method) => {
+  const { servers, paths } = Described.parse(documentAt(path));
+  const base = servers[0]?.variables.basePath.default ?? "";
+  return Object.entries(paths).flatMap(([template, item]) =>
+    METHODS.flatMap((method) => {
       const operation = item[method];
-      return {
+      if (operation === undefined) return [];
+      const specified: SpecifiedOperation = {
         api,
         operationId: operation.operationId,
         method: method.toUpperCase(),
@@ -44,17 +72,18 @@ function operationsOf(api: SpecifiedOperation["api"], path: string): SpecifiedOp
           return schemasOf(operation, path);
         },
       };
+      return [specified];
     }),
   );
 }
 
 const schemasByOperation = new WeakMap<object, ReadonlyMap<number, object>>();
 
-function schemasOf(operation: any, path: string): ReadonlyMap<number, object> {
+function schemasOf(operation: DescribedOperation, path: string): ReadonlyMap<number, object> {
   const known = schemasByOperation.get(operation);
   if (known) return known;
-  const responses = Object.entries<any>(operation.responses ?? {}).flatMap(([status, response]) => {
-    const schema = (resolved(response, path) as any).content?.["application/json"]?.schema;
+  const responses = Object.entries(operation.responses).flatMap(([status, response]) => {
+    const schema = Response.parse(resolved(response, path)).content["application/json"]?.schema;
     return isRecord(schema) ? [[Number(status), schema] as const] : [];
   });
   const schemas = new Map(responses);

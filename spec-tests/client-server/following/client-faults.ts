@@ -1,8 +1,9 @@
+import type { ClientEvent } from "../../answers.ts";
 import type { Follower } from "./following-client.ts";
 import { SeenHistory } from "./room-history.ts";
 
 /** What is wrong with what a client knows that has heard of everything, if its user is in the room. */
-export function faultsOf(client: Follower, events: readonly any[]): string[] {
+export function faultsOf(client: Follower, events: readonly ClientEvent[]): string[] {
   const history = new SeenHistory(events, client.user.userId);
   const isJoined = history.membership === "join";
   const faults = isJoined
@@ -15,10 +16,10 @@ export function faultsOf(client: Follower, events: readonly any[]): string[] {
 function faultsOfSeen(
   { manner, seen }: Follower,
   { readable = [] }: SeenHistory,
-  events: readonly any[],
+  events: readonly ClientEvent[],
 ): string[] {
-  const types = new Map(events.map((it) => [it.event_id, it.type]));
-  const wanted = readable.filter((it) => manner.types?.includes(types.get(it)) ?? true);
+  const typeOf = new Map(events.map((it) => [it.event_id, it.type]));
+  const wanted = readable.filter((it) => manner.types?.includes(typeOf.get(it) ?? "") ?? true);
   const since = wanted.slice(
     Math.max(
       0,

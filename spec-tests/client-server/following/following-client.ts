@@ -1,5 +1,6 @@
+import type { ClientEvent, JoinedRoom } from "../../answers.ts";
 import type { Dice } from "../../oracle/dice.ts";
-import type { TestUser } from "../client.ts";
+import type { Answer, TestUser } from "../client.ts";
 
 /** How a client asks for what is new. */
 export type Manner = {
@@ -25,7 +26,12 @@ export type Follower = {
   sync(): Promise<void>;
 };
 
-const SECTIONS = ["state", "state_after", "org.matrix.msc4222.state_after"] as const;
+/** Where state is told, by how it is asked for. */
+const SECTIONS = {
+  state: "state",
+  use_state_after: "state_after",
+  "org.matrix.msc4222.use_state_after": "org.matrix.msc4222.state_after",
+} as const;
 
 /**
  * A client that knows of a room what `/sync` has told it, and reads what a gap has left out. Some of its answers are lost
@@ -78,17 +84,19 @@ export class FollowingClient implements Follower {
     };
   }
 
-  async #take(told: any, wasJoined: boolean): Promise<void> {
+  async #take(told: JoinedRoom, wasJoined: boolean): Promise<void> {
     // Whoever comes back has forgotten the members that they loaded as they needed them.
     if (this.#isJoined && !wasJoined && this.manner.lazy) this.#forgetMembers();
     this.#takeState(told);
     await this.#takeTimeline(told.timeline, wasJoined);
   }
 
-  #takeState(told: any): void {
+  #takeState(told: JoinedRoom): void {
     const { after, lazy } = this.manner;
-    const section = after?.replace("use_", "") ?? "state";
-    const sections = SECTIONS.filter((it) => it in told).join();
+    const section = SECTIONS[after ?? "state"];
+    const sections = Object.values(SECTIONS)
+      .filter((it) => it in told)
+      .join();
     if (sections !== section) this.faults.push(`${sections} instead of ${section}`);
     const { events } = told.timeline;
     for (const it of [...(told[section]?.events ?? []), ...(after ? [] : events)]) {
@@ -97,8 +105,11 @@ export class FollowingClient implements Follower {
     if (lazy && this.#isJoined) this.#checkSenders(events);
   }
 
-  async #takeTimeline({ events, limited, prev_batch }: any, wasJoined: boolean): Promise<void> {
-    const ids: string[] = events.map((it: { event_id: string }) => it.event_id);
+  async #takeTimeline(
+    { events, limited, prev_batch }: JoinedRoom["timeline"],
+    wasJoined: boolean,
+  ): Promise<void> {
+    const ids = events.map((it) => it.event_id);
     if (ids.length > this.manner.limit) this.faults.push("more events than were asked for");
     const isAgain = !limited && ids.some((it) => this.seen.has(it));
     if (isAgain) this.faults.push("an event again");
@@ -113,7 +124,7 @@ export class FollowingClient implements Follower {
     }
   }
 
-  #checkSenders(events: readonly any[]): void {
+  #checkSenders(events: readonly ClientEvent[]): void {
     for (const { sender } of events) {
       if (!this.state.has(`m.room.member ${sender}`)) this.faults.push(`who is ${sender}?`);
     }
@@ -126,7 +137,10 @@ export class FollowingClient implements Follower {
     const gap: string[] = [];
     for (let from: string | undefined = token; from !== undefined;) {
       const path = `/v3/rooms/${encodeURIComponent(this.#roomId)}/messages`;
-      const page: any = await this.user.call("GET", `${path}?dir=b&limit=3&from=${from}${filter}`);
+      const page: Answer = await this.user.call(
+        "GET",
+        `${path}?dir=b&limit=3&from=${from}${filter}`,
+      );
       if (page.status !== 200) this.faults.push(`a gap that is closed: ${page.text}`);
       for (const { event_id } of page.body.chunk ?? []) {
         if (this.seen.has(event_id) && wasJoined) return gap;

@@ -1,3 +1,4 @@
+import type { ClientEvent } from "../../answers.ts";
 import type { TestUser } from "../client.ts";
 
 /** Someone who is in the room from its beginning to its end, and so sees all of it. */
@@ -13,8 +14,8 @@ type Step = {
 };
 
 /** All events of a room, the oldest first. */
-export async function eventsOf(witness: Witness, roomId: string): Promise<any[]> {
-  const events: any[] = [];
+export async function eventsOf(witness: Witness, roomId: string): Promise<ClientEvent[]> {
+  const events: ClientEvent[] = [];
   let from: string | undefined;
   do {
     const page = from === undefined ? "" : `&from=${from}`;
@@ -27,7 +28,7 @@ export async function eventsOf(witness: Witness, roomId: string): Promise<any[]>
 }
 
 /** A state as event IDs by type and state key. */
-function stateOf(events: readonly any[]): Map<string, string> {
+function stateOf(events: readonly ClientEvent[]): Map<string, string> {
   return new Map(
     events.flatMap((it): [string, string][] =>
       it.state_key === undefined ? [] : [[`${it.type} ${it.state_key}`, it.event_id]],
@@ -41,12 +42,12 @@ function stateOf(events: readonly any[]): Map<string, string> {
  * @spec client-server-api#room-history-visibility
  */
 export class SeenHistory {
-  readonly #events: readonly any[];
+  readonly #events: readonly ClientEvent[];
   readonly #steps: readonly Step[];
   /** What the user is in the room in the end. */
   readonly membership: string;
 
-  constructor(events: readonly any[], userId: string) {
+  constructor(events: readonly ClientEvent[], userId: string) {
     this.#events = events;
     let membership = "none";
     let visibility = "shared";
@@ -54,7 +55,9 @@ export class SeenHistory {
       const [before, seenBefore] = [membership, visibility];
       const isOwn = event.type === "m.room.member" && event.state_key === userId;
       if (isOwn) membership = event.content.membership;
-      if (event.type === "m.room.history_visibility") visibility = event.content.history_visibility;
+      if (event.type === "m.room.history_visibility") {
+        visibility = String(event.content["history_visibility"]);
+      }
       return {
         eventId: event.event_id,
         place,

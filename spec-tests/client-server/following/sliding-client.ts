@@ -1,5 +1,6 @@
+import type { ClientEvent, SlidingAnswer, SlidingRoom } from "../../answers.ts";
 import type { Dice } from "../../oracle/dice.ts";
-import type { TestUser } from "../client.ts";
+import type { Answer, TestUser } from "../client.ts";
 import type { Follower, Manner } from "./following-client.ts";
 
 /** How a client of sliding sync asks for what is new. */
@@ -48,15 +49,19 @@ export class SlidingClient implements Follower {
     await this.#take(await this.#ask(true));
   }
 
-  async #ask(isWanted: boolean): Promise<any> {
+  async #ask(isWanted: boolean): Promise<SlidingAnswer> {
     const { form } = this.manner;
     const isDeployed = form === "deployed";
     const query = isDeployed && this.#pos !== undefined ? `?pos=${this.#pos}` : "";
-    const { status, text, body } = await this.user.call("POST", `${PATHS[form]}${query}`, {
-      conn_id: this.#connection,
-      ...(!isDeployed && this.#pos !== undefined && { pos: this.#pos }),
-      ...(isWanted && this.#wishes()),
-    });
+    const { status, text, body } = await this.user.call<SlidingAnswer>(
+      "POST",
+      `${PATHS[form]}${query}`,
+      {
+        conn_id: this.#connection,
+        ...(!isDeployed && this.#pos !== undefined && { pos: this.#pos }),
+        ...(isWanted && this.#wishes()),
+      },
+    );
     if (status !== 200) throw new Error(`${status} ${text}`);
     return body;
   }
@@ -73,7 +78,7 @@ export class SlidingClient implements Follower {
     };
   }
 
-  async #take(answer: any): Promise<void> {
+  async #take(answer: SlidingAnswer): Promise<void> {
     this.#pos = answer.pos;
     const told = answer.rooms[this.#roomId];
     if (!told) return;
@@ -86,16 +91,14 @@ export class SlidingClient implements Follower {
   }
 
   /** Whether the user is in the room, by what is told of it. */
-  #isTheirs({ invite_state, stripped_state, required_state = [] }: any): boolean {
+  #isTheirs({ invite_state, stripped_state, required_state = [] }: SlidingRoom): boolean {
     if (invite_state !== undefined || stripped_state !== undefined) return false;
     const { userId } = this.user;
-    const own = required_state.find(
-      (it: { state_key: string; content: unknown }) => it.state_key === userId && it.content,
-    );
+    const own = required_state.find((it) => it.state_key === userId && it.content);
     return own === undefined ? true : own.content.membership === "join";
   }
 
-  #takeState({ initial, limited, required_state = [] }: any): void {
+  #takeState({ initial, limited, required_state = [] }: SlidingRoom): void {
     if (initial) this.state.clear();
     // Who has not been told of all changes does not know who is in the room.
     else if (limited && this.manner.lazy) this.#forgetMembers();
@@ -112,7 +115,7 @@ export class SlidingClient implements Follower {
     }
   }
 
-  #checkSenders(events: readonly any[]): void {
+  #checkSenders(events: readonly ClientEvent[]): void {
     for (const { sender } of events) {
       if (!this.state.has(`m.room.member ${sender}`)) this.faults.push(`who is ${sender}?`);
     }
@@ -126,10 +129,10 @@ export class SlidingClient implements Follower {
       initial,
       expanded_timeline,
       unstable_expanded_timeline,
-    }: any,
+    }: SlidingRoom,
     wasJoined: boolean,
   ): Promise<void> {
-    const ids: string[] = timeline.map((it: { event_id: string }) => it.event_id);
+    const ids = timeline.map((it) => it.event_id);
     if (ids.length > this.manner.limit) this.faults.push("more events than were asked for");
     const mayRepeat = limited || initial || expanded_timeline || unstable_expanded_timeline;
     if (!mayRepeat && ids.some((it) => this.seen.has(it))) this.faults.push("an event again");
@@ -141,7 +144,7 @@ export class SlidingClient implements Follower {
     const gap: string[] = [];
     for (let from: string | undefined = token; from !== undefined;) {
       const path = `/v3/rooms/${encodeURIComponent(this.#roomId)}/messages`;
-      const page: any = await this.user.call("GET", `${path}?dir=b&limit=3&from=${from}`);
+      const page: Answer = await this.user.call("GET", `${path}?dir=b&limit=3&from=${from}`);
       if (page.status !== 200) this.faults.push(`a gap that is closed: ${page.text}`);
       for (const { event_id } of page.body.chunk ?? []) {
         if (this.seen.has(event_id) && wasJoined) return gap;
