@@ -6,6 +6,7 @@ import type { Requester } from "#src/kit/requester.ts";
 import type { Room } from "./find-room.ts";
 import { relatedIds } from "./queries-related.ts";
 import { redactEvent } from "./redact-event.ts";
+import { isModerator } from "./require-moderator.ts";
 import { redactionTransactionId } from "./transaction-ids.ts";
 
 /** Stands for all ways to relate to an event. */
@@ -39,13 +40,7 @@ export async function redactRelated(
     readonly txnId: string;
   },
 ): Promise<void> {
-  const wanted = relTypes.includes(ANY) ? undefined : relTypes;
-  const related = await relatedIds(hs.sql, {
-    roomKey: room.roomKey,
-    target,
-    relTypes: wanted,
-    limit: MOST,
-  });
+  const related = await relatedToRedact(hs, requester, room, { target, relTypes });
   for (let from = 0; from < related.length; from += AT_ONCE) {
     await Promise.all(related.slice(from, from + AT_ONCE).map(redactOne));
   }
@@ -56,8 +51,28 @@ export async function redactRelated(
     try {
       await redactEvent(hs, { requester, room, target: id, content, transaction });
     } catch (error) {
-      // Others' events, of one who may redact only their own.
+      // The room may refuse it, or have changed meanwhile.
       if (!(error instanceof MatrixError)) throw error;
     }
   }
+}
+
+/**
+ * What relates to an event in some ways and may be redacted by a user: others' events only by who may redact those. Each
+ * would be tried and refused, however many there are.
+ */
+export async function relatedToRedact(
+  hs: Homeserver,
+  requester: Requester,
+  room: Room,
+  { target, relTypes }: { readonly target: EventId; readonly relTypes: readonly string[] },
+): Promise<readonly EventId[]> {
+  const areAll = await isModerator(hs, requester, room);
+  return await relatedIds(hs.sql, {
+    roomKey: room.roomKey,
+    target,
+    relTypes: relTypes.includes(ANY) ? undefined : relTypes,
+    senderKey: areAll ? undefined : requester.userKey,
+    limit: MOST,
+  });
 }

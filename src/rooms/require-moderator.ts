@@ -14,24 +14,31 @@ import { pairKey } from "./state-slots.ts";
  */
 export async function requireModerator(
   hs: Homeserver,
-  { userId, userKey, isAdmin }: Requester,
-  { roomKey, rules }: Room,
+  requester: Requester,
+  room: Room,
 ): Promise<void> {
-  if (isAdmin) return;
-  const isIn = (await membershipOf(hs, userKey, roomKey)) === "join";
+  if (requester.isAdmin || (await isModerator(hs, requester, room))) return;
+  throw new MatrixError("M_FORBIDDEN", "It takes the power to redact what others have sent");
+}
+
+/** Whether a user is in a room and may redact what others have sent to it. */
+export async function isModerator(
+  hs: Homeserver,
+  { userId, userKey }: Requester,
+  { roomKey, rules }: Room,
+): Promise<boolean> {
+  // Power levels go on naming whoever has left.
+  if ((await membershipOf(hs, userKey, roomKey)) !== "join") return false;
   const state = await statesAt(hs, await currentStateRoot(hs, roomKey), [
     ["m.room.create", ""],
     ["m.room.power_levels", ""],
   ]);
   const create = state.get(pairKey("m.room.create", ""));
-  if (create) {
-    const levels = readPowerLevels(
-      state.get(pairKey("m.room.power_levels", "")),
-      create.pdu(rules),
-      rules,
-    );
-    // Power levels go on naming whoever has left.
-    if (isIn && levels.powerOf(userId) >= levels.named("redact")) return;
-  }
-  throw new MatrixError("M_FORBIDDEN", "It takes the power to redact what others have sent");
+  if (!create) return false;
+  const levels = readPowerLevels(
+    state.get(pairKey("m.room.power_levels", "")),
+    create.pdu(rules),
+    rules,
+  );
+  return levels.powerOf(userId) >= levels.named("redact");
 }
