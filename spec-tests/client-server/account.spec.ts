@@ -173,6 +173,18 @@ test("a suspended user can say nothing, in whichever way clients ask for it", as
   }
 });
 
+test("a locked user is nobody to those who ask by an OpenID token, until they are unlocked", async () => {
+  const bob = await hs.registerUser("bob");
+  const lock = async (locked: boolean) =>
+    await admin.call("PUT", `/v1/admin/lock/${bob.userId}`, { locked });
+  const { body } = await bob.call("POST", `/v3/user/${bob.userId}/openid/request_token`, {});
+  const path = `/_matrix/federation/v1/openid/userinfo?access_token=${body.access_token}`;
+  await lock(true);
+  expect(await hs.request("GET", path)).toMatchObject(refusal(401, "M_UNKNOWN_TOKEN"));
+  await lock(false);
+  expect((await hs.request("GET", path)).body).toEqual({ sub: bob.userId });
+});
+
 test("a locked user can log out, and is told that the device need not forget", async () => {
   const bob = await hs.registerUser("bob");
   await admin.call("PUT", `/v1/admin/lock/${bob.userId}`, { locked: true });

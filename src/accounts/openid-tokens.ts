@@ -35,7 +35,7 @@ export async function makeOpenIdToken(
   };
 }
 
-/** Whose token it is; undefined if it is nobody's, or no longer. */
+/** Whose token it is; undefined if it is nobody's, or no longer, or while the account is locked. */
 export async function userOfOpenIdToken(
   hs: Homeserver,
   token: string,
@@ -43,6 +43,7 @@ export async function userOfOpenIdToken(
   const [row] = await hs.sql<{ user_id: UserId }[]>`
     select user_id from openid_tokens
     join users using (user_key) join accounts using (user_key)
-    where hash = ${tokenHash(token)} and expires_at_ms > ${hs.now()} and deactivated_at_ms is null`;
+    where hash = ${tokenHash(token)} and expires_at_ms > ${hs.now()} and deactivated_at_ms is null
+      and not is_locked`;
   return row?.user_id;
 }
