@@ -5,6 +5,7 @@ import { type CanonicalObject, laxCanonicalJson } from "#src/kit/canonical-json.
 import type { ServerName } from "#src/kit/identifiers.ts";
 import { JsonObject } from "#src/kit/json-object.ts";
 import type { OperationId } from "#src/kit/operation-ids.ts";
+import type { Destination } from "#src/outbound/destination.ts";
 import { OutboundError, outboundErrorOf } from "#src/outbound/outbound-failure.ts";
 import { parseAnswer } from "#src/outbound/parse-answer.ts";
 import {
@@ -31,6 +32,9 @@ export type Question = {
 };
 
 const MOST_BYTES = 16 * 1024 * 1024;
+
+/** For how long a server is looked for in one place after the other. */
+const LONGEST_SEARCH_MS = 15_000;
 
 /** What a proxy before a server says of a server that is not there. */
 export const FROM_BETWEEN: ReadonlySet<number> = new Set([502, 503, 504]);
@@ -113,13 +117,23 @@ export async function reach<T>(
     ...(body !== undefined && { body }),
     mostBytes: question.mostBytes ?? MOST_BYTES,
   };
+  const places = await resolveServer(hs, server);
+  return await firstReached(places, async (destination) => await send({ ...request, destination }));
+}
+
+/** @throws OutboundError of the last place that was tried. */
+async function firstReached<T>(
+  places: readonly Destination[],
+  send: (destination: Destination) => Promise<T>,
+): Promise<T> {
+  const begun = performance.now();
   let failure: OutboundError | undefined;
-  for (const destination of await resolveServer(hs, server)) {
+  for (const destination of places) {
     try {
-      return await send({ ...request, destination });
+      return await send(destination);
     } catch (error) {
       failure = outboundErrorOf(error);
-      if (!failure.isBeforeSending) throw failure;
+      if (!failure.isBeforeSending || performance.now() - begun > LONGEST_SEARCH_MS) throw failure;
     }
   }
   throw failure ?? new OutboundError("unknown-host", "the server is nowhere");

@@ -90,6 +90,13 @@ test("goes on to the host itself where DNS does not answer about services", asyn
   expect(await placesOf("a.test", { services: silent })).toEqual(["a.test:8448, a.test, a.test"]);
 });
 
+test("looks for a server in few of very many places", async () => {
+  const many = Array.from({ length: 1_000 }, (_, index): [string, number] => ["b.test", index]);
+  const places = await placesOf("a.test", { services: { "_matrix-fed._tcp.a.test": many } });
+  expect(places).toHaveLength(8);
+  expect(places[0]).toBe("b.test:0, a.test, a.test");
+});
+
 test("finds no server where the domain says that there is none", async () => {
   await expect(placesOf("a.test", { services: { "_matrix-fed._tcp.a.test": [] } })).rejects.toThrow(
     /no server/,

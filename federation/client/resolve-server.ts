@@ -14,6 +14,9 @@ const DEFAULT_PORT = 8448;
 /** How long what DNS said of a service is kept: the driver does not tell how long it may be. */
 const SERVICE_MS = 5 * 60_000;
 
+/** In how many places a server is looked for: DNS may name a thousand, each of which has whoever asks wait. */
+const MOST_PLACES = 8;
+
 /** What resolution asks of the world. */
 export type Discovery = {
   delegationOf(host: string): Promise<Delegation | undefined>;
@@ -93,7 +96,7 @@ async function placesOfHost(host: string, discovery: Discovery): Promise<readonl
   }
   // Whoever DNS names must prove that they are the host itself: DNS may lie.
   const expected = { protocol: "https:", certificateName: host, hostHeader: host } as const;
-  return services.map((it) => ({ ...expected, ...it }));
+  return services.slice(0, MOST_PLACES).map((it) => ({ ...expected, ...it }));
 }
 
 async function servicesOfHost(host: string, discovery: Discovery) {

@@ -6,6 +6,9 @@ import { OutboundError } from "./outbound-failure.ts";
 /** The most bytes of answers that a process holds at once: many large ones must not add up. */
 const MOST_HELD_BYTES = 512 * 1024 * 1024;
 
+/** An answer of no more than these is read all the same: whoever sends large ones slowly must not have nobody else be heard. */
+const SMALL_BYTES = 64 * 1024;
+
 const heldBytesOf = held(() => ({ bytes: 0 }));
 
 /**
@@ -27,7 +30,7 @@ export async function collectBody(
       all.bytes += chunk.length;
       // Leaving the loop destroys the body, and with it the connection.
       if (size > mostBytes) throw new OutboundError("too-large", `more than ${mostBytes} bytes`);
-      if (all.bytes > MOST_HELD_BYTES) {
+      if (all.bytes > MOST_HELD_BYTES && size > SMALL_BYTES) {
         throw new OutboundError("busy", "too many large answers at once");
       }
       chunks.push(chunk);
