@@ -19,7 +19,8 @@ const REFUSED = "the room's policy server has not signed it";
  * asked to. Nothing is asked where a room has none.
  *
  * @param until gives up asking.
- * @returns the events, each signed, or with why it is not wanted.
+ * @returns the events, each signed, or with why it is not wanted; without those for which there was no time to ask, of which
+ *   nothing is known.
  * @spec server-server-api#checks-performed-on-receipt-of-a-pdu
  */
 export async function checkPolicy(
@@ -34,18 +35,20 @@ export async function checkPolicy(
     hs,
     events.map((it) => it.event.event_id),
   );
-  const checkOne = async (it: ReceivedEvent): Promise<ReceivedEvent> => {
+  const isOver = () => until?.aborted === true || hs.stopping.aborted;
+  const checkOne = async (it: ReceivedEvent): Promise<ReceivedEvent | undefined> => {
     if (isExempt(it.event) || known.get(it.event.event_id)?.anchor !== undefined) return it;
     const wire = parseWireJson(it.json) as WireEvent;
     if (await isRecommended(wire, room, policy)) return it;
     const signed = await askToSign(hs, { room, policy }, wire, until ? { signal: until } : {});
-    if (!signed.ok) return { ...it, refusedByPolicy: REFUSED };
+    if (!signed.ok) return isOver() ? undefined : { ...it, refusedByPolicy: REFUSED };
     const event = pduOf(it.event.event_id, signed.wire, room.rules);
     return { ...it, event, json: wireText(signed.wire, room.rules) };
   };
   const checked: ReceivedEvent[] = [];
   for (let at = 0; at < events.length; at += AT_ONCE) {
-    checked.push(...(await Promise.all(events.slice(at, at + AT_ONCE).map(checkOne))));
+    const some = await Promise.all(events.slice(at, at + AT_ONCE).map(checkOne));
+    checked.push(...some.filter((it) => it !== undefined));
   }
   return checked;
 }

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { receivePdus } from "#federation/inbound/receive-pdu.ts";
 import { message, type Peer, sharedRoom, testPeer } from "#federation/inbound/testing.ts";
 import { testFederation } from "#federation/testing.ts";
 import { signEvent } from "#src/events/event-signatures.ts";
@@ -183,6 +184,18 @@ describe("what comes to a room with a policy server", () => {
     seen.length = 0;
     await peer.send(hs, [wire(good), wire(spam)]);
     expect(seen).toEqual([]);
+  });
+
+  test("waits if there was no time to ask, as when the homeserver stops", async () => {
+    const { room, remote, joined, wire } = await policedRoom();
+    const late = remote.add(peer.user("creator"), message("late"), [joined]);
+    const how = { origin: peer.name, until: AbortSignal.abort() };
+    const { receipts, passed } = await receivePdus(hs, room, [wire(late)], how);
+    expect(passed).toHaveLength(1);
+    expect(receipts.get(late)).toBeUndefined();
+    expect(seen).toEqual([]);
+    await peer.send(hs, [wire(late)]);
+    expect((await stored(late))?.status).toBe(EventStatus.accepted);
   });
 
   test("may end its being policed without asking", async () => {
