@@ -13,18 +13,9 @@ import { membersOfRoom } from "../memberships.ts";
 import { ensureRoom } from "../received/ensure-room.ts";
 import { storeJoinedState } from "../received/store-joined-state.ts";
 import { storeOutliers } from "../received/store-outliers.ts";
-import {
-  deliverBatch,
-  forkedRoom,
-  inBatches,
-  isPart,
-  RemoteRoom,
-  replay,
-  steps,
-  USERS,
-  wronglyRedacted,
-  wronglyTold,
-} from "../received/testing.ts";
+import { forkedRoom, inBatches, steps, USERS } from "../received/testing-forks.ts";
+import { isPart, replay, wronglyRedacted, wronglyTold } from "../received/testing-model.ts";
+import { deliverBatch, RemoteRoom } from "../received/testing.ts";
 import { sendEvent } from "../send-event.ts";
 import { EventStatus, type StoredEvent } from "../stored-event.ts";
 import { completeRoom } from "./complete-room.ts";

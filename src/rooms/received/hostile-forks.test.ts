@@ -8,7 +8,8 @@ import type { Room } from "../find-room.ts";
 import { ensureRoom } from "./ensure-room.ts";
 import { receiveEvents } from "./receive-events.ts";
 import { storeOutliers } from "./store-outliers.ts";
-import { deliverLive, RemoteRoom, USERS } from "./testing.ts";
+import { USERS } from "./testing-forks.ts";
+import { deliverLive, RemoteRoom } from "./testing.ts";
 
 let servers: TestHomeservers;
 let hs: Homeserver;

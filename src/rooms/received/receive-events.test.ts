@@ -10,18 +10,9 @@ import { eventsOf } from "../find-event.ts";
 import type { Room } from "../find-room.ts";
 import { EventStatus, type StoredEvent } from "../stored-event.ts";
 import { ensureRoom } from "./ensure-room.ts";
-import {
-  deliverBatch,
-  forkedRoom,
-  inBatches,
-  isPart,
-  RemoteRoom,
-  replay,
-  steps,
-  USERS,
-  wronglyRedacted,
-  wronglyTold,
-} from "./testing.ts";
+import { forkedRoom, inBatches, steps, USERS } from "./testing-forks.ts";
+import { isPart, replay, wronglyRedacted, wronglyTold } from "./testing-model.ts";
+import { deliverBatch, RemoteRoom } from "./testing.ts";
 
 let servers: TestHomeservers;
 let hs: Homeserver;

@@ -1,6 +1,5 @@
 /** A room of other servers, event by event, to be received. For tests alone. */
 
-import fc from "fast-check";
 import {
   type AuthEvent,
   checkAuthEvents,
@@ -11,7 +10,6 @@ import { checkAuthRules } from "#src/events/auth-rules/check.ts";
 import { buildEvent, type BuiltEvent, type EventDraft } from "#src/events/build-event.ts";
 import { referenceHash } from "#src/events/event-hash.ts";
 import { type Pdu, type RoomGraph, type StateKey, stateKeyOf } from "#src/events/pdu.ts";
-import { readPowerLevels } from "#src/events/power-levels.ts";
 import { ROOM_VERSIONS, type RoomVersionRules } from "#src/events/room-versions.ts";
 import { resolveState } from "#src/events/state-resolution/resolve.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
@@ -20,7 +18,6 @@ import { type EventId, type RoomId, serverNameOf, type UserId } from "#src/kit/i
 import { signingKeyFromSeed } from "#src/kit/signed-json.ts";
 import { tailOf } from "#src/streams/tail.ts";
 import type { Room } from "../find-room.ts";
-import { EventStatus, type StoredEvent } from "../stored-event.ts";
 import { receiveEvents } from "./receive-events.ts";
 
 export type ModelState = ReadonlyMap<StateKey, EventId>;
@@ -156,208 +153,6 @@ export class RemoteRoom {
     const create = this.roomId && this.graph.events.get(`$${this.roomId.slice(1)}`);
     return create ? [create] : [];
   }
-}
-
-/** What a room should be after events have come in an order, worked out from the beginning. */
-export function replay(room: RemoteRoom, order: readonly EventId[]) {
-  const softFailed = new Set<EventId>();
-  const here = new Set<EventId>();
-  const passed = (id: EventId) => softFailed.has(id) || room.graph.rejected.has(id);
-  let extremities: EventId[] = [];
-  let current: ModelState = new Map();
-  for (const id of order) {
-    const event = room.graph.events.get(id);
-    if (!event) continue;
-    here.add(id);
-    if (room.graph.rejected.has(id)) continue;
-    if (!checkAuthRules(event, room.lookupIn(current), room.rules).allowed) {
-      softFailed.add(id);
-      continue;
-    }
-    const followed = new Set<EventId>();
-    const waiting = [...event.prev_events];
-    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-      if (followed.has(next)) continue;
-      followed.add(next);
-      if (passed(next)) waiting.push(...(room.graph.events.get(next)?.prev_events ?? []));
-    }
-    extremities = [...extremities.filter((it) => !followed.has(it)), id];
-    current = room.stateAfter(extremities);
-  }
-  return { current, extremities, softFailed };
-}
-
-/**
- * Which of a room's stored events are redacted though nothing does that, or by another than what does, or are not
- * though something does: a redaction that is part of the room, and whose sender might redact what that other one sent.
- *
- * @spec rooms/v3#handling-redactions
- */
-export function wronglyRedacted(room: RemoteRoom, stored: readonly StoredEvent[]): StoredEvent[] {
-  const idsByKey = new Map(stored.map((it) => [it.eventKey, it.eventId]));
-  const redactions = stored
-    .filter((it) => it.type === "m.room.redaction" && isPart(it))
-    .flatMap((it) => room.graph.events.get(it.eventId) ?? []);
-  return stored.filter(({ eventId, redactedBy }) => {
-    const by = redactions
-      .filter((it) => it.redacts === eventId && mayRedact(room, it))
-      .map((it) => it.event_id);
-    if (redactedBy === undefined) return by.length > 0;
-    return !by.includes(idsByKey.get(redactedBy) ?? "$");
-  });
-}
-
-/** Whether an event is part of its room, told to clients or not. */
-export function isPart({ status }: Pick<StoredEvent, "status">): boolean {
-  return status === EventStatus.accepted || status === EventStatus.untold;
-}
-
-/**
- * Which of a room's stored events are redactions that clients are told of though they redact nothing. Of what was
- * rejected nobody hears either way.
- */
-export function wronglyTold(room: RemoteRoom, stored: readonly StoredEvent[]): StoredEvent[] {
-  return stored.filter((it) => {
-    if (it.type !== "m.room.redaction" || it.status !== EventStatus.accepted) return false;
-    const redaction = room.graph.events.get(it.eventId);
-    const target = stored.find((own) => own.eventId === redaction?.redacts);
-    return !redaction || !target || !mayRedact(room, redaction);
-  });
-}
-
-function mayRedact(room: RemoteRoom, { event_id, sender, redacts = "$" }: Pdu): boolean {
-  const before = room.lookupIn(room.events.get(event_id)?.before ?? new Map());
-  const create = before("m.room.create", "");
-  if (!create) throw new Error("a room was redacted before it began");
-  const levels = readPowerLevels(before("m.room.power_levels", ""), create, room.rules);
-  const target = room.graph.events.get(redacts)?.sender ?? "@:";
-  return (
-    levels.powerOf(sender) >= levels.named("redact") ||
-    serverNameOf(sender) === serverNameOf(target)
-  );
-}
-
-/** Those who are in a `forkedRoom`. */
-export const USERS: readonly UserId[] = [
-  "@creator:one.test",
-  "@bob:two.test",
-  "@carol:three.test",
-  "@local:test",
-];
-
-export type Step = {
-  readonly sender: number;
-  readonly target: number;
-  readonly kind: string;
-  readonly level: number;
-  /** How far back from the newest the events are that it follows, and the one that it redacts if it does. */
-  readonly back: readonly number[];
-  readonly redacts: number;
-};
-
-/** What happens in a room. */
-export const steps = fc.array(
-  fc.record({
-    sender: fc.nat(3),
-    target: fc.nat(3),
-    kind: fc.constantFrom(
-      "message",
-      "topic",
-      "name",
-      "levels",
-      "join",
-      "leave",
-      "kick",
-      "ban",
-      "rules",
-      "redaction",
-      "redaction",
-    ),
-    level: fc.constantFrom(0, 50, 100),
-    back: fc.array(fc.nat(5), { minLength: 1, maxLength: 3 }),
-    redacts: fc.nat(5),
-  }),
-  { minLength: 4, maxLength: 22 },
-);
-
-function draftOf({ kind, sender, target, level }: Step, index: number): EventDraft {
-  const own = USERS[sender] ?? "@a:b";
-  const theirs = USERS[target] ?? "@a:b";
-  const member = (user: UserId, membership: string) => ({
-    type: "m.room.member",
-    state_key: user,
-    content: { membership },
-  });
-  switch (kind) {
-    case "topic":
-      return { type: "m.room.topic", state_key: "", content: { topic: `${index}` } };
-    case "name":
-      return { type: "m.room.name", state_key: "", content: { name: `${index}` } };
-    case "rules":
-      return {
-        type: "m.room.join_rules",
-        state_key: "",
-        content: { join_rule: level === 0 ? "invite" : "public" },
-      };
-    case "levels":
-      return {
-        type: "m.room.power_levels",
-        state_key: "",
-        content: { users: { [theirs]: level, [own]: 100 }, events: { "m.room.topic": level } },
-      };
-    case "join":
-    case "leave":
-      return member(own, kind);
-    case "kick":
-      return member(theirs, "leave");
-    case "ban":
-      return member(theirs, "ban");
-    default:
-      return { type: "m.room.message", content: { body: `${index}` } };
-  }
-}
-
-function redactionOf(redacts: EventId): EventDraft {
-  return { type: "m.room.redaction", content: {}, redacts };
-}
-
-let rooms = 0;
-
-/** A room in which everybody is, and which then goes its random ways. */
-export function forkedRoom(version: string, its: readonly Step[]) {
-  const room = new RemoteRoom(version, `room${rooms++}`);
-  let last = room.begin(USERS[0] as UserId, { "@bob:two.test": 100, "@carol:three.test": 50 });
-  for (const user of USERS.slice(1)) {
-    const draft = { type: "m.room.member", state_key: user, content: { membership: "join" } };
-    last = room.add(user, draft, [last]);
-  }
-  const basis = [...room.events.keys()];
-  const tips = [last];
-  for (const [index, step] of its.entries()) {
-    const prev = [...new Set(step.back.map((n) => tips.at(-1 - n) ?? last))];
-    const target = tips.at(-1 - step.redacts) ?? last;
-    const draft = step.kind === "redaction" ? redactionOf(target) : draftOf(step, index);
-    tips.push(room.add(USERS[step.sender] as UserId, draft, prev));
-  }
-  return { room, basis, later: tips.slice(1) };
-}
-
-/** Events in a random order, by ranks, in batches of random sizes. */
-export function inBatches(
-  ids: readonly EventId[],
-  { shuffle, sizes }: { shuffle: readonly number[]; sizes: readonly number[] },
-): EventId[][] {
-  const order = ids
-    .map((id, index) => ({ id, rank: shuffle[index] ?? 0 }))
-    .toSorted((a, b) => a.rank - b.rank)
-    .map((it) => it.id);
-  const batches: EventId[][] = [];
-  for (let at = 0, index = 0; at < order.length; index++) {
-    const size = sizes[index] ?? 1;
-    batches.push(order.slice(at, at + size));
-    at += size;
-  }
-  return batches;
 }
 
 /** Delivers events. @returns those that could not be judged, since their auth events have not come. */
