@@ -219,3 +219,38 @@ export async function eventsOf(
   }
   return found;
 }
+
+/**
+ * As `findEvents`, each with its place if it has one by now: one that was stored without a place may have got one in another
+ * process, of which this one has not heard yet.
+ */
+export async function findPlaced(
+  hs: Homeserver,
+  eventIds: readonly EventId[],
+  db: Queryable = hs.sql,
+): Promise<Map<EventId, StoredEvent>> {
+  const found = await findEvents(hs, eventIds, db);
+  for (const it of await placedSince(hs, found.values(), db)) found.set(it.eventId, it);
+  return found;
+}
+
+/** As `eventsOf`, each with its place if it has one by now. */
+export async function placedEventsOf(
+  hs: Homeserver,
+  eventKeys: Iterable<number>,
+  db: Queryable = hs.sql,
+): Promise<Map<number, StoredEvent>> {
+  const found = await eventsOf(hs, eventKeys, db);
+  for (const it of await placedSince(hs, found.values(), db)) found.set(it.eventKey, it);
+  return found;
+}
+
+async function placedSince(
+  hs: Homeserver,
+  events: Iterable<StoredEvent>,
+  db: Queryable,
+): Promise<StoredEvent[]> {
+  const keys = [...events].flatMap((it) => (it.anchor === undefined ? [it.eventKey] : []));
+  if (keys.length === 0) return [];
+  return (await eventsByKeys(db, keys)).map((row) => rememberEvent(hs, row));
+}

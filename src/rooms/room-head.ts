@@ -2,7 +2,7 @@ import type { Queryable } from "#src/homeserver/database.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { lru } from "#src/kit/lru.ts";
-import { eventsOf } from "./find-event.ts";
+import { eventsOf, placedEventsOf } from "./find-event.ts";
 import type { Room } from "./find-room.ts";
 import { getSlot } from "./state-map/state-map.ts";
 import { withNodes } from "./state-map/stored-nodes.ts";
@@ -96,7 +96,7 @@ async function readRows(hs: Homeserver, db: Queryable, rooms: readonly Room[]) {
   const rows = await db<HeadRow[]>`
     select room_key, head_version, extremities, depth, state_root, ordinal, is_partial from rooms
     where room_key = any(${rooms.map((it) => it.roomKey)}::bigint[])`;
-  const events = await eventsOf(
+  const events = await placedEventsOf(
     hs,
     rows.flatMap((it) => it.extremities),
     db,

@@ -2,21 +2,18 @@ import { authEventKeys } from "#src/events/auth-rules/auth-events.ts";
 import { checkAuthRules } from "#src/events/auth-rules/check.ts";
 import { countsAsUnread } from "#src/events/counts-as-unread.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import type { EventId } from "#src/kit/identifiers.ts";
-import { findEvents } from "../find-event.ts";
 import { EMPTY } from "../state-map/node.ts";
 import { withNodes } from "../state-map/stored-nodes.ts";
 import { findSlots, pairKey, type StatePair } from "../state-slots.ts";
-import { EventStatus } from "../stored-event.ts";
 import type { RoomReading } from "./auth-graph.ts";
 import type { Decision } from "./decide.ts";
-import { disputedEntries, type DraftedState, entryOf, isSameDraft } from "./drafted-state.ts";
-import { limitExtremities } from "./limit-extremities.ts";
+import { type DraftedState, entryOf, isSameDraft } from "./drafted-state.ts";
+import { type Adding, extremitiesWith } from "./extremities-with.ts";
 import { lookUpState } from "./look-up-state.ts";
 import { withCitedMembers } from "./partial-lookup.ts";
 import type { Assessed } from "./received-event.ts";
-import { resolveStates } from "./resolve-states.ts";
-import type { Extremity, SettledEvent, Settlement } from "./settlement.ts";
+import { resolveStates, sameOr } from "./resolve-states.ts";
+import type { Extremity, Settlement } from "./settlement.ts";
 
 /**
  * A settlement that is being made. What forks resolve to is worked out when somebody has to know it: where many events
@@ -51,19 +48,12 @@ export async function resolved(
   return { ...made, current, events };
 }
 
-type Adding = {
-  readonly it: Assessed;
-  readonly byId: ReadonlyMap<EventId, Assessed>;
-  /** Whether an accepted event follows it already. */
-  readonly isFollowed: boolean;
-};
-
 /** Adds one live event to a room: checks it against the room's current state, and finds the new extremities. */
 export async function addEvent(
   hs: Homeserver,
   reading: RoomReading,
   before: Settling,
-  { it, byId, isFollowed }: Adding,
+  { it, byId, followers }: Adding,
 ): Promise<Settling> {
   const { decision, at } = await decideNow(hs, reading, before, it);
   const { made } = at;
@@ -72,7 +62,7 @@ export async function addEvent(
     const settled = { assessed: it, decision, roomState: undefined, ordinal: made.ordinal };
     return { ...at, made: { ...made, events: [...made.events, settled] } };
   }
-  const extremities = await extremitiesWith(hs, reading, made, { it, byId, isFollowed });
+  const extremities = await extremitiesWith(hs, reading, made, { it, byId, followers });
   const current = currentOf(at, extremities);
   const isAlone =
     at.isResolved &&
@@ -91,42 +81,6 @@ export async function addEvent(
     },
     isResolved: current !== undefined,
   };
-}
-
-/** The forward extremities once an accepted event is there. */
-async function extremitiesWith(
-  hs: Homeserver,
-  reading: RoomReading,
-  made: Settlement,
-  { it, byId, isFollowed }: Adding,
-): Promise<readonly Extremity[]> {
-  const gone = await followedBy(hs, reading, it, { byId, settled: made.events });
-  const left = made.extremities.filter((other) => !gone.has(other.eventId));
-  if (!it.states) return left;
-  const { after } = it.states;
-  // Should what follows it have given way, this has to stand for both: a room without an end has no state. And what follows it
-  // has come without it, by a state that somebody gave: should that leave out what this says, it stands for itself.
-  if (isFollowed && left.length > 0 && (await addsNothing(hs, reading, left, after))) return left;
-  const own: Extremity = {
-    eventId: it.event.event_id,
-    ref: it.outlier?.eventKey ?? it.event.event_id,
-    after,
-    depth: it.event.depth,
-  };
-  return await limitExtremities(hs, reading, [...left, own]);
-}
-
-/** Whether extremities come to the same with one more state as without. */
-async function addsNothing(
-  hs: Homeserver,
-  reading: RoomReading,
-  extremities: readonly Extremity[],
-  state: DraftedState,
-): Promise<boolean> {
-  const states = extremities.map((it) => it.after);
-  const without = await resolveStates(hs, reading, states);
-  const all = await resolveStates(hs, reading, [...states, state]);
-  return (await sameOr(hs, reading, all, without)) === without;
 }
 
 /** Check 6, which looks at the room as it is now, and what is known of check 7. */
@@ -178,62 +132,6 @@ async function agreeOn(
       return all.every((state) => entryOf(state, slot, source) === entry);
     }),
   );
-}
-
-/** The room's state, if it is the same as another though it came about otherwise; else that other. */
-async function sameOr(
-  hs: Homeserver,
-  { db }: RoomReading,
-  state: DraftedState,
-  current: DraftedState,
-): Promise<DraftedState> {
-  if (isSameDraft(state, current)) return current;
-  const differing = await withNodes(hs, db, (source) => disputedEntries([state, current], source));
-  return differing.size === 0 ? current : state;
-}
-
-/** How many events in a row that are no part of what is built upon are looked through. */
-const MOST_HOPS = 50;
-
-/** The events that an event follows: directly, or by way of such as are no part of what is built upon. */
-async function followedBy(
-  hs: Homeserver,
-  { db }: RoomReading,
-  { event }: Assessed,
-  { byId, settled }: { byId: ReadonlyMap<EventId, Assessed>; settled: readonly SettledEvent[] },
-): Promise<ReadonlySet<EventId>> {
-  const isPassed = (id: EventId) =>
-    settled.some((it) => it.assessed.event.event_id === id && it.decision.outcome !== "accepted");
-  const followed = new Set<EventId>();
-  let next = [...event.prev_events];
-  for (let hops = 0; next.length > 0 && hops < MOST_HOPS; hops++) {
-    const ids = next.filter((id) => !followed.has(id));
-    for (const id of ids) followed.add(id);
-    const stored = await findEvents(
-      hs,
-      ids.filter((id) => !byId.has(id)),
-      db,
-    );
-    next = ids.flatMap((id) => {
-      const pending = byId.get(id);
-      if (pending) return isPassed(id) ? [...pending.event.prev_events] : [];
-      const it = stored.get(id);
-      const isPart = !it || PART.has(it.status) || it.stateAfter === undefined;
-      return isPart ? [] : prevEventsOf(it.wire["prev_events"]);
-    });
-  }
-  return followed;
-}
-
-const PART: ReadonlySet<number> = new Set([EventStatus.accepted, EventStatus.untold]);
-
-/** The IDs that an event follows, as its room version names them. */
-function prevEventsOf(references: unknown): EventId[] {
-  if (!Array.isArray(references)) return [];
-  return (references as unknown[]).flatMap((it) => {
-    const id: unknown = Array.isArray(it) ? it[0] : it;
-    return typeof id === "string" ? [id as EventId] : [];
-  });
 }
 
 /** The state after new extremities, where that can be said without resolving anything. */

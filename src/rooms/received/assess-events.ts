@@ -2,9 +2,8 @@ import { isUserId } from "#src/events/event-identifiers.ts";
 import type { Pdu } from "#src/events/pdu.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId, UserId } from "#src/kit/identifiers.ts";
-import { findEvents, rememberEvent } from "../find-event.ts";
+import { findEvents, findPlaced } from "../find-event.ts";
 import type { Room } from "../find-room.ts";
-import { eventsByIds } from "../queries-events.ts";
 import { pairKey, slotsOf, type StatePair } from "../state-slots.ts";
 import { EventStatus, type StoredEvent } from "../stored-event.ts";
 import { userKeysOf } from "../user-keys.ts";
@@ -88,16 +87,12 @@ async function namedEvents(
   const unstored = stored ? ids.difference(stored) : NONE;
   const named = events.flatMap(({ event }) => [...event.auth_events, ...event.prev_events]);
   const known = await findEvents(hs, [...new Set([...ids, ...named]).difference(unstored)]);
-  // One that was stored without a place may have got one since, in a process of which we have not heard yet.
-  const unplaced = events
-    .flatMap(({ event }) => [event.event_id, ...event.prev_events])
-    .filter((id) => known.get(id)?.anchor === undefined && known.has(id));
-  if (unplaced.length > 0) {
-    for (const row of await eventsByIds(hs.sql, unplaced)) {
-      known.set(row.event_id, rememberEvent(hs, row));
-    }
-  }
-  return known;
+  const places = events.flatMap(({ event }) => [event.event_id, ...event.prev_events]);
+  const placed = await findPlaced(
+    hs,
+    places.filter((id) => known.has(id)),
+  );
+  return new Map([...known, ...placed]);
 }
 
 const NONE: ReadonlySet<EventId> = new Set();

@@ -17,10 +17,11 @@ beforeAll(async () => {
 });
 afterAll(async () => await servers.close());
 
-const [CREATOR, BOB, CAROL]: readonly [UserId, UserId, UserId] = [
+const [CREATOR, BOB, CAROL, DAVE]: readonly [UserId, UserId, UserId, UserId] = [
   "@creator:one.test",
   "@bob:two.test",
   "@carol:three.test",
+  "@dave:four.test",
 ];
 let rooms = 0;
 
@@ -52,8 +53,8 @@ async function roomWithBan(version: string) {
   await receive([...remote.events.keys()], new Map());
   /** The state before the ban. */
   const forged = [...remote.stateAfter([unbanned]).values()];
-  const standing = async () =>
-    (await stateEvent(hs, room.roomKey, "m.room.member", CAROL))?.eventId;
+  const standing = async (user = CAROL) =>
+    (await stateEvent(hs, room.roomKey, "m.room.member", user))?.eventId;
   return { remote, unbanned, banned, receive, forged, standing };
 }
 
@@ -78,6 +79,19 @@ describe.each(["2", "6", "11", "12"])(
       expect(await standing()).toBe(banned);
       await receive([late], new Map());
       expect(await standing()).toBe(banned);
+    });
+
+    test("takes nobody from the room when what leads to an event comes late", async () => {
+      const { remote, unbanned, banned, receive, standing } = await roomWithBan(version);
+      const fork = remote.add(BOB, says("late"), [unbanned]);
+      const next = remote.add(BOB, says("next"), [fork]);
+      await receive([next], new Map([[next, [...remote.stateAfter([fork]).values()]]]));
+      const came = remote.add(DAVE, becomes(DAVE, "join"), [banned, next]);
+      const closes = { type: "m.room.join_rules", state_key: "", content: { join_rule: "invite" } };
+      const closed = remote.add(CREATOR, closes, [came]);
+      await receive([came, closed], new Map());
+      await receive([fork], new Map());
+      expect(await standing(DAVE)).toBe(came);
     });
 
     test("counts for nothing where it has become known what leads to the event", async () => {

@@ -21,8 +21,8 @@ export type Coming = {
 
 /** What waits for events that have come. */
 export type Waiting = Pick<Coming, "isRedacted" | "isOfRemoved"> & {
-  /** Those that an accepted event follows. */
-  readonly followed: ReadonlySet<EventId>;
+  /** Those that accepted events follow, with the keys of these. */
+  readonly followed: ReadonlyMap<EventId, readonly number[]>;
   /** Keys of events that have no place until one of these comes. */
   readonly outliers: readonly number[];
   /** Whether any event names one of these that was missing. */
@@ -62,8 +62,9 @@ export function waitingFor(
   placed: ReadonlySet<EventId>,
 ): Waiting {
   const its = missed.filter((it) => placed.has(it.id));
+  const followers = Map.groupBy(its.filter(isPart), (it) => it.id);
   return {
-    followed: new Set(its.flatMap((it) => (isPart(it) ? [it.id] : []))),
+    followed: new Map([...followers].map(([id, all]) => [id, all.map((it) => it.event_key)])),
     outliers: [...new Set(its.flatMap((it) => (it.unplaced ? [it.event_key] : [])))],
     isMissed: its.length > 0,
     isRedacted,

@@ -65,6 +65,18 @@ export async function resolveStates(
   return resolved;
 }
 
+/** A state, if it has other entries than another one; else that other, however it came about. */
+export async function sameOr(
+  hs: Homeserver,
+  { db }: RoomReading,
+  state: DraftedState,
+  other: DraftedState,
+): Promise<DraftedState> {
+  if (isSameDraft(state, other)) return other;
+  const differing = await withNodes(hs, db, (source) => disputedEntries([state, other], source));
+  return differing.size === 0 ? other : state;
+}
+
 type Dispute = { readonly slot: number; readonly entries: readonly (EntryRef | undefined)[] };
 
 async function resolveDistinct(

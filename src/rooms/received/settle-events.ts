@@ -26,7 +26,7 @@ export async function settleEvents(
     at = await addEvent(hs, reading, at, {
       it,
       byId,
-      isFollowed: waiting.followed.has(it.event.event_id),
+      followers: waiting.followed.get(it.event.event_id),
     });
   }
   return await resolved(hs, reading, at);
@@ -97,7 +97,7 @@ export async function settleAgain(
   let at = joined;
   const byId = new Map(assessed.map((it) => [it.event.event_id, it]));
   for (const it of others) {
-    const added = await addEvent(hs, reading, begin(at), { it, byId, isFollowed: false });
+    const added = await addEvent(hs, reading, begin(at), { it, byId });
     // They came one after the other, and each was seen.
     at = await resolved(hs, reading, added);
   }

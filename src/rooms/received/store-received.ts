@@ -4,7 +4,7 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { registry } from "#src/homeserver/metrics.ts";
 import type { Change, Outcome, Placed } from "#src/streams/stream.ts";
 import { changeOf, memberChange, serversChange } from "../event-changes.ts";
-import { eventsOf, heedRedaction, rememberStored } from "../find-event.ts";
+import { heedRedaction, placedEventsOf, rememberStored } from "../find-event.ts";
 import { redactSendersSoon } from "../mass-redaction/redact-senders.ts";
 import { asksToRedact } from "../mass-redaction/removal.ts";
 import { knownHead, readHeads, rememberHead } from "../room-head.ts";
@@ -157,7 +157,7 @@ async function headAfter(
   }
   const ends = extremities.filter((it) => !own.has(it));
   const named = moved.flatMap(([, key]) => (key === undefined || own.has(key) ? [] : [key]));
-  const others = await eventsOf(hs, [...ends, ...named], lane);
+  const others = await placedEventsOf(hs, [...ends, ...named], lane);
   const eventOf = (key: number) => own.get(key) ?? others.get(key);
   for (const [pair, key] of moved) state.set(pair, (key !== undefined && eventOf(key)) || null);
   return {
