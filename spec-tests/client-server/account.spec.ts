@@ -157,7 +157,8 @@ describe.each(MODERATION)("$get", ({ path, key }) => {
 
 test("a suspended user can say nothing, in whichever way clients ask for it", async () => {
   const bob = await hs.registerUser("bob");
-  const room = await bob.createRoom();
+  const room = await bob.createRoom({ room_alias_name: bob.userId.slice(1, -":hs.test".length) });
+  const alias = `%23${bob.userId.slice(1)}`;
   await admin.call("PUT", `/v1/admin/suspend/${bob.userId}`, { suspended: true });
   const words = { msgtype: "m.text", body: "words" };
   const later = `/unstable/org.matrix.msc4140/rooms/${room}/delayed_event/m.room.message/t2`;
@@ -165,6 +166,9 @@ test("a suspended user can say nothing, in whichever way clients ask for it", as
     ["PUT", `/v3/rooms/${room}/send/m.room.message/t1`, words],
     ["POST", `/v3/rooms/${room}/send/m.room.message`, words],
     ["PUT", later, { delay_ms: 1, content: words }],
+    // The room says what it is called, and the directory shows what it says.
+    ["DELETE", `/v3/directory/room/${alias}`, undefined],
+    ["PUT", `/v3/directory/list/room/${room}`, { visibility: "public" }],
   ] as const;
   for (const [method, path, body] of ways) {
     expect(await bob.call(method, path, body), path).toMatchObject(

@@ -14,6 +14,7 @@ const NOT_WHILE_SUSPENDED: ReadonlySet<OperationId> = new Set([
   "ban",
   "createRoom",
   "deleteProfileField",
+  "deleteRoomAlias",
   "inviteBy3PID",
   "inviteUser",
   "joinRoom",
@@ -26,7 +27,9 @@ const NOT_WHILE_SUSPENDED: ReadonlySet<OperationId> = new Set([
   "setProfileField",
   "setRoomAlias",
   "setRoomStateWithKey",
+  "setRoomVisibilityOnDirectory",
   "unban",
+  "updateAppserviceRoomDirectoryVisibility",
   "upgradeRoom",
 ]);
 
