@@ -68,6 +68,23 @@ describe("receipts", () => {
       });
   });
 
+  test("are as many as a server may have to say at once", async () => {
+    const id = await room.send(bob.user_id, text);
+    const others = (count: number) => {
+      const read = { event_ids: [id], data: { ts: 5 } };
+      const users = Array.from({ length: count }, (_, index) => [`@u${index}:${hs2.name}`, read]);
+      return ["m.receipt", { [room.roomId]: { "m.read": Object.fromEntries(users) } }] as [
+        string,
+        object,
+      ];
+    };
+    await say(others(1_000), others(1_000), receipt(id));
+    await say(others(1_000), others(999), receipt(id, bob.user_id, { ts: 8, thread_id: "main" }));
+    await expect
+      .poll(() => ephemeral("m.receipt"))
+      .toEqual({ [id]: { "m.read": { [bob.user_id]: { ts: 8, thread_id: "main" } } } });
+  });
+
   test("wait for their events", async () => {
     const hidden = await sharedRoom([hs2.hs], [bob.user_id, `@c:${hs2.name}`]);
     const id = await hidden.send(bob.user_id, text);

@@ -6,6 +6,12 @@ import { ARoomId, AUserId } from "../client/answer-schemas.ts";
 import { isOf, type ReceiptContent } from "./edu-schemas.ts";
 import { joinedUsers, type Named, nameOf } from "./joined-users.ts";
 
+/**
+ * The most receipts of a transaction that are taken in: each is a write, and whoever sends a message waits for those before
+ * it. Servers collect them, but not so many; what is passed over, the user's next receipt says.
+ */
+const MOST_SAID = 20_000;
+
 type Contents = readonly z.infer<typeof ReceiptContent>[];
 
 /** How far a user says to have read, of those that are well formed. */
@@ -23,7 +29,8 @@ export async function receiveReceipts(
   origin: ServerName,
   contents: Contents,
 ): Promise<void> {
-  const said = contents.flatMap((it) => [...it]).flatMap((it) => saidIn(origin, it));
+  const all = contents.flatMap((it) => [...it]).flatMap((it) => saidIn(origin, it));
+  const said = all.slice(0, MOST_SAID);
   const joined = await joinedUsers(hs, origin, said);
   await recordReceipts(
     hs,

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { Readable } from "node:stream";
 import { Hono, type HonoRequest } from "hono";
 import { describe, expect, test, vi } from "vitest";
@@ -38,6 +39,17 @@ test("a body that does not end is waited for only so long", async () => {
   app.post("/", async (c) => c.json((await readBody(c.req, incoming, limits)).length));
   await app.request("/", { method: "POST" });
   expect(errors).toMatchObject([{ errcode: "M_UNKNOWN", status: 408 }]);
+});
+
+test("a body is not waited for whose sender has gone before it is read", async () => {
+  const incoming = new Readable({ read() {} });
+  incoming.push("{");
+  const closed = once(incoming, "close");
+  incoming.destroy();
+  await closed;
+  const limits = { mostBytes: MEGABYTE, longestMs: 600_000 };
+  const reading = readBody({} as HonoRequest, incoming, limits);
+  await expect(reading).rejects.toMatchObject({ errcode: "M_NOT_JSON" });
 });
 
 test("JSON that does not end is waited for only so long, whoever sends it", async () => {

@@ -107,6 +107,8 @@ async function readBytes(
   });
   incoming.on("error", broken);
   incoming.on("close", broken);
+  // Who has gone meanwhile is not told of again.
+  if (incoming.destroyed) broken();
   const tooLong = () =>
     refuse(new MatrixError("M_UNKNOWN", "The request took too long", { status: 408 }));
   const timer = longestMs === undefined ? undefined : setTimeout(tooLong, longestMs);
