@@ -6,10 +6,12 @@ import type { EventId, UserId } from "#src/kit/identifiers.ts";
 import { tailOf } from "#src/streams/tail.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
 import { allStateAt, currentStateRoot } from "../current-state.ts";
-import { eventsOf } from "../find-event.ts";
+import { eventsOf, findEvent } from "../find-event.ts";
 import type { Room } from "../find-room.ts";
+import { forgetHeads } from "../room-head.ts";
 import { EventStatus, type StoredEvent } from "../stored-event.ts";
 import { ensureRoom } from "./ensure-room.ts";
+import { headOf } from "./head-of.ts";
 import { forkedRoom, inBatches, steps, USERS } from "./testing-forks.ts";
 import { isPart, replay, wronglyRedacted, wronglyTold } from "./testing-model.ts";
 import { deliverBatch, RemoteRoom } from "./testing.ts";
@@ -138,11 +140,30 @@ describe("events of other servers", () => {
             expect(later.length).toBe(its.length);
           },
         ),
-        { numRuns: 8, endOnFailure: true },
+        { numRuns: 20, endOnFailure: true },
       );
     },
     60_000,
   );
+
+  test("that got their places in another process are what a room is known to end with", async () => {
+    const remote = new RemoteRoom("12", "elsewhere");
+    const [creator] = USERS as [UserId];
+    const basis = [remote.begin(creator)];
+    const first = remote.add(creator, { type: "name", state_key: "", content: {} }, basis);
+    const second = remote.add(creator, { type: "topic", state_key: "", content: {} }, [first]);
+    const room = await storedRoom(remote);
+    const begun = [...remote.events.keys()].filter((it) => it !== first && it !== second);
+    await deliverBatch(hs, room, remote, begun);
+    await deliverBatch(hs, room, remote, [second]);
+    expect((await findEvent(hs, second))?.anchor).toBeUndefined();
+    await deliverBatch(other, room, remote, [first]);
+    // As it is before this process has heard of it.
+    forgetHeads(hs);
+    const { extremities } = await headOf(hs, room);
+    expect(extremities.map((it) => it.eventId)).toEqual([second]);
+    expect(await stateIds(extremities[0]?.stateAfter ?? 0)).toEqual(remote.stateAfter([second]));
+  });
 
   test("that come at once and add to a fork come to one state of the room together", async () => {
     const remote = new RemoteRoom("12", "at-once");
