@@ -10,7 +10,7 @@ import { joinedUsers, type Named, nameOf } from "./joined-users.ts";
  * The most receipts of a transaction that are taken in: each is a write, and whoever sends a message waits for those before
  * it. Servers collect them, but not so many; what is passed over, the user's next receipt says.
  */
-const MOST_SAID = 20_000;
+const MOST_SAID = 2_000;
 
 type Contents = readonly z.infer<typeof ReceiptContent>[];
 
