@@ -38,8 +38,11 @@ export async function insertFirstPair(
   pair: NewPair,
 ): Promise<number> {
   const [row] = await sql<{ ended: number }[]>`
-    with ended as (
-      delete from access_tokens where device_key = ${deviceKey} returning token_key
+    with old as (
+      select token_key from access_tokens where device_key = ${deviceKey} order by token_key for update
+    ), ended as (
+      delete from access_tokens using old where access_tokens.token_key = old.token_key
+      returning access_tokens.token_key
     ), made as (
       insert into access_tokens
         (access_hash, refresh_hash, device_key, access_expires_at_ms, refresh_expires_at_ms)
@@ -93,7 +96,10 @@ export async function standingOfDevice(
   return row;
 }
 
-/** The pair that a refresh token is of, locked until the transaction ends. */
+/**
+ * The pair that a refresh token is of, locked until the transaction ends, with the one that it was given for. Whoever locks
+ * several locks the older ones first, so that none wait for each other.
+ */
 export async function lockByRefreshHash(
   sql: Queryable,
   hash: Uint8Array,
@@ -104,6 +110,10 @@ export async function lockByRefreshHash(
     >
   | undefined
 > {
+  await sql`
+    select from access_tokens where token_key in (
+      select unnest(array[token_key, replaces]) from access_tokens where refresh_hash = ${hash})
+    order by token_key for update`;
   const [row] = await sql<StoredPair[]>`
     select token_key as "tokenKey", replaces, refresh_expires_at_ms as "refreshExpiresAtMs",
       access_tokens.device_key as "deviceKey", user_key as "userKey", is_locked as "isLocked"
@@ -114,7 +124,7 @@ export async function lockByRefreshHash(
 }
 
 /**
- * Notes that a pair is in use: the one that it was given for ends.
+ * Notes that a pair is in use: the one that it was given for ends, with all others that were given for that.
  *
  * @param now to see what was still valid.
  * @returns whether an access token has ended that was valid, so that other processes may hold it for that.
@@ -125,21 +135,38 @@ export async function endReplacedPair(
   now: UnixMs,
 ): Promise<boolean> {
   const ended = await sql`
-    with used as (update access_tokens set replaces = null where token_key = ${tokenKey}), ended as (
-      delete from access_tokens where token_key = ${replaces} returning access_expires_at_ms
+    with old as (
+      select token_key from access_tokens where token_key = ${replaces} for update
+    ), used as (
+      update access_tokens set replaces = null from (select count(*) from old) as locked
+      where token_key = ${tokenKey}
+    ), ended as (
+      delete from access_tokens using old
+      where access_tokens.token_key = old.token_key
+        or access_tokens.replaces = old.token_key and access_tokens.token_key <> ${tokenKey}
+      returning access_expires_at_ms
     )
     select 1 from ended where coalesce(access_expires_at_ms > ${now}, true)`;
   return ended.length > 0;
 }
 
-/** Gives a device the pair that will take the place of another, in place of any that was given for it before. */
+/** Of how many pairs that were given for one a client may go on with any. */
+const MOST_UNUSED = 3;
+
+/**
+ * Gives a device a pair that will take the place of another. Those that were given for it before, and of which none has been
+ * used, stay beside it: it may be the request that was given up which has come last.
+ */
 export async function insertNextPair(
   sql: Queryable,
   { tokenKey, deviceKey }: { readonly tokenKey: number; readonly deviceKey: number },
   pair: NewPair,
 ): Promise<void> {
   await sql`
-    with unused as (delete from access_tokens where replaces = ${tokenKey} and device_key = ${deviceKey})
+    with unused as (
+      delete from access_tokens where token_key in (
+        select token_key from access_tokens where replaces = ${tokenKey} and device_key = ${deviceKey}
+        order by token_key desc offset ${MOST_UNUSED - 1}))
     insert into access_tokens
       (access_hash, refresh_hash, device_key, access_expires_at_ms, refresh_expires_at_ms, replaces)
     values (${pair.accessHash}, ${pair.refreshHash}, ${deviceKey}, ${pair.accessExpiresAtMs},

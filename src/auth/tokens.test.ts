@@ -100,9 +100,9 @@ test("the old pair is valid until the new one is used, by whichever of its token
   const lost = (await refresh(here, first.refresh_token)).body;
   const second = (await refresh(there, first.refresh_token)).body;
   expect((await whoami(here, first.access_token)).status).toBe(200);
-  // The answer with these was lost; others were given in their place.
-  expect((await whoami(here, lost.access_token)).status).toBe(401);
   expect((await whoami(there, second.access_token)).status).toBe(200);
+  // The answer with these was lost; others were given in their place, and used.
+  expect((await whoami(here, lost.access_token)).status).toBe(401);
   expect(await refresh(here, first.refresh_token)).toMatchObject({
     status: 401,
     body: { errcode: "M_UNKNOWN_TOKEN" },
@@ -112,6 +112,35 @@ test("the old pair is valid until the new one is used, by whichever of its token
   const fourth = (await refresh(here, third.refresh_token)).body;
   expect((await refresh(here, second.refresh_token)).status).toBe(401);
   expect((await whoami(here, fourth.access_token)).status).toBe(200);
+});
+
+test("a client goes on with any of the pairs that it was given for one, though another came last", async () => {
+  const first = await registered(here, "hasty", { refresh_token: true });
+  const refresh = async (ask: Ask, refresh_token: string) =>
+    (await ask("POST", "refresh", { body: { refresh_token } })).body;
+  const taken = await refresh(here, first.refresh_token);
+  const late = await refresh(there, first.refresh_token);
+  expect((await whoami(there, taken.access_token)).status).toBe(200);
+  expect((await whoami(here, late.access_token)).status).toBe(401);
+  expect((await whoami(here, first.access_token)).status).toBe(401);
+  expect((await refresh(here, late.refresh_token)).errcode).toBe("M_UNKNOWN_TOKEN");
+  const next = await refresh(here, taken.refresh_token);
+  expect((await whoami(there, next.access_token)).status).toBe(200);
+});
+
+test("of many that ask at once with one refresh token, and go on, one is left, and none fails", async () => {
+  const first = await registered(here, "crowd", { refresh_token: true });
+  const asks = [here, there, here, there, here, there];
+  const answers = await Promise.all(
+    asks.map(async (ask) => {
+      const body = { refresh_token: first.refresh_token };
+      const { status, body: pair } = await ask("POST", "refresh", { body });
+      if (status !== 200) return [status];
+      const uses = [whoami(ask, pair.access_token), ask("POST", "refresh", { body: pair })];
+      return [status, ...(await Promise.all(uses)).map((it) => it.status)];
+    }),
+  );
+  expect(new Set(answers.flat()).difference(new Set([200, 401]))).toEqual(new Set());
 });
 
 test("the old access token ends everywhere when the new pair is used", async () => {
