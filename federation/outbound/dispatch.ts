@@ -153,8 +153,9 @@ export class Dispatch {
   /** Looks for what is owed and nobody sends: after a failure, a crash, or what was overlooked. */
   async #look(): Promise<void> {
     const leased = await leaseOwed(this.#hs.sql, { ...this.#lease, most: MOST_LEASED });
+    const isAllNew = !leased.some((it) => this.#couriers.has(it.serverName));
     this.#takeOn(leased);
-    if (leased.length === MOST_LEASED) this.#lookAtMs = 0;
+    if (leased.length === MOST_LEASED && isAllNew) this.#lookAtMs = 0;
     const { failing, retryInMs } = await readTroubles(this.#hs);
     const now = this.#hs.now();
     this.#aside.refresh(

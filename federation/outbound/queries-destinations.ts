@@ -57,7 +57,7 @@ export async function leaseNamed(
 }
 
 /**
- * Leases destinations that are owed something, may be tried now, and that no living process has; or that the holder
+ * Leases destinations that are owed something, may be tried now, and that no living process has; then those that the holder
  * has itself, and may have overlooked.
  */
 export async function leaseOwed(
@@ -73,7 +73,8 @@ export async function leaseOwed(
       select server_name from destinations
       where owed_up_to > taken_up_to and retry_at_ms <= (select now from clock)
         and (leased_until_ms <= (select now from clock) or holder = ${holder})
-      order by server_name limit ${most} for update skip locked
+      order by holder is not distinct from ${holder}, taken_up_to, server_name
+      limit ${most} for update skip locked
     )
     update destinations set holder = ${holder}, leased_until_ms = clock.now + ${leaseMs}::bigint
     from owed, clock, followed where destinations.server_name = owed.server_name
