@@ -20,6 +20,7 @@ import { sendEvent } from "../send-event.ts";
 import { EventStatus, type StoredEvent } from "../stored-event.ts";
 import { completeRoom } from "./complete-room.ts";
 import { fetchWholeState } from "./fetch-whole-state.ts";
+import { fetchMembers } from "./job-fetch-members.ts";
 import { membersKnownWithin } from "./partial-rooms.ts";
 import { abandonPartial, partialSince } from "./queries-partial.ts";
 
@@ -350,6 +351,44 @@ describe("a room that was joined without its members", () => {
     expect(new Set(await waiting)).toEqual(new Set([true]));
     // It is looked ten times a second, and a timer may be a little early.
     expect(asked).toBeLessThan(2 + (performance.now() - begun) / 90);
+  });
+
+  test("is completed while nobody answers about others", async () => {
+    const entered = [];
+    for (let count = 0; count < 5; count++) {
+      const { room: remote, basis } = forkedRoom("12", []);
+      const it = await enter(remote, basis);
+      await storeOutliers(
+        hs,
+        it.room,
+        it.state.map((id) => remote.received(id)),
+      );
+      entered.push(it);
+    }
+    const [last, ...slow] = entered.toReversed() as [(typeof entered)[number]];
+    const { roomKey, roomId } = last.room;
+    await hs.sql`delete from partial_rooms where room_key <> all(${entered.map((it) => it.room.roomKey)})`;
+    await hs.sql`update partial_rooms set due_ms = case when room_key = ${roomKey} then 2 else 1 end`;
+    const { promise: released, resolve: release } = Promise.withResolvers<void>();
+    let asked = 0;
+    const remotes: Homeserver["remotes"] = {
+      ...hs.remotes,
+      verifyKeys: async () => await Promise.resolve(new Map()),
+      async getRoomStateIds(_server, question) {
+        asked++;
+        if (question.roomId === roomId) {
+          return { ok: true, body: { pdu_ids: last.state, auth_chain_ids: [] } };
+        }
+        await released;
+        return { ok: false, why: "unreachable", cause: 0 };
+      },
+    };
+    const running = fetchMembers.run({ ...hs, remotes }, new AbortController().signal);
+    await expect.poll(() => asked).toBeGreaterThanOrEqual(slow.length);
+    const isPartial = async () => (await partialSince(hs.sql, roomKey)) !== undefined;
+    await expect.poll(isPartial, { timeout: 10_000 }).toBe(false);
+    release();
+    await running;
   });
 
   test("is neither completed nor given up by who was about an earlier join", async () => {

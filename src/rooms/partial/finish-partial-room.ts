@@ -41,7 +41,7 @@ export async function finishingEnds(hs: Homeserver): Promise<void> {
 
 async function finishNow(hs: Homeserver, room: Room): Promise<void> {
   try {
-    await finishPartialRooms(hs, { until: hs.stopping, most: 1, roomKey: room.roomKey });
+    await finishPartialRoom(hs, room.roomKey, hs.stopping);
   } catch (error) {
     if (hs.stopping.aborted) return;
     hs.log.warn({ err: error, roomId: room.roomId }, "cannot fetch a room's members now");
@@ -49,27 +49,18 @@ async function finishNow(hs: Homeserver, room: Room): Promise<void> {
 }
 
 /**
- * Fetches the members of rooms that we have come to without them, of those that are due.
+ * Fetches the members of a room that we have come to without them, if that is due.
  *
  * @param until gives up: what has not been done is due again later.
- * @returns how many rooms were taken in hand.
  */
-export async function finishPartialRooms(
+export async function finishPartialRoom(
   hs: Homeserver,
-  { until, ...which }: { until: AbortSignal; most: number; roomKey?: number },
-): Promise<number> {
-  const rows = await claimPartial(hs.sql, { ...which, now: hs.now() });
-  const rooms = await roomsByKeys(
-    hs,
-    rows.map((it) => it.roomKey),
-  );
-  await Promise.all(
-    rows.map(async (row) => {
-      const room = rooms.get(row.roomKey);
-      if (room) await finish(hs, room, row, until);
-    }),
-  );
-  return rows.length;
+  roomKey: number,
+  until: AbortSignal,
+): Promise<void> {
+  const row = await claimPartial(hs.sql, roomKey, hs.now());
+  const room = row && (await roomsByKeys(hs, [roomKey])).get(roomKey);
+  if (row && room) await finish(hs, room, row, until);
 }
 
 async function finish(

@@ -118,18 +118,28 @@ export type PartialRow = {
 /** How long whoever has taken a room in hand is left alone with it, without saying so again. */
 const LEASE_MS = 10_000;
 
-/** Takes rooms in hand whose members are due to be fetched: nobody else tries for a while. */
+/** The rooms whose members are due to be fetched, the first so many. */
+export async function duePartialRooms(
+  db: Queryable,
+  now: UnixMs,
+  most: number,
+): Promise<readonly number[]> {
+  const rows = await db<{ room_key: number }[]>`
+    select room_key from partial_rooms where due_ms <= ${now} order by due_ms limit ${most}`;
+  return rows.map((it) => it.room_key);
+}
+
+/** Takes a room in hand whose members are due to be fetched: nobody else tries for a while. @returns undefined if they are not. */
 export async function claimPartial(
   db: Queryable,
-  { now, most, roomKey }: { now: UnixMs; most: number; roomKey?: number },
-): Promise<readonly PartialRow[]> {
-  return await db<PartialRow[]>`
+  roomKey: number,
+  now: UnixMs,
+): Promise<PartialRow | undefined> {
+  const [row] = await db<PartialRow[]>`
     update partial_rooms set due_ms = ${now + LEASE_MS}
-    where room_key in (
-      select room_key from partial_rooms
-      where due_ms <= ${now} and (${roomKey === undefined}::bool or room_key = ${roomKey ?? 0})
-      order by due_ms limit ${most} for update skip locked)
+    where room_key = ${roomKey} and due_ms <= ${now}
     returning room_key as "roomKey", join_id as "joinId", servers, failures`;
+  return row;
 }
 
 export async function renewPartial(db: Queryable, roomKey: number, now: UnixMs): Promise<void> {
