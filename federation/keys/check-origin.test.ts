@@ -4,7 +4,6 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { type Endpoint, serverEndpoint } from "#src/http/endpoint.ts";
 import { mount } from "#src/http/mount.ts";
-import { unpaddedBase64 } from "#src/kit/base64.ts";
 import { laxCanonicalJson } from "#src/kit/canonical-json.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
@@ -13,30 +12,20 @@ import { parseWireJson } from "#src/kit/wire-json.ts";
 import { xMatrixHeader } from "../client/x-matrix.ts";
 import { type FederatedHomeserver, testFederation } from "../testing.ts";
 import { checkOrigin } from "./check-origin.ts";
+import { documentOf, newKey } from "./testing.ts";
 
 const federation = await testFederation();
 let hs1: FederatedHomeserver;
 /** A server of the test's own, and its keys. */
 let origin: ServerName;
-const [key, old, unpublished] = ["new", "old", "none"].map((version) =>
-  signingKeyFromSeed(`ed25519:${version}`, randomBytes(32)),
-) as [SigningKey, SigningKey, SigningKey];
+const [key, old, unpublished] = [newKey("new"), newKey("old"), newKey("none")];
 
 beforeAll(async () => {
   hs1 = await federation.open();
-  const published = () =>
-    signJson(
-      {
-        server_name: origin,
-        valid_until_ts: Date.now() + 3_600_000,
-        verify_keys: { [key.keyId]: { key: unpaddedBase64(key.publicKey) } },
-        old_verify_keys: {
-          [old.keyId]: { key: unpaddedBase64(old.publicKey), expired_ts: Date.now() - 1 },
-        },
-      },
-      origin,
-      key,
-    );
+  const published = () => {
+    const gone: [SigningKey, number] = [old, Date.now() - 1];
+    return signJson(documentOf({ name: origin, keys: [key], old: [gone] }), origin, key);
+  };
   origin = (await federation.pretend("liar.test", (_request, response) => {
     response.end(JSON.stringify(published()));
   })) as ServerName;
