@@ -1,0 +1,83 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { asking, type Ask, LENIENT, registered } from "#src/testing-http.ts";
+import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
+import { finishDeactivations } from "./leave-rooms.ts";
+import { login, passwordAuth } from "./testing.ts";
+
+let homes: TestHomeservers;
+let hs: Homeserver;
+let ask: Ask;
+beforeAll(async () => {
+  homes = await testHomeservers(1, {
+    ...LENIENT,
+    ARCHIPEL_REGISTRATION_SHARED_SECRET: "shared",
+    ARCHIPEL_REGISTRATION_GUESTS_ALLOWED: "true",
+    ARCHIPEL_PASSWORDS_MIN_LENGTH: "6",
+  });
+  hs = homes.hs;
+  ask = asking(hs);
+});
+afterAll(async () => await homes.close());
+
+test("a deactivated account is out of its rooms, and its name is never free again", async () => {
+  const { access_token: token } = await registered(ask, "leaver");
+  const owner = (await registered(ask, "owner")).access_token;
+  const rooms: string[] = [];
+  for (let index = 0; index < 3; index++) {
+    const body = { preset: "public_chat" };
+    const { room_id } = (await ask("POST", "createRoom", { token: owner, body })).body;
+    await ask("POST", `join/${room_id}`, { token, body: {} });
+    rooms.push(room_id);
+  }
+  const backup = { algorithm: "m.test", auth_data: {} };
+  await ask("POST", "room_keys/version", { token, body: backup });
+  const key = { user_id: "@leaver:test", usage: ["master"], keys: { "ed25519:abc": "abc" } };
+  const published = { token, body: { master_key: key } };
+  expect((await ask("POST", "keys/device_signing/upload", published)).status).toBe(200);
+
+  const wrong = passwordAuth("leaver", "wrong-one");
+  expect((await ask("POST", "account/deactivate", { token, body: wrong })).status).toBe(401);
+  const right = { ...passwordAuth("leaver"), erase: true };
+  expect(await ask("POST", "account/deactivate", { token, body: right })).toMatchObject({
+    status: 200,
+    body: { id_server_unbind_result: "success" },
+  });
+  expect((await ask("GET", "account/whoami", { token })).status).toBe(401);
+  expect((await login(ask, "leaver")).status).toBe(403);
+  expect((await registered(ask, "leaver")).errcode).toBe("M_USER_IN_USE");
+  expect((await ask("GET", "profile/@leaver:test")).body).toEqual({});
+  const query = { token: owner, body: { device_keys: { "@leaver:test": [] } } };
+  expect((await ask("POST", "keys/query", query)).body.master_keys).toEqual({});
+  const backups = await hs.sql`
+    select 1 from key_backups join users using (user_key) where user_id = '@leaver:test'`;
+  expect(backups).toEqual([]);
+
+  await finishDeactivations.run(hs, new AbortController().signal);
+  for (const roomId of rooms) {
+    const path = `rooms/${roomId}/state/m.room.member/@leaver:test`;
+    expect((await ask("GET", path, { token: owner })).body.membership).toBe("leave");
+  }
+});
+
+test("an account that cannot be brought to its end keeps no other from it", async () => {
+  await registered(ask, "stuck");
+  await registered(ask, "behind");
+  const keys = await hs.sql<{ user_key: number; user_id: string }[]>`
+    update accounts set leaving_after = 0 from users
+    where users.user_key = accounts.user_key and user_id in ('@stuck:test', '@behind:test')
+    returning users.user_key, user_id`;
+  const stuck = keys.find((it) => it.user_id === "@stuck:test")?.user_key;
+  await hs.sql.unsafe(`
+    create function refuse() returns trigger language plpgsql as
+      $$ begin raise exception 'refused'; end $$;
+    create trigger refusing before update on accounts for each row
+      when (old.user_key = ${stuck}) execute function refuse()`);
+  expect(await finishDeactivations.run(hs, new AbortController().signal)).toBe("done");
+  const left = () =>
+    hs.sql`select user_key from accounts where leaving_after is not null order by user_key`;
+  expect(await left()).toEqual([{ user_key: stuck }]);
+  await hs.sql.unsafe("drop function refuse cascade");
+  await finishDeactivations.run(hs, new AbortController().signal);
+  expect(await left()).toEqual([]);
+});
