@@ -4,7 +4,7 @@ import type { ServerName } from "#src/kit/identifiers.ts";
 import { currentPosition } from "#src/streams/tail.ts";
 import { type FederatedHomeserver, testFederation } from "../testing.ts";
 import { packTransaction } from "./pack-transaction.ts";
-import { QUICK, recorder, sharedRoom } from "./testing.ts";
+import { QUICK, recorder, sharedRoom, WAIT } from "./testing.ts";
 
 const federation = await testFederation();
 let hs1: FederatedHomeserver;
@@ -18,7 +18,6 @@ beforeAll(async () => {
 afterAll(async () => await federation.close());
 
 const AWAY = "away.test:1" as ServerName;
-const WAIT = { timeout: 20_000, interval: 20 };
 
 /** Has very much happen that concerns no other server. @returns up to where nothing has. */
 async function muchElsewhere(): Promise<Position> {

@@ -6,7 +6,7 @@ import { sendEvent } from "#src/rooms/send-event.ts";
 import { runFollowers } from "#src/streams/run-followers.ts";
 import { type FederatedHomeserver, testFederation } from "../testing.ts";
 import { runOutbound } from "./run-outbound.ts";
-import { memberOf, putOff, QUICK, type Recorder, recorder, sharedRoom } from "./testing.ts";
+import { memberOf, putOff, QUICK, type Recorder, recorder, sharedRoom, WAIT } from "./testing.ts";
 
 const federation = await testFederation();
 let hs1: FederatedHomeserver;
@@ -24,7 +24,6 @@ beforeAll(async () => {
 });
 afterAll(async () => await federation.close());
 
-const WAIT = { timeout: 20_000, interval: 20 };
 const numbered = (prefix: string, count: number) =>
   Array.from({ length: count }, (_, index) => `${prefix} ${index}`);
 const taking = (by: Recorder, prefix: string) =>

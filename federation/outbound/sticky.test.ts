@@ -3,7 +3,7 @@ import type { UserId } from "#src/kit/identifiers.ts";
 import { sendEvent } from "#src/rooms/send-event.ts";
 import { keepStickyJob } from "#src/rooms/sticky/keep-sticky.ts";
 import { type FederatedHomeserver, testFederation } from "../testing.ts";
-import { memberOf, QUICK, type Recorder, recorder, sharedRoom } from "./testing.ts";
+import { memberOf, QUICK, type Recorder, recorder, sharedRoom, WAIT } from "./testing.ts";
 
 const federation = await testFederation();
 let hs1: FederatedHomeserver;
@@ -17,7 +17,6 @@ beforeAll(async () => {
 });
 afterAll(async () => await federation.close());
 
-const WAIT = { timeout: 20_000, interval: 20 };
 const taking = (by: Recorder, prefix: string) =>
   by.bodies().filter((it) => typeof it === "string" && it.startsWith(prefix));
 

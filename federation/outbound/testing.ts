@@ -26,6 +26,9 @@ export const QUICK: OutboundTimes = {
   slowMs: 1_000,
 };
 
+/** How long it may take on a busy machine until another server is told. */
+export const WAIT = { timeout: 20_000, interval: 20 };
+
 export type SentTransaction = {
   readonly txnId: string;
   readonly body: {
@@ -187,4 +190,12 @@ export async function sharedRoom(
 
 export function memberOf(user: UserId, membership = "join") {
   return { type: "m.room.member", state_key: user, content: { membership } };
+}
+
+/** What a server was told beside events, of one type. */
+export function told(by: Recorder, type: string) {
+  return by.taken
+    .flatMap((it) => it.body.edus)
+    .filter((it) => it.edu_type === type)
+    .map((it) => it.content);
 }
