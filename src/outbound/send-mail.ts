@@ -1,4 +1,3 @@
-import { createTransport } from "nodemailer";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { OutboundError } from "./outbound-failure.ts";
@@ -16,10 +15,12 @@ export type Mail = {
 const TIMEOUT_MS = 20_000;
 
 /** The operator has named the server, so it may be anywhere, in our own network too. */
-const transportOf = held((hs) => {
+const transportOf = held(async (hs) => {
   const { smtpUrl, plainSmtp, from } = hs.config.mail;
   if (smtpUrl === null) return undefined;
   const url = new URL(smtpUrl);
+  // It takes memory, and many servers send no e-mails.
+  const { createTransport } = await import("nodemailer");
   const isSecure = url.protocol === "smtps:";
   const transport = createTransport(
     {
@@ -56,7 +57,7 @@ export function canSendMail(hs: Homeserver): boolean {
  * @throws OutboundError
  */
 export async function sendMail(hs: Homeserver, mail: Mail): Promise<void> {
-  const transport = transportOf(hs);
+  const transport = await transportOf(hs);
   if (!transport || hs.stopping.aborted) throw new OutboundError("given-up", "no e-mail is sent");
   const { unsubscribeUrl, ...message } = mail;
   try {

@@ -9,7 +9,6 @@ import { destinationOfUrl } from "#src/outbound/destination.ts";
 import { OutboundError } from "#src/outbound/outbound-failure.ts";
 import { type OutboundAnswer, sendRequest } from "#src/outbound/send-request.ts";
 import { findPreview, insertPreview } from "./queries-previews.ts";
-import { readPage } from "./read-page.ts";
 
 /** How long what a URL leads to counts as known. */
 const FRESH_MS = 60 * 60 * 1000;
@@ -109,6 +108,8 @@ async function pageFacts(
 ): Promise<Preview> {
   if (!/^(text\/html|application\/xhtml\+xml)\b/.test(type)) return {};
   const charset = /charset="?([^\s;"]+)/.exec(type)?.[1];
+  // What reads pages takes memory, and most servers are never asked to.
+  const { readPage } = await import("./read-page.ts");
   const facts = new Map<string, string>(readPage(page.body, charset));
   const image = facts.get("og:image");
   for (const name of facts.keys()) if (name.startsWith("og:image")) facts.delete(name);
