@@ -57,6 +57,9 @@ export function connect(url: string, max: number): Sql {
 /** How long a connection that could not be made waits before it is tried again. */
 const RECONNECT_SECONDS = 0.1;
 
+/** How long a transaction may have nothing said in it: far longer than any of ours takes. */
+const STANDSTILL_MS = 30_000;
+
 type PoolOptions = { readonly max: number; readonly onclose: () => void };
 
 function open(url: string, options: PoolOptions | LaneOptions): Sql {
@@ -73,6 +76,8 @@ function open(url: string, options: PoolOptions | LaneOptions): Sql {
     backoff: () => RECONNECT_SECONDS,
     connection: {
       application_name: "archipel",
+      // A process that stands still, or whose machine has died, holds what all others wait for: they can go on then.
+      idle_in_transaction_session_timeout: STANDSTILL_MS,
       // Arrays of unknown length make PostgreSQL plan anew each time, for plans that come out the same.
       plan_cache_mode: "force_generic_plan",
       // Such a plan is made once, often while a table is small, and kept while it grows. What is asked here has

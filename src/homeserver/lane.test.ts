@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type TestDatabase, testDatabase } from "#src/testing-database.ts";
-import { openDatabase } from "./database.ts";
+import { openDatabase, type Tx } from "./database.ts";
 import { isConnectionError } from "./resilient-sql.ts";
 import { type DatabaseGate, databaseGate } from "./testing.ts";
 
@@ -40,6 +40,43 @@ describe("a lane", () => {
     await gate.open();
     await expect.poll(write).toBe("done");
     await opened.close();
+  });
+
+  test("lets others go on where a process stands still in the middle of a transaction", async () => {
+    const options = { url: database.url, maxConnections: 2 };
+    const [still, other] = [openDatabase(options), openDatabase(options)];
+    await database.sql`create table held (n int)`;
+    await database.sql`insert into held values (0)`;
+    const transactions = {
+      lane: async (work: (tx: Tx) => Promise<unknown>) => await still.lane.transaction(work),
+      pool: async (work: (tx: Tx) => Promise<unknown>) => await still.sql.begin(work),
+    };
+    for (const begin of Object.values(transactions)) {
+      const [set] = (await begin(async (tx) => {
+        return await tx`select current_setting('idle_in_transaction_session_timeout') as wait`;
+      })) as { wait: string }[];
+      expect(set?.wait).toBe("30s");
+      const { promise: holds, resolve: isHeld } = Promise.withResolvers<void>();
+      const { promise: goesOn, resolve: goOn } = Promise.withResolvers<void>();
+      const stalled = answered(
+        begin(async (tx) => {
+          // It need not take that long here.
+          await tx`set local idle_in_transaction_session_timeout = 100`;
+          await tx`update held set n = 1`;
+          isHeld();
+          await goesOn;
+          await tx`update held set n = 2`;
+        }),
+      );
+      await holds;
+      await other.lane.transaction(async (tx) => await tx`update held set n = 3`);
+      goOn();
+      expect(await stalled).not.toBe("done");
+      expect(await database.sql`select n from held`).toEqual([{ n: 3 }]);
+      const again = async () => await answered(begin(async (tx) => await tx`select 1`));
+      await expect.poll(again).toBe("done");
+    }
+    await Promise.all([still.close(), other.close()]);
   });
 
   test("refuses what was on its way when the connection is lost, and repeats none of it", async () => {
