@@ -38,11 +38,8 @@ export async function insertFirstPair(
   pair: NewPair,
 ): Promise<number> {
   const [row] = await sql<{ ended: number }[]>`
-    with old as (
-      select token_key from access_tokens where device_key = ${deviceKey} order by token_key for update
-    ), ended as (
-      delete from access_tokens using old where access_tokens.token_key = old.token_key
-      returning access_tokens.token_key
+    with ended as (
+      delete from access_tokens where device_key = ${deviceKey} returning token_key
     ), made as (
       insert into access_tokens
         (access_hash, refresh_hash, device_key, access_expires_at_ms, refresh_expires_at_ms)
@@ -97,8 +94,8 @@ export async function standingOfDevice(
 }
 
 /**
- * The pair that a refresh token is of, locked until the transaction ends, with the one that it was given for. Whoever locks
- * several locks the older ones first, so that none wait for each other.
+ * The pair that a refresh token is of, locked until the transaction ends. Its device is before it, as whoever changes a
+ * device's pairs has it, or takes it away with them: two that wait for each other would wait for ever.
  */
 export async function lockByRefreshHash(
   sql: Queryable,
@@ -111,9 +108,9 @@ export async function lockByRefreshHash(
   | undefined
 > {
   await sql`
-    select from access_tokens where token_key in (
-      select unnest(array[token_key, replaces]) from access_tokens where refresh_hash = ${hash})
-    order by token_key for update`;
+    select from devices
+    where device_key = (select device_key from access_tokens where refresh_hash = ${hash})
+    for no key update`;
   const [row] = await sql<StoredPair[]>`
     select token_key as "tokenKey", replaces, refresh_expires_at_ms as "refreshExpiresAtMs",
       access_tokens.device_key as "deviceKey", user_key as "userKey", is_locked as "isLocked"
@@ -135,15 +132,17 @@ export async function endReplacedPair(
   now: UnixMs,
 ): Promise<boolean> {
   const ended = await sql`
-    with old as (
-      select token_key from access_tokens where token_key = ${replaces} for update
+    with device as (
+      select device_key from devices
+      where device_key = (select device_key from access_tokens where token_key = ${tokenKey})
+      for no key update
     ), used as (
-      update access_tokens set replaces = null from (select count(*) from old) as locked
-      where token_key = ${tokenKey}
+      update access_tokens set replaces = null from device
+      where access_tokens.device_key = device.device_key and token_key = ${tokenKey}
     ), ended as (
-      delete from access_tokens using old
-      where access_tokens.token_key = old.token_key
-        or access_tokens.replaces = old.token_key and access_tokens.token_key <> ${tokenKey}
+      delete from access_tokens using device
+      where access_tokens.device_key = device.device_key and token_key <> ${tokenKey}
+        and ${replaces} in (token_key, replaces)
       returning access_expires_at_ms
     )
     select 1 from ended where coalesce(access_expires_at_ms > ${now}, true)`;
