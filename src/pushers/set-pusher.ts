@@ -14,6 +14,7 @@ import {
   deletePusher,
   deletePusherByKey,
   deletePushersOfOthers,
+  lockPushkey,
   pushersOfUser,
   upsertPusher,
 } from "./queries-pushers.ts";
@@ -60,6 +61,7 @@ export async function setPusher(
   // By which the client knows how much is unread: it is told of what becomes of that.
   const unread = await unreadTotal(hs, { userKey, userId });
   const { pusherKey, isConfirmed } = await hs.sql.begin(async (tx) => {
+    await lockPushkey(tx, deviceKey, name);
     if (!append) await deletePushersOfOthers(tx, name);
     const its = { ...settings, kind, unread, setMs: hs.now() };
     const set = await upsertPusher(tx, { userKey, deviceKey }, its);
