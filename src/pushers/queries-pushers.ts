@@ -49,17 +49,21 @@ export async function upsertPusher(
 /**
  * Has what is done about a pushkey of an app done one after the other; the device first, which takes its pushers with it when
  * it goes, and then the pushers in the order in which others have them: two that wait for each other would wait for ever.
+ *
+ * @returns false if the device is gone.
  */
 export async function lockPushkey(
   tx: Tx,
   deviceKey: number,
   { appId, pushkey }: Pick<PusherName, "appId" | "pushkey">,
-): Promise<void> {
-  await tx`select from devices where device_key = ${deviceKey} for key share`;
+): Promise<boolean> {
+  const { count } = await tx`select from devices where device_key = ${deviceKey} for key share`;
+  if (count === 0) return false;
   await tx`select pg_advisory_xact_lock(hashtextextended(${`pusher ${appId} ${pushkey}`}, 0))`;
   await tx`
     select from pushers where app_id = ${appId} and pushkey = ${pushkey}
     order by pusher_key for update`;
+  return true;
 }
 
 /**

@@ -44,7 +44,7 @@ export async function pushersOf(hs: Homeserver, requester: Requester): Promise<r
  * over a link that is sent there, that they want it.
  *
  * @throws MatrixError M_INVALID_PARAM for a kind that there is not, a gateway that none can be, or what is too long;
- *   M_UNKNOWN (502) if no e-mail can be sent to the address.
+ *   M_UNKNOWN (502) if no e-mail can be sent to the address; M_UNKNOWN_TOKEN if the device has been deleted meanwhile.
  * @spec client-server-api#post_matrixclientv3pushersset
  */
 export async function setPusher(
@@ -61,7 +61,9 @@ export async function setPusher(
   // By which the client knows how much is unread: it is told of what becomes of that.
   const unread = await unreadTotal(hs, { userKey, userId });
   const { pusherKey, isConfirmed } = await hs.sql.begin(async (tx) => {
-    await lockPushkey(tx, deviceKey, name);
+    if (!(await lockPushkey(tx, deviceKey, name))) {
+      throw new MatrixError("M_UNKNOWN_TOKEN", "The device has been deleted");
+    }
     if (!append) await deletePushersOfOthers(tx, name);
     const its = { ...settings, kind, unread, setMs: hs.now() };
     const set = await upsertPusher(tx, { userKey, deviceKey }, its);

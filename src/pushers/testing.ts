@@ -71,8 +71,8 @@ export async function pushingHouse() {
   async function user(name: string) {
     const token = (await registered(ask, `${name}${++made}`)).access_token as string;
     const pushkey = `key of ${name}${made}`;
-    const setPusher = async (its: object = {}, data: object = {}) =>
-      await ask("POST", "pushers/set", {
+    const setPusher = async (its: object = {}, data: object = {}, by = ask) =>
+      await by("POST", "pushers/set", {
         token,
         body: {
           kind: "http",
@@ -113,5 +113,5 @@ export async function pushingHouse() {
     await homes.close();
     gateway.close();
   }
-  return { gateway, hs, ask, user, roomOf, say, read, close };
+  return { gateway, hs, ask, askOther, user, roomOf, say, read, close };
 }
