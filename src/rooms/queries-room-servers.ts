@@ -39,7 +39,10 @@ export function moveRoomServers(lane: Tx, rows: readonly Moving[]): void {
         max(position) filter (where membership <> 'join' and before = 'join') as went
       from new group by room_key, server_name
     ), known as (
-      select moved.*, joined, more < 0 and joined + more <= 0 as goes
+      select moved.*, joined, more < 0 and joined + more <= 0 and not exists (
+        -- Others of its users are said to be there, of whom we do not know yet.
+        select from partial_rooms
+        where partial_rooms.room_key = moved.room_key and moved.server_name = any(servers)) as goes
       from moved left join room_servers on room_servers.room_key = moved.room_key
         and room_servers.server_name = moved.server_name and until is null
     ), counted as (

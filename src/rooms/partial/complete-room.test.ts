@@ -10,8 +10,6 @@ import { allStateAt, currentStateRoot } from "../current-state.ts";
 import { findEvents } from "../find-event.ts";
 import type { Room } from "../find-room.ts";
 import { membersOfRoom } from "../memberships.ts";
-import { ensureRoom } from "../received/ensure-room.ts";
-import { storeJoinedState } from "../received/store-joined-state.ts";
 import { storeOutliers } from "../received/store-outliers.ts";
 import { forkedRoom, inBatches, steps, USERS } from "../received/testing-forks.ts";
 import { isPart, replay, wronglyRedacted, wronglyTold } from "../received/testing-model.ts";
@@ -19,10 +17,9 @@ import { deliverBatch, RemoteRoom } from "../received/testing.ts";
 import { sendEvent } from "../send-event.ts";
 import { EventStatus, type StoredEvent } from "../stored-event.ts";
 import { completeRoom } from "./complete-room.ts";
-import { fetchWholeState } from "./fetch-whole-state.ts";
-import { fetchMembers } from "./job-fetch-members.ts";
 import { membersKnownWithin } from "./partial-rooms.ts";
 import { abandonPartial, partialSince } from "./queries-partial.ts";
+import { enterPartially, membersFrom } from "./testing.ts";
 
 let servers: TestHomeservers;
 let hs: Homeserver;
@@ -34,25 +31,8 @@ beforeAll(async () => {
 });
 afterAll(async () => await servers.close());
 
-const membersFrom = ["one.test" as ServerName, "two.test" as ServerName];
-
-/** Comes to a room by a join, without its members. @returns the state before it, with them. */
-async function enter(remote: RemoteRoom, basis: readonly EventId[]) {
-  const room = await ensureRoom(hs, remote.roomId ?? "!", remote.rules);
-  const joinId = basis.at(-1) ?? "$";
-  const state = [...(remote.events.get(joinId)?.before.values() ?? [])];
-  const isMember = (id: EventId) => remote.graph.events.get(id)?.type === "m.room.member";
-  const stored = await storeJoinedState(hs, {
-    room,
-    stateEvents: state.filter((id) => !isMember(id)).map((id) => remote.received(id)),
-    // What authorises the rest, and the join.
-    authChain: basis.slice(0, -1).map((id) => remote.received(id)),
-    joinEvent: remote.received(joinId),
-    membersFrom,
-  });
-  expect(stored).toMatchObject({ ok: true });
-  return { room, joinId, state };
-}
+const enter = async (remote: RemoteRoom, basis: readonly EventId[]) =>
+  await enterPartially(hs, remote, basis);
 
 async function stateIds(root: number) {
   const events = await allStateAt(hs, root);
@@ -198,6 +178,34 @@ describe("a room that was joined without its members", () => {
     expect(left).toHaveLength(0);
   });
 
+  test("owes what is said to a server of whose users one comes and goes, if others are said to be there", async () => {
+    const { room: remote, basis } = forkedRoom("12", []);
+    const { room, ...known } = await enter(remote, basis);
+    let last = basis.at(-1) ?? "$";
+    for (const server of ["one.test", "four.test"]) {
+      for (const membership of ["join", "leave"]) {
+        const user: UserId = `@passing:${server}`;
+        const draft = { type: "m.room.member", state_key: user, content: { membership } };
+        last = remote.add(user, draft, [last]);
+        await deliverBatch(hs, room, remote, [last]);
+      }
+    }
+    expect(await serversThere(room)).toEqual(
+      new Map([
+        ["one.test", 0],
+        ["two.test", 0],
+      ]),
+    );
+    await complete(remote, room, known);
+    expect(await serversThere(room)).toEqual(
+      new Map([
+        ["one.test", 1],
+        ["two.test", 1],
+        ["three.test", 1],
+      ]),
+    );
+  });
+
   test("takes back what only lacked members have let pass, and lets pass what they have kept out", async () => {
     const { room: remote, basis } = forkedRoom("12", []);
     const before = basis.at(-2) ?? "$";
@@ -245,32 +253,6 @@ describe("a room that was joined without its members", () => {
     const state = known.state.map((id) => (id === now ? old : id));
     await complete(remote, room, { ...known, state });
     await expectTruth(remote, room, { basis, later: [joined] });
-  });
-
-  test("is not said to have no members by who knows nothing of it", async () => {
-    const { room: remote, basis } = forkedRoom("12", []);
-    const { room, joinId, state } = await enter(remote, basis);
-    const [ignorant, knowing] = membersFrom as [ServerName, ServerName];
-    const asked: ServerName[] = [];
-    const remotes: Homeserver["remotes"] = {
-      ...hs.remotes,
-      verifyKeys: async () => await Promise.resolve(new Map()),
-      async getRoomStateIds(server) {
-        asked.push(server);
-        const pdu_ids = server === ignorant ? [] : state;
-        return await Promise.resolve({ ok: true, body: { pdu_ids, auth_chain_ids: [] } });
-      },
-    };
-    await storeOutliers(
-      hs,
-      room,
-      state.map((id) => remote.received(id)),
-    );
-    const fetched = async (servers: readonly ServerName[]) =>
-      await fetchWholeState({ ...hs, remotes }, room, { joinId, servers, until: hs.stopping });
-    expect(await fetched([ignorant])).toBeUndefined();
-    expect(new Set(await fetched([ignorant, knowing]))).toEqual(new Set(state));
-    expect(asked).toEqual([ignorant, ignorant, knowing]);
   });
 
   test("is redacted by what turns out to be part of it, and by nothing else", async () => {
@@ -351,44 +333,6 @@ describe("a room that was joined without its members", () => {
     expect(new Set(await waiting)).toEqual(new Set([true]));
     // It is looked ten times a second, and a timer may be a little early.
     expect(asked).toBeLessThan(2 + (performance.now() - begun) / 90);
-  });
-
-  test("is completed while nobody answers about others", async () => {
-    const entered = [];
-    for (let count = 0; count < 5; count++) {
-      const { room: remote, basis } = forkedRoom("12", []);
-      const it = await enter(remote, basis);
-      await storeOutliers(
-        hs,
-        it.room,
-        it.state.map((id) => remote.received(id)),
-      );
-      entered.push(it);
-    }
-    const [last, ...slow] = entered.toReversed() as [(typeof entered)[number]];
-    const { roomKey, roomId } = last.room;
-    await hs.sql`delete from partial_rooms where room_key <> all(${entered.map((it) => it.room.roomKey)})`;
-    await hs.sql`update partial_rooms set due_ms = case when room_key = ${roomKey} then 2 else 1 end`;
-    const { promise: released, resolve: release } = Promise.withResolvers<void>();
-    let asked = 0;
-    const remotes: Homeserver["remotes"] = {
-      ...hs.remotes,
-      verifyKeys: async () => await Promise.resolve(new Map()),
-      async getRoomStateIds(_server, question) {
-        asked++;
-        if (question.roomId === roomId) {
-          return { ok: true, body: { pdu_ids: last.state, auth_chain_ids: [] } };
-        }
-        await released;
-        return { ok: false, why: "unreachable", cause: 0 };
-      },
-    };
-    const running = fetchMembers.run({ ...hs, remotes }, new AbortController().signal);
-    await expect.poll(() => asked).toBeGreaterThanOrEqual(slow.length);
-    const isPartial = async () => (await partialSince(hs.sql, roomKey)) !== undefined;
-    await expect.poll(isPartial, { timeout: 10_000 }).toBe(false);
-    release();
-    await running;
   });
 
   test("is neither completed nor given up by who was about an earlier join", async () => {
