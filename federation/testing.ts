@@ -4,13 +4,12 @@ import { join } from "node:path";
 import { getRequestListener } from "@hono/node-server";
 import { appOf } from "#src/app.ts";
 import type { EventDraft } from "#src/events/build-event.ts";
+import { memberDraft } from "#src/events/testing.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId, RoomId, UserId } from "#src/kit/identifiers.ts";
 import { type TestAuthority, testAuthority, testTlsServer } from "#src/outbound/testing.ts";
 import { FOLLOWERS } from "#src/roles.ts";
-import { ensureRoom } from "#src/rooms/received/ensure-room.ts";
-import { receiveEvents } from "#src/rooms/received/receive-events.ts";
-import { RemoteRoom } from "#src/rooms/received/testing.ts";
+import { knownRoom, receive, RemoteRoom } from "#src/rooms/received/testing.ts";
 import { runFollowers } from "#src/streams/run-followers.ts";
 import { testDirectory } from "#src/testing-directory.ts";
 import { LENIENT } from "#src/testing-http.ts";
@@ -58,22 +57,14 @@ export async function sharedRoom(
 ): Promise<SharedRoom> {
   const remote = new RemoteRoom("12", `shared${rooms++}`);
   let last = remote.begin(creator);
-  const member = (userId: UserId, membership: string) => {
-    const draft = { type: "m.room.member", state_key: userId, content: { membership } };
-    last = remote.add(userId, draft, [last]);
-    return last;
-  };
+  const member = (userId: UserId, membership: string) =>
+    (last = remote.add(userId, memberDraft(userId, membership), [last]));
   for (const userId of others) member(userId, "join");
   const { roomId } = remote;
   if (roomId === undefined) throw new Error("a room was given no ID");
   const deliver = async (ids: readonly EventId[]) => {
     for (const hs of servers) {
-      const room = await ensureRoom(hs, roomId, remote.rules);
-      await receiveEvents(
-        hs,
-        room,
-        ids.map((id) => remote.received(id)),
-      );
+      await receive(hs, { room: await knownRoom(hs, remote), remote }, ids);
     }
   };
   await deliver([...remote.events.keys()]);

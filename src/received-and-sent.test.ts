@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { memberDraft, message, topic } from "#src/events/testing.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId, UserId } from "#src/kit/identifiers.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { currentStateRoot } from "#src/rooms/current-state.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
 import type { Room } from "#src/rooms/find-room.ts";
-import { ensureRoom } from "#src/rooms/received/ensure-room.ts";
 import { receiveEvents } from "#src/rooms/received/receive-events.ts";
 import { storeOutliers } from "#src/rooms/received/store-outliers.ts";
-import { RemoteRoom } from "#src/rooms/received/testing.ts";
+import { receivedRoom, RemoteRoom } from "#src/rooms/received/testing.ts";
 import { sendEvent } from "#src/rooms/send-event.ts";
 import { testHomeservers, type TestHomeservers, testUser } from "#src/testing.ts";
 
@@ -24,22 +24,12 @@ beforeAll(async () => {
 afterAll(async () => await servers.close());
 
 const CREATOR: UserId = "@creator:one.test";
-const say = (body: string) => ({ type: "m.room.message", content: { body } });
-const topic = (text: string) => ({ type: "m.room.topic", state_key: "", content: { topic: text } });
 
 async function sharedRoom(name: string) {
   const remote = new RemoteRoom("12", name);
-  let last = remote.begin(CREATOR, { [local.userId]: 50 });
-  const member = {
-    type: "m.room.member",
-    state_key: local.userId,
-    content: { membership: "join" },
-  };
-  last = remote.add(local.userId, member, [last]);
-  const room = await ensureRoom(hs, remote.roomId ?? "!", remote.rules);
-  const all = [...remote.events.keys()].map((id) => remote.received(id));
-  await receiveEvents(hs, room, all);
-  return { remote, room, last };
+  const begun = remote.begin(CREATOR, { [local.userId]: 50 });
+  const last = remote.add(local.userId, memberDraft(local.userId, "join"), [begun]);
+  return { remote, room: await receivedRoom(hs, remote), last };
 }
 
 async function headOf(room: Room) {
@@ -57,7 +47,11 @@ describe("what is sent here and what comes from elsewhere", () => {
     const before = await headOf(room);
     expect(new Set(before.ends)).toEqual(new Set(forks));
 
-    const sent = await sendEvent(servers.all[1] ?? hs, { sender: local, room, draft: say("one") });
+    const sent = await sendEvent(servers.all[1] ?? hs, {
+      sender: local,
+      room,
+      draft: message("one"),
+    });
     const after = await headOf(room);
     expect(after.ends).toEqual([sent]);
     const [row] = await hs.sql<{ json: string; state_before: number }[]>`
@@ -72,7 +66,7 @@ describe("what is sent here and what comes from elsewhere", () => {
     const side = Array.from({ length: 20 }, (_, n) => remote.add(CREATOR, topic(`${n}`), [last]));
     const sending = Array.from({ length: 40 }, async (_, n) => {
       const on = servers.all[n % 3] ?? hs;
-      return await sendEvent(on, { sender: local, room, draft: say(`${n}`) });
+      return await sendEvent(on, { sender: local, room, draft: message(`${n}`) });
     });
     const storing = side.slice(0, 10).map(async (id) => {
       await storeOutliers(hs, room, [remote.received(id)]);
@@ -93,14 +87,16 @@ describe("what is sent here and what comes from elsewhere", () => {
 
   test("may be many forks, of which the newest count", async () => {
     const { remote, room, last } = await sharedRoom("many");
-    const forks = Array.from({ length: 30 }, (_, n) => remote.add(CREATOR, say(`${n}`), [last]));
+    const forks = Array.from({ length: 30 }, (_, n) =>
+      remote.add(CREATOR, message(`${n}`), [last]),
+    );
     await receiveEvents(
       hs,
       room,
       forks.map((id) => remote.received(id)),
     );
     expect((await headOf(room)).ends).toHaveLength(20);
-    const sent = await sendEvent(hs, { sender: local, room, draft: say("one") });
+    const sent = await sendEvent(hs, { sender: local, room, draft: message("one") });
     expect((await headOf(room)).ends).toEqual([sent]);
   });
 
@@ -109,13 +105,13 @@ describe("what is sent here and what comes from elsewhere", () => {
     let tip = last;
     const theirs: EventId[] = [];
     for (let count = 0; count < 40; count++) {
-      tip = remote.add(CREATOR, count % 2 === 0 ? topic(`${count}`) : say(`${count}`), [tip]);
+      tip = remote.add(CREATOR, count % 2 === 0 ? topic(`${count}`) : message(`${count}`), [tip]);
       theirs.push(tip);
     }
     const sending = servers.all.map(async (on) => {
       const sent: EventId[] = [];
       for (let count = 0; count < 40; count++) {
-        const draft = count % 5 === 0 ? topic(`ours ${count}`) : say(`ours ${count}`);
+        const draft = count % 5 === 0 ? topic(`ours ${count}`) : message(`ours ${count}`);
         sent.push(await sendEvent(on, { sender: local, room, draft }));
       }
       return sent;
@@ -137,7 +133,7 @@ describe("what is sent here and what comes from elsewhere", () => {
     expect(holes).toHaveLength(0);
 
     // All of them end in one when somebody says a word.
-    const end = await sendEvent(hs, { sender: local, room, draft: say("done") });
+    const end = await sendEvent(hs, { sender: local, room, draft: message("done") });
     expect((await headOf(room)).ends).toEqual([end]);
     const [row] = await hs.sql<{ state_after: number }[]>`
       select state_after from events where event_id = ${end}`;

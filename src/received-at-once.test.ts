@@ -1,10 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { message } from "#src/events/testing.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId, UserId } from "#src/kit/identifiers.ts";
 import type { Room } from "#src/rooms/find-room.ts";
-import { ensureRoom } from "#src/rooms/received/ensure-room.ts";
-import { receiveEvents } from "#src/rooms/received/receive-events.ts";
-import { RemoteRoom } from "#src/rooms/received/testing.ts";
+import { receive, receivedRoom, RemoteRoom } from "#src/rooms/received/testing.ts";
 import { transactionsDuring } from "#src/testing-lane.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
 
@@ -20,7 +19,6 @@ beforeAll(async () => {
 afterAll(async () => await servers.close());
 
 const CREATOR: UserId = "@creator:one.test";
-const say = (body: string) => ({ type: "m.room.message", content: { body } });
 let rooms = 0;
 
 /** Has each take itself for alone, once it has written. */
@@ -32,25 +30,16 @@ async function unseen(): Promise<void> {
 async function roomOfOthers() {
   const remote = new RemoteRoom("12", `at once ${rooms++}`);
   let last = remote.begin(CREATOR);
-  const room = await ensureRoom(one, remote.roomId ?? "!", remote.rules);
-  await receiveEvents(
-    one,
-    room,
-    [...remote.events.keys()].map((id) => remote.received(id)),
-  );
+  const room = await receivedRoom(one, remote);
   await unseen();
   const next = (draft: Parameters<RemoteRoom["add"]>[1]) => {
     last = remote.add(CREATOR, draft, [last]);
     return last;
   };
   const take = async (hs: Homeserver, ...ids: EventId[]) =>
-    await receiveEvents(
-      hs,
-      room,
-      ids.map((id) => remote.received(id)),
-    );
+    await receive(hs, { room, remote }, ids);
   // The first write of each sees that nobody else is there.
-  for (const hs of servers.all) await take(hs, next(say("first")));
+  for (const hs of servers.all) await take(hs, next(message("first")));
   return { room, next, take };
 }
 
@@ -71,9 +60,9 @@ async function storedOf({ roomKey }: Room) {
 describe("what other servers send to a process that is alone on its database", () => {
   test("is stored by one statement where it is messages", async () => {
     const { room, next, take } = await roomOfOthers();
-    await take(one, next(say("takes its place")));
-    const alone = [next(say("1")), next(say("2"))];
-    const together = [next(say("3")), next(say("4")), next(say("5"))];
+    await take(one, next(message("takes its place")));
+    const alone = [next(message("1")), next(message("2"))];
+    const together = [next(message("3")), next(message("4")), next(message("5"))];
     const made = await transactionsDuring(one, async () => {
       for (const id of alone) await take(one, id);
       await take(one, ...together);
@@ -91,10 +80,10 @@ describe("what other servers send to a process that is alone on its database", (
     for (let round = 0; round < 20; round++) {
       // They say again and again that they are there.
       await unseen();
-      const ids = [next(say(`${round}`)), next(say(`${round} again`))];
+      const ids = [next(message(`${round}`)), next(message(`${round} again`))];
       sent.push(...ids);
       await Promise.all([...servers.all, one].map(async (hs) => await take(hs, ...ids)));
-      const alone = next(say(`${round} alone`));
+      const alone = next(message(`${round} alone`));
       sent.push(alone);
       await take(round % 2 === 0 ? one : other, alone);
     }
@@ -106,10 +95,10 @@ describe("what other servers send to a process that is alone on its database", (
 
   test("is followed by what had waited for it, and redacted if that was known before", async () => {
     const { room, next, take } = await roomOfOthers();
-    const first = next(say("first"));
-    const target = next(say("to be redacted"));
+    const first = next(message("first"));
+    const target = next(message("to be redacted"));
     const redaction = next({ type: "m.room.redaction", content: { redacts: target } });
-    const last = next(say("last"));
+    const last = next(message("last"));
     // The other process takes them, of which this one has not heard.
     await take(other, redaction);
     await take(other, last);

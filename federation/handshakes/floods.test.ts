@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { EventDraft } from "#src/events/build-event.ts";
+import { memberDraft } from "#src/events/testing.ts";
 import type { RoomId, UserId } from "#src/kit/identifiers.ts";
 import { RemoteRoom } from "#src/rooms/received/testing.ts";
 import { asking, registered } from "#src/testing-http.ts";
-import { memberDraft, type Peer, testPeer } from "../inbound/testing.ts";
+import { type Peer, testPeer } from "../inbound/testing.ts";
 import { type FederatedHomeserver, testFederation, type TestFederation } from "../testing.ts";
 
 const BURST = 5;

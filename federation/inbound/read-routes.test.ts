@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { memberDraft, message } from "#src/events/testing.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId } from "#src/kit/identifiers.ts";
 import { findEvents } from "#src/rooms/find-event.ts";
 import { receiveEvents } from "#src/rooms/received/receive-events.ts";
 import { EventStatus } from "#src/rooms/stored-event.ts";
 import { testFederation } from "../testing.ts";
-import { memberDraft, message, type Peer, sharedRoom, testPeer } from "./testing.ts";
+import { type Peer, sharedRoom, testPeer } from "./testing.ts";
 
 const federation = await testFederation();
 let hs: Homeserver;

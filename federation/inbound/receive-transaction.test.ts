@@ -1,16 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { memberDraft, message } from "#src/events/testing.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { findEvents } from "#src/rooms/find-event.ts";
 import { EventStatus } from "#src/rooms/stored-event.ts";
 import { testFederation } from "../testing.ts";
-import {
-  memberDraft,
-  message,
-  type Peer,
-  sharedRoom,
-  type SharedRoom,
-  testPeer,
-} from "./testing.ts";
+import { type Peer, sharedRoom, type SharedRoom, testPeer } from "./testing.ts";
 
 const federation = await testFederation();
 let hs: Homeserver;

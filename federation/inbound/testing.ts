@@ -4,15 +4,14 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { buffer } from "node:stream/consumers";
 import { appOf } from "#src/app.ts";
 import type { EventDraft } from "#src/events/build-event.ts";
+import { memberDraft } from "#src/events/testing.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { unpaddedBase64 } from "#src/kit/base64.ts";
 import { type CanonicalObject, laxCanonicalJson } from "#src/kit/canonical-json.ts";
 import type { EventId, ServerName, UserId } from "#src/kit/identifiers.ts";
 import { type SigningKey, signingKeyFromSeed, signJson } from "#src/kit/signed-json.ts";
-import { type Room } from "#src/rooms/find-room.ts";
-import { ensureRoom } from "#src/rooms/received/ensure-room.ts";
-import { storeJoinedState } from "#src/rooms/received/store-joined-state.ts";
-import { RemoteRoom } from "#src/rooms/received/testing.ts";
+import type { Room } from "#src/rooms/find-room.ts";
+import { joinedRoom, RemoteRoom } from "#src/rooms/received/testing.ts";
 import { xMatrixHeader } from "../client/x-matrix.ts";
 import type { TestFederation } from "../testing.ts";
 
@@ -159,30 +158,12 @@ export async function sharedRoom(
   last = past(remote, last);
   const local: UserId = `@local:${hs.name}`;
   const joined = remote.add(local, memberDraft(local, "join"), [last]);
-  if (remote.roomId === undefined) throw new Error("a room has no ID");
-  const room = await ensureRoom(hs, remote.roomId, remote.rules);
-  const stateIds = [...(remote.events.get(joined)?.before.values() ?? [])];
-  const stored = await storeJoinedState(hs, {
-    room,
-    stateEvents: stateIds.map((id) => remote.received(id)),
-    authChain: [...remote.events.keys()].slice(0, -1).map((id) => remote.received(id)),
-    joinEvent: remote.received(joined),
-  });
-  if (!stored.ok) throw new Error("a join does not hold");
   return {
     remote,
-    room,
+    room: await joinedRoom(hs, remote, joined),
     joined,
     wire: (id) => JSON.parse(remote.received(id).json) as Record<string, unknown>,
   };
-}
-
-export function memberDraft(user: UserId, membership: string): EventDraft {
-  return { type: "m.room.member", state_key: user, content: { membership } };
-}
-
-export function message(body: string): EventDraft {
-  return { type: "m.room.message", content: { msgtype: "m.text", body } };
 }
 
 /** Answers as a server that has all of a room, or all but some events, does. */

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { memberDraft, message } from "#src/events/testing.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId, RoomId } from "#src/kit/identifiers.ts";
 import { enterRoom } from "#src/membership/enter-room.ts";
@@ -7,7 +8,7 @@ import { RemoteRoom } from "#src/rooms/received/testing.ts";
 import { testUser } from "#src/testing.ts";
 import { testFederation } from "../testing.ts";
 import { settlePdus } from "./job-settle-pdus.ts";
-import { answersFrom, memberDraft, message, type Peer, sharedRoom, testPeer } from "./testing.ts";
+import { answersFrom, type Peer, sharedRoom, testPeer } from "./testing.ts";
 
 const federation = await testFederation();
 let hs: Homeserver;

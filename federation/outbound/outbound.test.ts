@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { memberDraft } from "#src/events/testing.ts";
 import type { EventId, UserId } from "#src/kit/identifiers.ts";
 import { FOLLOWERS } from "#src/roles.ts";
 import { redactEvent } from "#src/rooms/redact-event.ts";
@@ -6,7 +7,7 @@ import { sendEvent } from "#src/rooms/send-event.ts";
 import { runFollowers } from "#src/streams/run-followers.ts";
 import { type FederatedHomeserver, testFederation } from "../testing.ts";
 import { runOutbound } from "./run-outbound.ts";
-import { memberOf, putOff, QUICK, type Recorder, recorder, sharedRoom, WAIT } from "./testing.ts";
+import { putOff, QUICK, type Recorder, recorder, sharedRoom, WAIT } from "./testing.ts";
 
 const federation = await testFederation();
 let hs1: FederatedHomeserver;
@@ -232,12 +233,12 @@ describe("membership at the time of an event decides", () => {
     const shared = await sharedRoom(hs1.hs, [two.name]);
     const user: UserId = `@late:${one.name}`;
     await shared.say("stay 0");
-    await shared.receive(user, memberOf(user));
+    await shared.receive(user, memberDraft(user, "join"));
     one.mode = "down";
     await shared.say("stay 1");
-    await shared.receive(user, memberOf(user, "leave"));
+    await shared.receive(user, memberDraft(user, "leave"));
     await shared.say("stay 2");
-    await shared.receive(user, memberOf(user));
+    await shared.receive(user, memberDraft(user, "join"));
     await shared.say("stay 3");
     await expect.poll(() => taking(two, "stay").length, WAIT).toBe(4);
     one.mode = "up";
@@ -295,7 +296,7 @@ describe("what others send", () => {
     const before = one.taken.length;
     const beforeTwo = two.taken.length;
     await shared.receive(creator, { type: "m.room.message", content: { body: "of others" } });
-    await shared.receive(newcomer, memberOf(newcomer), { isRelayed: true });
+    await shared.receive(newcomer, memberDraft(newcomer, "join"), { isRelayed: true });
     await shared.say("not of others");
     const sent = (by: Recorder, after: number) =>
       by.taken

@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { memberDraft } from "#src/events/testing.ts";
 import type { UserId } from "#src/kit/identifiers.ts";
 import { sendEvent } from "#src/rooms/send-event.ts";
 import { keepStickyJob } from "#src/rooms/sticky/keep-sticky.ts";
 import { type FederatedHomeserver, testFederation } from "../testing.ts";
-import { memberOf, QUICK, type Recorder, recorder, sharedRoom, WAIT } from "./testing.ts";
+import { QUICK, type Recorder, recorder, sharedRoom, WAIT } from "./testing.ts";
 
 const federation = await testFederation();
 let hs1: FederatedHomeserver;
@@ -31,7 +32,7 @@ async function begun(prefix: string, count: number) {
   }
   const joins = async () => {
     const user: UserId = `@newcomer:${two.name}`;
-    await shared.receive(user, memberOf(user), { isRelayed: true });
+    await shared.receive(user, memberDraft(user, "join"), { isRelayed: true });
   };
   return { hs, shared, bodies, joins };
 }

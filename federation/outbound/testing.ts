@@ -1,15 +1,15 @@
 /** Servers that write down what they are sent, and rooms that we share with them. For tests alone. */
 
+import { memberDraft } from "#src/events/testing.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId, ServerName, UserId } from "#src/kit/identifiers.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import type { Room } from "#src/rooms/find-room.ts";
 import { completeRoom } from "#src/rooms/partial/complete-room.ts";
-import { ensureRoom } from "#src/rooms/received/ensure-room.ts";
 import { receiveEvents } from "#src/rooms/received/receive-events.ts";
 import { storeJoinedState } from "#src/rooms/received/store-joined-state.ts";
 import { storeOutliers } from "#src/rooms/received/store-outliers.ts";
-import { RemoteRoom } from "#src/rooms/received/testing.ts";
+import { knownRoom, RemoteRoom } from "#src/rooms/received/testing.ts";
 import { sendEvent } from "#src/rooms/send-event.ts";
 import { testUser } from "#src/testing.ts";
 import type { TestFederation } from "../testing.ts";
@@ -146,8 +146,10 @@ export async function sharedRoom(
   const members = servers.map((it): UserId => `@member:${it}`);
   const [creator = "@a:b", ...others] = members;
   let last = remote.begin(creator, { [local.userId]: 100 });
-  for (const user of [...others, local.userId]) last = remote.add(user, memberOf(user), [last]);
-  const room = await ensureRoom(hs, remote.roomId ?? "!", remote.rules);
+  for (const user of [...others, local.userId]) {
+    last = remote.add(user, memberDraft(user, "join"), [last]);
+  }
+  const room = await knownRoom(hs, remote);
   const before = [...(remote.events.get(last)?.before.values() ?? [])];
   const isTold = (id: EventId) =>
     !membersFrom || remote.graph.events.get(id)?.type !== "m.room.member";
@@ -184,12 +186,8 @@ export async function sharedRoom(
         draft: { type: "m.room.message", content: { body } },
       }),
     setMember: async (userId, membership) =>
-      await sendEvent(hs, { sender: local, room, draft: memberOf(userId, membership) }),
+      await sendEvent(hs, { sender: local, room, draft: memberDraft(userId, membership) }),
   };
-}
-
-export function memberOf(user: UserId, membership = "join") {
-  return { type: "m.room.member", state_key: user, content: { membership } };
 }
 
 /** What a server was told beside events, of one type. */

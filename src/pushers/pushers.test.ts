@@ -1,8 +1,7 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { serverNameOf, type UserId } from "#src/kit/identifiers.ts";
-import { ensureRoom } from "#src/rooms/received/ensure-room.ts";
 import { storeOutsideMembership } from "#src/rooms/received/outside-membership.ts";
-import { RemoteRoom } from "#src/rooms/received/testing.ts";
+import { knownRoom, RemoteRoom } from "#src/rooms/received/testing.ts";
 import { userKeyOf } from "#src/rooms/user-keys.ts";
 import type { OwedPusher } from "./pusher.ts";
 import { tellOverGateway } from "./tell-over-gateway.ts";
@@ -84,7 +83,7 @@ describe("a pusher", () => {
       state("m.room.name", "", { name: "Far away" }),
       state("m.room.member", OUTSIDER, { membership: "join", displayname: "Odile" }),
     ];
-    const room = await ensureRoom(hs, remote.roomId ?? "!", remote.rules);
+    const room = await knownRoom(hs, remote);
     const told = { strippedState, by: serverNameOf(OUTSIDER) };
     await storeOutsideMembership(hs, { room, received: invite, membership: "invite", told });
     await expect

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { memberDraft, message, topic } from "#src/events/testing.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId, UserId } from "#src/kit/identifiers.ts";
-import { ensureRoom } from "#src/rooms/received/ensure-room.ts";
-import { deliverLive, RemoteRoom } from "#src/rooms/received/testing.ts";
+import { deliverLive, receivedRoom, RemoteRoom } from "#src/rooms/received/testing.ts";
 import { asking, LENIENT, registered } from "#src/testing-http.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
 import { after } from "./testing.ts";
@@ -27,15 +27,12 @@ test("a timeline begins after what is missing, and the state tells of what was b
   const { access_token: token, user_id } = await registered(ask, "reader");
   const reader = user_id as UserId;
   const remote = new RemoteRoom("12", "sliding-holes");
-  let last = remote.begin(CREATOR);
-  const join = { type: "m.room.member", state_key: reader, content: { membership: "join" } };
-  last = remote.add(reader, join, [last]);
-  const { roomId = "!" } = remote;
-  const room = await ensureRoom(hs, roomId, remote.rules);
+  let last = remote.add(reader, memberDraft(reader, "join"), [remote.begin(CREATOR)]);
+  const room = await receivedRoom(hs, remote);
+  const { roomId } = room;
   const bring = async (ids: readonly EventId[], given?: EventId) =>
     await deliverLive(hs, { room, remote }, ids, given);
-  const say = (body: string) =>
-    (last = remote.add(CREATOR, { type: "m.room.message", content: { body } }, [last]));
+  const say = (body: string) => (last = remote.add(CREATOR, message(body), [last]));
   const sync = async (query: string) => {
     const lists = {
       all: { ranges: [[0, 9]], timeline_limit: 10, required_state: [["m.room.topic", ""]] },
@@ -49,12 +46,10 @@ test("a timeline begins after what is missing, and the state tells of what was b
       told: { timeline: idsOf(timeline), state: idsOf(required_state), limited },
     };
   };
-  await bring([...remote.events.keys()]);
   const first = await sync("");
 
   const before = say("before");
-  const topic = { type: "m.room.topic", state_key: "", content: { topic: "seen" } };
-  const set = (last = remote.add(CREATOR, topic, [last]));
+  const set = (last = remote.add(CREATOR, topic("seen"), [last]));
   await bring([before, set]);
   const lost = say("lost");
   const [next, newest] = [say("after"), say("newest")];

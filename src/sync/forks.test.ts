@@ -1,15 +1,15 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { stateKeyOf } from "#src/events/pdu.ts";
+import { topic } from "#src/events/testing.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId } from "#src/kit/identifiers.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { allStateAt, currentStateRoot } from "#src/rooms/current-state.ts";
 import type { Room } from "#src/rooms/find-room.ts";
 import { membershipOf } from "#src/rooms/memberships.ts";
-import { ensureRoom } from "#src/rooms/received/ensure-room.ts";
 import { forkedRoom, inBatches, steps } from "#src/rooms/received/testing-forks.ts";
-import { deliverBatch } from "#src/rooms/received/testing.ts";
+import { deliverBatch, knownRoom } from "#src/rooms/received/testing.ts";
 import { testHomeservers, type TestHomeservers, testUser } from "#src/testing.ts";
 import { readMessages } from "#src/timeline/read-messages.ts";
 import type { Place } from "#src/timeline/token.ts";
@@ -136,7 +136,7 @@ describe("a client in a room with forks", () => {
         fc.integer({ min: 1, max: 12 }),
         async (its, shuffle, sizes, limit) => {
           const { room: remote, basis, later } = forkedRoom("11", its);
-          const room = await ensureRoom(hs, remote.roomId ?? "!", remote.rules);
+          const room = await knownRoom(hs, remote);
           const client = new Client(stateAfter, limit);
           let left = [basis, ...inBatches(later, { shuffle, sizes: sizes.map((it) => it + 1) })];
           while (left.length > 0) {
@@ -169,14 +169,10 @@ describe("a client in a room with forks", () => {
 
   test("is told of all that was said, the state that counts last", async () => {
     const { room: remote, basis } = forkedRoom("11", []);
-    const room = await ensureRoom(hs, remote.roomId ?? "!", remote.rules);
-    const topic = (text: string) =>
-      remote.add(
-        "@creator:one.test",
-        { type: "m.room.topic", state_key: "", content: { topic: text } },
-        [basis.at(-1) ?? "$"],
-      );
-    const [earlier, later] = [topic("earlier"), topic("later")];
+    const room = await knownRoom(hs, remote);
+    const [earlier, later] = ["earlier", "later"].map((text) =>
+      remote.add("@creator:one.test", topic(text), [basis.at(-1) ?? "$"]),
+    ) as [EventId, EventId];
     await deliverBatch(hs, room, remote, basis);
     const client = new Client(undefined, 12);
     await client.sync(room);

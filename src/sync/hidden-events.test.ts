@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { memberDraft, message } from "#src/events/testing.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId, UserId } from "#src/kit/identifiers.ts";
-import { ensureRoom } from "#src/rooms/received/ensure-room.ts";
-import { deliverLive, RemoteRoom } from "#src/rooms/received/testing.ts";
-import { asking, type Ask, LENIENT, registered } from "#src/testing-http.ts";
+import { deliverLive, receivedRoom, RemoteRoom } from "#src/rooms/received/testing.ts";
+import { type Ask, asking, LENIENT, registered } from "#src/testing-http.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
 
 let servers: TestHomeservers;
@@ -34,16 +34,13 @@ async function roomOfTheJoined(name: string, history_visibility = "joined") {
     content: { history_visibility },
   };
   const before = remote.add(CREATOR, visibility, [remote.begin(CREATOR)]);
-  const join = { type: "m.room.member", state_key: user_id, content: { membership: "join" } };
-  const joined = remote.add(user_id, join, [before]);
-  const { roomId = "!" } = remote;
-  const room = await ensureRoom(hs, roomId, remote.rules);
+  const joined = remote.add(user_id, memberDraft(user_id, "join"), [before]);
+  const room = await receivedRoom(hs, remote);
+  const { roomId } = room;
   const bring = async (...ids: readonly EventId[]) => {
     await deliverLive(hs, { room, remote }, ids);
   };
-  await bring(...remote.events.keys());
-  const say = (body: string, after: EventId) =>
-    remote.add(CREATOR, { type: "m.room.message", content: { body } }, [after]);
+  const say = (body: string, after: EventId) => remote.add(CREATOR, message(body), [after]);
   const sync = async (since: string, filter: object = {}) => {
     const query = `since=${since}&filter=${encodeURIComponent(JSON.stringify(filter))}`;
     const { body } = await ask("GET", `sync?${query}`, { token });

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { memberDraft, message } from "#src/events/testing.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId, UserId } from "#src/kit/identifiers.ts";
 import type { Requester } from "#src/kit/requester.ts";
-import { ensureRoom } from "#src/rooms/received/ensure-room.ts";
-import { deliverLive, RemoteRoom } from "#src/rooms/received/testing.ts";
+import { deliverLive, receivedRoom, RemoteRoom } from "#src/rooms/received/testing.ts";
 import { testHomeservers, type TestHomeservers, testUser } from "#src/testing.ts";
 import { readSync } from "./read-sync.ts";
 
@@ -22,25 +22,18 @@ const CREATOR: UserId = "@creator:one.test";
 
 test("a timeline begins after what is missing, until that has come", async () => {
   const remote = new RemoteRoom("12", "holes");
-  let last = remote.begin(CREATOR);
-  const member = {
-    type: "m.room.member",
-    state_key: local.userId,
-    content: { membership: "join" },
-  };
-  last = remote.add(local.userId, member, [last]);
-  const room = await ensureRoom(hs, remote.roomId ?? "!", remote.rules);
+  const begun = remote.begin(CREATOR);
+  let last = remote.add(local.userId, memberDraft(local.userId, "join"), [begun]);
+  const room = await receivedRoom(hs, remote);
   const bring = async (ids: readonly EventId[], given?: EventId) =>
     await deliverLive(hs, { room, remote }, ids, given);
-  const say = (body: string) =>
-    (last = remote.add(CREATOR, { type: "m.room.message", content: { body } }, [last]));
+  const say = (body: string) => (last = remote.add(CREATOR, message(body), [last]));
   const sync = async (since: number | undefined) => {
     const request = { filter: {}, fullState: false, stateAfter: undefined };
     const answer = await readSync(hs, { requester: local, since, ...request });
     const { events = [], limited } = answer.timelines.get(room.roomKey) ?? {};
     return { upTo: answer.upTo, told: events.map((it) => it.eventId), limited };
   };
-  await bring([...remote.events.keys()]);
   const { upTo } = await sync(undefined);
 
   const first = say("before");

@@ -3,10 +3,9 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId, ServerName, UserId } from "#src/kit/identifiers.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { stateEvent } from "#src/rooms/current-state.ts";
-import { ensureRoom } from "#src/rooms/received/ensure-room.ts";
 import { storeOutsideMembership } from "#src/rooms/received/outside-membership.ts";
 import { storeJoinedState } from "#src/rooms/received/store-joined-state.ts";
-import { RemoteRoom } from "#src/rooms/received/testing.ts";
+import { knownRoom, RemoteRoom } from "#src/rooms/received/testing.ts";
 import { tailOf } from "#src/streams/tail.ts";
 import { testHomeservers, type TestHomeservers, testUser } from "#src/testing.ts";
 import { readSync } from "./read-sync.ts";
@@ -55,7 +54,7 @@ async function invited(name: string) {
   let last = remote.begin(CREATOR);
   last = remote.add(CREATOR, { ...NAME }, [last]);
   const invite = remote.add(CREATOR, memberDraft("invite"), [last]);
-  const room = await ensureRoom(hs, remote.roomId ?? "!", remote.rules);
+  const room = await knownRoom(hs, remote);
   const told = { room, received: remote.received(invite), membership: "invite" as const };
   expect(
     await storeOutsideMembership(hs, { ...told, told: { strippedState: [NAME], by: ONE } }),

@@ -3,9 +3,7 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId, UserId } from "#src/kit/identifiers.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { findEvent } from "#src/rooms/find-event.ts";
-import { ensureRoom } from "#src/rooms/received/ensure-room.ts";
-import { receiveEvents } from "#src/rooms/received/receive-events.ts";
-import { RemoteRoom } from "#src/rooms/received/testing.ts";
+import { knownRoom, receive, RemoteRoom } from "#src/rooms/received/testing.ts";
 import { testHomeservers, type TestHomeservers, testUser } from "#src/testing.ts";
 import { aggregateEvents } from "./aggregate-events.ts";
 import { readThreads } from "./read-threads.ts";
@@ -46,15 +44,10 @@ async function threadedRoom(name: string) {
     relating("m.replace", root, { "m.new_content": { body: "y" } }),
     [second],
   );
-  const room = await ensureRoom(hs, remote.roomId ?? "!", remote.rules);
-  const receive = async (its: readonly EventId[]) =>
-    await receiveEvents(
-      hs,
-      room,
-      its.map((it) => remote.received(it)),
-    );
-  await receive(basis);
-  return { remote, room, receive, root, first, second, edit };
+  const room = await knownRoom(hs, remote);
+  const take = async (its: readonly EventId[]) => await receive(hs, { room, remote }, its);
+  await take(basis);
+  return { remote, room, take, root, first, second, edit };
 }
 
 async function aggregated(on: Homeserver, id: EventId) {
@@ -66,20 +59,20 @@ async function aggregated(on: Homeserver, id: EventId) {
 
 describe("what relates to an event of another server", () => {
   test("counts in whatever process one asks", async () => {
-    const { receive, root, first, second, edit } = await threadedRoom("in-order");
-    await receive([root, first, second, edit]);
+    const { take, root, first, second, edit } = await threadedRoom("in-order");
+    await take([root, first, second, edit]);
     for (const on of [hs, other]) {
       expect(await aggregated(on, root)).toEqual({ edit, count: 2, latest: second });
     }
   });
 
   test("counts though it came before, and what is last is so by the room's order", async () => {
-    const { remote, room, receive, root, first, second, edit } = await threadedRoom("disorder");
+    const { remote, room, take, root, first, second, edit } = await threadedRoom("disorder");
     // The others are missing: these stand on events that come later.
-    const later = await receive([second, edit]);
+    const later = await take([second, edit]);
     expect(new Set([...later.values()].map((it) => it.outcome))).not.toContain("rejected");
-    await receive([root, first]);
-    await receive([second, edit]);
+    await take([root, first]);
+    await take([second, edit]);
     for (const on of [hs, other]) {
       expect(await aggregated(on, root)).toMatchObject({ edit, count: 2 });
       const view = await viewOfRoom(on, local, room.roomId);
@@ -92,7 +85,7 @@ describe("what relates to an event of another server", () => {
       { type: "m.room.redaction", content: { redacts: second } },
       [edit],
     );
-    await receive([redaction]);
+    await take([redaction]);
     for (const on of [hs, other]) {
       expect(await aggregated(on, root)).toEqual({ edit, count: 1, latest: first });
     }

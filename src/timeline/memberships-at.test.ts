@@ -3,9 +3,8 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { UserId } from "#src/kit/identifiers.ts";
 import { someOfStatesAt } from "#src/rooms/current-state.ts";
-import { ensureRoom } from "#src/rooms/received/ensure-room.ts";
 import { forkedRoom, steps, USERS } from "#src/rooms/received/testing-forks.ts";
-import { deliverLive } from "#src/rooms/received/testing.ts";
+import { deliverLive, knownRoom } from "#src/rooms/received/testing.ts";
 import type { StatePair } from "#src/rooms/state-slots.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
 import { membershipsAt } from "./memberships-at.ts";
@@ -25,8 +24,7 @@ test("are what each of the states says, whoever comes, goes and is not looked at
   await fc.assert(
     fc.asyncProperty(steps, async (its) => {
       const { room: remote, basis, later } = forkedRoom("12", its);
-      if (remote.roomId === undefined) throw new Error("the room has no create event");
-      const room = await ensureRoom(hs, remote.roomId, remote.rules);
+      const room = await knownRoom(hs, remote);
       await deliverLive(hs, { room, remote }, [...basis, ...later]);
       const rows = await hs.sql<{ state_after: number }[]>`
         select distinct state_after from events

@@ -1,12 +1,11 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { memberDraft } from "#src/events/testing.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { UserId } from "#src/kit/identifiers.ts";
 import { createRoom } from "#src/membership/create-room.ts";
 import { allStateAt } from "#src/rooms/current-state.ts";
 import { findRoom } from "#src/rooms/find-room.ts";
-import { ensureRoom } from "#src/rooms/received/ensure-room.ts";
-import { storeJoinedState } from "#src/rooms/received/store-joined-state.ts";
-import { RemoteRoom } from "#src/rooms/received/testing.ts";
+import { joinedRoom, RemoteRoom } from "#src/rooms/received/testing.ts";
 import { testHomeservers, type TestHomeservers, testUser } from "#src/testing.ts";
 import { rootAt } from "./root-at.ts";
 
@@ -29,17 +28,8 @@ test("before our first event of a room of others, its state is what that was sen
   const creator: UserId = "@creator:one.test";
   const local: UserId = "@local:test";
   const remote = new RemoteRoom("12", "root-at");
-  const begun = remote.begin(creator);
-  const join = { type: "m.room.member", state_key: local, content: { membership: "join" } };
-  const joined = remote.add(local, join, [begun]);
-  const room = await ensureRoom(hs, remote.roomId ?? "!", remote.rules);
-  const state = [...(remote.events.get(joined)?.before.values() ?? [])];
-  await storeJoinedState(hs, {
-    room,
-    stateEvents: state.map((id) => remote.received(id)),
-    authChain: [],
-    joinEvent: remote.received(joined),
-  });
+  const joined = remote.add(local, memberDraft(local, "join"), [remote.begin(creator)]);
+  const room = await joinedRoom(hs, remote, joined);
   expect(await membersAtBeginning(room.roomKey)).toEqual([creator]);
 });
 

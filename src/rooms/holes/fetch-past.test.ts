@@ -1,13 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import {
-  answersFrom,
-  memberDraft,
-  message,
-  type Peer,
-  sharedRoom,
-  testPeer,
-} from "#federation/inbound/testing.ts";
+import { answersFrom, type Peer, sharedRoom, testPeer } from "#federation/inbound/testing.ts";
 import { testFederation } from "#federation/testing.ts";
+import { memberDraft, message } from "#src/events/testing.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId } from "#src/kit/identifiers.ts";
 import { testUser } from "#src/testing.ts";

@@ -1,13 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import {
-  answersFrom,
-  message,
-  type Peer,
-  sharedRoom,
-  testPeer,
-} from "#federation/inbound/testing.ts";
+import { answersFrom, type Peer, sharedRoom, testPeer } from "#federation/inbound/testing.ts";
 import { testFederation } from "#federation/testing.ts";
 import { MAX_DEPTH } from "#src/events/size-limits.ts";
+import { message } from "#src/events/testing.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId } from "#src/kit/identifiers.ts";
 import { EventStatus } from "../stored-event.ts";

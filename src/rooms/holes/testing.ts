@@ -1,6 +1,7 @@
 /** Rooms of which another server has more than ours. For tests alone. */
 
-import { message, type Peer, type SharedRoom } from "#federation/inbound/testing.ts";
+import type { Peer, SharedRoom } from "#federation/inbound/testing.ts";
+import { message } from "#src/events/testing.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId } from "#src/kit/identifiers.ts";
 import { testUser } from "#src/testing.ts";

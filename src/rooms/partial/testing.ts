@@ -2,9 +2,8 @@
 
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId, ServerName } from "#src/kit/identifiers.ts";
-import { ensureRoom } from "../received/ensure-room.ts";
 import { storeJoinedState } from "../received/store-joined-state.ts";
-import type { RemoteRoom } from "../received/testing.ts";
+import { knownRoom, type RemoteRoom } from "../received/testing.ts";
 
 /** The servers that are said to be there. */
 export const membersFrom = ["one.test" as ServerName, "two.test" as ServerName];
@@ -15,7 +14,7 @@ export async function enterPartially(
   remote: RemoteRoom,
   basis: readonly EventId[],
 ) {
-  const room = await ensureRoom(hs, remote.roomId ?? "!", remote.rules);
+  const room = await knownRoom(hs, remote);
   const joinId = basis.at(-1) ?? "$";
   const state = [...(remote.events.get(joinId)?.before.values() ?? [])];
   const isMember = (id: EventId) => remote.graph.events.get(id)?.type === "m.room.member";

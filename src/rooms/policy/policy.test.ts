@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { receivePdus } from "#federation/inbound/receive-pdu.ts";
-import { message, type Peer, sharedRoom, testPeer } from "#federation/inbound/testing.ts";
+import { type Peer, sharedRoom, testPeer } from "#federation/inbound/testing.ts";
 import { testFederation } from "#federation/testing.ts";
 import { signEvent } from "#src/events/event-signatures.ts";
 import type { WireEvent } from "#src/events/pdu.ts";
 import { ROOM_VERSIONS, type RoomVersionRules } from "#src/events/room-versions.ts";
+import { message } from "#src/events/testing.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { unpaddedBase64 } from "#src/kit/base64.ts";
 import type { EventId } from "#src/kit/identifiers.ts";

@@ -1,13 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { memberDraft, message } from "#src/events/testing.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId, UserId } from "#src/kit/identifiers.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
 import { stateEvent } from "../current-state.ts";
 import { findEvent } from "../find-event.ts";
 import { EventStatus } from "../stored-event.ts";
-import { ensureRoom } from "./ensure-room.ts";
-import { receiveEvents } from "./receive-events.ts";
-import { RemoteRoom } from "./testing.ts";
+import { receive, receivedRoom, RemoteRoom } from "./testing.ts";
 
 let servers: TestHomeservers;
 let hs: Homeserver;
@@ -25,79 +24,65 @@ const [CREATOR, BOB, CAROL, DAVE]: readonly [UserId, UserId, UserId, UserId] = [
 ];
 let rooms = 0;
 
-const becomes = (user: UserId, membership: string) => ({
-  type: "m.room.member",
-  state_key: user,
-  content: { membership },
-});
-const says = (body: string) => ({ type: "m.room.message", content: { body } });
-
 /** A room from which somebody has been banned, as this server knows it. */
 async function roomWithBan(version: string) {
   const remote = new RemoteRoom(version, `given${rooms++}`);
-  const joined = remote.add(BOB, becomes(BOB, "join"), [remote.begin(CREATOR)]);
-  const unbanned = remote.add(CAROL, becomes(CAROL, "join"), [joined]);
-  const banned = remote.add(CREATOR, becomes(CAROL, "ban"), [unbanned]);
-  if (remote.roomId === undefined) throw new Error("a room has no ID");
-  const room = await ensureRoom(hs, remote.roomId, remote.rules);
-  const receive = async (
+  const joined = remote.add(BOB, memberDraft(BOB, "join"), [remote.begin(CREATOR)]);
+  const unbanned = remote.add(CAROL, memberDraft(CAROL, "join"), [joined]);
+  const banned = remote.add(CREATOR, memberDraft(CAROL, "ban"), [unbanned]);
+  const room = await receivedRoom(hs, remote);
+  const receiveWith = async (
     ids: readonly EventId[],
-    given: ReadonlyMap<EventId, readonly EventId[]>,
-  ) =>
-    await receiveEvents(
-      hs,
-      room,
-      ids.map((id) => remote.received(id)),
-      { as: "live", states: given, doubtsStates: true },
-    );
-  await receive([...remote.events.keys()], new Map());
+    states: ReadonlyMap<EventId, readonly EventId[]>,
+  ) => await receive(hs, { room, remote }, ids, { as: "live", states, doubtsStates: true });
   /** The state before the ban. */
   const forged = [...remote.stateAfter([unbanned]).values()];
   const standing = async (user = CAROL) =>
     (await stateEvent(hs, room.roomKey, "m.room.member", user))?.eventId;
-  return { remote, unbanned, banned, receive, forged, standing };
+  return { remote, unbanned, banned, receiveWith, forged, standing };
 }
 
 describe.each(["2", "6", "11", "12"])(
   "in a room of version %s, a state that is given",
   (version) => {
     test("undoes nothing that other events are known to lead to", async () => {
-      const { remote, unbanned, banned, receive, forged, standing } = await roomWithBan(version);
-      const lost = remote.add(BOB, says("lost"), [unbanned]);
-      const next = remote.add(BOB, says("next"), [banned, lost]);
-      await receive([next], new Map([[next, forged]]));
+      const { remote, unbanned, banned, receiveWith, forged, standing } =
+        await roomWithBan(version);
+      const lost = remote.add(BOB, message("lost"), [unbanned]);
+      const next = remote.add(BOB, message("next"), [banned, lost]);
+      await receiveWith([next], new Map([[next, forged]]));
       expect((await findEvent(hs, next))?.status).toBe(EventStatus.accepted);
       expect(await standing()).toBe(banned);
     });
 
     test("undoes nothing when what follows has come before what leads to it", async () => {
-      const { remote, banned, receive, forged, standing } = await roomWithBan(version);
-      const late = remote.add(BOB, says("late"), [banned]);
-      const next = remote.add(BOB, says("next"), [late]);
-      await receive([next], new Map([[next, forged]]));
+      const { remote, banned, receiveWith, forged, standing } = await roomWithBan(version);
+      const late = remote.add(BOB, message("late"), [banned]);
+      const next = remote.add(BOB, message("next"), [late]);
+      await receiveWith([next], new Map([[next, forged]]));
       expect((await findEvent(hs, next))?.status).toBe(EventStatus.accepted);
       expect(await standing()).toBe(banned);
-      await receive([late], new Map());
+      await receiveWith([late], new Map());
       expect(await standing()).toBe(banned);
     });
 
     test("takes nobody from the room when what leads to an event comes late", async () => {
-      const { remote, unbanned, banned, receive, standing } = await roomWithBan(version);
-      const fork = remote.add(BOB, says("late"), [unbanned]);
-      const next = remote.add(BOB, says("next"), [fork]);
-      await receive([next], new Map([[next, [...remote.stateAfter([fork]).values()]]]));
-      const came = remote.add(DAVE, becomes(DAVE, "join"), [banned, next]);
+      const { remote, unbanned, banned, receiveWith, standing } = await roomWithBan(version);
+      const fork = remote.add(BOB, message("late"), [unbanned]);
+      const next = remote.add(BOB, message("next"), [fork]);
+      await receiveWith([next], new Map([[next, [...remote.stateAfter([fork]).values()]]]));
+      const came = remote.add(DAVE, memberDraft(DAVE, "join"), [banned, next]);
       const closes = { type: "m.room.join_rules", state_key: "", content: { join_rule: "invite" } };
       const closed = remote.add(CREATOR, closes, [came]);
-      await receive([came, closed], new Map());
-      await receive([fork], new Map());
+      await receiveWith([came, closed], new Map());
+      await receiveWith([fork], new Map());
       expect(await standing(DAVE)).toBe(came);
     });
 
     test("counts for nothing where it has become known what leads to the event", async () => {
-      const { remote, banned, receive, forged, standing } = await roomWithBan(version);
-      const next = remote.add(BOB, says("next"), [banned]);
-      await receive([next], new Map([[next, forged]]));
+      const { remote, banned, receiveWith, forged, standing } = await roomWithBan(version);
+      const next = remote.add(BOB, message("next"), [banned]);
+      await receiveWith([next], new Map([[next, forged]]));
       expect((await findEvent(hs, next))?.status).toBe(EventStatus.accepted);
       expect(await standing()).toBe(banned);
     });

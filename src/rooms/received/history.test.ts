@@ -1,14 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { memberDraft, message } from "#src/events/testing.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId, UserId } from "#src/kit/identifiers.ts";
 import { tailOf } from "#src/streams/tail.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
 import { eventsOf } from "../find-event.ts";
 import type { Room } from "../find-room.ts";
-import { ensureRoom } from "./ensure-room.ts";
 import { receiveEvents } from "./receive-events.ts";
-import { storeJoinedState } from "./store-joined-state.ts";
-import { RemoteRoom } from "./testing.ts";
+import { joinedRoom, receive, RemoteRoom } from "./testing.ts";
 
 let servers: TestHomeservers;
 let hs: Homeserver;
@@ -22,33 +21,20 @@ afterAll(async () => await servers.close());
 
 const CREATOR: UserId = "@creator:one.test";
 const LOCAL: UserId = "@local:test";
-const member = (user: UserId) => ({
-  type: "m.room.member",
-  state_key: user,
-  content: { membership: "join" },
-});
 
 /** A room with a past, into which somebody of ours has come. */
-async function joinedRoom(name: string, length: number) {
+async function roomWithPast(name: string, length: number) {
   const remote = new RemoteRoom("12", name);
   let last = remote.begin(CREATOR);
   for (let count = 0; count < length; count++) {
     const user: UserId = `@user${count % 7}:two.test`;
-    const draft =
-      count % 5 === 0 ? { type: "m.room.message", content: { body: `${count}` } } : member(user);
+    const draft = count % 5 === 0 ? message(`${count}`) : memberDraft(user, "join");
     last = remote.add(count % 5 === 0 ? CREATOR : user, draft, [last]);
   }
-  const joined = remote.add(LOCAL, member(LOCAL), [last]);
-  const after = remote.add(CREATOR, { type: "m.room.message", content: { body: "hi" } }, [joined]);
-  const room = await ensureRoom(hs, remote.roomId ?? "!", remote.rules);
-  const state = [...(remote.events.get(joined)?.before.values() ?? [])];
-  await storeJoinedState(hs, {
-    room,
-    stateEvents: state.map((id) => remote.received(id)),
-    authChain: [...remote.events.keys()].slice(0, -2).map((id) => remote.received(id)),
-    joinEvent: remote.received(joined),
-  });
-  await receiveEvents(hs, room, [remote.received(after)]);
+  const joined = remote.add(LOCAL, memberDraft(LOCAL, "join"), [last]);
+  const after = remote.add(CREATOR, message("hi"), [joined]);
+  const room = await joinedRoom(hs, remote, joined);
+  await receive(hs, { room, remote }, [after]);
   return { remote, room };
 }
 
@@ -66,7 +52,7 @@ async function shown(on: Homeserver, room: Room) {
 
 describe("the past of a room", () => {
   test.each([1, 3, 100])("is put before what is there, %i events at a time", async (size) => {
-    const { remote, room } = await joinedRoom(`past${size}`, 24);
+    const { remote, room } = await roomWithPast(`past${size}`, 24);
     const all = [...remote.events.keys()];
     // Both processes know the events, without a place.
     await eventsOf(

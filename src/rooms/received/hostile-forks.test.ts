@@ -1,15 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { memberDraft, message } from "#src/events/testing.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId, UserId } from "#src/kit/identifiers.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
 import { allStateAt, currentStateRoot } from "../current-state.ts";
 import { eventsOf } from "../find-event.ts";
 import type { Room } from "../find-room.ts";
-import { ensureRoom } from "./ensure-room.ts";
 import { receiveEvents } from "./receive-events.ts";
 import { storeOutliers } from "./store-outliers.ts";
 import { USERS } from "./testing-forks.ts";
-import { deliverLive, RemoteRoom } from "./testing.ts";
+import { deliverLive, receivedRoom, RemoteRoom } from "./testing.ts";
 
 let servers: TestHomeservers;
 let hs: Homeserver;
@@ -21,16 +21,12 @@ beforeAll(async () => {
 afterAll(async () => await servers.close());
 
 const [creator, bob] = USERS as [UserId, UserId];
-const message = (body: string) => ({ type: "m.room.message", content: { body } });
 
 /** A room of a creator and of somebody of another server, who has power if that is said. */
 async function roomOfTwo(salt: string, levels: Record<string, number> = {}, version = "10") {
   const remote = new RemoteRoom(version, salt);
-  const join = { type: "m.room.member", state_key: bob, content: { membership: "join" } };
-  const last = remote.add(bob, join, [remote.begin(creator, levels)]);
-  if (remote.roomId === undefined) throw new Error("the room has no create event");
-  const room = await ensureRoom(hs, remote.roomId, remote.rules);
-  await deliverLive(hs, { room, remote }, [...remote.events.keys()]);
+  const last = remote.add(bob, memberDraft(bob, "join"), [remote.begin(creator, levels)]);
+  const room = await receivedRoom(hs, remote);
   return { room, remote, last };
 }
 

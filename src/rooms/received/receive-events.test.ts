@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { stateKeyOf } from "#src/events/pdu.ts";
+import { memberDraft } from "#src/events/testing.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId, UserId } from "#src/kit/identifiers.ts";
 import { tailOf } from "#src/streams/tail.ts";
@@ -10,11 +11,10 @@ import { eventsOf, findEvent } from "../find-event.ts";
 import type { Room } from "../find-room.ts";
 import { forgetHeads } from "../room-head.ts";
 import { EventStatus, type StoredEvent } from "../stored-event.ts";
-import { ensureRoom } from "./ensure-room.ts";
 import { headOf } from "./head-of.ts";
 import { forkedRoom, inBatches, steps, USERS } from "./testing-forks.ts";
 import { isPart, replay, wronglyRedacted, wronglyTold } from "./testing-model.ts";
-import { deliverBatch, RemoteRoom } from "./testing.ts";
+import { deliverBatch, knownRoom, RemoteRoom } from "./testing.ts";
 
 let servers: TestHomeservers;
 let hs: Homeserver;
@@ -25,11 +25,6 @@ beforeAll(async () => {
   [hs, other] = servers.all as [Homeserver, Homeserver];
 });
 afterAll(async () => await servers.close());
-
-async function storedRoom(remote: RemoteRoom): Promise<Room> {
-  if (remote.roomId === undefined) throw new Error("the room has no create event");
-  return await ensureRoom(hs, remote.roomId, remote.rules);
-}
 
 /** Delivers events in an order, those that could not be judged again until they can. */
 async function deliver(
@@ -133,7 +128,7 @@ describe("events of other servers", () => {
           fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 22, maxLength: 22 }),
           async (its, shuffle, sizes) => {
             const { room: remote, basis, later } = forkedRoom(version, its);
-            const room = await storedRoom(remote);
+            const room = await knownRoom(hs, remote);
             const batches = inBatches(later, { shuffle, sizes });
             await deliver(remote, room, [basis, ...batches]);
             await expectTruth(remote, room);
@@ -152,7 +147,7 @@ describe("events of other servers", () => {
     const basis = [remote.begin(creator)];
     const first = remote.add(creator, { type: "name", state_key: "", content: {} }, basis);
     const second = remote.add(creator, { type: "topic", state_key: "", content: {} }, [first]);
-    const room = await storedRoom(remote);
+    const room = await knownRoom(hs, remote);
     const begun = [...remote.events.keys()].filter((it) => it !== first && it !== second);
     await deliverBatch(hs, room, remote, begun);
     await deliverBatch(hs, room, remote, [second]);
@@ -169,8 +164,7 @@ describe("events of other servers", () => {
     const remote = new RemoteRoom("12", "at-once");
     const [creator, bob] = USERS as [UserId, UserId];
     let last = remote.begin(creator, { [bob]: 100 });
-    const join = { type: "m.room.member", state_key: bob, content: { membership: "join" } };
-    last = remote.add(bob, join, [last]);
+    last = remote.add(bob, memberDraft(bob, "join"), [last]);
     const basis = [...remote.events.keys()];
     const entry = (key: number, by: UserId) => ({
       type: "entry",
@@ -183,7 +177,7 @@ describe("events of other servers", () => {
       last = remote.add(bob, entry(key, bob), [last]);
       fork.push(last);
     }
-    const room = await storedRoom(remote);
+    const room = await knownRoom(hs, remote);
     await deliver(remote, room, [basis, [own], fork]);
 
     await expectTruth(remote, room);

@@ -18,7 +18,9 @@ import { type EventId, type RoomId, serverNameOf, type UserId } from "#src/kit/i
 import { signingKeyFromSeed } from "#src/kit/signed-json.ts";
 import { tailOf } from "#src/streams/tail.ts";
 import type { Room } from "../find-room.ts";
-import { receiveEvents } from "./receive-events.ts";
+import { ensureRoom } from "./ensure-room.ts";
+import { type Receipt, receiveEvents, type Receiving } from "./receive-events.ts";
+import { storeJoinedState } from "./store-joined-state.ts";
 
 export type ModelState = ReadonlyMap<StateKey, EventId>;
 
@@ -155,6 +157,55 @@ export class RemoteRoom {
   }
 }
 
+/** A room of other servers as it is known here: without any of its events, as long as none has come. */
+export async function knownRoom(hs: Homeserver, { roomId, rules }: RemoteRoom): Promise<Room> {
+  if (roomId === undefined) throw new Error("the room has no create event");
+  return await ensureRoom(hs, roomId, rules);
+}
+
+/** Has events of a room come. @returns what became of each */
+export async function receive(
+  hs: Homeserver,
+  { room, remote }: { readonly room: Room; readonly remote: RemoteRoom },
+  ids: Iterable<EventId>,
+  how?: Receiving,
+): Promise<Map<EventId, Receipt>> {
+  const received = Array.from(ids, (id) => remote.received(id));
+  return await receiveEvents(hs, room, received, how);
+}
+
+/** A room of other servers of which all that has happened so far has come. */
+export async function receivedRoom(hs: Homeserver, remote: RemoteRoom): Promise<Room> {
+  const room = await knownRoom(hs, remote);
+  await deliverLive(hs, { room, remote }, [...remote.events.keys()]);
+  return room;
+}
+
+/**
+ * A room of other servers that a user of ours has come to by a join.
+ *
+ * @param known what is told beside the state before it, if not all that was before.
+ */
+export async function joinedRoom(
+  hs: Homeserver,
+  remote: RemoteRoom,
+  joinId: EventId,
+  known?: readonly EventId[],
+): Promise<Room> {
+  const room = await knownRoom(hs, remote);
+  const all = [...remote.events.keys()];
+  const authChain = known ?? all.slice(0, all.indexOf(joinId));
+  const state = [...(remote.events.get(joinId)?.before.values() ?? [])];
+  const stored = await storeJoinedState(hs, {
+    room,
+    stateEvents: state.map((id) => remote.received(id)),
+    authChain: authChain.map((id) => remote.received(id)),
+    joinEvent: remote.received(joinId),
+  });
+  if (!stored.ok) throw new Error("the join does not hold");
+  return room;
+}
+
 /** Delivers events. @returns those that could not be judged, since their auth events have not come. */
 export async function deliverBatch(
   hs: Homeserver,
@@ -162,11 +213,7 @@ export async function deliverBatch(
   remote: RemoteRoom,
   batch: readonly EventId[],
 ): Promise<EventId[]> {
-  const receipts = await receiveEvents(
-    hs,
-    room,
-    batch.map((id) => remote.received(id)),
-  );
+  const receipts = await receive(hs, { room, remote }, batch);
   return batch.filter((id) => receipts.get(id)?.outcome === "unverifiable");
 }
 
@@ -177,14 +224,13 @@ export async function deliverBatch(
  */
 export async function deliverLive(
   hs: Homeserver,
-  { room, remote }: { readonly room: Room; readonly remote: RemoteRoom },
+  known: { readonly room: Room; readonly remote: RemoteRoom },
   ids: readonly EventId[],
   given?: EventId,
 ): Promise<void> {
   const states = new Map(
-    given ? [[given, [...(remote.events.get(given)?.before.values() ?? [])]] as const] : [],
+    given ? [[given, [...(known.remote.events.get(given)?.before.values() ?? [])]] as const] : [],
   );
-  const received = ids.map((id) => remote.received(id));
-  await receiveEvents(hs, room, received, { as: "live", states });
+  await receive(hs, known, ids, { as: "live", states });
   await tailOf(hs).catchUp();
 }
