@@ -2,10 +2,11 @@
  * Cuts and heals the network between three homeservers of ours and a Synapse, again and again, and checks each time that
  * all have the same afterwards:
  *
- *     node spec-tests/partitions/run.ts --runs 1000 [--seed N] [--at-once 2] [--keep-going]
+ *     node spec-tests/partitions/run.ts --runs 1000 [--seed N] [--at-once 2] [--processes 2] [--keep-going]
  *
  * Ends with status 1 after a run with differences, and says what they are and how to repeat it. What depends on the time is another each
- * time; the rest is the same again. Some runs can be made at once: each has rooms and users of its own.
+ * time; the rest is the same again. Some runs can be made at once: each has rooms and users of its own. Each of ours can be several
+ * processes on one database, which get requests in turn.
  */
 import { inspect, parseArgs } from "node:util";
 import { openStage } from "./stage.ts";
@@ -16,6 +17,7 @@ const { values } = parseArgs({
     runs: { type: "string", default: "1000" },
     seed: { type: "string" },
     "at-once": { type: "string", default: "1" },
+    processes: { type: "string", default: "1" },
     "keep-going": { type: "boolean", default: false },
   },
 });
@@ -24,7 +26,7 @@ const atOnce = Number(values["at-once"]);
 const seed = Number(values.seed ?? Date.now() % 1_000_000);
 
 const say = (line: string) => process.stdout.write(`${line}\n`);
-const stage = await openStage();
+const stage = await openStage({ processes: Number(values.processes) });
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.once(signal, () => void stage.close().finally(() => process.exit(1)));
 }

@@ -8,10 +8,11 @@ import { startEmbeddedPostgres } from "#src/homeserver/embedded-postgres.ts";
 import type { CanonicalObject } from "#src/kit/canonical-json.ts";
 import { testAuthority } from "#src/outbound/testing.ts";
 import { onDatabase } from "#src/testing-database.ts";
+import { startBalancer } from "../balancer.ts";
 import { startHomeserver } from "../homeserver-under-test.ts";
 import { Dice } from "../oracle/dice.ts";
 import { startSynapse } from "../synapse-under-test.ts";
-import type { TestUser } from "../test-user.ts";
+import { registerUser as registerAt, type TestUser } from "../test-user.ts";
 import { FaultyNetwork } from "./faulty-network.ts";
 
 /** How a server keeps an event. */
@@ -59,8 +60,8 @@ const ENV = {
   ARCHIPEL_FEDERATION_REQUEST_TIMEOUT_MS: "15000",
 };
 
-/** Starts everything. */
-export async function openStage(): Promise<Stage> {
+/** Starts everything. @param processes of how many each of ours is, on one database. */
+export async function openStage({ processes = 1 } = {}): Promise<Stage> {
   const directory = mkdtempSync(join(tmpdir(), "archipel-partitions-"));
   const closes: (() => unknown)[] = [() => rmSync(directory, { recursive: true, force: true })];
   const close = async () => {
@@ -82,10 +83,15 @@ export async function openStage(): Promise<Stage> {
       const databaseUrl = onDatabase(postgres.url, database);
       const name = await network.open();
       const given = { SERVER_NAME: name, CA_CERT: authority.caFile, DATABASE_URL: databaseUrl };
-      const server = await startHomeserver({ env: { ...ENV, ...given } });
-      closes.push(async () => await server.dispose());
-      const { url } = server;
-      const registerUser = async (user: string) => await server.registerUser(user);
+      const urls: string[] = [];
+      for (let nth = 0; nth < processes; nth++) {
+        // One after the other: the first makes the tables.
+        const server = await startHomeserver({ env: { ...ENV, ...given } });
+        closes.push(async () => await server.dispose());
+        urls.push(server.url);
+      }
+      const url = await inFrontOf(urls, closes);
+      const registerUser = async (user: string) => await registerAt(url, user);
       network.lead(name, url);
       const sql = connect(databaseUrl, 1);
       closes.push(async () => await sql.end());
@@ -119,6 +125,15 @@ export async function openStage(): Promise<Stage> {
     await close();
     throw error;
   }
+}
+
+/** Where to find a homeserver that is at some addresses. */
+async function inFrontOf(urls: readonly string[], closes: (() => unknown)[]): Promise<string> {
+  const [only] = urls;
+  if (only !== undefined && urls.length === 1) return only;
+  const balancer = await startBalancer(urls);
+  closes.push(() => balancer.close());
+  return balancer.url;
 }
 
 async function keptByOurs(sql: Sql, roomId: string): Promise<Map<string, Kept>> {
