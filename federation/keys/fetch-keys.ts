@@ -14,24 +14,29 @@ const TURNS = { atOnce: 100, mostWaiting: 10_000, slowMs: 1_000, mostSlow: 900 }
 
 const TIMEOUT_MS = 10_000;
 
-const memoryOf = held(() => ({
-  attempts: newAttempts(),
+const newQueue = () => ({
   underWay: new Map<ServerName, Promise<KeyDocument | undefined>>(),
   turns: new YieldingTurns(TURNS),
-}));
+});
+
+/** What is asked for with very many others has turns of its own: a room may name ten thousand servers that there are not. */
+const memoryOf = held(() => ({ attempts: newAttempts(), few: newQueue(), many: newQueue() }));
 
 /**
  * Asks a server for its keys, and stores them: once at a time, and not again at once. Who needs the same keys
  * meanwhile gets them from here until they can be read.
  *
+ * @param isOfMany whether it is one of very many that are asked for at once: these hold up no others.
  * @returns undefined if it has been asked lately, does not answer, or what it says is not its own word.
  * @spec server-server-api#get_matrixkeyv2server
  */
 export async function fetchKeys(
   hs: Homeserver,
   server: ServerName,
+  isOfMany = false,
 ): Promise<KeyDocument | undefined> {
-  const { attempts, underWay, turns } = memoryOf(hs);
+  const { attempts, few, many } = memoryOf(hs);
+  const { underWay, turns } = isOfMany ? many : few;
   const same = underWay.get(server);
   if (same) return await same;
   if (!attempts.mayTry(server, hs.now())) return undefined;

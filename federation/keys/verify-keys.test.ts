@@ -102,6 +102,21 @@ describe("another server's keys", () => {
     expect(asked).toContain(late);
   });
 
+  test("are there though events of very many servers came together that do not answer", async () => {
+    const { hs, asked, release } = hanging();
+    const questions = Array.from({ length: 12_000 }, (_, n) => ({
+      server: `sender${n}.test` as ServerName,
+      keyIds: ["ed25519:a"],
+      validAt: 0,
+    }));
+    const asking = verifyKeysOfMany(hs, questions);
+    await expect.poll(() => asked.length, { timeout: 15_000 }).toBeGreaterThan(50);
+    const waiting = verifyKeysOf(hs, "real.test" as ServerName, ["ed25519:a"], 0);
+    await expect.poll(() => asked, { timeout: 15_000 }).toContain("real.test");
+    release();
+    await Promise.all([asking, waiting]);
+  });
+
   test("are waited for no longer because many others do not answer", async () => {
     const { hs, asked, release } = hanging();
     const others = Array.from({ length: 300 }, (_, n) => `other${n}.test` as ServerName);

@@ -93,9 +93,15 @@ function isKnownKind(keyId: string): boolean {
   return keyId.startsWith("ed25519:") && keyId.length <= 255 && !keyId.includes("\0");
 }
 
+/** As many servers as the events of a transaction are of. */
+const MOST_FEW = 50;
+
 /** Asks servers for their keys, or notaries, and stores what they say. */
 async function refresh(hs: Homeserver, questions: readonly KeyQuestion[]): Promise<void> {
-  const asked = await Promise.all(questions.map(async ({ server }) => await fetchKeys(hs, server)));
+  const areMany = questions.length > MOST_FEW;
+  const asked = await Promise.all(
+    questions.map(async ({ server }) => await fetchKeys(hs, server, areMany)),
+  );
   const own = asked.filter((it) => it !== undefined);
   const unanswered = questions.filter((it) => !isAnswered(it, own));
   if (unanswered.length === 0) return;
