@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { isDatabaseAway } from "#src/homeserver/resilient-sql.ts";
 import { openHomeserver } from "#src/open-homeserver.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
 import type { Change, Stream } from "./stream.ts";
@@ -203,6 +204,36 @@ describe("the streams", () => {
     await tail.catchUp();
     expect(reads - before).toBeLessThan(5);
     await expect.poll(() => reads, { timeout: 20_000 }).toBeGreaterThanOrEqual(30);
+  });
+
+  test("are read on another connection where one leads nowhere", async () => {
+    const { hs } = servers;
+    let isDead = { asking: true, reading: true };
+    const never = new Promise<never>(() => {});
+    const sql = new Proxy(hs.sql, {
+      apply(target, self, args) {
+        if (isDead.asking) return never;
+        return Reflect.apply(target, self, args) as unknown;
+      },
+    });
+    const stream: Stream<Note, number> = {
+      ...notes,
+      changesBetween: async (db, after, upTo) =>
+        isDead.reading ? await never : await notes.changesBetween(db, after, upTo),
+    };
+    const tail = new Tail({ ...hs, sql }, 100);
+    const heard: Change[] = [];
+    tail.listen({ changed: (changes) => heard.push(...changes), missed() {} });
+    isDead.asking = false;
+    await tail.start([stream]);
+    const position = await write(hs, notes, { text: "news" });
+    isDead = { asking: true, reading: true };
+    await expect(tail.catchUp()).rejects.toSatisfy(isDatabaseAway);
+    isDead = { asking: false, reading: true };
+    await expect(tail.catchUp()).rejects.toSatisfy(isDatabaseAway);
+    isDead.reading = false;
+    await tail.catchUp();
+    expect(heard.map((it) => it.position)).toEqual([position]);
   });
 
   test("keep nothing that was not acknowledged when a connection is cut in the middle", async () => {

@@ -3,6 +3,7 @@ import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { registry } from "#src/homeserver/metrics.ts";
 import type { Position } from "#src/homeserver/position.ts";
+import { within } from "#src/kit/within.ts";
 import type { Change, Stream } from "./stream.ts";
 
 /**
@@ -18,6 +19,9 @@ const POLL_MS = 5_000;
 /** At first it is asked more often: those who write may not have seen yet that there is somebody to tell. */
 const FIRST_POLLS = 20;
 const FIRST_POLL_MS = 100;
+
+/** How long an answer of the database is waited for: of one on a connection that leads nowhere there is none for many minutes. */
+const PATIENCE_MS = 20_000;
 
 const positionGauge = new Gauge({
   name: "archipel_stream_position",
@@ -56,9 +60,11 @@ export class Tail {
   #groupsInFlight = 0;
   #streams: readonly Stream<never, unknown>[] = [];
   readonly #hs: Homeserver;
+  readonly #patienceMs: number;
 
-  constructor(hs: Homeserver) {
+  constructor(hs: Homeserver, patienceMs = PATIENCE_MS) {
     this.#hs = hs;
+    this.#patienceMs = patienceMs;
   }
 
   /** Begins to follow, from where the streams are now. To be called once, before the first reader. */
@@ -137,7 +143,7 @@ export class Tail {
     this.#asking = mine;
     this.#next = undefined;
     try {
-      return await currentPosition(this.#hs);
+      return await within(this.#patienceMs, currentPosition(this.#hs), noAnswer);
     } finally {
       if (this.#asking === mine) this.#asking = undefined;
     }
@@ -182,9 +188,8 @@ export class Tail {
       return;
     }
     const after = this.position;
-    const parts = await Promise.all(
-      this.#streams.map((it) => it.changesBetween(this.#hs.sql, after, upTo)),
-    );
+    const reading = this.#streams.map((it) => it.changesBetween(this.#hs.sql, after, upTo));
+    const parts = await within(this.#patienceMs, Promise.all(reading), noAnswer);
     const changes = parts.flat().toSorted((a, b) => a.position - b.position);
     this.#add(changes, { upTo, areOwn: false });
   }
@@ -251,6 +256,11 @@ export class Tail {
 }
 
 export const tailOf = held((hs) => new Tail(hs));
+
+/** As the driver says it of a connection that cannot be made. */
+function noAnswer(): Error {
+  return Object.assign(new Error("The database does not answer"), { code: "CONNECT_TIMEOUT" });
+}
 
 /** The position of the newest commit that a query made now can see. */
 export async function currentPosition(hs: Homeserver): Promise<Position> {
