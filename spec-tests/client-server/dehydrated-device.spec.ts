@@ -51,6 +51,20 @@ describe("putDehydratedDevice", () => {
     expect((await alice.call("GET", DEVICE)).body.device_id).toBe("TWO");
   });
 
+  test("says nothing of the device that asks, whoever takes the other away meanwhile", async () => {
+    const alice = await hs.registerUser("alice");
+    for (let round = 0; round < 6; round++) {
+      await dehydrate(alice, "ONE");
+      const answers = await Promise.all(
+        Array.from({ length: 12 }, async (_, at) =>
+          at % 2 ? await dehydrate(alice, "ONE") : await alice.call("DELETE", DEVICE),
+        ),
+      );
+      const statuses = new Set(answers.map((it) => it.status));
+      expect(statuses.difference(new Set([200, 400, 404, 409]))).toEqual(new Set());
+    }
+  });
+
   test("takes no device that is logged in, and no keys of another", async () => {
     const alice = await hs.registerUser("alice");
     expect(await dehydrate(alice, alice.deviceId)).toMatchObject(refusal(400, "M_INVALID_PARAM"));

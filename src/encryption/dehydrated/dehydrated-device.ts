@@ -22,38 +22,58 @@ export type NewDehydratedDevice = {
   readonly keys: KeyUpload;
 };
 
+/** How often it is begun anew, should another request take the device away meanwhile. */
+const MOST_TRIES = 3;
+
 /**
  * Keeps a device that gets what is sent to the user while nobody is logged in, in place of the one before.
  *
- * @throws MatrixError M_INVALID_PARAM if the ID is that of a device that is logged in; M_TOO_LARGE; and what
- *   `createDevice` and `uploadKeys` throw.
+ * @throws MatrixError M_INVALID_PARAM if the ID is that of a device that is logged in; M_TOO_LARGE; M_UNKNOWN (409) if
+ *   others keep taking it away; and what `createDevice` and `uploadKeys` throw.
  */
 export async function dehydrateDevice(
   hs: Homeserver,
   requester: Requester,
   wanted: NewDehydratedDevice,
 ): Promise<void> {
-  const { userKey } = requester;
-  const { deviceId, displayName } = wanted;
   const secrets = JSON.stringify(wanted.secrets);
   if (secrets.length > LONGEST_SECRETS) {
     throw new MatrixError("M_TOO_LARGE", `A device has at most ${LONGEST_SECRETS} characters`);
   }
+  for (let tries = 0; tries < MOST_TRIES; tries++) {
+    if (await isKept(hs, requester, wanted, secrets)) return;
+  }
+  throw new MatrixError("M_UNKNOWN", "Your dehydrated device is taken away by others", {
+    status: 409,
+  });
+}
+
+/** @returns false if the device has been deleted meanwhile. */
+async function isKept(
+  hs: Homeserver,
+  requester: Requester,
+  { deviceId, displayName, keys }: NewDehydratedDevice,
+  secrets: string,
+): Promise<boolean> {
+  const { userKey } = requester;
   const before = await dehydratedOf(hs.sql, userKey);
   const { deviceKey, isNew } = await createDevice(hs, requester, { deviceId, displayName });
   if (!isNew && !before.some((it) => it.deviceKey === deviceKey)) {
     throw new MatrixError("M_INVALID_PARAM", "You are logged in on a device of this ID");
   }
   try {
-    await uploadKeys(hs, { ...requester, deviceId, deviceKey }, wanted.keys);
+    await uploadKeys(hs, { ...requester, deviceId, deviceKey }, keys);
   } catch (error) {
+    // That is said of the device, and not of the one that asks.
+    if (error instanceof MatrixError && error.errcode === "M_UNKNOWN_TOKEN") return false;
     if (isNew) await deleteDevices(hs, requester, [deviceId]);
     throw error;
   }
-  await insertDehydrated(hs.sql, { userKey, deviceKey }, secrets);
+  if (!(await insertDehydrated(hs.sql, { userKey, deviceKey }, secrets))) return false;
   const others = before.map((it) => it.deviceId).filter((it) => it !== deviceId);
   await deleteDevices(hs, requester, others);
   hs.log.info({ userId: requester.userId, deviceId }, "keeps a dehydrated device");
+  return true;
 }
 
 /** The dehydrated device of a user, as JSON that is its secrets. @throws MatrixError M_NOT_FOUND */

@@ -18,14 +18,16 @@ export async function dehydratedOf(
     where dehydrated_devices.user_key = ${userKey} order by device_key desc`;
 }
 
-/** Makes a device a dehydrated one, if there is such a device. */
+/** Makes a device a dehydrated one. @returns false if there is no such device. */
 export async function insertDehydrated(
   db: Queryable,
   { userKey, deviceKey }: { readonly userKey: number; readonly deviceKey: number },
   secrets: string,
-): Promise<void> {
-  await db`
+): Promise<boolean> {
+  const { count } = await db`
     insert into dehydrated_devices (device_key, user_key, secrets)
     select device_key, ${userKey}, ${secrets} from devices where device_key = ${deviceKey}
+    for key share
     on conflict (device_key) do update set secrets = excluded.secrets`;
+  return count > 0;
 }
