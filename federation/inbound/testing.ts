@@ -14,6 +14,7 @@ import type { Room } from "#src/rooms/find-room.ts";
 import { joinedRoom, RemoteRoom } from "#src/rooms/received/testing.ts";
 import { xMatrixHeader } from "../client/x-matrix.ts";
 import type { TestFederation } from "../testing.ts";
+import { residentOf } from "./testing-resident.ts";
 
 /** What a server of a test answers to a request; undefined if it has no such thing. */
 export type PeerAnswers = (request: {
@@ -167,65 +168,28 @@ export async function sharedRoom(
 }
 
 /** Answers as a server that has all of a room, or all but some events, does. */
-export function answersFrom(
-  remote: RemoteRoom,
-  hidden: ReadonlySet<EventId> = new Set(),
-): PeerAnswers {
-  const has = (id: EventId) => remote.events.has(id) && !hidden.has(id);
-  const raw = (ids: Iterable<EventId>) =>
-    [...ids].filter(has).map((id) => JSON.parse(remote.received(id).json) as unknown);
-  const named = (id: EventId, names: "prev_events" | "auth_events") =>
-    remote.graph.events.get(id)?.[names] ?? [];
-  const chainOf = (ids: Iterable<EventId>): Set<EventId> => {
-    const chain = new Set<EventId>();
-    const left = [...ids];
-    for (let id = left.pop(); id !== undefined; id = left.pop()) {
-      for (const cited of named(id, "auth_events")) {
-        if (!chain.has(cited)) left.push(cited);
-        chain.add(cited);
-      }
-    }
-    return chain;
-  };
-  const depthOf = (id: EventId) => remote.graph.events.get(id)?.depth ?? 0;
-  const before = (from: readonly EventId[], until: readonly EventId[], limit: number) => {
-    const found = new Set<EventId>();
-    const left = from.flatMap((id) => named(id, "prev_events"));
-    for (let id = left.shift(); id !== undefined && found.size < limit; id = left.shift()) {
-      if (until.includes(id) || found.has(id) || !has(id)) continue;
-      found.add(id);
-      left.push(...named(id, "prev_events"));
-    }
-    return [...found];
-  };
-  const stateAt = (id: EventId) => [...(remote.events.get(id)?.before.values() ?? [])];
+export function answersFrom(remote: RemoteRoom, hidden?: ReadonlySet<EventId>): PeerAnswers {
+  const resident = residentOf(remote, hidden);
   return ({ path, query, body }) => {
     const [, , , , kind = "", first = "", second = ""] = path.split("/");
     const asked = (query.get("event_id") ?? second) as EventId;
     switch (kind) {
-      case "event":
-        return has(first as EventId) ? { pdus: raw([first as EventId]) } : undefined;
+      case "event": {
+        const answer = resident.getEvent(first as EventId);
+        return answer.pdus.length > 0 ? answer : undefined;
+      }
       case "event_auth":
-        return { auth_chain: raw(chainOf([asked])) };
+        return resident.getEventAuth(asked);
       case "state":
-        return { pdus: raw(stateAt(asked)), auth_chain: raw(chainOf(stateAt(asked))) };
+        return resident.getRoomState(asked);
       case "state_ids":
-        return { pdu_ids: stateAt(asked), auth_chain_ids: [...chainOf(stateAt(asked))] };
-      case "get_missing_events": {
-        const { latest_events, earliest_events, limit, min_depth } = body as {
-          latest_events: EventId[];
-          earliest_events: EventId[];
-          limit: number;
-          min_depth: number;
-        };
-        const events = before(latest_events, earliest_events, limit);
-        return { events: raw(events.toReversed().filter((id) => depthOf(id) >= min_depth)) };
-      }
-      case "backfill": {
-        const from = query.getAll("v").filter((id) => has(id as EventId)) as EventId[];
-        const more = before(from, from, Number(query.get("limit")) - from.length);
-        return { pdus: raw([...from, ...more]) };
-      }
+        return resident.getRoomStateIds(asked);
+      case "get_missing_events":
+        return resident.getMissingPreviousEvents(
+          body as Parameters<typeof resident.getMissingPreviousEvents>[0],
+        );
+      case "backfill":
+        return resident.backfillRoom(query.getAll("v") as EventId[], Number(query.get("limit")));
       default:
         return undefined;
     }
