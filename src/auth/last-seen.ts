@@ -30,18 +30,26 @@ export function noteSeen(hs: Homeserver, deviceKey: number, { ip, userAgent }: S
   sightingsOf(hs).set(deviceKey, { atMs: hs.now(), ip, userAgent });
 }
 
-/** Writes which devices were seen since the last time. Comes round by itself, once something was noted. */
+/**
+ * Writes which devices were seen since the last time. Comes round by itself, once something was noted. A device about which
+ * another process is at the moment is passed over: two that wait for each other would wait for ever.
+ */
 export async function writeSightings(hs: Homeserver): Promise<void> {
   const sightings = [...sightingsOf(hs)];
   if (sightings.length === 0) return;
   sightingsOf(hs).clear();
   await hs.sql`
+    with free as (
+      select device_key from devices
+      where device_key = any(${sightings.map(([deviceKey]) => deviceKey)}::bigint[])
+      for no key update skip locked
+    )
     update devices set last_seen_ms = seen.at_ms, last_seen_ip = nullif(seen.ip, ''),
       last_seen_agent = nullif(seen.agent, '')
     from unnest(
       ${sightings.map(([deviceKey]) => deviceKey)}::bigint[],
       ${sightings.map(([, it]) => it.atMs)}::bigint[], ${sightings.map(([, it]) => it.ip)}::text[],
       ${sightings.map(([, it]) => it.userAgent?.slice(0, MOST_CHARACTERS) ?? "")}::text[]
-    ) as seen (device_key, at_ms, ip, agent)
+    ) as seen (device_key, at_ms, ip, agent) join free using (device_key)
     where devices.device_key = seen.device_key and coalesce(devices.last_seen_ms, 0) < seen.at_ms`;
 }
