@@ -1,8 +1,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { CLIENT_ROUTES, type MountedRoute } from "../coverage/mounted-routes.ts";
-import { PROCESSES } from "../shared-homeservers.ts";
-import { type Answer, homeserver, type Method, refusal, type RequestOptions } from "./client.ts";
+import { homeserver, type Method, refusal, type RequestOptions } from "./client.ts";
+import {
+  askOf,
+  changesNothing,
+  CLEAR,
+  observed,
+  REFUSALS,
+  routes,
+  titled,
+} from "./routes-stage.ts";
 import { newStage, pathOn, type Stage, wholeBodies } from "./stage.ts";
 
 const hs = await homeserver();
@@ -26,53 +33,10 @@ const FOR_GUESTS = new Set(
 /** For what changes nothing. */
 const shared = await newStage(hs);
 
-/** Keys that may hold anything: what is in them is between clients. */
-const FREE_KEYS = new Set(["setRoomTag.order"]);
+const ask = async (method: Method, path: string, options?: RequestOptions) =>
+  await askOf(hs, method, path, options);
 
-/** Those that are a page for people rather than an answer to a program. */
-const PAGES = new Set(["stagePage", "completeStage", "logInPage"]);
-const routes = CLIENT_ROUTES.filter(
-  (it) => !it.path.startsWith("/_archipel/") && !PAGES.has(it.operation),
-);
-const titled = (some: readonly MountedRoute[]) =>
-  some.map((it) => [it.operation, it.method, it.path, it] as const);
 const forUsers = routes.filter((it) => it.auth === "user");
-const withBody = routes.filter((it) => it.hasBody);
-
-/** Asks, and holds every answer against what all answers must be. */
-async function ask(method: Method, path: string, options: RequestOptions = {}): Promise<Answer> {
-  const answer = await hs.request(method, path, options);
-  const what = `${method} ${path.slice(0, 300)}: ${answer.status} ${answer.text.slice(0, 300)}`;
-  expect(answer.status, what).toBeLessThan(500);
-  expect(answer.headers.get("access-control-allow-origin"), what).toBe("*");
-  // The first answer of user-interactive authentication is a question, and has no code.
-  const isClear = answer.status < 400 || (answer.body?.errcode ?? answer.body?.flows) !== undefined;
-  expect(isClear || answer.status === 416, what).toBe(true);
-  return answer;
-}
-
-/** What a request may come to that somebody means, or that nobody can mean. */
-const REFUSALS = [400, 401, 403, 404];
-const CLEAR = [200, ...REFUSALS, 409, 413, 416];
-
-/** All that others could see of what a user does, and the user's own devices. */
-async function observed({ user }: Stage, since: string): Promise<unknown> {
-  // That one is there oneself is news, too, and comes when it likes.
-  const { next_batch: _, presence: __, ...news } = await user.sync({ since });
-  const devices = (await user.call("GET", "/v3/devices")).body.devices;
-  const profile = (await user.call("GET", `/v3/profile/${user.userId}`)).body;
-  const names = devices.map((it) => [it.device_id, it.display_name]);
-  const rooms = (await user.call("GET", "/v3/joined_rooms")).body.joined_rooms;
-  return { news, names, profile, rooms };
-}
-
-/** Does something of which the user must notice nothing. */
-async function changesNothing(stage: Stage, act: () => Promise<void>): Promise<void> {
-  const since = (await stage.user.sync()).next_batch;
-  const before = await observed(stage, since);
-  await act();
-  expect(await observed(stage, since)).toEqual(before);
-}
 
 describe("a route for users", () => {
   test.each(titled(forUsers))("asks %s for a token: %s %s", async (_, method, path, route) => {
@@ -124,135 +88,6 @@ describe("a route for users", () => {
     expect(isRefused && !mayJoin).toBe(!FOR_GUESTS.has(route.operation));
   });
 });
-
-const BROKEN = ["{", "nonsense", '"', "{'a':1}", '{"a":1}}', '{"a":}', "[1,", '{"a":01}', "\u0000"];
-const NOT_UTF8 = [
-  Uint8Array.of(0xff),
-  Uint8Array.of(0x22, 0xc3, 0x22),
-  Uint8Array.of(0xed, 0xa0, 0x80),
-];
-
-describe("a body", () => {
-  test.each(titled(withBody))(
-    "of %s that is no JSON is refused: %s %s",
-    async (_, method, path) => {
-      const stage = shared;
-      const { token } = stage.user;
-      await changesNothing(stage, async () => {
-        for (const raw of [...BROKEN, ...NOT_UTF8]) {
-          const answer = await ask(method, pathOn(stage, path), { token, raw });
-          expect(answer, String(raw)).toMatchObject(refusal(400, "M_NOT_JSON"));
-        }
-        const deep = `${'{"a":'.repeat(9_999)}1${"}".repeat(9_999)}`;
-        const answer = await ask(method, pathOn(stage, path), { token, raw: deep });
-        expect(answer).toMatchObject(refusal(400, "M_BAD_JSON"));
-      });
-    },
-  );
-
-  test.each(titled(withBody))(
-    "of %s that is no object is refused: %s %s",
-    async (_, method, path) => {
-      const stage = shared;
-      const { token } = stage.user;
-      await changesNothing(stage, async () => {
-        for (const raw of ["null", "[]", "[{}]", '"text"', "7", "true"]) {
-          const answer = await ask(method, pathOn(stage, path), { token, raw });
-          expect(answer, raw).toMatchObject(refusal(400, "M_BAD_JSON"));
-        }
-      });
-    },
-  );
-
-  // A balancer that is still sending may not hear the answer.
-  test.runIf(PROCESSES === 1).each(titled(withBody))(
-    "of %s that is too large is refused: %s %s",
-    async (_, method, path) => {
-      const stage = shared;
-      const { token } = stage.user;
-      const raw = JSON.stringify({ a: "x".repeat(9 * 1024 * 1024) });
-      await changesNothing(stage, async () => {
-        const answer = await ask(method, pathOn(stage, path), { token, raw });
-        expect(answer).toMatchObject(refusal(413, "M_TOO_LARGE"));
-      });
-    },
-  );
-
-  test.each(titled(withBody))(
-    "of %s may be empty, or is refused: %s %s",
-    async (_, method, path) => {
-      const stage = await newStage(hs);
-      for (const raw of ["", " \n"]) {
-        const answer = await ask(method, pathOn(stage, path), { token: stage.user.token, raw });
-        expect(CLEAR).toContain(answer.status);
-      }
-    },
-  );
-
-  const typed = withBody.filter((it) => wholeKeys(it.operation).length > 0);
-  test.each(titled(typed))(
-    "of %s with a key of another type is refused: %s %s",
-    async (_, method, path, route) => {
-      const stage = shared;
-      const whole = wholeBodies(stage).get(route.operation) ?? {};
-      await changesNothing(stage, async () => {
-        for (const [key, value] of Object.entries(whole)) {
-          if (FREE_KEYS.has(`${route.operation}.${key}`)) continue;
-          for (const other of [7.5, "text", ["x"], { x: ["y"] }, true]) {
-            if (kindOf(other) === kindOf(value)) continue;
-            const body = { ...whole, [key]: other };
-            const answer = await ask(method, pathOn(stage, path), {
-              token: stage.user.token,
-              body,
-            });
-            const what = `${key}: ${JSON.stringify(other)}: ${answer.status} ${answer.text.slice(0, 200)}`;
-            expect(answer.status, what).toBe(400);
-            expect(["M_BAD_JSON", "M_INVALID_PARAM", "M_MISSING_PARAM"], what).toContain(
-              answer.body.errcode,
-            );
-          }
-        }
-      });
-    },
-  );
-
-  test.each(titled(typed))(
-    "of %s may hold what is hard to hold: %s %s",
-    async (_, method, path, route) => {
-      const stage = await newStage(hs);
-      const whole = wholeBodies(stage).get(route.operation) ?? {};
-      const odd = [
-        '"\\u0000"',
-        '"a\\ud800b"',
-        '"\\udfff"',
-        "1e400",
-        "-1e308",
-        "18446744073709551616",
-        "-1",
-        "null",
-        '""',
-        `"${"x".repeat(300)}"`,
-        '{"__proto__":{"x":1}}',
-        '{"constructor":1,"":2}',
-      ];
-      for (const key of Object.keys(whole)) {
-        for (const text of odd) {
-          // The key twice: the last of them counts.
-          const raw = `${JSON.stringify(whole).slice(0, -1)},${JSON.stringify(key)}:${text}}`;
-          const answer = await ask(method, pathOn(stage, path), { token: stage.user.token, raw });
-          expect(CLEAR, `${key}: ${text}`).toContain(answer.status);
-        }
-      }
-    },
-  );
-});
-
-function wholeKeys(operation: string): readonly string[] {
-  return Object.keys(wholeBodies(shared).get(operation) ?? {});
-}
-function kindOf(value: unknown): string {
-  return Array.isArray(value) ? "array" : typeof value;
-}
 
 /** What is written in a path where something else is due, as it is sent. */
 const ABSURD = [

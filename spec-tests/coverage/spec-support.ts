@@ -2,8 +2,8 @@ import { globSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { CLIENT_ROUTES, type MountedRoute, SERVER_ROUTES } from "./mounted-routes.ts";
 
-/** Asks of every route the same, and so is no test of any one of them. */
-const OF_ALL = "every-route.spec.ts";
+/** Ask of every route the same, and so are no tests of any one of them. */
+const OF_ALL = "every-route";
 
 /** One of the specification's APIs. */
 type Api = {
@@ -59,7 +59,7 @@ export function supportedOperations(): SupportedOperation[] {
 export function testsOf(api: Api["name"]): (operation: string) => string[] {
   const folder = join(import.meta.dirname, "..", api);
   const tests = globSync("*.spec.ts", { cwd: folder })
-    .filter((file) => basename(file) !== OF_ALL)
+    .filter((file) => !basename(file).startsWith(OF_ALL))
     .toSorted()
     .map((file) => ({ file, text: readFileSync(join(folder, file), "utf8") }));
   return (operation) =>
@@ -85,7 +85,7 @@ export function specSupport(): string {
     "<!-- Made by `npm run docs`. -->",
     "",
     "Operations have the names that the specification gives them, and are tested over HTTP. All of them are held against bad",
-    `tokens or signatures, bodies and paths by the \`${OF_ALL}\` of their folder. Paths with \`v3\` are served as \`r0\` too.`,
+    `tokens or signatures, bodies and paths by the \`${OF_ALL}*.spec.ts\` of their folder. Paths with \`v3\` are served as \`r0\` too.`,
     "",
     ...sections,
   ].join("\n");
