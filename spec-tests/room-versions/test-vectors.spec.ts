@@ -2,20 +2,15 @@ import { describe, expect, test } from "vitest";
 import { contentHash } from "#src/events/event-hash.ts";
 import { signEvent, verifyEventSignature } from "#src/events/event-signatures.ts";
 import { rulesOf } from "#src/events/testing.ts";
-import { unpaddedBase64 } from "#src/kit/base64.ts";
 import { canonicalJson } from "#src/kit/canonical-json.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
-import {
-  parseVerifyKey,
-  signingKeyFromSeed,
-  signJson,
-  verifySignedJson,
-} from "#src/kit/signed-json.ts";
+import { signingKeyFromSeed, signJson, verifySignedJson } from "#src/kit/signed-json.ts";
+import { verifyKeyOf } from "#src/kit/testing.ts";
 
 const SEED = Buffer.from("YJDBA9Xnr2sVqXD9Vj7XVUnmFZcZrlw8Md7kMW+3XA1", "base64");
 const SERVER = "domain" as ServerName;
 const KEY = signingKeyFromSeed("ed25519:1", SEED);
-const VERIFY_KEY = parseVerifyKey(KEY.keyId, unpaddedBase64(KEY.publicKey))!;
+const VERIFY_KEY = verifyKeyOf(KEY);
 
 /** @spec appendices#examples */
 const CANONICAL = [

@@ -5,6 +5,7 @@ import { renameDevice } from "#src/devices/list-devices.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { RoomId, UserId } from "#src/kit/identifiers.ts";
 import type { Requester } from "#src/kit/requester.ts";
+import { present } from "#src/kit/testing.ts";
 import { inviteUser, leaveRoom } from "#src/membership/change-members.ts";
 import { createRoom } from "#src/membership/create-room.ts";
 import { joinRoom } from "#src/membership/join-room.ts";
@@ -89,8 +90,8 @@ class World {
   }
 
   async act({ user, room, act }: Exclude<Step, "sync">): Promise<void> {
-    const requester = this.users[user]!;
-    const roomId = this.rooms[room]!;
+    const requester = present(this.users[user]);
+    const roomId = present(this.rooms[room]);
     const place = `${user} ${room}`;
     const isIn = this.model.joined.has(place);
     if (act === "device") {
@@ -108,7 +109,8 @@ class World {
     } else if (act === "rename" && isIn) {
       const content = { membership: "join", displayname: `Name ${this.#names++}` };
       const draft = { type: "m.room.member", state_key: requester.userId, content };
-      await sendEvent(one, { sender: requester, room: (await findRoom(one, roomId))!, draft });
+      const found = present(await findRoom(one, roomId));
+      await sendEvent(one, { sender: requester, room: found, draft });
     }
   }
 
@@ -131,7 +133,7 @@ test("who is told of agrees with a naive model of who shares rooms", async () =>
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 4, maxLength: 24 }), async (steps) => {
       const world = await World.make(`w${count++}`);
-      const { userKey } = world.users[0]!;
+      const { userKey } = present(world.users[0]);
       let after = tailOf(one).position;
       for (const it of [...steps, "sync" as const]) {
         if (it !== "sync") {
@@ -189,7 +191,7 @@ test("the section tells the same from memory and from the database", async () =>
   const stranger = await testDevice(one, "stranger");
   const roomId = await createRoom(one, alice, { preset: "public_chat" });
   await joinRoom(one, bob, roomId, {});
-  const { roomKey } = (await findRoom(one, roomId))!;
+  const { roomKey } = present(await findRoom(one, roomId));
   const after = tailOf(one).position;
   await createDevice(one, bob, { deviceId: "NEW" });
   await createDevice(one, stranger, { deviceId: "NEW" });
@@ -230,7 +232,7 @@ test("whoever has changed their name more often than is looked through counts as
   const roomId = await createRoom(one, alice, { preset: "public_chat" });
   await joinRoom(one, bob, roomId, {});
   const after = tailOf(one).position;
-  const room = (await findRoom(one, roomId))!;
+  const room = present(await findRoom(one, roomId));
   for (let n = 0; n < 101; n++) {
     const content = { membership: "join", displayname: `Name ${n}` };
     const draft = { type: "m.room.member", state_key: bob.userId, content };

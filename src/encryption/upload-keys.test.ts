@@ -1,6 +1,7 @@
 import { afterAll, expect, test } from "vitest";
 import { deleteDevices } from "#src/devices/delete-devices.ts";
 import type { Requester } from "#src/kit/requester.ts";
+import { present } from "#src/kit/testing.ts";
 import { testHomeservers } from "#src/testing.ts";
 import { KeyUpload } from "./key-schemas.ts";
 import { storedKeys } from "./stored-keys.ts";
@@ -66,7 +67,7 @@ test("one-time keys may come again, and an ID stays with its key", async () => {
   expect(await uploadKeys(hs, device, { one_time_keys: some })).toEqual({ signed_curve25519: 2 });
   expect(await uploadKeys(hs, device, { one_time_keys: keys })).toEqual({ signed_curve25519: 3 });
   const resigned = {
-    "signed_curve25519:B": { ...keys["signed_curve25519:B"]!, signatures: { "@x:y": {} } },
+    "signed_curve25519:B": { ...present(keys["signed_curve25519:B"]), signatures: { "@x:y": {} } },
   };
   expect(await uploadKeys(hs, device, { one_time_keys: resigned })).toEqual({
     signed_curve25519: 3,

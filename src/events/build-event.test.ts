@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { unpaddedBase64 } from "#src/kit/base64.ts";
 import type { EventId, ServerName } from "#src/kit/identifiers.ts";
-import { parseVerifyKey, signingKeyFromSeed } from "#src/kit/signed-json.ts";
+import { signingKeyFromSeed } from "#src/kit/signed-json.ts";
+import { verifyKeyOf } from "#src/kit/testing.ts";
 import { buildEvent, type EventDraft, type EventSetting } from "./build-event.ts";
 import { checkContentHash, eventIdOf } from "./event-hash.ts";
 import { verifyEventSignature } from "./event-signatures.ts";
@@ -14,7 +14,7 @@ import { wireText } from "./wire-text.ts";
 
 const server = "hs1.test" as ServerName;
 const signingKey = signingKeyFromSeed("ed25519:a", new Uint8Array(32).fill(9));
-const verifyKey = parseVerifyKey(signingKey.keyId, unpaddedBase64(signingKey.publicKey))!;
+const verifyKey = verifyKeyOf(signingKey);
 
 function setting(rules: RoomVersionRules, other: Partial<EventSetting> = {}): EventSetting {
   return {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { unpaddedBase64 } from "#src/kit/base64.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
-import { parseVerifyKey, signingKeyFromSeed } from "#src/kit/signed-json.ts";
+import { signingKeyFromSeed } from "#src/kit/signed-json.ts";
+import { verifyKeyOf } from "#src/kit/testing.ts";
 import { signedTextOf } from "./event-hash.ts";
 import {
   keyIsValidFor,
@@ -56,18 +56,18 @@ describe("signatureVerifier", () => {
   test("verifies each of an event's signatures, and no other", async () => {
     const rules = rulesOf("12");
     const [one, two] = ["hs1.test", "hs2.test"] as ServerName[] as [ServerName, ServerName];
-    const keys = [1, 2].map((byte) =>
-      signingKeyFromSeed(`ed25519:${String(byte)}`, new Uint8Array(32).fill(byte)),
-    );
-    const verifyKeys = keys.map((key) => parseVerifyKey(key.keyId, unpaddedBase64(key.publicKey))!);
+    const keyOf = (byte: number) =>
+      signingKeyFromSeed(`ed25519:${String(byte)}`, new Uint8Array(32).fill(byte));
+    const [key, other] = [keyOf(1), keyOf(2)];
+    const [verifyKey, otherVerifyKey] = [verifyKeyOf(key), verifyKeyOf(other)];
     const wire = { type: "m.room.message", content: { body: "x" }, depth: 1 };
-    const signed = signEvent(signEvent(wire, rules, one, keys[0]!), rules, two, keys[1]!);
+    const signed = signEvent(signEvent(wire, rules, one, key), rules, two, other);
 
     const verify = signatureVerifier(signed, signedTextOf(signed, rules));
-    expect(await verify(one, verifyKeys[0]!)).toBe(true);
-    expect(await verify(two, verifyKeys[1]!)).toBe(true);
-    expect(await verify(one, verifyKeys[1]!)).toBe(false);
-    expect(await verify(two, { ...verifyKeys[0]!, keyId: "ed25519:2" })).toBe(false);
+    expect(await verify(one, verifyKey)).toBe(true);
+    expect(await verify(two, otherVerifyKey)).toBe(true);
+    expect(await verify(one, otherVerifyKey)).toBe(false);
+    expect(await verify(two, { ...verifyKey, keyId: "ed25519:2" })).toBe(false);
 
     const signatures = signed["signatures"] as never;
     expect(signingKeyIdsOf(signatures, two)).toEqual(["ed25519:2"]);

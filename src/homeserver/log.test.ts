@@ -1,5 +1,6 @@
 import { closeSync, existsSync, openSync } from "node:fs";
 import { expect, test } from "vitest";
+import { present } from "#src/kit/testing.ts";
 import { createLogger, jsonLines } from "./log.ts";
 import { requestContext } from "./request-context.ts";
 
@@ -13,7 +14,10 @@ test("a line made while a request is answered carries the request's ID", () => {
   const { lines, log } = capture();
   requestContext.run({ requestId: "r-1", operation: "sendMessage" }, () => log.info("done"));
   log.info("after");
-  expect(JSON.parse(lines[0]!)).toMatchObject({ requestId: "r-1", operation: "sendMessage" });
+  expect(JSON.parse(present(lines[0]))).toMatchObject({
+    requestId: "r-1",
+    operation: "sendMessage",
+  });
   expect(lines[1]).not.toContain("requestId");
 });
 
@@ -33,7 +37,7 @@ test("an error is logged with its stack and causes, without the fields a databas
     parameters: ["SECRET"],
   });
   log.error({ err: new Error("could not write", { cause }) }, "failed");
-  const { err } = JSON.parse(lines[0]!);
+  const { err } = JSON.parse(present(lines[0]));
   expect(err).toMatchObject({ message: "could not write", cause: { code: "23505" } });
   expect(err.stack).toContain("log.test.ts");
   expect(lines[0]).not.toContain("SECRET");
