@@ -10,7 +10,8 @@ import type { AddressInfo } from "node:net";
 export async function startBalancer(
   urls: readonly string[],
 ): Promise<{ readonly url: string; close(): void }> {
-  const agent = new Agent({ keepAlive: true });
+  // A connection that is kept may be closed by the other side just when it is used again.
+  const agent = new Agent({ keepAlive: false });
   let count = 0;
   const server = createServer((incoming, outgoing) => {
     const url = urls[count++ % urls.length] ?? "";
