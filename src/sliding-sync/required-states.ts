@@ -125,7 +125,8 @@ async function withRoots(
 
 function rootsAtHand({ events }: AskedRoom): { from: number; to: number } | undefined {
   const [first] = events ?? [];
-  if (!events || events.some((it) => it.amongForks || it.status !== 0)) return undefined;
+  const isInLine = (it: StoredEvent) => !it.amongForks && it.anchorOffset === 0 && it.status === 0;
+  if (!events?.every(isInLine)) return undefined;
   const { stateBefore: from } = first ?? {};
   const to = events.at(-1)?.roomState;
   return from === undefined || to === undefined ? undefined : { from, to };

@@ -26,7 +26,10 @@ export type Timeline = {
   readonly changesSummary: boolean;
   /** The room's state at its end, if that is at hand. */
   readonly endRoot: number | undefined;
-  /** Whether the room had forks while what it tells of happened. */
+  /**
+   * Whether what it tells of did not happen one after the other: there were forks, or some of it came when what follows it was
+   * there already, and says what the state was at another time.
+   */
   readonly isForked: boolean;
 };
 
@@ -144,8 +147,8 @@ function timelineInMemory(
     limited: false,
     start: startOf(asked[0], upTo),
     changesSummary: shown.some(isSummed),
-    endRoot: parts.at(-1)?.roomState,
-    isForked: parts.some((it) => it.amongForks),
+    endRoot: rootAfter(parts.at(-1)),
+    isForked: parts.some(isOutOfLine),
   };
 }
 
@@ -156,6 +159,15 @@ function isPart(event: StoredEvent): boolean {
 
 function isShown({ status }: StoredEvent): boolean {
   return status === EventStatus.accepted;
+}
+
+/** The room's state once an event was there, if that says so: one that came late says what it was at another time. */
+function rootAfter(event: StoredEvent | undefined): number | undefined {
+  return event?.anchorOffset === 0 ? event.roomState : undefined;
+}
+
+function isOutOfLine({ amongForks, anchorOffset }: StoredEvent): boolean {
+  return amongForks || anchorOffset !== 0;
 }
 
 async function readTimelines(
@@ -203,8 +215,8 @@ async function readTimelines(
       limited: isMore && !room.isOutside,
       start: startOf(shown[0], endOf(room, upTo)),
       changesSummary: told.some(isSummed),
-      endRoot: newestFirst[0]?.roomState,
-      isForked: parts.some((it) => it.amongForks),
+      endRoot: rootAfter(newestFirst[0]),
+      isForked: parts.some(isOutOfLine),
     });
   }
   return timelines;
