@@ -15,6 +15,12 @@ const MOST_DEPTH = 8;
 const MOST_ITEMS = 1_000_000;
 const MOST_KEYS = 100_000;
 
+/**
+ * How many values an answer may be made of, in all: twice as many as there are in a quarter of a gigabyte of events. Each
+ * takes ten times as much memory as `[],` does.
+ */
+const MOST_PARTS = 10_000_000;
+
 /** The longest string, number or space: there are events of 64 KiB, and nothing is longer. */
 const MOST_TEXT_BYTES = 1024 * 1024;
 
@@ -32,19 +38,21 @@ export async function parseAnswer(bytes: Buffer): Promise<unknown> {
   if (!isUtf8(bytes)) throw new SyntaxError("not UTF-8");
   if (bytes.length < LARGE_BYTES) return parseWireJson(bytes.toString());
   const start = afterSpace(bytes, 0);
-  const whole = parseSmall(bytes, start) ?? (await parseLarge({ bytes, turnBegan: 0 }, start, 0));
+  const reading: Reading = { bytes, turnBegan: 0, parts: 0 };
+  const whole = parseSmall(reading, start) ?? (await parseLarge(reading, start, 0));
   if (afterSpace(bytes, whole.end) !== bytes.length) throw malformed(whole.end);
   return whole.value;
 }
 
-/** What is being parsed, and from where on without a turn for others. */
-type Reading = { readonly bytes: Buffer; turnBegan: number };
+/** What is being parsed, from where on without a turn for others, and how many values have been found in it. */
+type Reading = { readonly bytes: Buffer; turnBegan: number; parts: number };
 
 type Parsed<T = unknown> = { readonly value: T; readonly end: number };
 
 /** Parses a value at once. @returns undefined of an object or a list that is too large for that. */
-function parseSmall(bytes: Buffer, start: number): Parsed | undefined {
-  const end = endOfValue(bytes, start);
+function parseSmall(reading: Reading, start: number): Parsed | undefined {
+  const { bytes } = reading;
+  const end = endOfValue(reading, start);
   return end === undefined
     ? undefined
     : { value: parseWireJson(bytes.toString("utf8", start, end)), end };
@@ -66,10 +74,10 @@ async function parseLargeObject(
   const entries: [string, unknown][] = [];
   let at = afterSpace(bytes, start + 1);
   while (bytes[at] !== CLOSE_BRACE) {
-    const key = parseSmall(bytes, at);
+    const key = parseSmall(reading, at);
     if (typeof key?.value !== "string" || entries.length === MOST_KEYS) throw malformed(at);
     at = afterSpace(bytes, expect(bytes, afterSpace(bytes, key.end), COLON));
-    const { value, end } = parseSmall(bytes, at) ?? (await parseLarge(reading, at, depth + 1));
+    const { value, end } = parseSmall(reading, at) ?? (await parseLarge(reading, at, depth + 1));
     entries.push([key.value, value]);
     at = afterItem(bytes, end, CLOSE_BRACE);
     if (at - reading.turnBegan > TURN_BYTES) await letOthers(reading, at);
@@ -89,7 +97,7 @@ async function parseLargeList(
   while (bytes[at] !== CLOSE_BRACKET) {
     if (items.length === MOST_ITEMS) throw malformed(at);
     // What is small is not waited for: there may be very much of it.
-    const { value, end } = parseSmall(bytes, at) ?? (await parseLarge(reading, at, depth + 1));
+    const { value, end } = parseSmall(reading, at) ?? (await parseLarge(reading, at, depth + 1));
     items.push(value);
     at = afterItem(bytes, end, CLOSE_BRACKET);
     if (at - reading.turnBegan > TURN_BYTES) await letOthers(reading, at);
@@ -118,10 +126,12 @@ function expect(bytes: Buffer, at: number, byte: number): number {
 }
 
 /** Where a value ends, if it is one: that is for the parser to say. Undefined of a large object or list. */
-function endOfValue(bytes: Buffer, start: number): number | undefined {
+function endOfValue(reading: Reading, start: number): number | undefined {
+  const { bytes } = reading;
   const first = bytes[start];
+  if (first === OPEN_BRACE || first === OPEN_BRACKET) return endOfNested(reading, start);
+  count(reading, 1, start);
   if (first === QUOTE) return endOfString(bytes, start) + 1;
-  if (first === OPEN_BRACE || first === OPEN_BRACKET) return endOfNested(bytes, start);
   const end = Math.min(bytes.length, start + MOST_TEXT_BYTES);
   let at = start;
   while (at < end && !ENDS_LITERAL.has(bytes[at] ?? 0)) at++;
@@ -131,18 +141,31 @@ function endOfValue(bytes: Buffer, start: number): number | undefined {
 /** What may follow a number, `true`, `false` or `null`. */
 const ENDS_LITERAL = new Set([COMMA, COLON, CLOSE_BRACE, CLOSE_BRACKET, ...SPACES]);
 
-function endOfNested(bytes: Buffer, start: number): number | undefined {
+function endOfNested(reading: Reading, start: number): number | undefined {
+  const { bytes } = reading;
   let depth = 0;
+  let parts = 0;
   for (let at = start; at < bytes.length; at++) {
     if (at - start > TURN_BYTES) return undefined;
     const byte = bytes[at];
     if (byte === QUOTE) at = endOfString(bytes, at);
-    else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) depth++;
-    else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) {
-      if (--depth === 0) return at + 1;
+    else if (byte === COMMA) parts++;
+    else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
+      depth++;
+      parts++;
+    } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) {
+      if (--depth > 0) continue;
+      count(reading, parts, start);
+      return at + 1;
     }
   }
   throw malformed(start);
+}
+
+/** @throws SyntaxError if there are too many. */
+function count(reading: Reading, parts: number, at: number): void {
+  reading.parts += parts;
+  if (reading.parts > MOST_PARTS) throw malformed(at);
 }
 
 /** Where the quote is that closes a string. */
