@@ -128,6 +128,24 @@ describe("kick", () => {
     expect(await act(alice, "kick", body)).toMatchObject(forbidden);
     expect((await act(bob, "join")).status).toBe(200);
   });
+
+  /** Bots say so of whomever they remove without one. */
+  test("takes null for no reason, as all that takes one does", async () => {
+    await open();
+    const reason = null;
+    const about = { user_id: bob.userId, reason };
+    for (const [user, verb, body] of [
+      [bob, "join", { reason }],
+      [alice, "kick", about],
+      [alice, "ban", about],
+      [alice, "unban", about],
+      [alice, "invite", about],
+      [bob, "leave", { reason }],
+    ] as const) {
+      expect(await act(user, verb, body), verb).toMatchObject({ status: 200 });
+      expect(await memberOf(bob), verb).not.toHaveProperty("reason");
+    }
+  });
 });
 
 /** @spec client-server-api#post_matrixclientv3roomsroomidban */

@@ -11,11 +11,11 @@ import { redeemInvite } from "../bound-invite.ts";
 import { enterRoom, type RoomToEnter } from "../enter-room.ts";
 import { knockOnRoom } from "../knock-on-room.ts";
 import { withoutAuthoriser } from "../member-draft.ts";
-import { WithReason } from "../request-bodies.ts";
+import { Reason, WithReason } from "../request-bodies.ts";
 
 /** What is not of the request itself goes into the member event: clients put things of their own there. */
 const JoinRequest = z.looseObject({
-  reason: z.string().optional(),
+  reason: Reason,
   third_party_signed: z
     .looseObject({
       mxid: z.string(),
@@ -28,8 +28,9 @@ const JoinRequest = z.looseObject({
 type JoinRequest = z.infer<typeof JoinRequest>;
 
 function contentOf(request: JoinRequest): CanonicalObject {
-  const { third_party_signed: _signed, membership: _membership, ...content } = request;
-  return withoutAuthoriser(content as CanonicalObject);
+  const { third_party_signed: _signed, membership: _membership, reason, ...content } = request;
+  const further = content as CanonicalObject;
+  return withoutAuthoriser(reason === undefined ? further : { ...further, reason });
 }
 
 /** The specification's `joining.yaml` and `knocking.yaml`. */
