@@ -36,7 +36,7 @@ describe("a room whose members come and go", () => {
         for (let count = 0; count < 15; count++) await play.doOne();
         for (const client of clients) await client.sync();
         const events = await eventsOf(alice, roomId);
-        expect(clients.flatMap((it) => faultsOf(it, events))).toEqual([]);
+        expect(clients.flatMap((it) => faultsOf(it.known, events))).toEqual([]);
         for (const user of others) {
           const { readable } = new SeenHistory(events, user.userId);
           const found = await read(user, roomId, dice.pick(["b", "f"]), 1 + dice.below(7));

@@ -1,20 +1,20 @@
 import type { ClientEvent } from "../../answers.ts";
-import type { Follower } from "./following-client.ts";
+import type { KnownRoom } from "./known-room.ts";
 import { SeenHistory } from "./room-history.ts";
 
 /** What is wrong with what a client knows that has heard of everything, if its user is in the room. */
-export function faultsOf(client: Follower, events: readonly ClientEvent[]): string[] {
-  const history = new SeenHistory(events, client.user.userId);
+export function faultsOf(known: KnownRoom, events: readonly ClientEvent[]): string[] {
+  const history = new SeenHistory(events, known.user.userId);
   const isJoined = history.membership === "join";
   const faults = isJoined
-    ? [...faultsOfSeen(client, history, events), ...faultsOfState(client, history)]
+    ? [...faultsOfSeen(known, history, events), ...faultsOfState(known, history)]
     : [];
-  return [...client.faults, ...faults].map((it) => `${JSON.stringify(client.manner)}: ${it}`);
+  return [...known.faults, ...faults].map((it) => `${JSON.stringify(known.manner)}: ${it}`);
 }
 
 /** Of what the client has seen nothing may be missing that came after the first of it. */
 function faultsOfSeen(
-  { manner, seen }: Follower,
+  { manner, seen }: KnownRoom,
   { readable = [] }: SeenHistory,
   events: readonly ClientEvent[],
 ): string[] {
@@ -31,7 +31,7 @@ function faultsOfSeen(
   return [...missing, ...further];
 }
 
-function faultsOfState({ manner, state }: Follower, history: SeenHistory): string[] {
+function faultsOfState({ manner, state }: KnownRoom, history: SeenHistory): string[] {
   return [...history.state].flatMap(([key, eventId]) => {
     const isLazy = manner.lazy && key.startsWith("m.room.member ");
     // A member that was not needed is not known; of one that is known, every change is told after timelines.

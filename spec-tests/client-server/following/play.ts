@@ -1,6 +1,7 @@
 import { Dice } from "../../oracle/dice.ts";
 import type { TestHomeserver, TestUser } from "../client.ts";
-import { type Follower, FollowingClient, type Manner } from "./following-client.ts";
+import { type Follower, FollowingClient } from "./following-client.ts";
+import type { Manner } from "./known-room.ts";
 import { SlidingClient, type SlidingManner } from "./sliding-client.ts";
 
 const VISIBILITIES = ["world_readable", "shared", "invited", "joined"];
