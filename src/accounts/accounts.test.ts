@@ -1,24 +1,11 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import { checkPassword } from "#src/auth/check-password.ts";
-import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import { asking, type Ask, LENIENT, registered } from "#src/testing-http.ts";
-import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
-import { login, passwordAuth } from "./testing.ts";
+import { asking, LENIENT, registered } from "#src/testing-http.ts";
+import { testHomeservers } from "#src/testing.ts";
+import { login, passwordAuth, openHouse } from "./testing.ts";
 
-let homes: TestHomeservers;
-let hs: Homeserver;
-let ask: Ask;
-beforeAll(async () => {
-  homes = await testHomeservers(1, {
-    ...LENIENT,
-    ARCHIPEL_REGISTRATION_SHARED_SECRET: "shared",
-    ARCHIPEL_REGISTRATION_GUESTS_ALLOWED: "true",
-    ARCHIPEL_PASSWORDS_MIN_LENGTH: "6",
-  });
-  hs = homes.hs;
-  ask = asking(hs);
-});
-afterAll(async () => await homes.close());
+const { hs, ask, close } = await openHouse();
+afterAll(close);
 
 test("logging in: by localpart or user ID, in any case, the old way and the new", async () => {
   await registered(ask, "logger");

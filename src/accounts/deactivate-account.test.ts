@@ -1,24 +1,10 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
-import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import { asking, type Ask, LENIENT, registered } from "#src/testing-http.ts";
-import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
+import { afterAll, expect, test } from "vitest";
+import { registered } from "#src/testing-http.ts";
 import { finishDeactivations } from "./leave-rooms.ts";
-import { login, passwordAuth } from "./testing.ts";
+import { login, passwordAuth, openHouse } from "./testing.ts";
 
-let homes: TestHomeservers;
-let hs: Homeserver;
-let ask: Ask;
-beforeAll(async () => {
-  homes = await testHomeservers(1, {
-    ...LENIENT,
-    ARCHIPEL_REGISTRATION_SHARED_SECRET: "shared",
-    ARCHIPEL_REGISTRATION_GUESTS_ALLOWED: "true",
-    ARCHIPEL_PASSWORDS_MIN_LENGTH: "6",
-  });
-  hs = homes.hs;
-  ask = asking(hs);
-});
-afterAll(async () => await homes.close());
+const { hs, ask, close } = await openHouse();
+afterAll(close);
 
 test("a deactivated account is out of its rooms, and its name is never free again", async () => {
   const { access_token: token } = await registered(ask, "leaver");

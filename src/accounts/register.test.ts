@@ -1,26 +1,14 @@
 import { createHmac } from "node:crypto";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import { appOf } from "#src/app.ts";
 import { makeRegistrationToken } from "#src/auth/registration-tokens.ts";
-import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import { asking, type Ask, LENIENT, registered } from "#src/testing-http.ts";
-import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
+import { asking, LENIENT, registered } from "#src/testing-http.ts";
+import { testHomeservers } from "#src/testing.ts";
 import { firstAdministratorLink } from "./first-administrator.ts";
+import { openHouse } from "./testing.ts";
 
-let homes: TestHomeservers;
-let hs: Homeserver;
-let ask: Ask;
-beforeAll(async () => {
-  homes = await testHomeservers(1, {
-    ...LENIENT,
-    ARCHIPEL_REGISTRATION_SHARED_SECRET: "shared",
-    ARCHIPEL_REGISTRATION_GUESTS_ALLOWED: "true",
-    ARCHIPEL_PASSWORDS_MIN_LENGTH: "6",
-  });
-  hs = homes.hs;
-  ask = asking(hs);
-});
-afterAll(async () => await homes.close());
+const { hs, ask, close } = await openHouse();
+afterAll(close);
 
 test("registering takes two requests, or one that brings its proof", async () => {
   const body = { username: "Two-Steps", password: "secret", device_id: "D" };
