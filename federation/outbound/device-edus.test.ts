@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { deleteDevices } from "#src/devices/delete-devices.ts";
 import { lastUpdateNumber } from "#src/devices/device-updates.ts";
 import { sendToDevice } from "#src/devices/send-to-device.ts";
@@ -10,22 +10,10 @@ import type { UserId } from "#src/kit/identifiers.ts";
 import { sendEvent } from "#src/rooms/send-event.ts";
 import { write } from "#src/streams/write.ts";
 import { asking, registered } from "#src/testing-http.ts";
-import { type FederatedHomeserver, testFederation } from "../testing.ts";
-import { QUICK, type Recorder, recorder, sharedRoom, told, WAIT } from "./testing.ts";
+import { QUICK, type Recorder, sharedRoom, told, WAIT, recordedFederation } from "./testing.ts";
 
-const federation = await testFederation();
-let hs1: FederatedHomeserver;
-let one: Recorder;
-let two: Recorder;
-
-beforeAll(async () => {
-  hs1 = await federation.open({
-    processes: 2,
-    outboundTimes: QUICK,
-    variables: { ARCHIPEL_FEDERATION_MAX_RETRY_WAIT_MS: "300" },
-  });
-  one = await recorder(federation, "liar.test");
-  two = await recorder(federation, "notary.test");
+const { federation, hs1, one, two } = await recordedFederation({
+  ARCHIPEL_FEDERATION_MAX_RETRY_WAIT_MS: "300",
 });
 afterAll(async () => await federation.close());
 

@@ -1,35 +1,22 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { sendReceipt } from "#src/ephemeral/send-receipt.ts";
 import { setTyping } from "#src/ephemeral/set-typing.ts";
 import type { UserId } from "#src/kit/identifiers.ts";
 import { setPresence } from "#src/presence/set-presence.ts";
 import { asking, registered } from "#src/testing-http.ts";
 import { testUser } from "#src/testing.ts";
-import { type FederatedHomeserver, testFederation } from "../testing.ts";
 import {
   putOff,
-  QUICK,
   type Recorder,
-  recorder,
   sharedRoom,
   told,
   tryAgain,
   WAIT,
+  recordedFederation,
 } from "./testing.ts";
 
-const federation = await testFederation();
-let hs1: FederatedHomeserver;
-let one: Recorder;
-let two: Recorder;
-
-beforeAll(async () => {
-  hs1 = await federation.open({
-    processes: 2,
-    outboundTimes: QUICK,
-    variables: { ARCHIPEL_FEDERATION_MAX_RETRY_WAIT_MS: "300" },
-  });
-  one = await recorder(federation, "liar.test");
-  two = await recorder(federation, "notary.test");
+const { federation, hs1, one, two } = await recordedFederation({
+  ARCHIPEL_FEDERATION_MAX_RETRY_WAIT_MS: "300",
 });
 afterAll(async () => await federation.close());
 

@@ -1,27 +1,15 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { memberDraft } from "#src/events/testing.ts";
 import type { EventId, UserId } from "#src/kit/identifiers.ts";
 import { FOLLOWERS } from "#src/roles.ts";
 import { redactEvent } from "#src/rooms/redact-event.ts";
 import { sendEvent } from "#src/rooms/send-event.ts";
 import { runFollowers } from "#src/streams/run-followers.ts";
-import { type FederatedHomeserver, testFederation } from "../testing.ts";
 import { runOutbound } from "./run-outbound.ts";
-import { putOff, QUICK, type Recorder, recorder, sharedRoom, WAIT } from "./testing.ts";
+import { putOff, QUICK, type Recorder, sharedRoom, WAIT, recordedFederation } from "./testing.ts";
 
-const federation = await testFederation();
-let hs1: FederatedHomeserver;
-let one: Recorder;
-let two: Recorder;
-
-beforeAll(async () => {
-  hs1 = await federation.open({
-    processes: 2,
-    outboundTimes: QUICK,
-    variables: { ARCHIPEL_FEDERATION_MAX_RETRY_WAIT_MS: "300" },
-  });
-  one = await recorder(federation, "liar.test");
-  two = await recorder(federation, "notary.test");
+const { federation, hs1, one, two } = await recordedFederation({
+  ARCHIPEL_FEDERATION_MAX_RETRY_WAIT_MS: "300",
 });
 afterAll(async () => await federation.close());
 

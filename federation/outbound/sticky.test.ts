@@ -1,21 +1,11 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import { memberDraft } from "#src/events/testing.ts";
 import type { UserId } from "#src/kit/identifiers.ts";
 import { sendEvent } from "#src/rooms/send-event.ts";
 import { keepStickyJob } from "#src/rooms/sticky/keep-sticky.ts";
-import { type FederatedHomeserver, testFederation } from "../testing.ts";
-import { QUICK, type Recorder, recorder, sharedRoom, WAIT } from "./testing.ts";
+import { type Recorder, sharedRoom, WAIT, recordedFederation } from "./testing.ts";
 
-const federation = await testFederation();
-let hs1: FederatedHomeserver;
-let one: Recorder;
-let two: Recorder;
-
-beforeAll(async () => {
-  hs1 = await federation.open({ processes: 2, outboundTimes: QUICK });
-  one = await recorder(federation, "liar.test");
-  two = await recorder(federation, "notary.test");
-});
+const { federation, hs1, one, two } = await recordedFederation();
 afterAll(async () => await federation.close());
 
 const taking = (by: Recorder, prefix: string) =>

@@ -12,7 +12,7 @@ import { storeOutliers } from "#src/rooms/received/store-outliers.ts";
 import { knownRoom, RemoteRoom } from "#src/rooms/received/testing.ts";
 import { sendEvent } from "#src/rooms/send-event.ts";
 import { testUser } from "#src/testing.ts";
-import type { TestFederation } from "../testing.ts";
+import { testFederation, type TestFederation } from "../testing.ts";
 import type { OutboundTimes } from "./outbound-times.ts";
 
 /** Little time for everything. */
@@ -188,6 +188,19 @@ export async function sharedRoom(
     setMember: async (userId, membership) =>
       await sendEvent(hs, { sender: local, room, draft: memberDraft(userId, membership) }),
   };
+}
+
+/**
+ * A homeserver of two processes that sends as fast as it can, and two servers that write down what they are sent.
+ *
+ * @param variables the homeserver's configuration, as in the environment.
+ */
+export async function recordedFederation(variables: Readonly<Record<string, string>> = {}) {
+  const federation = await testFederation();
+  const hs1 = await federation.open({ processes: 2, outboundTimes: QUICK, variables });
+  const one = await recorder(federation, "liar.test");
+  const two = await recorder(federation, "notary.test");
+  return { federation, hs1, one, two };
 }
 
 /** What a server was told beside events, of one type. */

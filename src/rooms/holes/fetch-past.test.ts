@@ -1,8 +1,6 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { answersFrom, type Peer, sharedRoom, testPeer } from "#federation/inbound/testing.ts";
-import { testFederation } from "#federation/testing.ts";
+import { describe, expect, test } from "vitest";
+import { answersFrom, sharedRoom, testPeer } from "#federation/inbound/testing.ts";
 import { memberDraft, message } from "#src/events/testing.ts";
-import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId } from "#src/kit/identifiers.ts";
 import { testUser } from "#src/testing.ts";
 import { fetchAround, findByTimestamp } from "#src/timeline/find-by-timestamp.ts";
@@ -12,21 +10,9 @@ import { viewOfRoom } from "#src/timeline/view-of-room.ts";
 import { visibleEvents } from "#src/timeline/visible-events.ts";
 import type { StoredEvent } from "../stored-event.ts";
 import { fetchPast } from "./fetch-past.ts";
-import { chain, missing, pages, shown } from "./testing.ts";
+import { chain, missing, pages, shown, holedFederation } from "./testing.ts";
 
-const federation = await testFederation();
-let hs: Homeserver;
-let peer: Peer;
-
-beforeAll(async () => {
-  ({ hs } = await federation.open());
-  peer = await testPeer(federation);
-});
-beforeEach(() => {
-  peer.answer(() => undefined);
-  peer.asked.length = 0;
-});
-afterAll(async () => await federation.close());
+const { federation, hs, peer } = await holedFederation();
 
 describe("who reads backwards", () => {
   test.each([1, 7, 50, 1000])("reads the past of before we came, %i at a time", async (limit) => {

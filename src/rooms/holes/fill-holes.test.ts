@@ -1,27 +1,13 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { answersFrom, type Peer, sharedRoom, testPeer } from "#federation/inbound/testing.ts";
-import { testFederation } from "#federation/testing.ts";
+import { describe, expect, test } from "vitest";
+import { answersFrom, sharedRoom } from "#federation/inbound/testing.ts";
 import { MAX_DEPTH } from "#src/events/size-limits.ts";
 import { message } from "#src/events/testing.ts";
-import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId } from "#src/kit/identifiers.ts";
 import { EventStatus } from "../stored-event.ts";
 import { claimHoles, roomsWithHoles } from "./queries-holes.ts";
-import { chain, fill, missing, pages, shown } from "./testing.ts";
+import { chain, fill, missing, pages, shown, holedFederation } from "./testing.ts";
 
-const federation = await testFederation();
-let hs: Homeserver;
-let peer: Peer;
-
-beforeAll(async () => {
-  ({ hs } = await federation.open());
-  peer = await testPeer(federation);
-});
-beforeEach(() => {
-  peer.answer(() => undefined);
-  peer.asked.length = 0;
-});
-afterAll(async () => await federation.close());
+const { hs, peer } = await holedFederation();
 
 describe("a room that lacks events", () => {
   test("takes in what waits for others when these can be had", async () => {

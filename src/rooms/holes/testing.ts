@@ -1,6 +1,8 @@
 /** Rooms of which another server has more than ours. For tests alone. */
 
-import type { Peer, SharedRoom } from "#federation/inbound/testing.ts";
+import { afterAll, beforeEach } from "vitest";
+import { type Peer, type SharedRoom, testPeer } from "#federation/inbound/testing.ts";
+import { testFederation } from "#federation/testing.ts";
 import { message } from "#src/events/testing.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId } from "#src/kit/identifiers.ts";
@@ -10,6 +12,19 @@ import type { Place } from "#src/timeline/token.ts";
 import { viewOfRoom } from "#src/timeline/view-of-room.ts";
 import { EventStatus } from "../stored-event.ts";
 import { fillOwedHoles } from "./job-fill-holes.ts";
+
+/** A homeserver of ours, and another server, which has nothing to say when a test begins. */
+export async function holedFederation() {
+  const federation = await testFederation();
+  const { hs } = await federation.open();
+  const peer = await testPeer(federation);
+  beforeEach(() => {
+    peer.answer(() => undefined);
+    peer.asked.length = 0;
+  });
+  afterAll(async () => await federation.close());
+  return { federation, hs, peer };
+}
 
 /** Adds messages to a room, one after the other, as its other server has them. */
 export function chain(
