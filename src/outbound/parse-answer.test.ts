@@ -33,19 +33,15 @@ test("reads a large object as it reads a small one", async () => {
 
 test("reads nothing that is made of very many values, however they are nested", async () => {
   const listOf = (item: string, count: number) => `[${`${item},`.repeat(count - 1)}${item}]`;
-  // Each takes sixteen times as much memory as it has bytes.
-  const small = listOf("[]", 50_000);
-  const large = listOf("0", 500_000);
   for (const [item, count] of [
-    [small, 110],
-    [large, 22],
+    ["[]", 50_000],
+    ["0", 500_000],
   ] as const) {
-    const many = Buffer.from(`{"pdus":${listOf(item, count)}}`);
-    await expect(parseAnswer(many)).rejects.toThrow(SyntaxError);
-    const fewer = Buffer.from(`{"pdus":${listOf(item, 2)}}`);
-    expect(await parseAnswer(fewer)).toHaveProperty("pdus.length", 2);
+    const many = Buffer.from(`{"pdus":${listOf(listOf(item, count), 8)}}`);
+    await expect(parseAnswer(many, 4 * count)).rejects.toThrow(SyntaxError);
+    expect(await parseAnswer(many, 20 * count)).toHaveProperty("pdus.length", 8);
   }
-}, 60_000);
+});
 
 test("keeps the numbers that old rooms have", async () => {
   const text = '{"pdus":[{"depth":1.0},{"depth":99999999999999999999}]}';

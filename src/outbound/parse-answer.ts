@@ -34,18 +34,18 @@ const [OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE] = [0x5b, 0x5d, 0x7b
  *
  * @throws SyntaxError if it is no JSON in UTF-8, or large in a way in which no answer is.
  */
-export async function parseAnswer(bytes: Buffer): Promise<unknown> {
+export async function parseAnswer(bytes: Buffer, mostParts = MOST_PARTS): Promise<unknown> {
   if (!isUtf8(bytes)) throw new SyntaxError("not UTF-8");
   if (bytes.length < LARGE_BYTES) return parseWireJson(bytes.toString());
   const start = afterSpace(bytes, 0);
-  const reading: Reading = { bytes, turnBegan: 0, parts: 0 };
+  const reading: Reading = { bytes, turnBegan: 0, partsLeft: mostParts };
   const whole = parseSmall(reading, start) ?? (await parseLarge(reading, start, 0));
   if (afterSpace(bytes, whole.end) !== bytes.length) throw malformed(whole.end);
   return whole.value;
 }
 
-/** What is being parsed, from where on without a turn for others, and how many values have been found in it. */
-type Reading = { readonly bytes: Buffer; turnBegan: number; parts: number };
+/** What is being parsed, from where on without a turn for others, and how many values more there may be in it. */
+type Reading = { readonly bytes: Buffer; turnBegan: number; partsLeft: number };
 
 type Parsed<T = unknown> = { readonly value: T; readonly end: number };
 
@@ -164,8 +164,8 @@ function endOfNested(reading: Reading, start: number): number | undefined {
 
 /** @throws SyntaxError if there are too many. */
 function count(reading: Reading, parts: number, at: number): void {
-  reading.parts += parts;
-  if (reading.parts > MOST_PARTS) throw malformed(at);
+  reading.partsLeft -= parts;
+  if (reading.partsLeft < 0) throw malformed(at);
 }
 
 /** Where the quote is that closes a string. */
