@@ -11,7 +11,7 @@ export async function openHouse() {
     ARCHIPEL_REGISTRATION_GUESTS_ALLOWED: "true",
     ARCHIPEL_PASSWORDS_MIN_LENGTH: "6",
   });
-  return { hs: homes.hs, ask: asking(homes.hs), close: homes.close };
+  return { hs: homes.hs, ask: asking(homes.hs), close: async () => await homes.close() };
 }
 
 /** Logs in with a password. */
