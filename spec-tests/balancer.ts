@@ -17,6 +17,8 @@ export async function startBalancer(
     const url = urls[count++ % urls.length] ?? "";
     pass(incoming, outgoing, { url, agent });
   });
+  // For the same reason it closes none by itself.
+  server.keepAliveTimeout = 0;
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
