@@ -101,6 +101,11 @@ export function isConnectionError(error: unknown): boolean {
   return code !== "";
 }
 
+/** Whether the database has undone a transaction only because it and another waited for each other. */
+export function isDeadlock(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "40P01";
+}
+
 /** The driver's codes for a connection that is gone, or could not be made. */
 const DRIVER_CODES = /^CONNECT(ION)?_/;
 

@@ -3,7 +3,7 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { registry } from "#src/homeserver/metrics.ts";
 import { OneStatement, written } from "#src/homeserver/one-statement.ts";
 import type { Position } from "#src/homeserver/position.ts";
-import { isConnectionError } from "#src/homeserver/resilient-sql.ts";
+import { isConnectionError, isDeadlock } from "#src/homeserver/resilient-sql.ts";
 import { commitAtOnce, noteStanding } from "./commit-at-once.ts";
 import {
   type Committed,
@@ -30,13 +30,21 @@ const groupSize = new Histogram({
   registers: [registry],
 });
 
+/** How often a group is tried that the database undoes for a deadlock: each time it waits a second to see it. */
+const MOST_TRIES = 4;
+
 /**
  * Commits a group of writes in one transaction, and settles each. Never throws.
  *
- * If the database refuses the group, its halves are tried, so that in the end only the write at fault fails.
+ * If the database undoes the group as it and another transaction wait for each other, it is tried again. If it
+ * refuses the group, its halves are tried, so that in the end only the write at fault fails.
  * If the connection is lost, all fail: the group may be durable or not, so nothing is tried again.
  */
-export async function commitGroup(hs: Homeserver, pending: readonly Pending[]): Promise<void> {
+export async function commitGroup(
+  hs: Homeserver,
+  pending: readonly Pending[],
+  tries = MOST_TRIES,
+): Promise<void> {
   const group = groupOf(pending);
   try {
     await commit(hs, group);
@@ -46,6 +54,7 @@ export async function commitGroup(hs: Homeserver, pending: readonly Pending[]): 
     for (const { stream, writes } of group.byStream) stream.failed?.(hs, writes);
     const lost = isConnectionError(error);
     groups.inc({ outcome: lost ? "lost" : "refused" });
+    if (isDeadlock(error) && tries > 1) return await commitGroup(hs, pending, tries - 1);
     if (pending.length === 1 || lost) {
       for (const it of pending) it.reject(error);
       return;

@@ -172,6 +172,30 @@ describe("the streams", () => {
     expect(missed).toEqual(["missed"]);
   });
 
+  test("store what the database refused only because another transaction and it waited for each other", async () => {
+    const { hs } = servers;
+    await hs.sql`create table pairs (name text primary key, at timestamptz)`;
+    await hs.sql`insert into pairs (name) values ('one'), ('other')`;
+    const crossing: Stream<Note, number> = {
+      ...notes,
+      async store(_hs, lane, placed, looked) {
+        await lane`update pairs set at = now() where name = 'one'`;
+        await lane`update pairs set at = now() where name = 'other'`;
+        return await notes.store(_hs, lane, placed, looked);
+      },
+    };
+    const { promise: position, resolve } = Promise.withResolvers<number>();
+    await hs.sql.begin(async (tx) => {
+      await tx`update pairs set at = now() where name = 'other'`;
+      resolve(write(hs, crossing, { text: "crossing" }));
+      // PostgreSQL gives up on whoever has waited a second, and that is the write.
+      await new Promise((waited) => setTimeout(waited, 500));
+      await tx`update pairs set at = now() where name = 'one'`;
+    });
+    const at = await position;
+    expect(await stored()).toContain(at);
+  });
+
   test("are known to whoever reads after a write has returned", async () => {
     for (let index = 0; index < 20; index++) {
       const hs = servers.all[index % 3] ?? servers.hs;
