@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { isOutside } from "../homeserver-under-test.ts";
 import { lacks } from "../needs.ts";
+import { PROCESSES } from "../shared-homeservers.ts";
 import { openStage, type Stage } from "./stage.ts";
 import { runTrials } from "./trial.ts";
 
 /** As many as can be waited for. The seeds are the same each time, so that they tell what a change breaks; `run.ts` makes others. */
-const RUNS = process.env["CI"] ? 50 : 3;
+const RUNS = process.env["CI"] ? (PROCESSES === 1 ? 50 : 12) : 3;
 const SEED = Number(process.env["PARTITIONS_SEED"] ?? 674_595);
 
 /** How many are made at once: most of the time of each is waiting. */
@@ -22,7 +23,7 @@ describe.skipIf(isOutside || (await lacks("synapse")))(
   "after the network was cut and healed all servers have the same",
   () => {
     beforeAll(async () => {
-      stage = await openStage();
+      stage = await openStage({ processes: PROCESSES });
       begun = performance.now();
     }, 240_000);
     afterAll(async () => await stage?.close());
@@ -33,7 +34,7 @@ describe.skipIf(isOutside || (await lacks("synapse")))(
     });
 
     test.for(groups)(
-      "node spec-tests/partitions/run.ts --runs $count --at-once $count --seed $seed",
+      `node spec-tests/partitions/run.ts --processes ${PROCESSES} --runs $count --at-once $count --seed $seed`,
       { timeout: 300_000 },
       async ({ count, seed }, { skip }) => {
         skip(seed >= SEED + LEAST_RUNS && performance.now() > begun + BUDGET_MS, "takes too long");
