@@ -6,8 +6,7 @@ import type { KeyLookup } from "#src/homeserver/remotes.ts";
 import type { EventId, ServerName, UserId } from "#src/kit/identifiers.ts";
 import { parseVerifyKey, signingKeyFromSeed } from "#src/kit/signed-json.ts";
 import type { Sources } from "#src/rooms/holes/sources.ts";
-import { RemoteRoom } from "#src/rooms/received/testing.ts";
-import { receivedRoom } from "#src/rooms/received/testing.ts";
+import { receivedRoom, RemoteRoom } from "#src/rooms/received/testing.ts";
 import { residentOf } from "./testing-resident.ts";
 
 export const CREATOR: UserId = "@creator:one.test";

@@ -3,13 +3,10 @@ import { memberDraft } from "#src/events/testing.ts";
 import type { UserId } from "#src/kit/identifiers.ts";
 import { sendEvent } from "#src/rooms/send-event.ts";
 import { keepStickyJob } from "#src/rooms/sticky/keep-sticky.ts";
-import { type Recorder, sharedRoom, WAIT, recordedFederation } from "./testing.ts";
+import { sharedRoom, WAIT, recordedFederation, taking } from "./testing.ts";
 
 const { federation, hs1, one, two } = await recordedFederation();
 afterAll(async () => await federation.close());
-
-const taking = (by: Recorder, prefix: string) =>
-  by.bodies().filter((it) => typeof it === "string" && it.startsWith(prefix));
 
 async function begun(prefix: string, count: number) {
   const { hs } = hs1;

@@ -210,3 +210,7 @@ export function told(by: Recorder, type: string) {
     .filter((it) => it.edu_type === type)
     .map((it) => it.content);
 }
+
+/** The bodies that begin so, of what a server has taken. */
+export const taking = (by: Recorder, prefix: string) =>
+  by.bodies().filter((it) => typeof it === "string" && it.startsWith(prefix));
