@@ -76,7 +76,7 @@ async function settle(
       .filter((id) => (receipts.get(id)?.outcome ?? "unverifiable") === "unverifiable"),
   );
   // A key that cannot be had now may be another time.
-  for (const { check, eventId } of dropped) if (check === 2 && eventId) left.add(eventId);
+  for (const { undecided, eventId } of dropped) if (undecided && eventId) left.add(eventId);
   const tooOld = its.filter((it) => left.has(it.eventId) && it.receivedMs < hs.now() - KEPT_MS);
   for (const { eventId, origin } of tooOld) {
     hs.log.warn({ origin, roomId: room.roomId, eventId }, "gave up an event that nobody can judge");

@@ -3,8 +3,9 @@ import { parsePdu } from "#src/events/parse-pdu.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { registry } from "#src/homeserver/metrics.ts";
 import { isConnectionError } from "#src/homeserver/resilient-sql.ts";
-import type { EventId, ServerName } from "#src/kit/identifiers.ts";
+import { type EventId, type ServerName, serverNameOf } from "#src/kit/identifiers.ts";
 import type { Room } from "#src/rooms/find-room.ts";
+import type { ReceivedEvent } from "#src/rooms/received/received-event.ts";
 import { keepUnsettled } from "./queries-unsettled.ts";
 import { type Received, receivePdus } from "./receive-pdu.ts";
 
@@ -23,7 +24,7 @@ const received = new Counter({
 
 /**
  * Takes in events of one room from a transaction. What can be neither stored nor refused now is kept, to
- * be tried again: nothing that passed the checks 1 to 3 is thrown away.
+ * be tried again: nothing that passed the checks 1 to 3 is thrown away, nor what others have made whose keys cannot be had now.
  */
 export async function receiveInRoom(
   hs: Homeserver,
@@ -72,6 +73,9 @@ async function answersTo(
 ): Promise<PduAnswers> {
   const answers: (readonly [string, PduAnswer])[] = [];
   const { roomId } = room;
+  // Whoever sends us their own events can be asked for the keys of these, and ours we have.
+  const isOfOthers = ({ event }: Pick<ReceivedEvent, "event">) =>
+    event.room_id === roomId && ![origin, hs.name].includes(serverNameOf(event.sender));
   const settled = new Set<EventId>();
   for (const { event } of passed) {
     const receipt = receipts.get(event.event_id) ?? { outcome: "unverifiable" };
@@ -86,7 +90,8 @@ async function answersTo(
       "an event was not accepted",
     );
   }
-  const unsettled = passed.filter((it) => !settled.has(it.event.event_id));
+  const undecided = dropped.flatMap((it) => it.undecided ?? []).filter(isOfOthers);
+  const unsettled = [...passed.filter((it) => !settled.has(it.event.event_id)), ...undecided];
   const kept = unsettled.length > 0 ? await keepUnsettled(hs, room, origin, unsettled) : NONE;
   for (const { event } of unsettled) {
     const isKept = kept.has(event.event_id);
@@ -96,7 +101,9 @@ async function answersTo(
       "an event cannot be judged yet",
     );
   }
+  const waiting = new Set(undecided.map((it) => it.event.event_id));
   for (const { eventId, check, reason } of dropped) {
+    if (eventId !== undefined && waiting.has(eventId)) continue;
     received.inc({ outcome: "dropped" });
     hs.log.info({ origin, roomId, eventId, check, reason }, "an event was dropped");
     if (eventId !== undefined) answers.push([eventId, { error: reason }]);
@@ -108,5 +115,5 @@ const NONE: ReadonlySet<EventId> = new Set();
 
 /** What is not kept may be sent again. */
 function answerTo(isKept: boolean): PduAnswer {
-  return isKept ? {} : { error: "The events that authorise it could not be had" };
+  return isKept ? {} : { error: "What is needed to judge it could not be had" };
 }

@@ -1,13 +1,15 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { memberDraft, message } from "#src/events/testing.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import type { EventId, RoomId } from "#src/kit/identifiers.ts";
+import type { KeyLookup } from "#src/homeserver/remotes.ts";
+import type { EventId, RoomId, UserId } from "#src/kit/identifiers.ts";
 import { enterRoom } from "#src/membership/enter-room.ts";
 import { findEvents } from "#src/rooms/find-event.ts";
 import { RemoteRoom } from "#src/rooms/received/testing.ts";
 import { testUser } from "#src/testing.ts";
 import { testFederation } from "../testing.ts";
 import { settlePdus } from "./job-settle-pdus.ts";
+import { keys } from "./testing-pdus.ts";
 import { answersFrom, type Peer, sharedRoom, testPeer } from "./testing.ts";
 
 const federation = await testFederation();
@@ -52,6 +54,32 @@ describe("an event that cannot be judged when it comes", () => {
     await settle();
     expect(await unsettled()).toEqual([]);
     expect((await findEvents(hs, [says])).get(says)?.anchor).toBeDefined();
+  });
+
+  test("since its maker's keys cannot be had is kept, and taken in when they can", async () => {
+    const shared = await sharedRoom(hs, peer);
+    const stranger: UserId = "@new:third.test";
+    const joins = shared.remote.add(stranger, memberDraft(stranger, "join"), [shared.joined]);
+    const forged = { ...shared.wire(joins), origin_server_ts: 1 };
+    peer.answer(answersFrom(shared.remote));
+    const { verifyKeys } = hs.remotes;
+    const theirs: KeyLookup = async (asked) =>
+      await keys(asked.filter((it) => it.server === "third.test"));
+    const others: KeyLookup = async (asked) =>
+      await verifyKeys(asked.filter((it) => it.server !== "third.test"));
+    const lookUp = vi.spyOn(hs.remotes, "verifyKeys").mockImplementation(others);
+    const { pdus } = (await peer.send(hs, [shared.wire(joins), forged])).body;
+    expect(Object.values(pdus)).toEqual([{}, {}]);
+    await settle();
+    expect(await unsettled()).toHaveLength(2);
+
+    lookUp.mockImplementation(
+      async (asked) => new Map([...(await others(asked)), ...(await theirs(asked))]),
+    );
+    await settle();
+    expect(await unsettled()).toEqual([]);
+    expect((await findEvents(hs, [joins])).get(joins)?.anchor).toBeDefined();
+    lookUp.mockRestore();
   });
 
   test("since we fail is kept, and holds up none of the others", async () => {

@@ -26,6 +26,8 @@ export type CheckedPdu =
       readonly reason: string;
       /** If it could be read. */
       readonly eventId?: EventId;
+      /** The event, if it may be signed after all, by keys that cannot be had now. */
+      readonly undecided?: Pick<ReceivedEvent, "event" | "json">;
     };
 
 export type CheckSetting = {
@@ -120,12 +122,14 @@ async function checkOne(
   // 2. Passes signature checks, otherwise it is dropped.
   const lacking = await lackingSignatures({ event, wire, signedText }, keys, setting);
   // Of a join that is perhaps signed by who authorised it nothing can be said for good before the key is there.
-  const [fatal] = lacking.filter(
+  const fatal = lacking.filter(
     (it) => it.because !== "join_authorised_via_users_server" || it.isUndecided,
   );
-  if (fatal) {
-    const reason = `not signed by the server of its ${fatal.because}`;
-    return { ok: false, check: 2, reason, eventId: event.event_id };
+  const [first] = fatal;
+  if (first) {
+    const reason = `not signed by the server of its ${first.because}`;
+    const undecided = fatal.every((it) => it.isUndecided) && { undecided: { event, json } };
+    return { ok: false, check: 2, reason, eventId: event.event_id, ...undecided };
   }
   const unauthorised = lacking.length > 0 && { lacksAuthorisersSignature: true as const };
 
