@@ -103,8 +103,9 @@ async function answersTo(
   }
   const waiting = new Set(undecided.map((it) => it.event.event_id));
   for (const { eventId, check, reason } of dropped) {
-    if (eventId !== undefined && waiting.has(eventId)) continue;
-    received.inc({ outcome: "dropped" });
+    const waits = eventId !== undefined && waiting.has(eventId);
+    received.inc({ outcome: waits ? "unverifiable" : "dropped" });
+    if (waits) continue;
     hs.log.info({ origin, roomId, eventId, check, reason }, "an event was dropped");
     if (eventId !== undefined) answers.push([eventId, { error: reason }]);
   }
