@@ -137,3 +137,11 @@ export class StoredEvent {
     return this.#pdu;
   }
 }
+
+/**
+ * Whether the room's state around an event is not simply that before and after it: where forks met, or it came when what
+ * follows it was there already.
+ */
+export function isOutOfLine({ amongForks, anchorOffset }: StoredEvent): boolean {
+  return amongForks || anchorOffset !== 0;
+}

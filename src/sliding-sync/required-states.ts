@@ -7,7 +7,7 @@ import { entriesOfStates } from "#src/rooms/state-map/read-entries.ts";
 import { differences } from "#src/rooms/state-map/state-map.ts";
 import { withNodes } from "#src/rooms/state-map/stored-nodes.ts";
 import { findSlots, pairKey, pairsOf, type StatePair } from "#src/rooms/state-slots.ts";
-import type { StoredEvent } from "#src/rooms/stored-event.ts";
+import { isOutOfLine, type StoredEvent } from "#src/rooms/stored-event.ts";
 import { endOfState } from "#src/sync/room-end.ts";
 import type { Timeline } from "#src/sync/room-timelines.ts";
 import { rootsAt } from "#src/timeline/root-at.ts";
@@ -125,8 +125,7 @@ async function withRoots(
 
 function rootsAtHand({ events }: AskedRoom): { from: number; to: number } | undefined {
   const [first] = events ?? [];
-  const isInLine = (it: StoredEvent) => !it.amongForks && it.anchorOffset === 0 && it.status === 0;
-  if (!events?.every(isInLine)) return undefined;
+  if (!events || events.some((it) => isOutOfLine(it) || it.status !== 0)) return undefined;
   const { stateBefore: from } = first ?? {};
   const to = events.at(-1)?.roomState;
   return from === undefined || to === undefined ? undefined : { from, to };

@@ -3,7 +3,7 @@ import { asksRelating, isNarrow } from "#src/filters/matches-event-filter.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
-import { EventStatus, type StoredEvent } from "#src/rooms/stored-event.ts";
+import { EventStatus, isOutOfLine, type StoredEvent } from "#src/rooms/stored-event.ts";
 import { relatingEvents } from "#src/timeline/relating-events.ts";
 import { type Place, placeBefore } from "#src/timeline/token.ts";
 import type { ChangedRoom } from "./changed-rooms.ts";
@@ -164,10 +164,6 @@ function isShown({ status }: StoredEvent): boolean {
 /** The room's state once an event was there, if that says so: one that came late says what it was at another time. */
 function rootAfter(event: StoredEvent | undefined): number | undefined {
   return event?.anchorOffset === 0 ? event.roomState : undefined;
-}
-
-function isOutOfLine({ amongForks, anchorOffset }: StoredEvent): boolean {
-  return amongForks || anchorOffset !== 0;
 }
 
 async function readTimelines(

@@ -70,6 +70,7 @@ async function lookAtFollowers(
   const covered = new Set<EventId>();
   if (!states || followers.length > MOST_FOLLOWERS) return { isLeftOut: true, covered };
   const stored = await placedEventsOf(hs, followers, reading.db);
+  const prevEventsOf = (it: StoredEvent) => it.pdu(reading.room.rules).prev_events;
   const ids = [...stored.values()].flatMap(prevEventsOf).filter((id) => !byId.has(id));
   const known = await findPlaced(hs, ids, reading.db);
   const stateAfter = (id: EventId): DraftedState | undefined => {
@@ -111,7 +112,7 @@ const MOST_HOPS = 50;
 /** The events that an event follows: directly, or by way of such as are no part of what is built upon. */
 async function followedBy(
   hs: Homeserver,
-  { db }: RoomReading,
+  { db, room }: RoomReading,
   { event }: Assessed,
   { byId, settled }: { byId: ReadonlyMap<EventId, Assessed>; settled: readonly SettledEvent[] },
 ): Promise<ReadonlySet<EventId>> {
@@ -132,21 +133,10 @@ async function followedBy(
       if (pending) return isPassed(id) ? [...pending.event.prev_events] : [];
       const it = stored.get(id);
       const isPart = !it || PART.has(it.status) || it.stateAfter === undefined;
-      return isPart ? [] : prevEventsOf(it);
+      return isPart ? [] : [...it.pdu(room.rules).prev_events];
     });
   }
   return followed;
 }
 
 const PART: ReadonlySet<number> = new Set([EventStatus.accepted, EventStatus.untold]);
-
-/** The IDs that an event follows, as its room version names them. */
-function prevEventsOf({ wire }: StoredEvent): EventId[] {
-  const references: unknown = wire["prev_events"];
-  if (!Array.isArray(references)) return [];
-  const ids = (references as unknown[]).flatMap((it) => {
-    const id: unknown = Array.isArray(it) ? it[0] : it;
-    return typeof id === "string" ? [id as EventId] : [];
-  });
-  return [...new Set(ids)];
-}
