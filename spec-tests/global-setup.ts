@@ -2,8 +2,9 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pino from "pino";
-import { connect, migrateDatabase } from "#src/homeserver/database.ts";
+import { connect } from "#src/homeserver/database.ts";
 import { startEmbeddedPostgres } from "#src/homeserver/embedded-postgres.ts";
+import { migrateDatabase } from "#src/homeserver/migrate-database.ts";
 import { onDatabase } from "#src/testing-database.ts";
 import { SHARED_PAIR } from "./peers/pair.ts";
 import { sharePair } from "./peers/share-pair.ts";
@@ -46,7 +47,9 @@ export async function setup(): Promise<() => Promise<void>> {
   try {
     await admin`drop database if exists ${admin(template)}`;
     await admin`create database ${admin(template)}`;
-    await migrateDatabase(onDatabase(server, template));
+    const log = pino({ level: "silent" });
+    const { signal } = new AbortController();
+    await migrateDatabase(onDatabase(server, template), { isShared: false, log, signal });
   } catch (error) {
     await tearDown();
     throw error;

@@ -9,11 +9,11 @@ import { registerSenders } from "#src/accounts/appservice-users.ts";
 import { runFeeds } from "#src/bridging/run-feeds.ts";
 import type { Config } from "#src/config/config.ts";
 import { awaitDatabase } from "#src/homeserver/await-database.ts";
-import { migrateDatabase } from "#src/homeserver/database.ts";
 import { startEmbeddedPostgres } from "#src/homeserver/embedded-postgres.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { type Address, inUrl, listenAt } from "#src/homeserver/listen-at.ts";
 import { measureProcess, serveMetrics } from "#src/homeserver/metrics.ts";
+import { migrateDatabase } from "#src/homeserver/migrate-database.ts";
 import { malformedResponse, refuseMalformed } from "#src/http/malformed-request.ts";
 import { runJobs } from "#src/jobs/run-jobs.ts";
 import { runPushers } from "#src/pushers/run-pushers.ts";
@@ -63,8 +63,9 @@ export async function startServer(config: Config, options: StartOptions): Promis
   };
   try {
     const databaseUrl = config.database.url ?? (await ownDatabase(config, options, ends));
-    if (config.database.url !== null) await awaitDatabase(databaseUrl, { log, signal });
-    await migrateDatabase(databaseUrl);
+    const isShared = config.database.url !== null;
+    if (isShared) await awaitDatabase(databaseUrl, { log, signal });
+    await migrateDatabase(databaseUrl, { isShared, log, signal });
     signal.throwIfAborted();
     const opened = await openHomeserver(config, { databaseUrl, log });
     const { hs } = opened;

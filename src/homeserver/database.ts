@@ -1,12 +1,8 @@
-import { execFile } from "node:child_process";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import postgres from "postgres";
 import { ARRAY_TYPES } from "./array-types.ts";
 import { driverAddress } from "./database-url.ts";
 import { type Lane, type LaneOptions, openLane } from "./lane.ts";
 import { resilientSql } from "./resilient-sql.ts";
-import { isSchemaCurrent } from "./schema-version.ts";
 import type { Sql } from "./sql.ts";
 
 export type { Queryable, Sql, Tx } from "./sql.ts";
@@ -91,73 +87,3 @@ function open(url: string, options: PoolOptions | LaneOptions): Sql {
     },
   });
 }
-
-/**
- * Brings a database's tables to what this program needs. Safe to run by several processes at once,
- * and quick when there is nothing to do.
- */
-export async function migrateDatabase(url: string): Promise<void> {
-  const sql = connect(url, 1);
-  try {
-    // One at a time: two processes that start together must not both run the first migration.
-    await sql`select pg_advisory_lock(${MIGRATION_LOCK})`;
-    if (!(await isSchemaCurrent(sql, MIGRATIONS))) await applyMigrations(url);
-    await sql`insert into positions (id, position) values (1, 0) on conflict do nothing`;
-    await setTables(sql);
-  } finally {
-    await sql.end();
-  }
-}
-
-/**
- * Sets how tables are kept, where it is not so yet: to set it waits for whoever uses the table, and those who come after
- * that wait as well. A backup that is being taken would stop every process.
- */
-async function setTables(sql: Sql): Promise<void> {
-  const all = await sql<{ table: string; hasRoom: boolean; isUnlogged: boolean }[]>`
-    select name as table, relpersistence = 'u' as "isUnlogged",
-      coalesce('fillfactor=70' = any(reloptions), false) as "hasRoom"
-    from unnest(${[...UPDATED_IN_PLACE, ...OF_THE_MOMENT]}::text[]) as name
-      join pg_class on pg_class.oid = to_regclass(name)`;
-  for (const { table, hasRoom, isUnlogged } of all) {
-    if (UPDATED_IN_PLACE.includes(table) && !hasRoom) {
-      await sql`alter table ${sql(table)} set (fillfactor = 70)`;
-    }
-    // Of no worth after a crash, and written often.
-    if (OF_THE_MOMENT.includes(table) && !isUnlogged) {
-      await sql`alter table ${sql(table)} set unlogged`;
-    }
-  }
-}
-
-/** @throws Error with what the program that applies them has said. */
-async function applyMigrations(url: string): Promise<void> {
-  const program = fileURLToPath(new URL("apply-migrations.ts", import.meta.url));
-  const env = {
-    ...process.env,
-    ARCHIPEL_MIGRATE_DATABASE: url,
-    ARCHIPEL_MIGRATE_FOLDER: MIGRATIONS,
-  };
-  await promisify(execFile)(process.execPath, ["--disable-warning=ExperimentalWarning", program], {
-    env,
-  });
-}
-
-const MIGRATIONS = fileURLToPath(new URL("../../schema/migrations", import.meta.url));
-
-/** Tables that only say how things are at the moment. */
-const OF_THE_MOMENT = ["typing", "presence", "presence_syncs"];
-
-const MIGRATION_LOCK = 7_264_826;
-
-/** Tables whose rows are updated often: room on the page lets an update leave the indexes alone. */
-const UPDATED_IN_PLACE = [
-  "positions",
-  "rooms",
-  "stream_followers",
-  "account_data",
-  "devices",
-  "key_backups",
-  "receipts",
-  "room_reads",
-];

@@ -1,6 +1,6 @@
+import { ALIVE_SECONDS } from "#src/homeserver/count-alive.ts";
 import type { Queryable, Tx } from "#src/homeserver/database.ts";
 import type { Position, UnixMs } from "#src/homeserver/position.ts";
-import { ALIVE_SECONDS } from "#src/streams/presence.ts";
 import type { SyncingState } from "./decide-presence.ts";
 import type { PresenceRow, PresenceState } from "./presence.ts";
 

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { ALIVE_SECONDS, countAlive } from "#src/homeserver/count-alive.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { type Written, written } from "#src/homeserver/one-statement.ts";
@@ -8,9 +9,6 @@ export const processIdOf = held(() => randomUUID());
 
 /** The channel of PostgreSQL's `NOTIFY` that says how far the streams have come. */
 export const CHANNEL = "archipel_streams";
-
-/** For how long a process is taken to be alive after it has been seen. */
-export const ALIVE_SECONDS = 60;
 
 const SEEN_EVERY_MS = 15_000;
 
@@ -57,10 +55,7 @@ async function saySeen(hs: Homeserver): Promise<void> {
   await hs.sql`
     insert into processes (process_id, seen_at) values (${processIdOf(hs)}, now())
     on conflict (process_id) do update set seen_at = excluded.seen_at`;
-  const [row] = await hs.sql<{ alive: number }[]>`
-    select count(*) as alive from processes
-    where seen_at > now() - ${ALIVE_SECONDS} * interval '1 second'`;
-  processesOf(hs).alive = Math.max(1, row?.alive ?? 1);
+  processesOf(hs).alive = Math.max(1, await countAlive(hs.sql));
 }
 
 /** Tells the other processes, if there are any, of the position that `first` has come to; `told` is null if there are none. */
