@@ -1,11 +1,18 @@
 import { moveInDirectory } from "#src/directory/room-aliases.ts";
 import { authEventKeys } from "#src/events/auth-rules/auth-events.ts";
 import type { EventDraft } from "#src/events/build-event.ts";
+import type { Pdu } from "#src/events/pdu.ts";
 import { creatorsOf } from "#src/events/power-levels.ts";
 import { ROOM_VERSIONS, type RoomVersionRules } from "#src/events/room-versions.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { CanonicalObject } from "#src/kit/canonical-json.ts";
-import { type EventId, parseUserId, type RoomId, type UserId } from "#src/kit/identifiers.ts";
+import {
+  type EventId,
+  isRoomId,
+  parseUserId,
+  type RoomId,
+  type UserId,
+} from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { draftOnHead } from "#src/rooms/draft-on-head.ts";
@@ -13,6 +20,7 @@ import type { Room } from "#src/rooms/find-room.ts";
 import { requireJoined } from "#src/rooms/memberships.ts";
 import { isRefusal } from "#src/rooms/refusals.ts";
 import type { RoomInMaking } from "#src/rooms/room-in-making.ts";
+import type { RoomWrite } from "#src/rooms/room-write.ts";
 import { writeToRoom } from "#src/rooms/send-event.ts";
 import { shownContent } from "#src/rooms/shown-content.ts";
 import type { StatePair } from "#src/rooms/state-slots.ts";
@@ -45,9 +53,9 @@ const ALIASES = "m.room.canonical_alias";
  * Makes a room that takes the place of another, in some room version, and ends that: the new room with its state,
  * the aliases that lead there, and what the old room says of it are stored together, or nothing is.
  *
- * @returns the new room's ID.
- * @throws MatrixError M_UNSUPPORTED_ROOM_VERSION; M_FORBIDDEN of one who may not end the room; M_INVALID_PARAM of
- *   creators who are no users.
+ * @returns the new room's ID; where the same user has ended the room at the same moment, that of the room made then.
+ * @throws MatrixError M_UNSUPPORTED_ROOM_VERSION; M_FORBIDDEN of one who may not end the room, or where another has at
+ *   the same moment; M_INVALID_PARAM of creators who are no users.
  * @spec client-server-api#post_matrixclientv3roomsroomidupgrade
  */
 export async function upgradeRoom(
@@ -71,14 +79,18 @@ export async function upgradeRoom(
   const made = makeRoom(hs, rules, requester, drafts);
   const ending = endingDrafts(hs, old, made.roomId);
   let tombstone: EventId | undefined;
-  await writeToRoom(hs, {
+  let endedBy: Pdu | undefined;
+  const upgrading: RoomWrite = {
     room,
     needs: [
       ...authEventKeys({ ...stateDraft(TOMBSTONE, {}), sender: requester.userId }, room.rules),
+      pair(TOMBSTONE),
     ],
     sets: ending.map((it) => [it.type, it.state_key ?? ""]),
     most: ending.length,
     build(making) {
+      endedBy = making.lookup(TOMBSTONE, "");
+      if (endedBy?.event_id !== old.tombstone) throw endedMeanwhile();
       tombstone = endRoom(making, requester, ending);
     },
     with: {
@@ -91,7 +103,16 @@ export async function upgradeRoom(
       }),
       also: async (tx, to) => await moveInDirectory(tx, { from: room.roomKey, to }),
     },
-  });
+  };
+  try {
+    await writeToRoom(hs, upgrading);
+  } catch (error) {
+    const successor = endedBy?.content["replacement_room"];
+    const isSame = endedBy?.sender === requester.userId && endedBy.event_id !== old.tombstone;
+    // The same request, sent twice, has the same answer.
+    if (isSame && isRoomId(successor)) return successor;
+    throw error;
+  }
   await inheritSettings(hs, requester, made.roomId);
   return made.roomId;
 }
@@ -101,12 +122,18 @@ type OldRoom = {
   /** What its state says under a type, if anything. */
   readonly state: (type: string) => CanonicalObject | undefined;
   readonly creators: readonly string[];
+  /** By which event it has ended already, if it has. */
+  readonly tombstone: EventId | undefined;
 };
+
+function endedMeanwhile(): MatrixError {
+  return new MatrixError("M_FORBIDDEN", "Somebody else has replaced the room at the same moment");
+}
 
 /** The room as it is, if the requester may end it. */
 async function oldRoom(hs: Homeserver, { userId }: Requester, room: Room): Promise<OldRoom> {
   // Before a whole room is made for nothing.
-  const { making } = await draftOnHead(hs, room, {
+  const { making, event } = await draftOnHead(hs, room, {
     sender: userId,
     draft: stateDraft(TOMBSTONE, { body: "", replacement_room: "" }),
     needs: [...TRANSFERRED, ALIASES].map(pair),
@@ -121,6 +148,7 @@ async function oldRoom(hs: Homeserver, { userId }: Requester, room: Room): Promi
     room,
     state,
     creators: create ? [...creatorsOf(create, room.rules)] : [],
+    tombstone: event.replaces && "eventId" in event.replaces ? event.replaces.eventId : undefined,
   };
 }
 
