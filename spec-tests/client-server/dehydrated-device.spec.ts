@@ -77,6 +77,37 @@ describe("putDehydratedDevice", () => {
   });
 });
 
+describe("login", () => {
+  const login = async (user: TestUser, device_id: string) =>
+    await hs.request("POST", "/v3/login", {
+      body: {
+        type: "m.login.password",
+        identifier: { type: "m.id.user", user: user.userId },
+        password: user.password,
+        device_id,
+      },
+    });
+
+  test("is not on a dehydrated device, whose keys are another's", async () => {
+    const alice = await hs.registerUser("alice");
+    await dehydrate(alice, "ASLEEP");
+    expect(await login(alice, "ASLEEP")).toMatchObject(refusal(400, "M_INVALID_PARAM"));
+    expect((await alice.call("GET", DEVICE)).body.device_id).toBe("ASLEEP");
+    await alice.call("DELETE", DEVICE);
+    expect(await login(alice, "ASLEEP")).toMatchObject({ status: 200 });
+  });
+
+  test("is either on a device, or that is dehydrated, if both are asked at once", async () => {
+    const alice = await hs.registerUser("alice");
+    for (let round = 0; round < 8; round++) {
+      const id = `D${round}`;
+      const both = await Promise.all([dehydrate(alice, id), login(alice, id)]);
+      expect(both.map((it) => it.status).toSorted((a, b) => a - b)).toEqual([200, 400]);
+      await alice.call("DELETE", DEVICE);
+    }
+  });
+});
+
 describe("getDehydratedDevice", () => {
   test("gives the secrets back, to the user alone", async () => {
     const [alice, bob] = [await hs.registerUser("alice"), await hs.registerUser("bob")];

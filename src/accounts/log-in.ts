@@ -7,6 +7,7 @@ import { userLocked } from "#src/auth/moderated-accounts.ts";
 import { takeOneTimeToken } from "#src/auth/one-time-tokens.ts";
 import { createDevice, type DeviceOwner } from "#src/devices/create-device.ts";
 import { deleteDevices } from "#src/devices/delete-devices.ts";
+import { isDehydrated } from "#src/encryption/dehydrated/dehydrated-device.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { ServerName, UserId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
@@ -33,7 +34,8 @@ export type LoggedIn = IssuedTokens & {
  * Makes a device of a user, or goes on with one, and gives it tokens.
  *
  * @param owner with the hash of the password that was given, if one was.
- * @throws MatrixError M_FORBIDDEN, M_USER_DEACTIVATED, M_USER_LOCKED if that would not let them in any more.
+ * @throws MatrixError M_FORBIDDEN, M_USER_DEACTIVATED, M_USER_LOCKED if that would not let them in any more;
+ *   M_INVALID_PARAM if the device is one that nobody can be logged in on.
  */
 export async function logIn(
   hs: Homeserver,
@@ -45,6 +47,9 @@ export async function logIn(
   const tokens = await issueTokens(hs, { deviceKey, userKey, passwordHash }, wanted);
   if (tokens) return { user_id: userId, device_id: deviceId, home_server: hs.name, ...tokens };
 
+  if (await isDehydrated(hs, deviceKey)) {
+    throw new MatrixError("M_INVALID_PARAM", "That is the ID of your dehydrated device");
+  }
   // The device, or what let its user in, has gone at the same moment.
   if (isNew) await deleteDevices(hs, owner, [deviceId]);
   const account = await findAccount(hs, userId);

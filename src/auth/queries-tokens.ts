@@ -14,7 +14,8 @@ export type NewPair = {
  * Locks a device, so that it stays until the transaction ends and is given no tokens by another.
  *
  * @param passwordHash what the account's password must be, if that let its user in.
- * @returns false if there is no such device, or its account has ended or has another password.
+ * @returns false if there is no such device, or nobody can log in on it since it is dehydrated; or if its account has ended
+ *   or has another password.
  */
 export async function lockDevice(
   tx: Tx,
@@ -23,11 +24,13 @@ export async function lockDevice(
     passwordHash,
   }: { readonly deviceKey: number; readonly passwordHash: string | undefined },
 ): Promise<boolean> {
+  // What others did with the device before they let go of it is seen only by what begins then.
+  await tx`select from devices where device_key = ${deviceKey} for no key update`;
   const rows = await tx`
     select 1 from devices join accounts using (user_key)
     where device_key = ${deviceKey} and deactivated_at_ms is null
       and password_hash is not distinct from coalesce(${passwordHash ?? null}, password_hash)
-    for no key update of devices`;
+      and not exists (select from dehydrated_devices where device_key = ${deviceKey})`;
   return rows.length > 0;
 }
 

@@ -8,7 +8,7 @@ import type { Requester } from "#src/kit/requester.ts";
 import { tailOf } from "#src/streams/tail.ts";
 import type { KeyUpload } from "../key-schemas.ts";
 import { uploadKeys } from "../upload-keys.ts";
-import { dehydratedOf, insertDehydrated } from "./queries-dehydrated.ts";
+import { dehydratedOf, insertDehydrated, isDehydratedRow } from "./queries-dehydrated.ts";
 
 /** The most that the secrets of a device may take, in characters. */
 const LONGEST_SECRETS = 1024 * 1024;
@@ -69,11 +69,18 @@ async function isKept(
     if (isNew) await deleteDevices(hs, requester, [deviceId]);
     throw error;
   }
-  if (!(await insertDehydrated(hs.sql, { userKey, deviceKey }, secrets))) return false;
+  const device = { userKey, deviceKey };
+  const isStored = await hs.sql.begin(async (tx) => await insertDehydrated(tx, device, secrets));
+  if (!isStored) return false;
   const others = before.map((it) => it.deviceId).filter((it) => it !== deviceId);
   await deleteDevices(hs, requester, others);
   hs.log.info({ userId: requester.userId, deviceId }, "keeps a dehydrated device");
   return true;
+}
+
+/** Whether nobody can be logged in on a device, as it is a dehydrated one. */
+export async function isDehydrated(hs: Homeserver, deviceKey: number): Promise<boolean> {
+  return await isDehydratedRow(hs.sql, deviceKey);
 }
 
 /** The dehydrated device of a user, as JSON that is its secrets. @throws MatrixError M_NOT_FOUND */

@@ -1,4 +1,4 @@
-import type { Queryable } from "#src/homeserver/database.ts";
+import type { Queryable, Tx } from "#src/homeserver/database.ts";
 
 export type DehydratedRow = {
   readonly deviceKey: number;
@@ -18,16 +18,25 @@ export async function dehydratedOf(
     where dehydrated_devices.user_key = ${userKey} order by device_key desc`;
 }
 
-/** Makes a device a dehydrated one. @returns false if there is no such device. */
+/** Makes a device a dehydrated one. @returns false if there is no such device, or somebody has logged in on it. */
 export async function insertDehydrated(
-  db: Queryable,
+  tx: Tx,
   { userKey, deviceKey }: { readonly userKey: number; readonly deviceKey: number },
   secrets: string,
 ): Promise<boolean> {
-  const { count } = await db`
+  // Who logs in locks the device as well: after this, what they have done is seen.
+  await tx`select from devices where device_key = ${deviceKey} for no key update`;
+  const { count } = await tx`
     insert into dehydrated_devices (device_key, user_key, secrets)
-    select device_key, ${userKey}, ${secrets} from devices where device_key = ${deviceKey}
-    for key share
+    select device_key, ${userKey}, ${secrets} from devices
+    where device_key = ${deviceKey}
+      and not exists (select from access_tokens where access_tokens.device_key = devices.device_key)
     on conflict (device_key) do update set secrets = excluded.secrets`;
+  return count > 0;
+}
+
+/** Whether a device is a dehydrated one. */
+export async function isDehydratedRow(db: Queryable, deviceKey: number): Promise<boolean> {
+  const { count } = await db`select from dehydrated_devices where device_key = ${deviceKey}`;
   return count > 0;
 }
