@@ -166,6 +166,8 @@ test("a suspended user can say nothing, in whichever way clients ask for it", as
     ["PUT", `/v3/rooms/${room}/send/m.room.message/t1`, words],
     ["POST", `/v3/rooms/${room}/send/m.room.message`, words],
     ["PUT", later, { delay_ms: 1, content: words }],
+    ["PUT", `/v3/rooms/${room}/typing/${bob.userId}`, { typing: true, timeout: 1000 }],
+    ["PUT", `/v3/presence/${bob.userId}/status`, { presence: "online", status_msg: "words" }],
     // The room says what it is called, and the directory shows what it says.
     ["DELETE", `/v3/directory/room/${alias}`, undefined],
     ["PUT", `/v3/directory/list/room/${room}`, { visibility: "public" }],
