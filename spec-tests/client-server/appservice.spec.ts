@@ -297,3 +297,18 @@ describe("setRoomAlias", () => {
     expect(await asBridge("PUT", other, { room_id: mine })).toMatchObject({ status: 200 });
   });
 });
+
+/** @spec client-server-api#get_matrixclientv1mutual_rooms */
+test("an application service asks with whom its own user shares rooms, also of users that are its own", async () => {
+  const ghost = await newUser();
+  const body = { preset: "public_chat" };
+  const roomId = (await asBridge("POST", "/v3/createRoom", body)).body.room_id;
+  await alice.call("POST", `/v3/join/${roomId}`, {});
+  await asBridge("POST", `/v3/join/${roomId}?${as(ghost)}`, {});
+  for (const userId of [ghost, alice.userId]) {
+    expect(await asBridge("GET", `/v1/mutual_rooms?${as(userId)}`)).toMatchObject({
+      status: 200,
+      body: { joined: [roomId], count: 1 },
+    });
+  }
+});

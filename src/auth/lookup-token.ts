@@ -47,7 +47,8 @@ async function admitAppservice(
   appservice: Appservice,
   use: TokenUse,
 ): Promise<Requester> {
-  const known = await masqueradeAs(hs, appservice, use.query());
+  const query = SAYS_OF_WHOM.has(use.operation) ? new URLSearchParams() : use.query();
+  const known = await masqueradeAs(hs, appservice, query);
   if (known.requester.deviceId === "" && NEEDS_DEVICE.has(use.operation)) {
     throw new MatrixError("M_MISSING_PARAM", "Missing device_id: this is done for a device");
   }
@@ -61,6 +62,9 @@ const NEEDS_DEVICE: ReadonlySet<OperationId> = new Set([
   "slidingSync",
   "slidingSyncDeployed",
 ]);
+
+/** Where `user_id` is whom a request is about. So it can not say whom it speaks for: that is the application service's own user. */
+const SAYS_OF_WHOM: ReadonlySet<OperationId> = new Set(["getMutualRooms"]);
 
 async function admitUnknown(hs: Homeserver, token: string, use: TokenUse): Promise<Requester> {
   const cache = tokenCacheOf(hs);
