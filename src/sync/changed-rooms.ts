@@ -6,6 +6,7 @@ import { forgottenRooms, type Standing } from "#src/rooms/memberships.ts";
 import { StoredEvent } from "#src/rooms/stored-event.ts";
 import type { UserRooms } from "#src/rooms/user-rooms.ts";
 import type { Change } from "#src/streams/stream.ts";
+import { BEFORE_ALL } from "./since.ts";
 import type { SyncRequest } from "./sync-request.ts";
 
 /** A room of which there is something to tell. */
@@ -92,8 +93,8 @@ async function passedOver(
   hs: Homeserver,
   { requester, since, filter }: SyncRequest,
 ): Promise<(roomKey: number) => boolean> {
-  if (since !== undefined) return () => false;
-  if (filter.room?.include_leave !== true) return () => true;
+  if (since !== undefined && since > BEFORE_ALL) return () => false;
+  if (since === undefined && filter.room?.include_leave !== true) return () => true;
   const forgotten = await forgottenRooms(hs, requester.userKey);
   return (roomKey) => forgotten.has(roomKey);
 }
@@ -191,6 +192,7 @@ export async function wasJoined(
   standing: Pick<Standing, "eventKey">,
   since: Position,
 ): Promise<boolean> {
+  if (since === BEFORE_ALL) return false;
   const event = (await eventsOf(hs, [standing.eventKey])).get(standing.eventKey);
   // It is not the event that is new, but what is known of the room: forks were resolved, or its members fetched.
   if (event && (event.anchor ?? 0) <= since) return false;

@@ -24,20 +24,55 @@ async function say(text: string): Promise<string> {
 }
 
 describe("a token", () => {
-  test("of a future that a database put back to an earlier day has not seen counts as one of now", async () => {
-    const { next_batch } = await sync("");
-    const future = `s${Number(next_batch.slice(1)) + 1_000_000}`;
-    let told: Awaited<ReturnType<typeof sync>>;
-    const waiting = (async () => {
-      told = await sync(`since=${future}&timeout=20000`);
-    })();
-    // What was said before the request was read is no news: somebody goes on talking.
-    const sent: string[] = [];
-    while (told === undefined) sent.push(await say(`${sent.length}`));
-    await waiting;
-    const [first] = told.rooms.join[roomId].timeline.events;
-    expect(sent).toContain(first.event_id);
-    expect(Number(told.next_batch.slice(1))).toBeLessThan(Number(future.slice(1)));
+  /** A token of a day that comes after the one to which the database was put back. */
+  const future = async () => `s${Number((await sync("")).next_batch.slice(1)) + 1_000_000}`;
+
+  test("of a future that a database put back to an earlier day has not seen knows nothing", async () => {
+    const since = await future();
+    // What has happened since the database was put back, and before the client came.
+    await say("meanwhile");
+    const left = (await ask("POST", "createRoom", { token, body: {} })).body.room_id;
+    await ask("POST", `rooms/${left}/leave`, { token, body: {} });
+    const told = await sync(`since=${since}&timeout=20000`);
+    const { timeline, state } = told.rooms.join[roomId];
+    expect(timeline.events.at(-1).content.body).toBe("meanwhile");
+    expect(timeline.limited).toBe(true);
+    const types = [...state.events, ...timeline.events].map((it) => it.type);
+    expect(types).toContain("m.room.create");
+    expect(Object.keys(told.rooms.leave)).toEqual([left]);
+
+    // From there on as always.
+    const eventId = await say("after");
+    const next = await sync(`since=${told.next_batch}&timeout=20000`);
+    expect(Object.keys(next.rooms)).toEqual(["join"]);
+    expect(next.rooms.join[roomId].timeline).toMatchObject({
+      events: [{ event_id: eventId }],
+      limited: false,
+    });
+  });
+
+  test("of such a future has devices told what was sent to them, and whose devices are others", async () => {
+    const bob = await registered(ask, "bob");
+    await ask("POST", `rooms/${roomId}/invite`, { token, body: { user_id: bob.user_id } });
+    await ask("POST", `join/${roomId}`, { token: bob.access_token, body: {} });
+    const since = await future();
+    const messages = { [bob.user_id]: { [bob.device_id]: { key: "for bob" } } };
+    await ask("PUT", "sendToDevice/org.example/t1", { token, body: { messages } });
+    const keys = { algorithms: [], keys: {}, signatures: {} };
+    const device_keys = { ...keys, user_id: bob.user_id, device_id: bob.device_id };
+    const asBob = { token: bob.access_token };
+    await ask("POST", "keys/upload", { ...asBob, body: { device_keys } });
+    const told = (await ask("GET", `sync?since=${since}`, asBob)).body;
+    expect(told.to_device.events).toMatchObject([{ content: { key: "for bob" } }]);
+    expect(told.device_lists.changed).toContain(bob.user_id);
+
+    const path = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync";
+    const body = { extensions: { to_device: { enabled: true, since } } };
+    const slid = await ask("POST", path, { ...asBob, body });
+    expect(slid.body.extensions.to_device).toMatchObject({
+      events: [{ content: { key: "for bob" } }],
+      next_batch: told.next_batch,
+    });
   });
 
   test("of a place before an event leaves that event to be told", async () => {

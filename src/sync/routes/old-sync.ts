@@ -115,7 +115,8 @@ async function answerWithin(
 
 /** From where on a client wants to be told: from now, if it does not say. @throws MatrixError M_INVALID_PARAM */
 async function fromOf(hs: Homeserver, token: string | null): Promise<number> {
-  if (token !== null && token !== "") return (await sinceOf(hs, token)).since ?? 0;
+  const { since } = token ? await sinceOf(hs, token) : {};
+  if (since !== undefined) return since;
   await tailOf(hs).catchUp();
   return tailOf(hs).position;
 }

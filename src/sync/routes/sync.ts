@@ -11,7 +11,7 @@ import { alwaysTold } from "../always-told.ts";
 import { waitForNews } from "../news.ts";
 import { quietSince } from "../quiet-since.ts";
 import { isEmpty, readSync, type SyncAnswer } from "../read-sync.ts";
-import { sinceOf } from "../since.ts";
+import { BEFORE_ALL, sinceOf } from "../since.ts";
 import type { SyncRequest } from "../sync-request.ts";
 import { syncText } from "../sync-text.ts";
 import { presenceOf, waitOf } from "./read-query.ts";
@@ -80,7 +80,7 @@ async function requestOf(
   return {
     requester,
     filter: filter ? await filterFromParameter(hs, requester.userKey, filter) : NO_FILTER,
-    ...(since ? await sinceOf(hs, since) : { since: undefined }),
+    ...(since ? await placeIn(hs, since) : { since: undefined }),
     fullState: booleanOf(query, "full_state"),
     stateAfter: booleanOf(query, "org.matrix.msc4222.use_state_after")
       ? "org.matrix.msc4222.state_after"
@@ -88,6 +88,15 @@ async function requestOf(
         ? "state_after"
         : undefined,
   };
+}
+
+/** Where a client is that has a token: who knows another past has to be told of all rooms and devices, and of rooms left. */
+async function placeIn(
+  hs: Homeserver,
+  token: string,
+): Promise<Awaited<ReturnType<typeof sinceOf>>> {
+  const place = await sinceOf(hs, token);
+  return { ...place, since: place.since ?? BEFORE_ALL };
 }
 
 /** @throws MatrixError M_INVALID_PARAM */
