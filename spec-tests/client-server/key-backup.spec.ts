@@ -39,6 +39,18 @@ describe("postRoomKeysVersion", () => {
       body: { errcode: "M_WRONG_ROOM_KEYS_VERSION", current_version: next.body.version },
     });
   });
+
+  test("begins no more than anybody needs, until one is ended", async () => {
+    const user = await hs.registerUser("alice");
+    const versions: string[] = [];
+    for (let count = 0; count < 100; count++) {
+      versions.push((await user.call("POST", VERSION, made)).body.version);
+    }
+    expect(await user.call("POST", VERSION, made)).toMatchObject(refusal(403, "M_FORBIDDEN"));
+    expect((await user.call("GET", VERSION)).body.version).toBe(versions.at(-1));
+    await user.call("DELETE", `${VERSION}/${versions[0]}`);
+    expect((await user.call("POST", VERSION, made)).status).toBe(200);
+  });
 });
 
 /** @spec client-server-api#get_matrixclientv3room_keysversion */

@@ -6,6 +6,9 @@ import { deleteBackup, findBackup, insertBackup, updateAuthData } from "./querie
 /** The most that a backup's `auth_data`, or the data of one session in it, may take as JSON. */
 const MOST_CHARACTERS = 65_536;
 
+/** The most versions that a user may have. Only the newest is written to; what others hold nobody but the user can judge. */
+const MOST_VERSIONS = 100;
+
 /** A user, as far as backups are concerned. */
 export type BackupOwner = { readonly userKey: number };
 
@@ -23,7 +26,7 @@ export type BackupInfo = {
 /**
  * Begins a new version of a user's backup, which is the current one from then on.
  *
- * @throws MatrixError M_TOO_LARGE
+ * @throws MatrixError M_TOO_LARGE; M_FORBIDDEN of who has too many.
  * @spec client-server-api#post_matrixclientv3room_keysversion
  */
 export async function createBackup(
@@ -31,8 +34,12 @@ export async function createBackup(
   { userKey }: BackupOwner,
   { algorithm, auth_data }: BackupVersion,
 ): Promise<string> {
-  const backup = { algorithm, authData: modestJson(auth_data) };
-  return String(await insertBackup(hs.sql, userKey, backup));
+  const backup = { algorithm, authData: modestJson(auth_data), most: MOST_VERSIONS };
+  const version = await insertBackup(hs.sql, userKey, backup);
+  if (version === undefined) {
+    throw new MatrixError("M_FORBIDDEN", `You have ${MOST_VERSIONS} backups: delete one first`);
+  }
+  return String(version);
 }
 
 /**

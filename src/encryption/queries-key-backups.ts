@@ -29,22 +29,24 @@ export async function lockNewest(tx: Tx, userKey: number): Promise<number | unde
   return rows.at(-1)?.version;
 }
 
+/** @returns the version; undefined if the user has as many as they may have. */
 export async function insertBackup(
   sql: Queryable,
   userKey: number,
-  { algorithm, authData }: { algorithm: string; authData: string },
-): Promise<number> {
+  { algorithm, authData, most }: { algorithm: string; authData: string; most: number },
+): Promise<number | undefined> {
   const [row] = await sql<{ version: number }[]>`
     with counted as (
-      insert into key_backup_counters (user_key, last_version) values (${userKey}, 1)
+      insert into key_backup_counters (user_key, last_version)
+      select ${userKey}::bigint, 1 where (
+        select count(*) from key_backups where user_key = ${userKey}) < ${most}
       on conflict (user_key) do update set last_version = key_backup_counters.last_version + 1
       returning user_key, last_version
     )
     insert into key_backups (user_key, version, algorithm, auth_data, etag, session_count)
     select user_key, last_version, ${algorithm}, ${authData}, 0, 0 from counted
     returning version`;
-  if (!row) throw new Error("a backup was given no version");
-  return row.version;
+  return row?.version;
 }
 
 export async function updateAuthData(
