@@ -1,4 +1,3 @@
-import { z } from "zod";
 import type { Tx } from "#src/homeserver/database.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
@@ -7,6 +6,7 @@ import type { UserId } from "#src/kit/identifiers.ts";
 import { currentStateRoot, statesAt } from "#src/rooms/current-state.ts";
 import { pairKey } from "#src/rooms/state-slots.ts";
 import { wordsOfUser } from "./directory-words.ts";
+import { type NameInMember, nameInMember } from "./name-in-member.ts";
 import {
   advanceDirectory,
   directoryProgress,
@@ -130,26 +130,6 @@ async function isOpenRoom(hs: Homeserver, roomKey: number): Promise<boolean> {
   );
 }
 
-/** As long as the names of our own users may be. */
-const MOST_NAME_CHARACTERS = 256;
-
-/** Other servers' users may be called anything, also what the database cannot hold. */
-const Name = z
-  .string()
-  .transform((it) => it.replaceAll("\0", "").slice(0, MOST_NAME_CHARACTERS).toWellFormed());
-
-/** What we read of a member event. Whatever is no text counts as left out. */
-const Member = z.object({
-  content: z.object({
-    displayname: Name.optional().catch(undefined),
-    avatar_url: z
-      .string()
-      .refine((it) => !it.includes("\0"))
-      .optional()
-      .catch(undefined),
-  }),
-});
-
 type ReadMembers = { readonly named: readonly RemoteName[]; readonly left: readonly number[] };
 
 async function readMembers(
@@ -162,7 +142,7 @@ async function readMembers(
   const named = new Map<number, RemoteName>();
   const left = new Set<number>();
   for (const { user_key: userKey, user_id: userId, room_key, membership, json } of members) {
-    const member = Member.safeParse(JSON.parse(json)).data?.content;
+    const member = nameInMember(json);
     if (membership !== "join" || !member) {
       left.add(userKey);
       continue;
@@ -176,7 +156,7 @@ async function readMembers(
 
 function remoteName(
   { userKey, userId }: { readonly userKey: number; readonly userId: UserId },
-  { displayname, avatar_url }: z.infer<typeof Member>["content"],
+  { displayname, avatar_url }: NameInMember,
   isOpen: boolean,
 ): RemoteName {
   return {

@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
+import type { UserId } from "#src/kit/identifiers.ts";
 import { findRoom, roomsByKeys } from "#src/rooms/find-room.ts";
 import { userKeyOf } from "#src/rooms/user-keys.ts";
 import { asking, type Ask, LENIENT, registered } from "#src/testing-http.ts";
@@ -11,6 +12,35 @@ const homes = await testHomeservers(2, LENIENT);
 const { hs } = homes;
 const [ask, there] = homes.all.map(asking) as [Ask, Ask];
 afterAll(async () => await homes.close());
+
+/** Makes a room. @returns its key. */
+async function made(token: string, preset: string): Promise<number> {
+  const { room_id } = (await ask("POST", "createRoom", { token, body: { preset } })).body;
+  return (await findRoom(hs, room_id))?.roomKey ?? 0;
+}
+
+/** What puts a user's member events into rooms, as another server would have sent them. */
+async function memberOf(userId: UserId) {
+  const userKey = await userKeyOf(hs, userId);
+  return async (roomKey: number, membership: string, displayname: string) => {
+    const json = JSON.stringify({ content: { membership, displayname } });
+    await hs.sql.begin(async (tx) => {
+      const [row] = await tx<{ position: number }[]>`
+        update positions set position = position + 1 returning position`;
+      const key = row?.position ?? 0;
+      await tx`
+        insert into events (event_key, room_key, event_id, type, state_key, sender_key, depth,
+          origin_server_ts, status, json)
+        values (${key}, ${roomKey}, ${`$${key}`}, 'm.room.member', ${userId}, ${userKey}, 1,
+          1, 0, ${json})`;
+      await tx`
+        insert into memberships (user_key, room_key, membership, event_key, position, local)
+        values (${userKey}, ${roomKey}, ${membership}, ${key}, ${key}, false)
+        on conflict (user_key, room_key) do update set membership = excluded.membership,
+          event_key = excluded.event_key, position = excluded.position`;
+    });
+  };
+}
 
 describe("user directory", () => {
   const search = async (token: string, search_term: string, limit?: number) => {
@@ -79,33 +109,10 @@ describe("user directory", () => {
 
   test("users of other servers are called what open rooms call them, while they are in a room", async () => {
     const { access_token: token } = await registered(ask, "host");
-    const made = async (preset: string) => {
-      const { room_id } = (await ask("POST", "createRoom", { token, body: { preset } })).body;
-      const room = await findRoom(hs, room_id);
-      return room?.roomKey ?? 0;
-    };
-    const closed = await made("private_chat");
-    const open = await made("public_chat");
+    const closed = await made(token, "private_chat");
+    const open = await made(token, "public_chat");
     const userKey = await userKeyOf(hs, "@rem:elsewhere");
-    /** Puts a member event into a room, as another server would have sent it. */
-    const member = async (roomKey: number, membership: string, displayname: string) => {
-      const json = JSON.stringify({ content: { membership, displayname } });
-      await hs.sql.begin(async (tx) => {
-        const [row] = await tx<{ position: number }[]>`
-          update positions set position = position + 1 returning position`;
-        const key = row?.position ?? 0;
-        await tx`
-          insert into events (event_key, room_key, event_id, type, state_key, sender_key, depth,
-            origin_server_ts, status, json)
-          values (${key}, ${roomKey}, ${`$${key}`}, 'm.room.member', '@rem:elsewhere', ${userKey}, 1,
-            1, 0, ${json})`;
-        await tx`
-          insert into memberships (user_key, room_key, membership, event_key, position, local)
-          values (${userKey}, ${roomKey}, ${membership}, ${key}, ${key}, false)
-          on conflict (user_key, room_key) do update set membership = excluded.membership,
-            event_key = excluded.event_key, position = excluded.position`;
-      });
-    };
+    const member = await memberOf("@rem:elsewhere");
     const looker = (await registered(ask, "passer-by")).access_token;
 
     await member(closed, "join", "Secretive");
@@ -139,6 +146,20 @@ describe("user directory", () => {
     expect(await found(token, "rem")).toEqual([]);
     const left = await hs.sql`select 1 from directory_words where user_key = ${userKey}`;
     expect(left).toHaveLength(0);
+  });
+
+  test("what a closed room calls a user of another server, those know alone who are in it with them", async () => {
+    const [one, other] = [await registered(ask, "one-side"), await registered(ask, "other-side")];
+    const member = await memberOf("@nick:elsewhere");
+    await member(await made(one.access_token, "private_chat"), "join", "Lieutenant Blue");
+    await member(await made(other.access_token, "private_chat"), "join", "Private Life");
+    const blue = { user_id: "@nick:elsewhere", display_name: "Lieutenant Blue" };
+    const life = { user_id: "@nick:elsewhere", display_name: "Private Life" };
+    expect((await search(one.access_token, "nick")).results).toEqual([blue]);
+    expect((await search(other.access_token, "nick")).results).toEqual([life]);
+    expect((await search(other.access_token, "private")).results).toEqual([life]);
+    // Nor are others told that there is somebody who is called so.
+    expect(await found(one.access_token, "private")).toEqual([]);
   });
 
   test("there is a limit, and it is said when there are more", async () => {
