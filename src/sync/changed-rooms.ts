@@ -45,6 +45,7 @@ export async function changedRooms(
   const { since } = request;
   const events = changes && eventsByRoom(changes);
   const moved = events ?? (since === undefined ? undefined : await movedSince(hs, rooms, since));
+  const isStill = stoodStill(request, moved);
   const isPassedOver = await passedOver(hs, request);
   const result: { [K in keyof ChangedRooms]: ChangedRoom[] } = {
     joined: [],
@@ -53,16 +54,25 @@ export async function changedRooms(
     knocked: [],
   };
   for (const [roomKey, standing] of rooms) {
+    if (isStill(roomKey, standing)) continue;
     const section = SECTION_OF[standing.membership];
     if (section === "left" && isPassedOver(roomKey)) continue;
-    const hasMoved = moved?.has(roomKey) ?? true;
     const room =
       section === "joined"
-        ? await joinedRoom(hs, request, { roomKey, standing, hasMoved, events })
+        ? await joinedRoom(hs, request, { roomKey, standing, events })
         : await otherRoom(hs, request, { roomKey, standing });
     if (room) result[section].push(room);
   }
   return result;
+}
+
+/** Of which rooms there is nothing to tell, as of most: nothing has happened there, and the user is in them what they were. */
+function stoodStill(
+  { since, fullState }: SyncRequest,
+  moved: { has(roomKey: number): boolean } | undefined,
+): (roomKey: number, standing: Standing) => boolean {
+  if (since === undefined || !moved || fullState) return () => false;
+  return (roomKey, { position }) => position <= since && !moved.has(roomKey);
 }
 
 /** A room that the user is not in, if they have not heard of that. */
@@ -99,27 +109,23 @@ async function passedOver(
   return (roomKey) => forgotten.has(roomKey);
 }
 
-/** A room that the user is in, if there is anything to tell of it. */
+/** What is to be told of a room that the user is in. */
 async function joinedRoom(
   hs: Homeserver,
-  { since, fullState }: SyncRequest,
+  { since }: SyncRequest,
   {
     roomKey,
     standing,
-    hasMoved,
     events,
   }: {
     roomKey: number;
     standing: Standing;
-    hasMoved: boolean;
     events: ReadonlyMap<number, StoredEvent[]> | undefined;
   },
-): Promise<ChangedRoom | undefined> {
+): Promise<ChangedRoom> {
   const room = { roomKey, standing, isOutside: false };
   if (since === undefined) return { ...room, isNew: true, events: undefined };
-  const hasChanged = standing.position > since;
-  if (!hasChanged && !hasMoved && !fullState) return undefined;
-  const isNew = hasChanged && !(await wasJoined(hs, standing, since));
+  const isNew = standing.position > since && !(await wasJoined(hs, standing, since));
   return { ...room, isNew, events: isNew ? undefined : events && (events.get(roomKey) ?? []) };
 }
 

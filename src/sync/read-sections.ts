@@ -33,9 +33,10 @@ export async function readSections(
   // Most often nothing has happened that most of them tell of.
   const mustAsk =
     range.after === undefined || question.newRooms.size > 0 || question.resumeAfter !== undefined;
+  const happened = new Set(question.changes?.map((it) => it.stream));
   const asked: Promise<SyncPart>[] = [];
   for (const section of sections) {
-    const changes = question.changes?.filter((it) => isOf(section, it, question));
+    const changes = changesOf(section, happened, question);
     if (!mustAsk && changes?.length === 0) continue;
     asked.push(section.read(hs, { ...question, changes }, range));
   }
@@ -45,6 +46,19 @@ export async function readSections(
     rooms: joined(parts),
     cutAt: parts.find((it) => it.cutAt !== undefined)?.cutAt,
   };
+}
+
+const NOTHING: readonly Change[] = [];
+
+/** What has happened that a section tells of, if that is in memory. */
+function changesOf(
+  section: SyncSection,
+  happened: ReadonlySet<string>,
+  question: SyncQuestion,
+): readonly Change[] | undefined {
+  if (!question.changes) return undefined;
+  if (!section.streams.some((it) => happened.has(it))) return NOTHING;
+  return question.changes.filter((it) => isOf(section, it, question));
 }
 
 function isOf(section: SyncSection, change: Change, question: SyncQuestion): boolean {
