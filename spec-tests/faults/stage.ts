@@ -181,7 +181,7 @@ async function cutConnection(url: string): Promise<boolean> {
   try {
     const cut = await sql`
       select pg_terminate_backend(pid) from pg_stat_activity
-      where datname = current_database() and application_name = 'archipel' and pid <> pg_backend_pid()
+      where datname = current_database() and application_name like 'archipel %' and pid <> pg_backend_pid()
       order by random() limit 1`;
     return cut.length > 0;
   } finally {

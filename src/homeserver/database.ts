@@ -1,8 +1,12 @@
+import { randomBytes } from "node:crypto";
+import type { Socket } from "node:net";
 import postgres from "postgres";
 import { ARRAY_TYPES } from "./array-types.ts";
+import { databaseSocket } from "./database-socket.ts";
 import { driverAddress } from "./database-url.ts";
-import { type Lane, type LaneOptions, openLane } from "./lane.ts";
+import { type Dial, type Lane, type LaneOptions, openLane } from "./lane.ts";
 import { resilientSql } from "./resilient-sql.ts";
+import { PATIENCE, type Patience, SilentConnections } from "./silent-connections.ts";
 import type { Sql } from "./sql.ts";
 
 export type { Queryable, Sql, Tx } from "./sql.ts";
@@ -29,12 +33,13 @@ export type DatabaseOptions = {
   readonly url: string;
   /** Connections of the pool; the lane and the bus have one each besides. */
   readonly maxConnections: number;
+  readonly patience?: Patience;
 };
 
 /** Opens a database. Connects when it is first asked something. */
-export function openDatabase({ url, maxConnections }: DatabaseOptions): Database {
-  const sql = connect(url, maxConnections);
-  const lane = openLane(url, (options) => open(url, options));
+export function openDatabase({ url, maxConnections, patience }: DatabaseOptions): Database {
+  const sql = connect(url, maxConnections, patience);
+  const lane = openLane((options) => open(url, options, patience));
   return {
     sql,
     lane,
@@ -46,8 +51,8 @@ export function openDatabase({ url, maxConnections }: DatabaseOptions): Database
 }
 
 /** Connections with our types: for the pool and the bus. */
-export function connect(url: string, max: number): Sql {
-  return resilientSql((onclose) => open(url, { max, onclose }));
+export function connect(url: string, max: number, patience?: Patience): Sql {
+  return resilientSql((onclose) => open(url, { max, onclose }, patience));
 }
 
 /** How long a connection that could not be made waits before it is tried again. */
@@ -58,11 +63,53 @@ const STANDSTILL_MS = 30_000;
 
 type PoolOptions = { readonly max: number; readonly onclose: () => void };
 
-function open(url: string, options: PoolOptions | LaneOptions): Sql {
+function open(url: string, options: PoolOptions | LaneOptions, patience = PATIENCE): Sql {
+  const name = `archipel ${randomBytes(4).toString("hex")}`;
+  const silent = new SilentConnections(
+    async () => await countRunning(url, name, patience),
+    patience,
+  );
+  const { max, onclose, dialBy = (dial: Dial) => dial() } = { dialBy: undefined, ...options };
+  const isNear = driverAddress(url).host?.startsWith("/") === true;
+  const dial: Dial = (how) => {
+    const socket = databaseSocket(url, how?.bufferBytes);
+    // One within the machine is lost only with what is at its end, and closes then.
+    return isNear ? socket : silent.watch(socket, how?.isWaitedFor);
+  };
+  return driver(url, { max, onclose, name, patience, socket: () => dialBy(dial) });
+}
+
+/** How many statements run, and have for a while, that came on connections of a name. */
+async function countRunning(url: string, name: string, patience: Patience): Promise<number> {
+  const sql = driver(url, { max: 1, name: "archipel", patience });
+  try {
+    const [row] = await sql<{ running: number }[]>`
+      select count(*)::int as running from pg_stat_activity
+      where application_name = ${name} and (state = 'disabled' or state = 'active'
+        and wait_event_type is distinct from 'Client'
+        and query_start < clock_timestamp() - ${patience.silentMs / 2} * interval '1 ms')`;
+    return row?.running ?? 0;
+  } finally {
+    void sql.end({ timeout: 0 }).catch(() => {});
+  }
+}
+
+type DriverOptions = {
+  readonly max: number;
+  readonly onclose?: () => void;
+  /** What the database knows the connections by. */
+  readonly name: string;
+  readonly patience: Patience;
+  /** The driver knows this option; its types do not. */
+  readonly socket?: () => Socket;
+};
+
+function driver(url: string, { name, patience, ...options }: DriverOptions): Sql {
   const address = driverAddress(url);
   return postgres(address.url, {
     ...(address.host !== undefined && { host: address.host }),
     ...options,
+    connect_timeout: patience.connectSeconds,
     types: { int8: INT8, ...ARRAY_TYPES } as { int8: typeof INT8 },
     fetch_types: false,
     onnotice: () => {},
@@ -71,7 +118,7 @@ function open(url: string, options: PoolOptions | LaneOptions): Sql {
     // The driver would wait up to 20 s, with statements in its queue, for a database that may be back by then.
     backoff: () => RECONNECT_SECONDS,
     connection: {
-      application_name: "archipel",
+      application_name: name,
       // A process that stands still, or whose machine has died, holds what all others wait for: they can go on then.
       idle_in_transaction_session_timeout: STANDSTILL_MS,
       // Arrays of unknown length make PostgreSQL plan anew each time, for plans that come out the same.

@@ -1,8 +1,6 @@
-import { once } from "node:events";
-import { connect as connectSocket, type NetConnectOpts, type Socket } from "node:net";
-import { driverAddress } from "./database-url.ts";
+import type { Socket } from "node:net";
 import { isTemplate } from "./one-statement.ts";
-import { isConnectionError } from "./resilient-sql.ts";
+import { isConnectionError, lostConnection } from "./resilient-sql.ts";
 import type { Sql, Tx } from "./sql.ts";
 
 /** One connection for transactions that follow each other and whose statements do not wait for each other. */
@@ -24,16 +22,23 @@ export type Lane = {
 /** How many bytes may wait in a socket before the driver holds back statements: more than any transaction has. */
 const SOCKET_BUFFER_BYTES = 256 * 1024 * 1024;
 
-/** What the driver is told of a lane's pool. */
+/** Makes a connection. */
+export type Dial = (how?: {
+  readonly bufferBytes: number;
+  /** Whether an answer is waited for. */
+  readonly isWaitedFor: () => boolean;
+}) => Socket;
+
+/** How a lane's pool is to be. */
 export type LaneOptions = {
   readonly max: 1;
-  /** The driver knows this option; its types do not. */
-  readonly socket: () => Promise<Socket>;
   readonly onclose: () => void;
+  /** Makes the one connection that there may be. */
+  readonly dialBy: (dial: Dial) => Socket;
 };
 
 /** Opens a lane. Connects when it is first used, and anew when its connection was lost. */
-export function openLane(url: string, open: (options: LaneOptions) => Sql): Lane {
+export function openLane(open: (options: LaneOptions) => Sql): Lane {
   let isEnding = false;
   let current: Connection | undefined;
 
@@ -46,11 +51,12 @@ export function openLane(url: string, open: (options: LaneOptions) => Sql): Lane
     loss.catch(() => {});
     const giveUp = () => {
       if (current === own) current = undefined;
-      say(lost());
+      say(lostConnection());
       if (!isEnding) own.sql.end({ timeout: 0 }).catch(() => {});
     };
-    const sql = open({ max: 1, socket: oneConnection(url, giveUp), onclose: giveUp });
-    const own: Connection = { sql, loss };
+    const unanswered = new Set<Promise<unknown>>();
+    const sql = open({ max: 1, onclose: giveUp, dialBy: oneConnection(unanswered, giveUp) });
+    const own: Connection = { sql, loss, unanswered };
     current = own;
     return own;
   }
@@ -58,8 +64,10 @@ export function openLane(url: string, open: (options: LaneOptions) => Sql): Lane
   return {
     transaction: async (work) => await transaction(connected(), work),
     async statement(work) {
-      const { sql, loss } = connected();
-      return await Promise.race([work(sql), loss]);
+      const connection = connected();
+      const answer = work(connection.sql);
+      note(connection, answer);
+      return await Promise.race([answer, connection.loss]);
     },
     async end() {
       isEnding = true;
@@ -75,17 +83,27 @@ type Connection = {
    * some that it had not sent yet without an answer.
    */
   readonly loss: Promise<never>;
+  /** What has been asked on it, and not been answered. */
+  readonly unanswered: Set<Promise<unknown>>;
 };
+
+/** Notes that something has been asked. That it fails is heeded elsewhere. */
+function note({ unanswered }: Connection, answer: Promise<unknown>): void {
+  unanswered.add(answer);
+  const answered = () => void unanswered.delete(answer);
+  answer.then(answered, answered);
+}
 
 /** What the driver makes of a template: a promise that begins to be kept when it is told to, or waited for. */
 type Statement = Promise<unknown> & { execute(): unknown };
 
-async function transaction<T>({ sql, loss }: Connection, work: (tx: Tx) => Promise<T>): Promise<T> {
+async function transaction<T>(connection: Connection, work: (tx: Tx) => Promise<T>): Promise<T> {
+  const { sql, loss } = connection;
   const sent: Promise<unknown>[] = [];
   const send = (query: Statement) => {
     query.execute();
     // Heeded in the end. Until then nobody else may be waiting for it.
-    query.catch(() => {});
+    note(connection, query);
     sent.push(query);
   };
   const tx = new Proxy(sql, {
@@ -117,39 +135,18 @@ async function transaction<T>({ sql, loss }: Connection, work: (tx: Tx) => Promi
  * Makes the one connection that a driver's pool may have. The driver would make another when it is lost, and send
  * on it what was waiting: statements of a transaction, outside of it.
  */
-function oneConnection(url: string, giveUp: () => void): () => Promise<Socket> {
+function oneConnection(
+  unanswered: ReadonlySet<unknown>,
+  giveUp: () => void,
+): LaneOptions["dialBy"] {
   let used = false;
-  return async () => {
-    if (used) throw lost();
-    used = true;
-    const options = { ...socketAddress(url), writableHighWaterMark: SOCKET_BUFFER_BYTES };
-    const socket = connectSocket(options as NetConnectOpts);
-    try {
-      await once(socket, "connect");
-    } catch (cause) {
+  return (dial) => {
+    if (used) {
       // The driver would leave the pool as it is, for ever connecting.
       giveUp();
-      throw lost(cause);
+      throw lostConnection();
     }
-    socket.setNoDelay(true);
-    return socket;
-  };
-}
-
-/** The same code as the driver's: nobody knows whether what was sent is durable. */
-function lost(cause?: unknown): Error {
-  return Object.assign(new Error("The connection of the lane is lost", { cause }), {
-    code: "CONNECTION_CLOSED",
-  });
-}
-
-function socketAddress(url: string): { path: string } | { host: string; port: number } {
-  const address = driverAddress(url);
-  const { hostname, port } = new URL(address.url);
-  const number = port === "" ? 5432 : Number(port);
-  if (address.host?.startsWith("/")) return { path: `${address.host}/.s.PGSQL.${number}` };
-  return {
-    host: address.host ?? decodeURIComponent(hostname).replace(/^\[|\]$/g, ""),
-    port: number,
+    used = true;
+    return dial({ bufferBytes: SOCKET_BUFFER_BYTES, isWaitedFor: () => unanswered.size > 0 });
   };
 }

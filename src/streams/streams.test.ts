@@ -189,7 +189,10 @@ describe("the streams", () => {
       await tx`update pairs set at = now() where name = 'other'`;
       resolve(write(hs, crossing, { text: "crossing" }));
       // PostgreSQL gives up on whoever has waited a second, and that is the write.
-      await new Promise((waited) => setTimeout(waited, 500));
+      const waiting = async () =>
+        await hs.sql`
+        select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+      await expect.poll(waiting, { timeout: 20_000 }).toHaveLength(1);
       await tx`update pairs set at = now() where name = 'one'`;
     });
     const at = await position;
@@ -268,7 +271,7 @@ describe("the streams", () => {
     const cut = setInterval(() => {
       void servers.hs.sql`
         select pg_terminate_backend(pid) from pg_stat_activity
-        where datname = current_database() and application_name = 'archipel'
+        where datname = current_database() and application_name like 'archipel %'
           and state like 'idle in transaction%'`.catch(() => {});
     }, 5);
     const acknowledged: number[] = [];

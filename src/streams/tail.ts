@@ -3,6 +3,7 @@ import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { registry } from "#src/homeserver/metrics.ts";
 import type { Position } from "#src/homeserver/position.ts";
+import { noAnswer } from "#src/homeserver/resilient-sql.ts";
 import { within } from "#src/kit/within.ts";
 import type { Change, Stream } from "./stream.ts";
 
@@ -256,11 +257,6 @@ export class Tail {
 }
 
 export const tailOf = held((hs) => new Tail(hs));
-
-/** As the driver says it of a connection that cannot be made. */
-function noAnswer(): Error {
-  return Object.assign(new Error("The database does not answer"), { code: "CONNECT_TIMEOUT" });
-}
 
 /** The position of the newest commit that a query made now can see. */
 export async function currentPosition(hs: Homeserver): Promise<Position> {
