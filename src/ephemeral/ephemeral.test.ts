@@ -90,6 +90,7 @@ describe("receipts", () => {
 
   test("that are sent at once leave the furthest", async () => {
     const carol = await testUser(hs, "carol");
+    await joinRoom(hs, carol, room.roomId);
     const since = tailOf(hs).position;
     await Promise.all(
       [2, 0, 1, 2, 0].map(
@@ -205,6 +206,7 @@ test("the fully-read marker is account data, and moves forward only", async () =
 test("fully-read markers that are set at once leave the furthest", async () => {
   for (const name of ["dora", "dick", "dan"]) {
     const user = await testUser(hs, name);
+    await joinRoom(hs, user, room.roomId);
     const set = async (process: Homeserver, index: number) =>
       await setFullyRead(process, user, { room, eventId: at(index) });
     await Promise.all(

@@ -11,7 +11,9 @@ import type { Room } from "#src/rooms/find-room.ts";
 import { WHOLE_ROOM } from "#src/rooms/room-reads.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
 import { isRelatedTo, threadOf } from "#src/rooms/thread-of.ts";
+import { userRoomsInMemory } from "#src/rooms/user-rooms.ts";
 import { write } from "#src/streams/write.ts";
+import { visibleEvents } from "#src/timeline/visible-events.ts";
 import type { ReceiptType } from "./receipt.ts";
 import { receiptsStream } from "./receipts-stream.ts";
 
@@ -22,7 +24,7 @@ type Read = { readonly room: Room; readonly eventId: EventId };
  * happens if they had read further already.
  *
  * @param thread undefined for the room with all its threads.
- * @throws MatrixError M_NOT_FOUND if the room has no such event; M_INVALID_PARAM if the event is not
+ * @throws MatrixError M_NOT_FOUND if the room has no such event that the user may see; M_INVALID_PARAM if the event is not
  *   related to the thread.
  * @spec client-server-api#post_matrixclientv3roomsroomidreceiptreceipttypeeventid
  */
@@ -32,7 +34,7 @@ export async function sendReceipt(
   type: ReceiptType,
   { room, eventId, thread }: Read & { readonly thread?: ThreadId | undefined },
 ): Promise<void> {
-  const event = await eventInRoom(hs, room, eventId);
+  const event = await eventInRoom(hs, { userId, userKey }, { room, eventId });
   if (thread !== undefined && !(await isOfThread(hs, event, thread))) {
     throw new MatrixError("M_INVALID_PARAM", "The event is not related to the thread");
   }
@@ -62,7 +64,7 @@ export const ALLOW_BACKWARD = "com.beeper.allow_backward";
 /**
  * Moves a user's fully-read marker to an event, unless it is further already and is not to be moved back.
  *
- * @throws MatrixError M_NOT_FOUND if the room has no such event.
+ * @throws MatrixError M_NOT_FOUND if the room has no such event that the user may see.
  * @spec client-server-api#fully-read-markers
  */
 export async function setFullyRead(
@@ -70,7 +72,7 @@ export async function setFullyRead(
   owner: Pick<Requester, "userId" | "userKey">,
   { room, eventId, mayGoBack = false }: Read & { readonly mayGoBack?: boolean | undefined },
 ): Promise<void> {
-  const event = await eventInRoom(hs, room, eventId);
+  const event = await eventInRoom(hs, owner, { room, eventId });
   let isDone = false;
   while (!isDone) isDone = await moveMarker(hs, owner, event, mayGoBack);
 }
@@ -113,12 +115,29 @@ function isAhead(event: StoredEvent & { anchor: number }, other: StoredEvent): b
 
 type PlacedEvent = StoredEvent & { readonly anchor: number };
 
-async function eventInRoom(hs: Homeserver, room: Room, eventId: EventId): Promise<PlacedEvent> {
+/** An event of a room, if it is there and the reader may know that. */
+async function eventInRoom(
+  hs: Homeserver,
+  reader: Pick<Requester, "userId" | "userKey">,
+  { room, eventId }: Read,
+): Promise<PlacedEvent> {
   const event = await findEvent(hs, eventId);
-  if (event?.roomKey !== room.roomKey || !hasPlace(event)) {
+  const isThere = event?.roomKey === room.roomKey && hasPlace(event);
+  if (!isThere || !(await maySee(hs, reader, event))) {
     throw new MatrixError("M_NOT_FOUND", "The room has no such event");
   }
   return event;
+}
+
+async function maySee(
+  hs: Homeserver,
+  reader: Pick<Requester, "userId" | "userKey">,
+  event: StoredEvent,
+): Promise<boolean> {
+  const standing = (await userRoomsInMemory(hs, reader.userKey))?.get(event.roomKey);
+  // As nearly always: it was said after they came.
+  if (standing?.membership === "join" && event.eventKey >= standing.eventKey) return true;
+  return (await visibleEvents(hs, reader, [event], standing)).length > 0;
 }
 
 function hasPlace(event: StoredEvent): event is PlacedEvent {

@@ -1,6 +1,7 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Range, SyncQuestion, SyncRoomPart, SyncSection } from "#src/streams/sync-section.ts";
 import { receiptEvent, typingEvent } from "./ephemeral-events.ts";
+import { knownReceipts } from "./known-receipts.ts";
 import { receiptsInRooms } from "./queries-receipts.ts";
 import { roomsWithTypingAfter } from "./queries-typing.ts";
 import type { Receipt } from "./receipt.ts";
@@ -24,7 +25,9 @@ export const receiptsSection: SyncSection = {
     (userKey === undefined || userKey === requester.userKey),
 
   async read(hs, question, range) {
-    const byRoom = Map.groupBy(await receiptsFor(hs, question, range), (it) => it.roomKey);
+    const receipts = await receiptsFor(hs, question, range);
+    const known = await knownReceipts(hs, question.requester, receipts);
+    const byRoom = Map.groupBy(known, (it) => it.roomKey);
     const parts = [...byRoom].map(([roomKey, its]): [number, SyncRoomPart] => [
       roomKey,
       { ephemeral: [receiptEvent(its)] },

@@ -46,7 +46,7 @@ export async function sendMessage(
   if (type === "m.room.message") requireMessage(content);
   requireAnotherRoom(room, type, content);
   if (type === "m.reaction") await requireNewAnnotation(hs, requester, content, transaction);
-  await requireThreadRoot(hs, content);
+  await requireThreadRoot(hs, room, content);
   await requireFewSticky(hs, requester, room, { stickyMs, transaction });
   const draft = { type, content, ...time, ...(stickyMs !== undefined && { stickyMs }) };
   return await sendEvent(hs, { sender: requester, room, draft, transaction });

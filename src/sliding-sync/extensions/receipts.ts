@@ -33,7 +33,7 @@ export async function receiptsExtension(
     const told = draft.roomOf(roomKey);
     if (told) draft.setRoom(roomKey, { ...told, receipts: LIVE });
   }
-  const found = await roomReceipts(hs, userKey, asked);
+  const found = await roomReceipts(hs, request.requester, asked);
   if (found.size === 0) return undefined;
   const byRoom = [...found].map(([roomKey, it]) => [roomIds.get(roomKey) ?? "", it]);
   return { value: { rooms: Object.fromEntries(byRoom) }, isNews: true };
