@@ -10,7 +10,8 @@ import { threadOf } from "#src/rooms/thread-of.ts";
 import { mainBetween, type Tally } from "./counts.ts";
 import { newestEventKeys } from "./queries-unread.ts";
 import { mainMark, markOf, type RoomMarks } from "./read-marks.ts";
-import { indexAfter, type RoomUnreads } from "./room-unreads.ts";
+import type { RoomUnreads } from "./room-unreads.ts";
+import { indexAfter } from "./threaded.ts";
 import { type Reader, tryRules } from "./try-rules.ts";
 
 /** The most unread events of a room that are looked at. Older ones count as the default rules say. */

@@ -1,6 +1,7 @@
 import { MAIN_TIMELINE, type ThreadId } from "#src/events/threads.ts";
 import { mainMark, markOf, type RoomMarks } from "./read-marks.ts";
-import { indexAfter, type RoomUnreads } from "./room-unreads.ts";
+import type { RoomUnreads } from "./room-unreads.ts";
+import { indexAfter } from "./threaded.ts";
 
 /** How much a user has not read. @spec client-server-api#receiving-notifications */
 export type Count = { readonly notify: number; readonly highlight: number };

@@ -5,15 +5,18 @@ import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { lru } from "#src/kit/lru.ts";
 import { EVENTS, MemberMoved, ServersMoved } from "#src/rooms/event-changes.ts";
+import { redactedInMemory } from "#src/rooms/find-event.ts";
 import {
   type RedactionStep,
   SENDER_REDACTIONS,
 } from "#src/rooms/mass-redaction/sender-redactions-stream.ts";
+import { redactedIn } from "#src/rooms/redacted-in.ts";
 import { NOWHERE } from "#src/rooms/room-reads.ts";
 import { EventStatus, StoredEvent } from "#src/rooms/stored-event.ts";
 import type { Change } from "#src/streams/stream.ts";
 import { tailOf } from "#src/streams/tail.ts";
 import { highlightsInRooms, ordinalsOfRooms, threadedInRooms } from "./queries-unread.ts";
+import { indexAfter, putIn, takeOut, type Threaded } from "./threaded.ts";
 
 const MOST_ROOMS = 20_000;
 
@@ -25,9 +28,6 @@ const MOST_RECENT = 128;
 
 /** Whose highlights are everyone's in the room. */
 const EVERYONE = 0;
-
-/** Events of one thread that count as unread, in order: their keys, and their places in the room's count. */
-export type Threaded = { readonly keys: number[]; readonly ordinals: number[] };
 
 /**
  * What there is to be read in a room, as far as it is the same for all its members: kept once for all of
@@ -95,6 +95,22 @@ export class RoomUnreads {
     }
   }
 
+  /**
+   * Takes it that an event which has come is redacted: it counts no more.
+   *
+   * @returns false if that has to be read anew.
+   */
+  redact(event: StoredEvent): boolean {
+    if (this.#early) return false;
+    const { type, content, eventKey, ordinal, stateKey: state_key } = event;
+    const about = { type, content, ...(state_key !== undefined && { state_key }) };
+    if (!isCounted(event) || !countsAsUnread(about)) return true;
+    const thread = this.threads.get(threadRootOf(content) ?? NOWHERE);
+    if (thread) takeOut(thread, eventKey);
+    putIn(this.redacted, { eventKey, ordinal });
+    return true;
+  }
+
   /** Members may have come or gone without an event that says so. */
   forgetContext(): void {
     this.context = undefined;
@@ -140,20 +156,13 @@ export class RoomUnreads {
   }
 }
 
-function after0(keys: readonly number[], after: number): readonly number[] {
-  return keys.slice(indexAfter(keys, after));
+/** Whether an event has a place in the room's count: it was told of as it came. */
+function isCounted({ status, anchorOffset }: StoredEvent): boolean {
+  return status === EventStatus.accepted && anchorOffset === 0;
 }
 
-/** The index of the first number after one, of numbers in order. */
-export function indexAfter(numbers: readonly number[], after: number): number {
-  let low = 0;
-  let high = numbers.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((numbers[middle] ?? 0) <= after) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+function after0(keys: readonly number[], after: number): readonly number[] {
+  return keys.slice(indexAfter(keys, after));
 }
 
 const CONTEXT_TYPES = new Set(["m.room.member", "m.room.power_levels", "m.room.create"]);
@@ -164,28 +173,36 @@ const roomsOf = held((hs) => {
   const cache = lru<number, Entry>(MOST_ROOMS);
   tailOf(hs).listen({
     changed(changes) {
-      for (const change of changes) heed(cache, change);
+      for (const change of changes) heed(hs, cache, change);
     },
     missed: () => cache.clear(),
   });
   return cache;
 });
 
-function heed(cache: LRUCache<number, Entry>, { stream, roomKey, detail }: Change): void {
+type Cache = LRUCache<number, Entry>;
+
+function heed(hs: Homeserver, cache: Cache, { stream, roomKey, detail }: Change): void {
   // As happens when a room's members are all known, and when forks are resolved.
   if (detail instanceof MemberMoved || detail instanceof ServersMoved) {
     cache.peek(roomKey ?? 0)?.room.forgetContext();
   }
   // What is redacted counts no more: that is read anew.
   if (stream === SENDER_REDACTIONS) cache.delete((detail as RedactionStep).roomKey);
-  if (stream === EVENTS && detail instanceof StoredEvent) heedEvent(cache, detail);
+  if (stream === EVENTS && detail instanceof StoredEvent) heedEvent(hs, cache, detail);
 }
 
-function heedEvent(cache: LRUCache<number, Entry>, event: StoredEvent): void {
-  const { roomKey, type, redactedBy, status, anchorOffset } = event;
-  if (type === "m.room.redaction" || redactedBy !== undefined) cache.delete(roomKey);
-  const isShown = status === EventStatus.accepted && anchorOffset === 0;
-  if (isShown) cache.peek(roomKey)?.room.take(event);
+function heedEvent(hs: Homeserver, cache: Cache, event: StoredEvent): void {
+  const room = cache.peek(event.roomKey)?.room;
+  if (!room) return;
+  const redacts = redactedIn(event);
+  // What others have redacted is forgotten, and so are counts where it is not known what was redacted, and whether.
+  const target = redacts === undefined ? undefined : redactedInMemory(hs, redacts);
+  const isHeeded = target?.roomKey === event.roomKey && room.redact(target);
+  if ((redacts !== undefined && !isHeeded) || event.redactedBy !== undefined) {
+    cache.delete(event.roomKey);
+  }
+  if (isCounted(event)) room.take(event);
 }
 
 /** What there is to be read in rooms. */

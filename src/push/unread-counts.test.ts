@@ -10,6 +10,7 @@ import { changePushRules } from "#src/push-rules/stored-push-rules.ts";
 import { tailOf } from "#src/streams/tail.ts";
 import { forgetSettings } from "./forget-settings.ts";
 import { forgetReadHighlights } from "./job-forget-read-highlights.ts";
+import { roomUnreadsOf } from "./room-unreads.ts";
 import { unreadSection } from "./sync-section.ts";
 import { countingHouse, inThread, mentions } from "./testing.ts";
 import { unreadCounts } from "./unread-counts.ts";
@@ -47,6 +48,24 @@ describe("unread counts", () => {
     await say(alice, room, { content: edit });
     expect(await countsOf(bob, room)).toEqual({ main: [1, 1] });
     expect(await countsOf(carol, room)).toEqual({});
+  });
+
+  test("are not read anew because something is redacted", async () => {
+    const [alice, bob] = [await newUser("alice"), await newUser("bob")];
+    const room = await roomOf(alice, bob);
+    const root = await say(alice, room);
+    const said = [
+      await say(alice, room),
+      await say(alice, room, { content: inThread(root) }),
+      await say(alice, room),
+      await say(alice, room, { type: "m.reaction" }),
+      await say(alice, room, { content: inThread(root) }),
+    ];
+    expect(await countsOf(bob, room)).toEqual({ main: [3, 0], [root]: [2, 0] });
+    const counted = await roomUnreadsOf(hs, [room.roomKey]);
+    for (const eventId of said.slice(0, 4).reverse()) await redact(alice, room, eventId);
+    expect((await roomUnreadsOf(hs, [room.roomKey]))[0]).toBe(counted[0]);
+    expect(await countsOf(bob, room)).toEqual({ main: [1, 0], [root]: [1, 0] });
   });
 
   test("leave out what is redacted, in the main timeline and in threads", async () => {

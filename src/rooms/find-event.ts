@@ -151,6 +151,14 @@ export function eventInMemory(hs: Homeserver, eventKey: number): StoredEvent | u
   return cacheOf(hs).byKey.get(eventKey);
 }
 
+/** An event of an ID, if it is in memory, and redacted. */
+export function redactedInMemory(hs: Homeserver, eventId: EventId): StoredEvent | undefined {
+  const { byKey, keys } = cacheOf(hs);
+  const key = keys.peek(eventId);
+  const event = key === undefined ? undefined : byKey.peek(key);
+  return event?.redactedBy === undefined ? undefined : event;
+}
+
 /** Forgets all events in memory: redactions may have been missed. */
 export function forgetEvents(hs: Homeserver): void {
   const { byKey, keys } = cacheOf(hs);

@@ -1,5 +1,4 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import type { EventId } from "#src/kit/identifiers.ts";
 import { tailOf } from "#src/streams/tail.ts";
 import { EVENTS, MemberMoved } from "./event-changes.ts";
 import {
@@ -12,6 +11,7 @@ import {
 } from "./find-event.ts";
 import type { SenderRedaction } from "./mass-redaction/queries-sender-redactions.ts";
 import { SENDER_REDACTIONS } from "./mass-redaction/sender-redactions-stream.ts";
+import { redactedIn } from "./redacted-in.ts";
 import { forgetHead, forgetHeads } from "./room-head.ts";
 import { StoredEvent } from "./stored-event.ts";
 
@@ -31,9 +31,9 @@ export function followInMemory(hs: Homeserver): void {
         rememberStored(hs, detail);
         // Whether a redaction took effect is in the row of its target. This process's own have been heeded; of
         // others' the event may have been read before it was heard of, so that says nothing.
-        const redacts = detail.type === "m.room.redaction" && redactsOf(detail);
-        if (typeof redacts !== "string") continue;
-        forgetUnredacted(hs, redacts as EventId);
+        const redacts = redactedIn(detail);
+        if (redacts === undefined) continue;
+        forgetUnredacted(hs, redacts);
         redacted.add(redacts);
       }
       if (redacted.size > 0) markInTail(hs, redacted);
@@ -63,9 +63,4 @@ function markInTail(hs: Homeserver, redacted: ReadonlySet<string>): void {
 
 function* eventsInTail(hs: Homeserver): Generator<StoredEvent> {
   for (const { detail } of tailOf(hs).remembered()) if (detail instanceof StoredEvent) yield detail;
-}
-
-/** What a redaction redacts, wherever its room version puts it. */
-function redactsOf({ wire, content }: StoredEvent): unknown {
-  return wire["redacts"] ?? content["redacts"];
 }
