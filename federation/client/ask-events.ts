@@ -2,7 +2,8 @@ import { z } from "zod";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Remotes } from "#src/homeserver/remotes.ts";
 import { AnEventId, EventIds, mapOf, RawPdus } from "./answer-schemas.ts";
-import { asking } from "./ask-server.ts";
+import { asking, type Question } from "./ask-server.ts";
+import { sparingIfAsked } from "./spare-absent.ts";
 import { path, withQuery } from "./uri.ts";
 
 /** The most bytes of a room's state, or of the events that authorise it. */
@@ -31,6 +32,8 @@ type EventQuestions = Pick<
 
 /** What other servers can be told and asked about events. */
 export function eventQuestions(hs: Homeserver): EventQuestions {
+  const sparing = <Q, T>(expected: z.ZodType<T>, questionOf: (question: Q) => Question) =>
+    sparingIfAsked(hs, asking(hs, expected, questionOf));
   return {
     /** @spec server-server-api#put_matrixfederationv1sendtxnid */
     sendTransaction: asking(hs, TransactionAnswer, ({ txnId, origin_server_ts, pdus, edus }) => ({
@@ -41,21 +44,20 @@ export function eventQuestions(hs: Homeserver): EventQuestions {
       content: `{"edus":[${edus.join(",")}],"origin":${JSON.stringify(hs.name)},"origin_server_ts":${origin_server_ts},"pdus":[${pdus.join(",")}]}`,
     })),
     /** @spec server-server-api#get_matrixfederationv1eventeventid */
-    getEvent: asking(hs, Pdus, ({ eventId }) => ({
+    getEvent: sparing(Pdus, ({ eventId }) => ({
       operation: "getEvent",
       method: "GET",
       uri: path`/_matrix/federation/v1/event/${eventId}`,
     })),
     /** @spec server-server-api#get_matrixfederationv1event_authroomideventid */
-    getEventAuth: asking(hs, z.object({ auth_chain: RawPdus }), ({ roomId, eventId }) => ({
+    getEventAuth: sparing(z.object({ auth_chain: RawPdus }), ({ roomId, eventId }) => ({
       operation: "getEventAuth",
       method: "GET",
       uri: path`/_matrix/federation/v1/event_auth/${roomId}/${eventId}`,
       mostBytes: MOST_STATE_BYTES,
     })),
     /** @spec server-server-api#get_matrixfederationv1stateroomid */
-    getRoomState: asking(
-      hs,
+    getRoomState: sparing(
       z.object({ auth_chain: RawPdus, pdus: RawPdus }),
       ({ roomId, eventId }) => ({
         operation: "getRoomState",
@@ -65,8 +67,7 @@ export function eventQuestions(hs: Homeserver): EventQuestions {
       }),
     ),
     /** @spec server-server-api#get_matrixfederationv1state_idsroomid */
-    getRoomStateIds: asking(
-      hs,
+    getRoomStateIds: sparing(
       z.object({ auth_chain_ids: EventIds, pdu_ids: EventIds }),
       ({ roomId, eventId }) => ({
         operation: "getRoomStateIds",
@@ -76,22 +77,18 @@ export function eventQuestions(hs: Homeserver): EventQuestions {
       }),
     ),
     /** @spec server-server-api#get_matrixfederationv1backfillroomid */
-    backfillRoom: asking(hs, z.object({ pdus: RawPdus }), ({ roomId, from, limit }) => ({
+    backfillRoom: sparing(z.object({ pdus: RawPdus }), ({ roomId, from, limit }) => ({
       operation: "backfillRoom",
       method: "GET",
       uri: withQuery(path`/_matrix/federation/v1/backfill/${roomId}`, { v: from, limit }),
     })),
     /** @spec server-server-api#post_matrixfederationv1get_missing_eventsroomid */
-    getMissingPreviousEvents: asking(
-      hs,
-      z.object({ events: RawPdus }),
-      ({ roomId, ...content }) => ({
-        operation: "getMissingPreviousEvents",
-        method: "POST",
-        uri: path`/_matrix/federation/v1/get_missing_events/${roomId}`,
-        content,
-      }),
-    ),
+    getMissingPreviousEvents: sparing(z.object({ events: RawPdus }), ({ roomId, ...content }) => ({
+      operation: "getMissingPreviousEvents",
+      method: "POST",
+      uri: path`/_matrix/federation/v1/get_missing_events/${roomId}`,
+      content,
+    })),
     /** @spec server-server-api#get_matrixfederationv1timestamp_to_eventroomid */
     getEventByTimestamp: asking(
       hs,

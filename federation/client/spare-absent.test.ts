@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Ask } from "#src/homeserver/remotes.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
+import { OutboundError } from "#src/outbound/outbound-failure.ts";
 import { type TestHomeservers, testHomeservers } from "#src/testing.ts";
 import { heardFrom } from "./heard-from.ts";
 import { sparingAbsent } from "./spare-absent.ts";
@@ -75,4 +76,32 @@ test("who is in a hurry cannot have it left alone", async () => {
   await ask();
   await ask();
   expect(asked).toBe(2);
+});
+
+test("once it has been left alone long enough, one asks it, and nobody waits for that", async () => {
+  const ask = asking();
+  await ask();
+  now += 5_000;
+  const { promise: answered, resolve: answer } = Promise.withResolvers<void>();
+  const slow: typeof there = async (...question) => {
+    await answered;
+    return await there(...question);
+  };
+  const first = sparingAbsent(hs, slow)(server, undefined);
+  expect(await ask()).toBe(false);
+  expect(asked).toBe(1);
+  isThere = true;
+  answer();
+  expect((await first).ok).toBe(true);
+  expect(await ask()).toBe(true);
+});
+
+test("one that says too much is there", async () => {
+  const tooMuch: Ask<undefined, string> = async () => {
+    const cause = new OutboundError("too-large", "too much");
+    return await Promise.resolve({ ok: false, why: "unreachable", cause });
+  };
+  await sparingAbsent(hs, tooMuch)(server, undefined);
+  isThere = true;
+  expect(await asking()()).toBe(true);
 });

@@ -69,7 +69,8 @@ async function settle(
   },
 ): Promise<void> {
   const pdus = its.map((it) => parseWireJson(it.json));
-  const { receipts, passed, dropped } = await receivePdus(hs, room, pdus, from);
+  const options = { ...from, sparesAbsent: true } as const;
+  const { receipts, passed, dropped } = await receivePdus(hs, room, pdus, options);
   const left = new Set<EventId>(
     passed
       .map((it) => it.event.event_id)

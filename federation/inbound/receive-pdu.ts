@@ -33,6 +33,8 @@ export type ReceiveOptions = {
   readonly isRelayed?: true;
   /** Gives up asking for what is missing. */
   readonly until?: AbortSignal;
+  /** Whether those are passed over that have not answered lately. */
+  readonly sparesAbsent?: true;
 };
 
 /**
@@ -54,6 +56,7 @@ export async function receivePdus(
     remotes = hs.remotes,
     until,
     isRelayed,
+    sparesAbsent,
   }: ReceiveOptions,
 ): Promise<Received> {
   // 1. to 3. It is valid and signed; where its hash is not right, it is redacted.
@@ -68,7 +71,13 @@ export async function receivePdus(
   // is taken: nothing waits for another server while others wait.
   const senders = own.map((it) => serverNameOf(it.event.sender));
   const servers = [...new Set([origin, ...senders, ...others])].filter((it) => it !== hs.name);
-  const sources = { servers, remotes, keys, ...(until && { until }) };
+  const sources: Sources = {
+    servers,
+    remotes,
+    keys,
+    ...(until && { until }),
+    ...(sparesAbsent && { sparesAbsent }),
+  };
   const news = { events: own, isNews: true };
   const { events, states } = await fetchMissingEvents(hs, room, news, sources);
   const asked = await checkPolicy(hs, room, events, until);

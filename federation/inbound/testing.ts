@@ -25,6 +25,9 @@ export type PeerAnswers = (request: {
   readonly body: Record<string, unknown>;
 }) => unknown;
 
+/** What a server answers that ends the connection instead. */
+export const NO_ANSWER = Symbol("no answer");
+
 /** A server that does as a test says, and whose name and key are its own. */
 export type Peer = {
   readonly name: ServerName;
@@ -79,6 +82,10 @@ export async function testPeer(
       query: url.searchParams,
       body,
     });
+    if (answer === NO_ANSWER) {
+      response.destroy();
+      return;
+    }
     if (answer === undefined) response.statusCode = 404;
     response.end(JSON.stringify(answer ?? { errcode: "M_NOT_FOUND", error: "No" }));
   };

@@ -29,6 +29,8 @@ export type AskOptions = {
   readonly timeoutMs?: number;
   /** Gives the question up. */
   readonly signal?: AbortSignal;
+  /** Whether a server that has not answered lately is not asked: for what can wait, and has many others wait for it. */
+  readonly sparesAbsent?: true;
 };
 
 /** Asks one server one thing, once. Whether to try again is for the caller to know. */

@@ -1,5 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { answersFrom, sharedRoom } from "#federation/inbound/testing.ts";
+import {
+  answersFrom,
+  NO_ANSWER,
+  type SharedRoom,
+  sharedRoom,
+} from "#federation/inbound/testing.ts";
 import { MAX_DEPTH } from "#src/events/size-limits.ts";
 import { message } from "#src/events/testing.ts";
 import type { EventId } from "#src/kit/identifiers.ts";
@@ -183,5 +188,21 @@ describe("a room that lacks events", () => {
     await peer.send(hs, [wire(fork)]);
     await fill(hs);
     expect(await shown(hs, shared)).toEqual([joined, fork]);
+  });
+
+  test("does not wait for who has not answered for others", async () => {
+    const lacking: SharedRoom[] = [];
+    for (let n = 0; n < 15; n++) {
+      const shared = await sharedRoom(hs, peer);
+      const [, waits] = chain(peer, shared, 2) as [EventId, EventId];
+      await peer.send(hs, [shared.wire(waits)]);
+      lacking.push(shared);
+    }
+    peer.asked.length = 0;
+    peer.answer(() => NO_ANSWER);
+    await fill(hs);
+    // Of those at least whose turn came first it learnt that nothing is to be had.
+    expect(peer.asked.length).toBeLessThan(lacking.length);
+    expect(peer.asked.length).toBeGreaterThan(0);
   });
 });

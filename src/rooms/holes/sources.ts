@@ -19,11 +19,21 @@ export type Sources = {
   readonly until?: AbortSignal;
   /** How long one server may take for one answer, if not as long as is configured. */
   readonly timeoutMs?: number;
+  /** Whether those are passed over that have not answered lately. */
+  readonly sparesAbsent?: true;
 };
 
 /** How many servers are asked the same. */
 export const MOST_SERVERS = 3;
 
-export function optionsOf({ until, timeoutMs }: Pick<Sources, "until" | "timeoutMs">): AskOptions {
-  return { ...(until && { signal: until }), ...(timeoutMs !== undefined && { timeoutMs }) };
+export function optionsOf({
+  until,
+  timeoutMs,
+  sparesAbsent,
+}: Pick<Sources, "until" | "timeoutMs" | "sparesAbsent">): AskOptions {
+  return {
+    ...(until && { signal: until }),
+    ...(timeoutMs !== undefined && { timeoutMs }),
+    ...(sparesAbsent && { sparesAbsent }),
+  };
 }
