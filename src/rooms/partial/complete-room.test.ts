@@ -1,25 +1,26 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { EventDraft } from "#src/events/build-event.ts";
-import { stateKeyOf } from "#src/events/pdu.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import { type EventId, type ServerName, serverNameOf, type UserId } from "#src/kit/identifiers.ts";
+import type { EventId, UserId } from "#src/kit/identifiers.ts";
 import { tailOf } from "#src/streams/tail.ts";
 import { testHomeservers, type TestHomeservers, testUser } from "#src/testing.ts";
-import { allStateAt, currentStateRoot } from "../current-state.ts";
 import { findEvents } from "../find-event.ts";
-import type { Room } from "../find-room.ts";
-import { membersOfRoom } from "../memberships.ts";
-import { storeOutliers } from "../received/store-outliers.ts";
 import { forkedRoom, inBatches, steps, USERS } from "../received/testing-forks.ts";
-import { isPart, replay, wronglyRedacted, wronglyTold } from "../received/testing-model.ts";
 import { deliverBatch, RemoteRoom } from "../received/testing.ts";
 import { sendEvent } from "../send-event.ts";
-import { EventStatus, type StoredEvent } from "../stored-event.ts";
+import { EventStatus } from "../stored-event.ts";
 import { completeRoom } from "./complete-room.ts";
 import { membersKnownWithin } from "./partial-rooms.ts";
 import { abandonPartial, partialSince } from "./queries-partial.ts";
-import { enterPartially, membersFrom } from "./testing.ts";
+import {
+  complete,
+  enterPartially,
+  expectTruth,
+  membersFrom,
+  serversThere,
+  stateIds,
+} from "./testing.ts";
 
 let servers: TestHomeservers;
 let hs: Homeserver;
@@ -33,65 +34,6 @@ afterAll(async () => await servers.close());
 
 const enter = async (remote: RemoteRoom, basis: readonly EventId[]) =>
   await enterPartially(hs, remote, basis);
-
-async function stateIds(root: number) {
-  const events = await allStateAt(hs, root);
-  return new Map(events.map((it) => [stateKeyOf(it.type, it.stateKey ?? ""), it.eventId]));
-}
-
-/** Whether an event is part of the room, be it told to clients or not. */
-function statusOf(event: StoredEvent | undefined): number | undefined {
-  return event && isPart(event) ? EventStatus.accepted : event?.status;
-}
-
-async function expectTruth(
-  remote: RemoteRoom,
-  room: Room,
-  { basis, later }: { basis: readonly EventId[]; later: readonly EventId[] },
-): Promise<void> {
-  // What was stored through the other process may not have been heard of yet.
-  await tailOf(hs).catchUp();
-  const rows = await hs.sql<{ event_id: EventId }[]>`
-    select event_id from events where room_key = ${room.roomKey} and anchor is not null
-    order by anchor, anchor_offset`;
-  const placed = rows.map((it) => it.event_id).filter((id) => later.includes(id));
-  expect(new Set(placed)).toEqual(new Set(later));
-  const expected = replay(remote, [...basis, ...placed]);
-  const events = await findEvents(hs, later);
-  for (const id of later) {
-    const event = events.get(id);
-    const model = remote.events.get(id);
-    const passed = expected.softFailed.has(id) ? EventStatus.softFailed : EventStatus.accepted;
-    const status = remote.graph.rejected.has(id) ? EventStatus.rejected : passed;
-    expect({ id, status: statusOf(event) }).toEqual({ id, status });
-    expect(await stateIds(event?.stateBefore ?? 0)).toEqual(model?.before);
-    expect(await stateIds(event?.stateAfter ?? 0)).toEqual(model?.after);
-  }
-  expect(wronglyRedacted(remote, [...events.values()])).toEqual([]);
-  const all = await findEvents(hs, [...basis, ...later]);
-  expect(wronglyTold(remote, [...all.values()])).toEqual([]);
-  expect(await stateIds(await currentStateRoot(hs, room.roomKey))).toEqual(expected.current);
-  const members = await membersOfRoom(hs, room.roomKey, ["join"]);
-  const joined = [...expected.current.values()]
-    .map((id) => remote.graph.events.get(id))
-    .filter((it) => it?.type === "m.room.member" && it.content["membership"] === "join");
-  const userIds = joined.map((it) => it?.state_key as UserId);
-  expect(new Set(members.map((it) => it.userId))).toEqual(new Set(userIds));
-  expect(await serversThere(room)).toEqual(countOf(userIds.map(serverNameOf)));
-}
-
-/** The other servers that are owed what is said in a room, and how many of their users are there. */
-async function serversThere(room: Room): Promise<Map<string, number>> {
-  const rows = await hs.sql<{ server_name: string; joined: number }[]>`
-    select server_name, joined from room_servers
-    where room_key = ${room.roomKey} and until is null`;
-  return new Map(rows.map((it) => [it.server_name, it.joined]));
-}
-
-function countOf(servers: readonly ServerName[]): Map<string, number> {
-  const others = servers.filter((it) => it !== hs.name);
-  return new Map([...Map.groupBy(others, (it) => it)].map(([name, its]) => [name, its.length]));
-}
 
 describe("a room that was joined without its members", () => {
   test.each(["2", "6", "11", "12"])(
@@ -109,12 +51,12 @@ describe("a room that was joined without its members", () => {
             const batches = inBatches(later, { shuffle, sizes });
             for (const [index, batch] of batches.entries()) {
               if (index === meanwhile) {
-                await complete(remote, room, known);
+                await complete(hs, room, remote, known);
               }
               await deliverBatch(index % 2 === 0 ? hs : other, room, remote, batch);
             }
-            await complete(remote, room, known);
-            await expectTruth(remote, room, { basis, later });
+            await complete(hs, room, remote, known);
+            await expectTruth(hs, room, remote, { basis, later });
             expect(later).toHaveLength(its.length);
           },
         ),
@@ -123,19 +65,6 @@ describe("a room that was joined without its members", () => {
     },
     120_000,
   );
-
-  async function complete(
-    remote: RemoteRoom,
-    room: Room,
-    { joinId, state }: { joinId: EventId; state: readonly EventId[] },
-  ) {
-    await storeOutliers(
-      hs,
-      room,
-      state.map((id) => remote.received(id)),
-    );
-    await completeRoom(hs, room, { joinId, state });
-  }
 
   test("lets its local members speak, by whatever process, and owes what they say to all who are there", async () => {
     const { room: remote, basis } = forkedRoom("12", []);
@@ -156,12 +85,12 @@ describe("a room that was joined without its members", () => {
         and server_name = any(${membersFrom}::text[])`;
     expect(owed).toHaveLength(2);
 
-    await complete(remote, room, { joinId, state });
+    await complete(hs, room, remote, { joinId, state });
     const second = await say(other, "two");
     const events = await findEvents(hs, [first, second]);
     const whole = new Map(remote.events.get(joinId)?.after);
     for (const id of [first, second]) {
-      expect(await stateIds(events.get(id)?.stateAfter ?? 0)).toEqual(whole);
+      expect(await stateIds(hs, events.get(id)?.stateAfter ?? 0)).toEqual(whole);
     }
     const servers_ = await hs.sql<{ server_name: string; joined: number }[]>`
       select server_name, joined from room_servers
@@ -190,14 +119,14 @@ describe("a room that was joined without its members", () => {
         await deliverBatch(hs, room, remote, [last]);
       }
     }
-    expect(await serversThere(room)).toEqual(
+    expect(await serversThere(hs, room)).toEqual(
       new Map([
         ["one.test", 0],
         ["two.test", 0],
       ]),
     );
-    await complete(remote, room, known);
-    expect(await serversThere(room)).toEqual(
+    await complete(hs, room, remote, known);
+    expect(await serversThere(hs, room)).toEqual(
       new Map([
         ["one.test", 1],
         ["two.test", 1],
@@ -227,7 +156,7 @@ describe("a room that was joined without its members", () => {
     };
     await deliverBatch(hs, room, remote, [kick, said]);
     expect(await statuses()).toEqual([EventStatus.accepted, EventStatus.rejected]);
-    await complete(remote, room, known);
+    await complete(hs, room, remote, known);
     expect(await statuses()).toEqual([EventStatus.rejected, EventStatus.accepted]);
   });
 
@@ -251,8 +180,8 @@ describe("a room that was joined without its members", () => {
     const basis = [...remote.events.keys()];
     const { room, ...known } = await enter(remote, basis);
     const state = known.state.map((id) => (id === now ? old : id));
-    await complete(remote, room, { ...known, state });
-    await expectTruth(remote, room, { basis, later: [joined] });
+    await complete(hs, room, remote, { ...known, state });
+    await expectTruth(hs, room, remote, { basis, later: [joined] });
   });
 
   test("is redacted by what turns out to be part of it, and by nothing else", async () => {
@@ -302,7 +231,7 @@ describe("a room that was joined without its members", () => {
     for (const on of [hs, other]) expect(await redactedNow(on)).toEqual([reaction]);
     expect(await reactions()).toEqual([strayReaction]);
 
-    await complete(remote, room, known);
+    await complete(hs, room, remote, known);
     await deliverBatch(hs, room, remote, [lost]);
     for (const on of [hs, other]) expect(await redactedNow(on)).toEqual([regretted]);
     expect(await reactions()).toEqual([reaction]);
