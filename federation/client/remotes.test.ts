@@ -1,34 +1,14 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
-import { buffer } from "node:stream/consumers";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import type { Remotes } from "#src/homeserver/remotes.ts";
 import type { EventId, RoomAlias, RoomId, ServerName, UserId } from "#src/kit/identifiers.ts";
-import { type FederatedHomeserver, testFederation } from "../testing.ts";
+import { testFederation } from "../testing.ts";
+import { pretendedServer } from "./testing.ts";
 import { parseXMatrix } from "./x-matrix.ts";
 
 const federation = await testFederation();
-let hs1: FederatedHomeserver;
-let liar: ServerName;
-/** What the other server was asked, and what it says to it. */
-let asked: { request: string; body: string; authorization: string | undefined };
-let says: (response: ServerResponse, request: IncomingMessage) => void;
-
-beforeAll(async () => {
-  hs1 = await federation.open();
-  liar = (await federation.pretend("liar.test", (request, response) => {
-    void buffer(request).then((body) => {
-      const { authorization } = request.headers;
-      const line = `${request.method} ${request.url}`;
-      asked = { request: line, body: body.toString(), authorization };
-      says(response, request);
-    });
-  })) as ServerName;
-});
+const hs1 = await federation.open();
+const liar = await pretendedServer(federation, "liar.test");
 afterAll(async () => await federation.close());
-
-function saying(body: unknown, status = 200, headers = {}) {
-  says = (response) => response.writeHead(status, headers).end(JSON.stringify(body));
-}
 
 const roomId = "!r:liar.test" as RoomId;
 const eventId = "$e/+?" as EventId;
@@ -87,52 +67,57 @@ const cases: Case[] = [
 test.each(cases)(
   "%s asks what the specification says",
   async (...[operation, question, request, sent, answer, body]) => {
-    saying(answer);
+    liar.saying(answer);
     const ask = hs1.hs.remotes[operation] as (
       server: ServerName,
       question: object,
     ) => Promise<unknown>;
-    expect(await ask(liar, question)).toEqual({ ok: true, body });
-    expect(asked.request).toBe(request);
-    expect(JSON.parse(asked.body || "{}")).toMatchObject(sent);
-    expect(parseXMatrix(asked.authorization ?? "")).toMatchObject({
+    expect(await ask(liar.name, question)).toEqual({ ok: true, body });
+    expect(liar.asked.request).toBe(request);
+    expect(JSON.parse(liar.asked.body || "{}")).toMatchObject(sent);
+    expect(parseXMatrix(liar.asked.authorization ?? "")).toMatchObject({
       origin: hs1.name,
-      destination: liar,
+      destination: liar.name,
       key: hs1.hs.signingKey.keyId,
     });
   },
 );
 
 test("sends events as they are stored, letter for letter", async () => {
-  saying({});
+  liar.saying({});
   const pdu = '{"content":{"n":1.0},"depth":99999999999999999999}';
-  await hs1.hs.remotes.sendTransaction(liar, {
+  await hs1.hs.remotes.sendTransaction(liar.name, {
     txnId: "t",
     origin_server_ts: 5,
     pdus: [pdu],
     edus: [],
   });
-  expect(asked.body).toBe(
+  expect(liar.asked.body).toBe(
     `{"edus":[],"origin":"${hs1.name}","origin_server_ts":5,"pdus":[${pdu}]}`,
   );
 });
 
 describe("tells nobody who it is when it asks", () => {
   test("for an OpenID token's user, a version, keys", async () => {
-    saying({ sub: userId });
+    liar.saying({ sub: userId });
     const { remotes } = hs1.hs;
-    expect(await remotes.exchangeOpenIdToken(liar, { access_token: "a b" })).toEqual({
+    expect(await remotes.exchangeOpenIdToken(liar.name, { access_token: "a b" })).toEqual({
       ok: true,
       body: { sub: userId },
     });
-    expect(asked.request).toBe(`GET ${V1}/openid/userinfo?access_token=a%20b`);
-    expect(asked.authorization).toBeUndefined();
-    saying({ server_keys: [] });
-    await remotes.perspectivesKeyQuery(liar, { serverName: liar, minimum_valid_until_ts: 5 });
-    expect(asked.request).toBe(`GET /_matrix/key/v2/query/${E(liar)}?minimum_valid_until_ts=5`);
-    expect(asked.authorization).toBeUndefined();
-    await remotes.bulkPerspectivesKeyQuery(liar, { server_keys: { a: {} } });
-    expect(asked).toMatchObject({
+    expect(liar.asked.request).toBe(`GET ${V1}/openid/userinfo?access_token=a%20b`);
+    expect(liar.asked.authorization).toBeUndefined();
+    liar.saying({ server_keys: [] });
+    await remotes.perspectivesKeyQuery(liar.name, {
+      serverName: liar.name,
+      minimum_valid_until_ts: 5,
+    });
+    expect(liar.asked.request).toBe(
+      `GET /_matrix/key/v2/query/${E(liar.name)}?minimum_valid_until_ts=5`,
+    );
+    expect(liar.asked.authorization).toBeUndefined();
+    await remotes.bulkPerspectivesKeyQuery(liar.name, { server_keys: { a: {} } });
+    expect(liar.asked).toMatchObject({
       request: "POST /_matrix/key/v2/query",
       authorization: undefined,
     });
@@ -140,10 +125,10 @@ describe("tells nobody who it is when it asks", () => {
 });
 
 describe("an answer that is none", () => {
-  const ask = async () => await hs1.hs.remotes.getEvent(liar, { eventId }, { timeoutMs: 500 });
+  const ask = async () => await hs1.hs.remotes.getEvent(liar.name, { eventId }, { timeoutMs: 500 });
 
   test("is a refusal, with what was said", async () => {
-    saying({ errcode: "M_INCOMPATIBLE_ROOM_VERSION", room_version: "9" }, 400);
+    liar.saying({ errcode: "M_INCOMPATIBLE_ROOM_VERSION", room_version: "9" }, 400);
     expect(await ask()).toEqual({
       ok: false,
       why: "refused",
@@ -154,55 +139,55 @@ describe("an answer that is none", () => {
   });
 
   test("is a refusal also from what stands before the server", async () => {
-    says = (response) => response.writeHead(502).end("<html>");
+    liar.says = (response) => response.writeHead(502).end("<html>");
     expect(await ask()).toMatchObject({
       why: "refused",
       status: 502,
       errcode: "M_UNKNOWN",
       body: {},
     });
-    says = (response) => response.writeHead(302, { location: "https://liar.test/" }).end();
+    liar.says = (response) => response.writeHead(302, { location: "https://liar.test/" }).end();
     expect(await ask()).toMatchObject({ why: "refused", status: 302 });
   });
 
   test("says when to come again", async () => {
-    saying({ errcode: "M_LIMIT_EXCEEDED" }, 429, { "retry-after": "7" });
+    liar.saying({ errcode: "M_LIMIT_EXCEEDED" }, 429, { "retry-after": "7" });
     expect(await ask()).toMatchObject({ why: "refused", retryAfterMs: 7_000 });
-    saying({ errcode: "M_LIMIT_EXCEEDED", retry_after_ms: 5_000 }, 429);
+    liar.saying({ errcode: "M_LIMIT_EXCEEDED", retry_after_ms: 5_000 }, 429);
     expect(await ask()).toMatchObject({ why: "refused", retryAfterMs: 5_000 });
   });
 
   test.each([[{}], [{ pdus: {} }], [{ pdus: ["text"] }], [{ pdus: [[]] }], [[]], ["text"], [null]])(
     "is malformed: %j",
     async (answer) => {
-      saying(answer);
+      liar.saying(answer);
       expect(await ask()).toMatchObject({ ok: false, why: "malformed" });
     },
   );
 
   test("is malformed if it is no JSON, or not UTF-8", async () => {
-    says = (response) => response.end("{");
+    liar.says = (response) => response.end("{");
     expect(await ask()).toMatchObject({ why: "malformed" });
-    says = (response) => response.end(Buffer.from('{"pdus":[{"a":"\xff"}]}', "latin1"));
+    liar.says = (response) => response.end(Buffer.from('{"pdus":[{"a":"\xff"}]}', "latin1"));
     expect(await ask()).toMatchObject({ why: "malformed" });
   });
 
   test("has not come if it is late, cut off, or without end", async () => {
-    says = () => {};
+    liar.says = () => {};
     expect(await ask()).toMatchObject({ why: "unreachable", cause: { fault: "timeout" } });
-    says = (response) => {
+    liar.says = (response) => {
       response.writeHead(200, { "content-length": "100" });
       response.write("{", () => response.destroy());
     };
     expect(await ask()).toMatchObject({ why: "unreachable" });
-    says = (response) => {
+    liar.says = (response) => {
       const pour = () => {
         while (!response.destroyed && response.write(" ".repeat(1_000_000)));
       };
       response.on("drain", pour);
       pour();
     };
-    const endless = await hs1.hs.remotes.getServerKey(liar, {});
+    const endless = await hs1.hs.remotes.getServerKey(liar.name, {});
     expect(endless).toMatchObject({ why: "unreachable", cause: { fault: "too-large" } });
   });
 });
@@ -218,107 +203,5 @@ test("asks nobody when federation is switched off", async () => {
     host: "hs2.test",
     variables: { ARCHIPEL_FEDERATION_ENABLED: "false" },
   });
-  expect(await off.hs.remotes.getVersion(liar, {})).toMatchObject({ why: "unreachable" });
-});
-
-describe("media", () => {
-  const multipart = { "content-type": "multipart/mixed; boundary=XX" };
-  const bodyOf = (headers: string, content: string) =>
-    `--XX\r\nContent-Type: application/json\r\n\r\n{}\r\n--XX\r\n${headers}\r\n\r\n${content}\r\n--XX--`;
-
-  test("comes as it is", async () => {
-    const picture = "p".repeat(300_000);
-    says = (response) =>
-      response
-        .writeHead(200, multipart)
-        .end(bodyOf("Content-Type: image/png\r\nContent-Disposition: inline", picture));
-    const answer = await hs1.hs.remotes.getContent(liar, { mediaId: "m", timeoutMs: 10 });
-    if (!answer.ok) throw new Error(answer.why);
-    expect(asked.request).toBe(`GET ${V1}/media/download/m?timeout_ms=10`);
-    expect(answer.body).toMatchObject({ contentType: "image/png", contentDisposition: "inline" });
-    expect((await buffer(answer.body.body)).toString()).toBe(picture);
-  });
-
-  test("comes as a thumbnail of the size that is asked for", async () => {
-    says = (response) => response.writeHead(200, multipart).end(bodyOf("", "x"));
-    const size = { width: 3, height: 4, method: "crop", animated: true } as const;
-    const answer = await hs1.hs.remotes.getContentThumbnail(liar, { mediaId: "m", ...size });
-    expect(answer.ok).toBe(true);
-    expect(asked.request).toBe(
-      `GET ${V1}/media/thumbnail/m?width=3&height=4&method=crop&animated=true&timeout_ms=20000`,
-    );
-  });
-
-  test("comes from where the server says that it is, unsigned", async () => {
-    says = (response, request) => {
-      const isPlace = request.url === "/cdn";
-      response
-        .writeHead(200, isPlace ? { "content-type": "image/gif" } : multipart)
-        .end(isPlace ? "there" : bodyOf(`Location: https://${liar}/cdn`, ""));
-    };
-    const answer = await hs1.hs.remotes.getContent(liar, { mediaId: "m" });
-    if (!answer.ok) throw new Error(answer.why);
-    expect(asked).toMatchObject({ request: "GET /cdn", authorization: undefined });
-    expect(answer.body.contentType).toBe("image/gif");
-    expect((await buffer(answer.body.body)).toString()).toBe("there");
-  });
-
-  test.each(["https://10.0.0.1/x", "http://liar.test/x", "file:///etc/passwd", "nonsense"])(
-    "does not come from %s",
-    async (location) => {
-      says = (response) =>
-        response.writeHead(200, multipart).end(bodyOf(`Location: ${location}`, ""));
-      const answer = await hs1.hs.remotes.getContent(liar, { mediaId: "m" });
-      expect(answer).toMatchObject({ ok: false, why: "unreachable" });
-    },
-  );
-
-  test.each([
-    [404, JSON.stringify({ errcode: "M_UNRECOGNIZED" })],
-    [405, JSON.stringify({ errcode: "M_UNRECOGNIZED" })],
-    [404, "404 page not found"],
-    [400, "nothing of that kind here"],
-  ])("comes by the old route, unsigned, from a server that answers %i %s", async (status, page) => {
-    says = (response, request) => {
-      if (!request.url?.startsWith("/_matrix/media/v3/")) {
-        response.writeHead(status).end(page);
-        return;
-      }
-      response.writeHead(200, { "content-type": "image/gif" }).end("old");
-    };
-    const answer = await hs1.hs.remotes.getContent(liar, { mediaId: "m", timeoutMs: 5 });
-    if (!answer.ok) throw new Error(answer.why);
-    expect(answer.body.contentType).toBe("image/gif");
-    expect((await buffer(answer.body.body)).toString()).toBe("old");
-    expect(asked).toMatchObject({
-      request: `GET /_matrix/media/v3/download/${E(liar)}/m?allow_remote=false&timeout_ms=5`,
-      authorization: undefined,
-    });
-    const size = { width: 3, height: 4, method: "scale" } as const;
-    expect((await hs1.hs.remotes.getContentThumbnail(liar, { mediaId: "m", ...size })).ok).toBe(
-      true,
-    );
-  });
-
-  test("ends with an error if it is cut off", async () => {
-    says = (response) => {
-      response.writeHead(200, { ...multipart, "content-length": "1000" });
-      response.write(bodyOf("", "half").slice(0, -8), () => response.destroy());
-    };
-    const answer = await hs1.hs.remotes.getContent(liar, { mediaId: "m" });
-    if (!answer.ok) throw new Error(answer.why);
-    await expect(buffer(answer.body.body)).rejects.toThrow(/closed/);
-  });
-
-  test("is refused as other questions are, and malformed if it is in no parts", async () => {
-    saying({ errcode: "M_NOT_YET_UPLOADED" }, 504);
-    expect(await hs1.hs.remotes.getContent(liar, { mediaId: "m" })).toMatchObject({
-      why: "refused",
-      status: 504,
-      errcode: "M_NOT_YET_UPLOADED",
-    });
-    saying({});
-    const answer = await hs1.hs.remotes.getContent(liar, { mediaId: "m" });
-    expect(answer).toMatchObject({ ok: false, why: "malformed" });
-  });
+  expect(await off.hs.remotes.getVersion(liar.name, {})).toMatchObject({ why: "unreachable" });
 });
