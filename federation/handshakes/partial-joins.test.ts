@@ -1,66 +1,14 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { EventId, RoomId } from "#src/kit/identifiers.ts";
-import { findRoom } from "#src/rooms/find-room.ts";
-import { finishingEnds, finishSoon } from "#src/rooms/partial/finish-partial-room.ts";
-import { fetchMembers } from "#src/rooms/partial/job-fetch-members.ts";
-import { type Ask, asking } from "#src/testing-http.ts";
-import { type FederatedHomeserver, testFederation, type TestFederation } from "../testing.ts";
+import { afterAll, describe, expect, test } from "vitest";
+import { asking } from "#src/testing-http.ts";
+import { openPartialStage } from "./testing-partial.ts";
 import { stateIds, user, type User } from "./testing.ts";
 
-let federation: TestFederation;
-let one: FederatedHomeserver;
-let two: FederatedHomeserver;
-let onOne: Ask;
-let onTwo: Ask;
-let alice: User;
-let carol: User;
-let bob: User;
-
-/** What the first server waits for before it tells a room's state. */
-let gate: PromiseWithResolvers<void> | undefined;
-
-beforeAll(async () => {
-  federation = await testFederation();
-  one = await federation.open({
-    host: "hs1.test",
-    gate: (uri) => (uri.includes("/state") ? gate?.promise : undefined),
-  });
-  two = await federation.open({ host: "hs2.test", processes: 2 });
-  [onOne, onTwo] = [asking(one.hs), asking(two.hs)];
-  [alice, carol, bob] = [
-    await user(onOne, "alice"),
-    await user(onOne, "carol"),
-    await user(onTwo, "bob"),
-  ];
-});
-afterAll(async () => await federation.close());
+const stage = await openPartialStage();
+const { one, two, onOne, onTwo, alice, bob, carol, joinPartially, say, sync } = stage;
+afterAll(async () => await stage.federation.close());
 
 const E = encodeURIComponent;
 const LAZY = E(JSON.stringify({ room: { state: { lazy_load_members: true } } }));
-
-/** Has bob join a room in which alice, carol and others are, and of whose members he is not told yet. */
-async function joinPartially(...others: readonly User[]): Promise<RoomId> {
-  gate = Promise.withResolvers();
-  const body = { preset: "public_chat", name: "Large" };
-  const made = await onOne("POST", "createRoom", { token: alice.token, body });
-  const roomId = made.body.room_id as RoomId;
-  for (const { token } of [carol, ...others]) {
-    await onOne("POST", `join/${E(roomId)}`, { token, body: {} });
-  }
-  const path = `join/${E(roomId)}?via=${E(one.name)}`;
-  expect((await onTwo("POST", path, { token: bob.token, body: {} })).status).toBe(200);
-  return roomId;
-}
-
-async function say(ask: Ask, { token }: User, roomId: RoomId, text: string): Promise<string> {
-  const path = `rooms/${E(roomId)}/send/m.room.message/${text}`;
-  const sent = await ask("PUT", path, { token, body: { msgtype: "m.text", body: text } });
-  expect(sent.status).toBe(200);
-  return sent.body.event_id as string;
-}
-
-const sync = async (query = "", ask = onTwo) =>
-  (await ask("GET", `sync?${query}`, { token: bob.token })).body;
 
 type Room = {
   state: { events: { type: string; state_key: string }[] };
@@ -103,7 +51,7 @@ describe("a room of which the members are not known yet", () => {
     const late = await sync(`since=${eager.next_batch}`);
     expect(late.rooms?.join ?? {}).not.toHaveProperty([roomId]);
     const waiting = sync(`since=${late.next_batch}&timeout=60000`);
-    gate?.resolve();
+    stage.gate?.resolve();
 
     const all = [alice.userId, bob.userId, carol.userId].toSorted();
     expect((await members).body.chunk).toHaveLength(3);
@@ -118,96 +66,12 @@ describe("a room of which the members are not known yet", () => {
     expect(membersIn(elsewhere.rooms.join[roomId] as Room)).toEqual(all);
   });
 
-  test("is completed by another process, if the first does not come to an end", async () => {
-    const roomId = await joinPartially();
-    const first = gate;
-    gate = undefined;
-    await expect
-      .poll(async () => {
-        // As if its lease had ended.
-        await two.hs.sql`update partial_rooms set due_ms = 0`;
-        await fetchMembers.run(two.all[1] ?? two.hs, new AbortController().signal);
-        return await two.hs.sql`select from partial_rooms`;
-      })
-      .toHaveLength(0);
-    expect(await stateIds(two, roomId)).toEqual(await stateIds(one, roomId));
-    first?.resolve();
-  });
-
-  test("is left to others at once by a process that ends", async () => {
-    const roomId = await joinPartially();
-    const room = await findRoom(two.hs, roomId);
-    if (!room) throw new Error("the room is not here");
-    // Whoever was at it first has given up.
-    gate?.promise.catch(() => {});
-    gate?.reject(new Error("no answer"));
-    const givenUp = async () => await two.hs.sql`select from partial_rooms where failures > 0`;
-    await expect.poll(givenUp).toHaveLength(1);
-    gate = Promise.withResolvers();
-    await two.hs.sql`update partial_rooms set due_ms = 0, failures = 0`;
-    const ending = new AbortController();
-    const process = { ...two.hs, stopping: ending.signal };
-    finishSoon(process, room);
-    const now = two.hs.now();
-    const taken = async () => await two.hs.sql`select from partial_rooms where due_ms > ${now}`;
-    await expect.poll(taken).toHaveLength(1);
-    const ended = finishingEnds(process);
-    ending.abort();
-    await ended;
-    const rows = await two.hs.sql<{ failures: number; due_ms: number }[]>`
-      select failures, due_ms from partial_rooms`;
-    expect(rows).toMatchObject([{ failures: 0 }]);
-    expect(rows[0]?.due_ms).toBeLessThanOrEqual(two.hs.now());
-    gate.resolve();
-    await fetchMembers.run(two.all[1] ?? two.hs, new AbortController().signal);
-    expect(await two.hs.sql`select from partial_rooms`).toHaveLength(0);
-  });
-
-  test("is told to other servers when it is whole, and not before", async () => {
-    const roomId = await joinPartially();
-    const eventId = (await say(onTwo, bob, roomId, "stated")) as EventId;
-    const question = { roomId, eventId };
-    const asked = one.hs.remotes.getRoomStateIds(two.name, question);
-    setTimeout(() => gate?.resolve(), 300);
-    const answer = await asked;
-    const state = await stateIds(one, roomId);
-    expect(answer.ok && answer.body.pdu_ids.toSorted()).toEqual(state.toSorted());
-  });
-
-  test("lets users of other servers in when they are", async () => {
-    const roomId = await joinPartially();
-    const question = { roomId, userId: carol.userId, versions: ["12"] };
-    const asked = one.hs.remotes.makeJoin(two.name, question);
-    const other = `@nobody:${one.name}` as const;
-    const left = one.hs.remotes.makeLeave(two.name, { roomId, userId: other });
-    setTimeout(() => gate?.resolve(), 300);
-    expect(await asked).toMatchObject({ ok: true, body: { event: { sender: carol.userId } } });
-    expect(await left).toMatchObject({ ok: false, status: 403 });
-  });
-
-  test("is told what we say also when we come to it again", async () => {
-    const roomId = await joinPartially();
-    gate?.resolve();
-    const members = async () =>
-      (await onTwo("GET", `rooms/${E(roomId)}/members`, { token: bob.token })).body.chunk;
-    expect(await members()).toHaveLength(3);
-    await onTwo("POST", `rooms/${E(roomId)}/leave`, { token: bob.token, body: {} });
-    gate = Promise.withResolvers();
-    const again = `join/${E(roomId)}?via=${E(one.name)}`;
-    expect((await onTwo("POST", again, { token: bob.token, body: {} })).status).toBe(200);
-    const said = await say(onTwo, bob, roomId, "back");
-    await expect
-      .poll(async () => (await onOne("GET", `rooms/${E(roomId)}/event/${said}`, alice)).status)
-      .toBe(200);
-    gate.resolve();
-  });
-
   test("tells clients of everybody's devices when it is whole", async () => {
     const stranger = await user(onOne, "stranger");
     const before = await sync();
     const roomId = await joinPartially(stranger);
     const meanwhile = await sync(`since=${before.next_batch}`);
-    gate?.resolve();
+    stage.gate?.resolve();
     await onTwo("GET", `rooms/${E(roomId)}/members`, { token: bob.token });
     const after = await sync(`since=${meanwhile.next_batch}`);
     expect(after.device_lists.changed).toContain(stranger.userId);
@@ -244,7 +108,7 @@ describe("a room of which the members are not known yet", () => {
     const slid = await onTwo("POST", where, { token: bob.token, body });
     const members = slid.body.rooms[roomId].required_state as { state_key: string }[];
     expect(members.map((it) => it.state_key)).toContain(carol.userId);
-    gate?.resolve();
+    stage.gate?.resolve();
   });
 
   test("is joined by others of us by asking those who know its members", async () => {
@@ -259,7 +123,7 @@ describe("a room of which the members are not known yet", () => {
     expect((await join(erin)).body.errcode).toBe("M_FORBIDDEN");
     expect(await two.hs.sql`select from partial_rooms`).toHaveLength(1);
     await say(onTwo, dave, roomId, "here");
-    gate?.resolve();
+    stage.gate?.resolve();
     const state = async () => await stateIds(one, roomId);
     await expect.poll(async () => await stateIds(two, roomId)).toEqual(await state());
     const members = await onTwo("GET", `rooms/${E(roomId)}/members`, { token: dave.token });
@@ -270,7 +134,7 @@ describe("a room of which the members are not known yet", () => {
     const roomId = await joinPartially();
     await sync(`filter=${LAZY}`);
     await onTwo("POST", `rooms/${E(roomId)}/leave`, { token: bob.token, body: {} });
-    gate?.resolve();
+    stage.gate?.resolve();
     const members = await onTwo("GET", `rooms/${E(roomId)}/members`, { token: bob.token });
     expect(members.body.chunk).toHaveLength(3);
   });
@@ -278,7 +142,7 @@ describe("a room of which the members are not known yet", () => {
   test("has its members in the directory of users once they are known", async () => {
     const zoe = await user(onOne, "zoe");
     const roomId = await joinPartially(zoe);
-    gate?.resolve();
+    stage.gate?.resolve();
     await onTwo("GET", `rooms/${E(roomId)}/members`, { token: bob.token });
     const found = async (search_term: string) => {
       const body = { search_term };
@@ -287,23 +151,5 @@ describe("a room of which the members are not known yet", () => {
     };
     expect(await found("zoe")).toEqual([zoe.userId]);
     expect(await found("bob")).toEqual([bob.userId]);
-  });
-
-  test("can be left, and is then no longer of interest", async () => {
-    const roomId = await joinPartially();
-    const left = await onTwo("POST", `rooms/${E(roomId)}/leave`, { token: bob.token, body: {} });
-    expect(left.status).toBe(200);
-    await expect
-      .poll(async () => {
-        await two.hs.sql`update partial_rooms set due_ms = 0`;
-        await fetchMembers.run(two.hs, new AbortController().signal);
-        return await two.hs.sql`select from partial_rooms`;
-      })
-      .toHaveLength(0);
-    gate?.resolve();
-    const again = `join/${E(roomId)}?via=${E(one.name)}`;
-    expect((await onTwo("POST", again, { token: bob.token, body: {} })).status).toBe(200);
-    const state = await stateIds(one, roomId);
-    await expect.poll(async () => await stateIds(two, roomId)).toEqual(state);
   });
 });

@@ -54,6 +54,10 @@ export async function openStage(): Promise<Stage> {
   };
 }
 
+/** The rooms that a user is invited to, as a sync tells of them. */
+export const invitesOf = async (ask: Ask, { token }: User) =>
+  (await ask("GET", "sync", { token })).body.rooms?.invite ?? {};
+
 /** The events of a room's current state, as a server has it. */
 export async function stateIds(of: FederatedHomeserver, roomId: RoomId): Promise<string[]> {
   const room = await findRoom(of.hs, roomId);
