@@ -19,6 +19,12 @@ export async function openThirdPartyStage() {
   const invite = async (roomId: string, body: object, by: TestUser = alice) =>
     await by.call("POST", `/v3/rooms/${E(roomId)}/invite`, body);
 
+  /** Tells the homeserver that an address is bound. */
+  const bind = async (address: string, userId: string) =>
+    await hs.request("PUT", "/_matrix/federation/v1/3pid/onbind", {
+      body: id.bind(address, userId),
+    });
+
   const room = async (further: object = {}) =>
     await alice.createRoom({ preset: "private_chat", ...further });
 
@@ -41,5 +47,17 @@ export async function openThirdPartyStage() {
     id.algorithms = ["none", "sha256"];
     id.instead = () => undefined;
   };
-  return { hs, id, alice, invite, room, stateOf, pendingIn, membershipIn, whatWasAsked, reset };
+  return {
+    hs,
+    id,
+    alice,
+    bind,
+    invite,
+    room,
+    stateOf,
+    pendingIn,
+    membershipIn,
+    whatWasAsked,
+    reset,
+  };
 }

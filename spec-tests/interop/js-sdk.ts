@@ -206,3 +206,20 @@ async function startSyncing(client: MatrixClient, options: IStartClientOpts): Pr
   });
   await synced;
 }
+
+/** What a device has of an event, if it has it. */
+export function seen(device: SdkDevice, roomId: string, eventId: string): MatrixEvent | undefined {
+  return device.client.getRoom(roomId)?.findEventById(eventId);
+}
+
+/** Sends a text, and waits until another device has it. */
+export async function say(
+  from: SdkDevice,
+  to: SdkDevice,
+  roomId: string,
+  text: string,
+): Promise<string> {
+  const { event_id: eventId } = await from.client.sendTextMessage(roomId, text);
+  await until(() => seen(to, roomId, eventId)?.getContent()["body"] === text);
+  return eventId;
+}

@@ -1,40 +1,12 @@
 import { type MatrixEvent, NotificationCountType, ReceiptType, RelationType } from "matrix-js-sdk";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type HomeserverUnderTest, startHomeserver } from "../homeserver-under-test.ts";
-import type { TestUser } from "../test-user.ts";
-import { newDevice, pageBack, type SdkDevice, sharedRoom, SOON, textsIn } from "./js-sdk.ts";
+import { aliceAndBob, type AliceAndBob } from "./alice-and-bob.ts";
+import { say, seen, sharedRoom, SOON, textsIn } from "./js-sdk.ts";
 
-let homeserver: HomeserverUnderTest;
-let aliceUser: TestUser;
-let alice: SdkDevice;
-let bob: SdkDevice;
+let { alice, bob, stop } = {} as AliceAndBob;
 
-beforeAll(async () => {
-  homeserver = await startHomeserver();
-  const bobUser = await homeserver.registerUser("bob");
-  aliceUser = await homeserver.registerUser("alice");
-  [alice, bob] = await Promise.all([
-    newDevice(homeserver, aliceUser),
-    newDevice(homeserver, bobUser),
-  ]);
-});
-afterAll(async () => {
-  alice?.stop();
-  bob?.stop();
-  await homeserver?.dispose();
-});
-
-/** What a device has of an event, if it has it. */
-function seen(device: SdkDevice, roomId: string, eventId: string): MatrixEvent | undefined {
-  return device.client.getRoom(roomId)?.findEventById(eventId);
-}
-
-/** Sends a text, and waits until another device has it. */
-async function say(from: SdkDevice, to: SdkDevice, roomId: string, text: string): Promise<string> {
-  const { event_id: eventId } = await from.client.sendTextMessage(roomId, text);
-  await expect.poll(() => seen(to, roomId, eventId)?.getContent()["body"], SOON).toBe(text);
-  return eventId;
-}
+beforeAll(async () => ({ alice, bob, stop } = await aliceAndBob()));
+afterAll(async () => await stop?.());
 
 describe("a room of two", () => {
   test("is made, told of by an invite, and joined", async () => {
@@ -247,93 +219,5 @@ describe("a room of two", () => {
     await bob.client.setRoomName(roomId, "Ours");
     await expect.poll(() => alice.room(roomId).name, SOON).toBe("Ours");
     await expect.poll(() => bob.room(roomId).getMember(bob.userId)?.powerLevel, SOON).toBe(50);
-  });
-});
-
-describe("a device that comes later", () => {
-  const sent: string[] = [];
-  let roomId: string;
-
-  beforeAll(async () => {
-    roomId = await sharedRoom(alice, bob);
-    for (let number = 0; number < 60; number++) {
-      const sender = number % 3 === 0 ? bob : alice;
-      const { event_id: eventId } = await sender.client.sendTextMessage(
-        roomId,
-        `message ${number}`,
-      );
-      sent.push(eventId);
-    }
-  });
-
-  test("pages back to the beginning, and meets every event once", async () => {
-    const late = await newDevice(homeserver, aliceUser, {
-      start: { initialSyncLimit: 5, lazyLoadMembers: true },
-    });
-    try {
-      const room = late.room(roomId);
-      const timeline = room.getLiveTimeline();
-      expect(timeline.getEvents().length).toBe(5);
-      await pageBack(late, roomId, 7);
-      const events = timeline.getEvents();
-      expect(events[0]?.getType()).toBe("m.room.create");
-      const messages = events.filter((event) => event.getType() === "m.room.message");
-      expect(messages.map((event) => event.getId())).toEqual(sent);
-      expect(new Set(events.map((event) => event.getId())).size).toBe(events.length);
-    } finally {
-      late.stop();
-    }
-  });
-
-  test("opens the room in the middle, and pages both ways", async () => {
-    const late = await newDevice(homeserver, aliceUser, { start: { initialSyncLimit: 1 } });
-    try {
-      const set = late.room(roomId).getUnfilteredTimelineSet();
-      const timeline = await late.client.getEventTimeline(set, sent[30] ?? "");
-      if (timeline === null) throw new Error("There is nothing around the event.");
-      await late.client.paginateEventTimeline(timeline, { backwards: true, limit: 10 });
-      await late.client.paginateEventTimeline(timeline, { backwards: false, limit: 10 });
-      const ids = timeline.getEvents().map((event) => event.getId() ?? "");
-      const from = sent.indexOf(ids[0] ?? "");
-      expect(ids.length).toBeGreaterThan(20);
-      expect(ids).toContain(sent[30]);
-      expect(ids).toEqual(sent.slice(from, from + ids.length));
-    } finally {
-      late.stop();
-    }
-  });
-
-  test("is told whom a room is named after, and loads the other members", async () => {
-    const named = await sharedRoom(alice, bob, { name: "Quay" });
-    await say(alice, bob, named, "moored");
-    const late = await newDevice(homeserver, aliceUser, {
-      start: { initialSyncLimit: 1, lazyLoadMembers: true },
-    });
-    try {
-      expect(late.room(roomId).name).toBe(bob.room(roomId).getMember(bob.userId)?.rawDisplayName);
-
-      const room = late.room(named);
-      const ids = () => room.getJoinedMembers().map(({ userId }) => userId);
-      expect(ids()).toEqual([alice.userId]);
-      expect(room.getJoinedMemberCount()).toBe(2);
-      await room.loadMembersIfNeeded();
-      expect(ids().toSorted()).toEqual([alice.userId, bob.userId].toSorted());
-    } finally {
-      late.stop();
-    }
-  });
-
-  test("has the account data that another device has set", async () => {
-    await alice.client.setAccountData("org.example.anchor" as never, { weight: 12 } as never);
-    const late = await newDevice(homeserver, aliceUser);
-    try {
-      const weight = (device: SdkDevice) => () =>
-        device.client.getAccountData("org.example.anchor" as never)?.getContent()["weight"];
-      expect(weight(late)()).toBe(12);
-      await late.client.setAccountData("org.example.anchor" as never, { weight: 13 } as never);
-      await expect.poll(weight(alice), SOON).toBe(13);
-    } finally {
-      late.stop();
-    }
   });
 });
