@@ -12,6 +12,10 @@ import type { EventId, ServerName, UserId } from "#src/kit/identifiers.ts";
 import { type SigningKey, signingKeyFromSeed, signJson } from "#src/kit/signed-json.ts";
 import type { Room } from "#src/rooms/find-room.ts";
 import { joinedRoom, RemoteRoom } from "#src/rooms/received/testing.ts";
+import type {
+  ServerBody,
+  TransactionAnswer,
+} from "../../spec-tests/server-server/server-answers.ts";
 import { xMatrixHeader } from "../client/x-matrix.ts";
 import type { TestFederation } from "../testing.ts";
 import { residentOf } from "./testing-resident.ts";
@@ -38,17 +42,22 @@ export type Peer = {
   answer(answers: PeerAnswers): void;
   user(localpart: string): UserId;
   /** Asks a homeserver something, with its signature. */
-  ask(hs: Homeserver, method: "GET" | "PUT" | "POST", uri: string, body?: unknown): Promise<Asked>;
+  ask<T = ServerBody>(
+    hs: Homeserver,
+    method: "GET" | "PUT" | "POST",
+    uri: string,
+    body?: unknown,
+  ): Promise<Asked<T>>;
   /** Sends events, in one transaction. */
   send(
     hs: Homeserver,
     pdus: readonly unknown[],
     txnId?: string,
     edus?: readonly unknown[],
-  ): Promise<Asked>;
+  ): Promise<Asked<TransactionAnswer>>;
 };
 
-export type Asked = { readonly status: number; readonly body: ReturnType<typeof JSON.parse> };
+export type Asked<T = ServerBody> = { readonly status: number; readonly body: T };
 
 let transactions = 0;
 
@@ -103,7 +112,12 @@ export async function testPeer(
     name,
     key,
   );
-  const ask: Peer["ask"] = async (hs, method, uri, body) => {
+  const ask: Peer["ask"] = async <T>(
+    hs: Homeserver,
+    method: string,
+    uri: string,
+    body?: unknown,
+  ) => {
     const content = body === undefined ? undefined : laxCanonicalJson(body);
     const signed = { method, uri, origin: name, destination: hs.name };
     const authorization = xMatrixHeader(
@@ -115,7 +129,8 @@ export async function testPeer(
       headers: { authorization },
       ...(content !== undefined && { body: content }),
     });
-    return { status: response.status, body: await response.json() };
+    const said: unknown = await response.json();
+    return { status: response.status, body: said as T };
   };
   return {
     name,

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
+import { z } from "zod";
 import { registerSenders } from "#src/accounts/appservice-users.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { asking, type Ask, LENIENT, registered } from "#src/testing-http.ts";
@@ -76,18 +77,34 @@ async function say(roomId: string, text: string, ask = here): Promise<string> {
   return answer.body.event_id;
 }
 
+/** What the bridge is told, as far as the tests go by it. */
+const Transaction = z.looseObject({
+  events: z.array(
+    z.looseObject({
+      type: z.string(),
+      room_id: z.string(),
+      state_key: z.string().optional(),
+      content: z.looseObject({ body: z.string().optional() }),
+      unsigned: z
+        .looseObject({
+          invite_room_state: z
+            .array(z.object({ type: z.string(), state_key: z.string() }))
+            .optional(),
+        })
+        .optional(),
+    }),
+  ),
+  ephemeral: z.array(z.looseObject({ type: z.string() })).optional(),
+  to_device: z.array(z.unknown()).optional(),
+  device_lists: z.looseObject({ changed: z.array(z.string()).optional() }).optional(),
+});
 const transactions = () => bridge.got.filter((it) => it.path.includes("/transactions/"));
 /** What it has taken to be told, each transaction once, as it keeps them apart. */
-const told = () => [...new Map(transactions().map((it) => [it.path, it.body])).values()];
-/** An event as it is told. */
-type Told = {
-  readonly type: string;
-  readonly room_id: string;
-  readonly state_key?: string;
-  readonly content: { readonly body?: string };
-  readonly unsigned?: { readonly invite_room_state?: readonly Told[] };
-};
-const events = (): Told[] => told().flatMap((it) => it.events);
+const told = () =>
+  [...new Map(transactions().map((it) => [it.path, it.body])).values()].map((it) =>
+    Transaction.parse(it),
+  );
+const events = () => told().flatMap((it) => it.events);
 const texts = () => events().flatMap((it) => it.content.body ?? []);
 const eventually = async (check: () => void | Promise<void>) => {
   await vi.waitFor(check, PATIENCE);
@@ -243,6 +260,7 @@ test("brings messages to its users' devices, with what keys these have left, and
     to_user_id: ghost,
     to_device_id: "DEV",
   };
+  if (!it) throw new Error("there is no transaction with a message to a device");
   expect(it.to_device).toEqual([event]);
   expect(it["de.sorunome.msc2409.to_device"]).toEqual([event]);
   const counts = { [ghost]: { DEV: { signed_curve25519: 0 } } };

@@ -9,7 +9,7 @@ export type Got = {
   readonly method: string;
   readonly path: string;
   readonly authorization: string | undefined;
-  readonly body: ReturnType<typeof JSON.parse>;
+  readonly body: unknown;
 };
 
 /** What it does with a request: the status that it answers with, and what; nothing, so that it hangs. */
@@ -39,7 +39,7 @@ export async function testAppservice(further: object = {}): Promise<TestAppservi
     request.on("end", () => {
       const text = Buffer.concat(chunks).toString();
       const { method = "", url: path = "", headers } = request;
-      const body = text === "" ? undefined : JSON.parse(text);
+      const body: unknown = text === "" ? undefined : JSON.parse(text);
       const it = { method, path, authorization: headers.authorization, body };
       got.push(it);
       void Promise.resolve(answering(it)).then((said) => {
