@@ -5,10 +5,12 @@ import { serverNameOf } from "#src/kit/identifiers.ts";
 import type { Room } from "#src/rooms/find-room.ts";
 import { fetchMissingEvents } from "#src/rooms/holes/fetch-missing-events.ts";
 import type { Sources } from "#src/rooms/holes/sources.ts";
+import { withUnknown } from "#src/rooms/holes/with-unknown.ts";
 import { checkPolicy } from "#src/rooms/policy/check-policy.ts";
 import { type CheckedPdu, checkPdus } from "#src/rooms/received/check-pdus.ts";
 import { type Receipt, receiveEvents } from "#src/rooms/received/receive-events.ts";
 import type { ReceivedEvent } from "#src/rooms/received/received-event.ts";
+import { afterOthers } from "./gap-turns.ts";
 
 /** What became of PDUs. */
 export type Received = {
@@ -78,19 +80,23 @@ export async function receivePdus(
     ...(until && { until }),
     ...(sparesAbsent && { sparesAbsent }),
   };
-  const news = { events: own, isNews: true };
-  const { events, states } = await fetchMissingEvents(hs, room, news, sources);
-  const asked = await checkPolicy(hs, room, events, until);
-
-  // 4. to 7. It is authorised by its auth events, by the state before it, by the room as it is, and by the
-  // room's policy server.
-  const receipts = await receiveEvents(hs, room, asked, {
-    as: "live",
-    states,
-    // The server that brings others' events would be the one to say what led to them. Of those that wait `fillHoles` asks
-    // the servers of their senders first, and believes what they say.
-    doubtsStates: true,
-    ...(isRelayed && { isRelayed }),
-  });
+  const takeIn = async () => {
+    const news = { events: own, isNews: true };
+    const { events, states } = await fetchMissingEvents(hs, room, news, sources);
+    const asked = await checkPolicy(hs, room, events, until);
+    // 4. to 7. It is authorised by its auth events, by the state before it, by the room as it is, and by the
+    // room's policy server.
+    return await receiveEvents(hs, room, asked, {
+      as: "live",
+      states,
+      // The server that brings others' events would be the one to say what led to them. Of those that wait `fillHoles` asks
+      // the servers of their senders first, and believes what they say.
+      doubtsStates: true,
+      ...(isRelayed && { isRelayed }),
+    });
+  };
+  const all = new Map(own.map((it) => [it.event.event_id, it]));
+  const unled = await withUnknown(hs, room, { all, names: "prev_events" });
+  const receipts = unled.length > 0 ? await afterOthers(hs, room.roomKey, takeIn) : await takeIn();
   return { receipts, passed: own, dropped };
 }

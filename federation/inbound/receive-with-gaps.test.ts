@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type StateKey, stateKeyOf } from "#src/events/pdu.ts";
 import { message, topic } from "#src/events/testing.ts";
@@ -36,6 +37,43 @@ describe("PDUs of which something that leads to them is missing", () => {
     const holes = await hs.sql`select from missing_events where room_key = ${room.roomKey}`;
     expect(holes).toHaveLength(0);
   });
+
+  test("have what leads to them asked for once, where several servers bring what follows it", async () => {
+    const { remote, room, last } = await begun(hs);
+    const lost = remote.add(BOB, message("lost"), [last]);
+    const follow = [1, 2, 3].map((it) => remote.add(BOB, message(`follows ${it}`), [lost]));
+    const remotes = serverOf(remote);
+    const { promise: comesLater, resolve: come } = Promise.withResolvers<void>();
+    const slow: Sources["remotes"] = {
+      ...remotes,
+      async getMissingPreviousEvents(...question) {
+        await comesLater;
+        return await remotes.getMissingPreviousEvents(...question);
+      },
+    };
+    const receiving = follow.map(async (id) => {
+      const from = { origin, keys, remotes: slow };
+      return (await receivePdus(hs, room, [wireOf(remote, id)], from)).receipts.get(id);
+    });
+    await sleep(200);
+    come();
+    expect(await Promise.all(receiving)).toEqual(Array(3).fill({ outcome: "accepted" }));
+    expect(remotes.asked).toEqual(["getMissingPreviousEvents"]);
+  });
+
+  test("wait for no others that take their time", async () => {
+    const { remote, room, last } = await begun(hs);
+    const [one, other] = [1, 2].map((it) => remote.add(BOB, message(`lost ${it}`), [last]));
+    const [after, then] = [one, other].map((it) => remote.add(BOB, message("next"), [it ?? last]));
+    const stuck: Sources["remotes"] = {
+      ...serverOf(remote),
+      getMissingPreviousEvents: async () => await new Promise<never>(() => {}),
+    };
+    void receivePdus(hs, room, [wireOf(remote, after ?? last)], { origin, keys, remotes: stuck });
+    const from = { origin, keys, remotes: serverOf(remote) };
+    const { receipts } = await receivePdus(hs, room, [wireOf(remote, then ?? last)], from);
+    expect(receipts.get(then ?? last)).toEqual({ outcome: "accepted" });
+  }, 60_000);
 
   test("are taken in with the state that their server gives, where what leads to them is lost", async () => {
     const { remote, room, last } = await begun(hs);
