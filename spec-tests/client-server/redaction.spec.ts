@@ -150,6 +150,25 @@ describe("redactEvent", () => {
     expect((await alice.call("GET", path)).body).toEqual({ topic: "again" });
   });
 
+  test("is told to those who had left before, and not why", async () => {
+    const [carol, dave] = [await hs.registerUser("carol"), await hs.registerUser("dave")];
+    for (const it of [carol, dave]) await it.call("POST", `/v3/join/${roomId}`, {});
+    const eventId = await bob.sendText(roomId, "what carol has read");
+    await carol.call("POST", `/v3/rooms/${roomId}/leave`, {});
+    await redact(bob, eventId, { reason: "for dave alone" });
+    await dave.call("POST", `/v3/rooms/${roomId}/leave`, {});
+    const seenBy = async (user: TestUser) =>
+      (await user.call("GET", `/v3/rooms/${roomId}/event/${eventId}`)).body;
+    expect(await seenBy(dave)).toMatchObject({
+      unsigned: { redacted_because: { content: { reason: "for dave alone" } } },
+    });
+    expect(await seenBy(carol)).toMatchObject({
+      content: {},
+      unsigned: { redacted_because: { type: "m.room.redaction", sender: bob.userId } },
+    });
+    expect(JSON.stringify(await seenBy(carol))).not.toContain("for dave alone");
+  });
+
   test("leaves suspended users what they sent themselves, and no more", async () => {
     const admin = await hs.registerAdministrator("admin");
     const mod = await hs.registerUser("mod");

@@ -14,6 +14,7 @@ import { shownWire } from "./shown-content.ts";
 import { stickyUntil } from "./sticky/sticky-events.ts";
 import type { StoredEvent } from "./stored-event.ts";
 import { clientTransactionId, delayIdOf } from "./transaction-ids.ts";
+import { unknownRedactions } from "./unknown-redactions.ts";
 
 /** Whom events are rendered for. */
 export type Reader = {
@@ -48,6 +49,8 @@ type Surroundings = {
   readonly memberships: ReadonlyMap<StoredEvent, string>;
   /** Those of which the reader may know what they took the place of. */
   readonly withPredecessors: ReadonlySet<StoredEvent>;
+  /** Redactions of which the reader may know that they were made, and not what they say. */
+  readonly unknownRedactions: ReadonlySet<StoredEvent>;
   /** Whose events are shown to those alone who were there. */
   readonly erased: ReadonlySet<number>;
   /** Until when those are sticky that are. */
@@ -91,6 +94,10 @@ export async function renderEvents(
   const withPredecessors = options.everything
     ? new Set(events)
     : await withKnownPredecessors(hs, events, { userId: reader.userId, standings, memberships });
+  const redactions = events.flatMap((it) => others.get(it.redactedBy ?? -1) ?? []);
+  const unknown = options.everything
+    ? new Set<StoredEvent>()
+    : await unknownRedactions(hs, redactions, reader, standings);
   const around = {
     reader,
     now: hs.now(),
@@ -98,6 +105,7 @@ export async function renderEvents(
     rules,
     memberships,
     withPredecessors,
+    unknownRedactions: unknown,
     erased,
     stickyUntil: sticky,
   };
@@ -232,10 +240,10 @@ function unsignedOf(event: StoredEvent, around: Surroundings): string {
   if (redaction) {
     // Not the specification's, but it was there before, and other servers tell it still.
     unsigned["redacted_by"] = redaction.eventId;
-    unsigned["redacted_because"] = clientEvent(
-      redaction.eventId,
-      shownWire(redaction, rulesOf(redaction, around.rules)),
-    );
+    const rules = rulesOf(redaction, around.rules);
+    const isKnown = !around.unknownRedactions.has(redaction);
+    const because = isKnown ? shownWire(redaction, rules) : redact(redaction.wire, rules);
+    unsigned["redacted_because"] = clientEvent(redaction.eventId, because);
   }
   return JSON.stringify(unsigned);
 }
