@@ -65,6 +65,8 @@ describe("a token", () => {
     const told = (await ask("GET", `sync?since=${since}`, asBob)).body;
     expect(told.to_device.events).toMatchObject([{ content: { key: "for bob" } }]);
     expect(told.device_lists.changed).toContain(bob.user_id);
+    const changes = await ask("GET", `keys/changes?from=${since}&to=${told.next_batch}`, asBob);
+    expect(changes.body.changed).toContain(bob.user_id);
 
     const path = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync";
     const body = { extensions: { to_device: { enabled: true, since } } };

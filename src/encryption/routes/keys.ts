@@ -2,6 +2,7 @@ import type { Position } from "#src/homeserver/position.ts";
 import { type Endpoint, userEndpoint } from "#src/http/endpoint.ts";
 import { checkSize } from "#src/http/rate-limit.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
+import { tailOf } from "#src/streams/tail.ts";
 import { placeOf } from "#src/timeline/token.ts";
 import { claimKeys } from "../claim-keys.ts";
 import { changedDeviceLists } from "../device-list-changes.ts";
@@ -54,7 +55,10 @@ export const keysEndpoints: readonly Endpoint[] = [
     method: "GET",
     path: "/_matrix/client/v3/keys/changes",
     async handle(hs, { requester, query }) {
-      const after = positionOf(query.get("from"), "from");
+      const from = positionOf(query.get("from"), "from");
+      if (from > tailOf(hs).position) await tailOf(hs).catchUp();
+      // Who comes from a time that is gone, as the database was put back to an earlier day, knows nobody's devices.
+      const after = from > tailOf(hs).position ? 0 : from;
       // Read, but no bound: of a list that has changed again since only the last change is known.
       positionOf(query.get("to"), "to");
       const upTo = Number.MAX_SAFE_INTEGER;
