@@ -1,6 +1,8 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { memberDraft } from "#src/events/testing.ts";
 import type { UserId } from "#src/kit/identifiers.ts";
+import { isServerIn } from "#src/rooms/room-servers.ts";
+import { sendEvent } from "#src/rooms/send-event.ts";
 import { recordedFederation, sharedRoom, taking, WAIT } from "./testing.ts";
 
 const { federation, hs1, one, two } = await recordedFederation({
@@ -46,6 +48,31 @@ describe("membership at the time of an event decides", () => {
     await expect.poll(() => taking(two, "stay").length, WAIT).toBe(4);
     one.mode = "up";
     await expect.poll(() => taking(one, "stay"), WAIT).toEqual(["stay 1", "stay 3"]);
+  });
+
+  test("who turns out to have been there all along is sent the last that was said meanwhile", async () => {
+    for (const history_visibility of ["shared", "joined"]) {
+      const shared = await sharedRoom(hs1.hs, [two.name, one.name]);
+      const [creator = "@a:b", member = "@a:b"] = shared.members;
+      const prefix = `meanwhile ${history_visibility}`;
+      const visibility = { type: "m.room.history_visibility", state_key: "" };
+      await sendEvent(hs1.hs, {
+        sender: shared.local,
+        room: shared.room,
+        draft: { ...visibility, content: { history_visibility } },
+      });
+      await shared.setMember(member, "leave");
+      await shared.say(`${prefix} 1`);
+      await shared.say(`${prefix} 2`);
+      // Before they knew of that, the creator has taken away from our user what it takes to remove anybody.
+      const powerLevels = { type: "m.room.power_levels", state_key: "", content: { users: {} } };
+      await shared.receive(creator, powerLevels);
+      expect(await isServerIn(hs1.hs, shared.room.roomKey, one.name)).toBe(true);
+      const heard = history_visibility === "shared" ? [`${prefix} 2`] : [];
+      await expect.poll(() => taking(one, prefix), WAIT).toEqual(heard);
+      await shared.say(`${prefix} 3`);
+      await expect.poll(() => taking(one, prefix), WAIT).toEqual([...heard, `${prefix} 3`]);
+    }
   });
 
   test("an invitation that is taken back is told to the server of the invited", async () => {

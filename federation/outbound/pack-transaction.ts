@@ -5,8 +5,10 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
+import { roomsByKeys } from "#src/rooms/find-room.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
 import { tailOf } from "#src/streams/tail.ts";
+import { visibleToServer } from "#src/timeline/visible-to-server.ts";
 import {
   type EduSources,
   packMessages,
@@ -108,7 +110,8 @@ async function answer(hs: Homeserver, questions: readonly Question[]): Promise<v
       ),
       readEduSources(hs, rows),
     ]);
-    const owed = Map.groupBy(rows, (it) => it.serverName);
+    const seen = await mayBeSeen(hs, rows, events);
+    const owed = Map.groupBy(seen, (it) => it.serverName);
     for (const it of stretches) {
       const parcel = parcelOf(it, owed.get(it.serverName) ?? [], { events, sources });
       it.resolve({ ...parcel, isMore: parcel.isMore || it.upTo < position });
@@ -145,7 +148,9 @@ function parcelOf(
   const profiles = packProfiles(of("profile"), sources, endOf(of("profile"), LIMITS.profiles, end));
   const whole = [messages, receipts, updates, profiles].map((it) => it.upTo);
   // Those from before go with the new ones, each in its turn.
-  const pdus = [...of("earlier"), ...of("event")].toSorted((a, b) => a.position - b.position);
+  const pdus = [...of("earlier"), ...of("meanwhile"), ...of("event")].toSorted(
+    (a, b) => a.position - b.position,
+  );
   const first = pdus.slice(0, LIMITS.events);
   const reached = Math.max(after, Math.min(endOf(first, LIMITS.events, end), ...whole));
   const sent = first.filter((it) => it.position <= reached);
@@ -162,7 +167,29 @@ function parcelOf(
 /** The event that a destination is owed. */
 function eventKeyOf({ kind, position, part }: Owed): number | undefined {
   if (kind === "event") return position;
-  return kind === "earlier" ? part : undefined;
+  return kind === "earlier" || kind === "meanwhile" ? part : undefined;
+}
+
+/** What is owed, without what was said while the server was taken for gone if only those may see it who were there. */
+async function mayBeSeen(
+  hs: Homeserver,
+  rows: readonly Owed[],
+  events: ReadonlyMap<number, StoredEvent>,
+): Promise<readonly Owed[]> {
+  const doubtful = rows.filter((it) => it.kind === "meanwhile");
+  if (doubtful.length === 0) return rows;
+  const rooms = await roomsByKeys(
+    hs,
+    doubtful.flatMap((it) => events.get(it.part)?.roomKey ?? []),
+  );
+  const hidden = new Set<Owed>();
+  for (const it of doubtful) {
+    const event = events.get(it.part);
+    const room = event && rooms.get(event.roomKey);
+    const seen = room && (await visibleToServer(hs, room, [event], it.serverName));
+    if (!seen?.size) hidden.add(it);
+  }
+  return rows.filter((it) => !hidden.has(it));
 }
 
 /** Up to where some things are all that there is, of which no more than a number were looked for. */

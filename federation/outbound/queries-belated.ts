@@ -65,6 +65,40 @@ export function lastSaid(db: Queryable, limit: number) {
     group by own.position order by own.position limit ${limit}`;
 }
 
+/**
+ * As `again`, the servers that were taken for gone from a room, and are in it by a member event from before, as it turned out: by no join of
+ * which they would know that something came before it.
+ *
+ * @param where from when on they are in the room again.
+ */
+export function backAgain(db: Queryable, where: Fragment) {
+  return db`(
+    select room_key, server_name, since, (
+      select max(before.until) from room_servers as before
+      where before.room_key = back.room_key and before.server_name = back.server_name
+        and before.until < back.since) as gone
+    from (select * from room_servers where ${where} and until is null offset 0) as back
+    where exists (
+      select from memberships
+      where memberships.room_key = back.room_key and memberships.position = back.since
+        and event_key < memberships.position and membership = 'join')
+  ) as again`;
+}
+
+/** The last that users of ours have said in rooms while the server of `place` was taken for gone: what came before, that leads to. */
+export function saidMeanwhile(db: Queryable, limit: number) {
+  return db`
+    select 'meanwhile', again.since, max(said.event_key)
+    from ${backAgain(db, db`since > place.after and since <= place.up_to`)}
+    join events as said on said.room_key = again.room_key
+      and said.anchor > again.gone and said.anchor < again.since
+    join users on users.user_key = said.sender_key
+    where again.server_name = place.server_name
+      and said.anchor = said.event_key and said.status = 0
+      and users.local and coalesce(said.relayed, true)
+    group by again.since order by again.since limit ${limit}`;
+}
+
 /** The servers that are perhaps owed something since users of ours were told anew of one of some rooms. */
 export async function serversOfKnown(
   db: Queryable,

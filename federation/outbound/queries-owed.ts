@@ -2,10 +2,12 @@ import type { Queryable, Tx } from "#src/homeserver/database.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import type { EventId, RoomId, ServerName, UserId } from "#src/kit/identifiers.ts";
 import {
+  backAgain,
   belatedUpdates,
   hasChangedBefore,
   isNewlyKnown,
   lastSaid,
+  saidMeanwhile,
   toldAnew,
 } from "./queries-belated.ts";
 import { isNewTo } from "./queries-updates.ts";
@@ -58,6 +60,9 @@ export async function markOwed(tx: Tx, after: Position, upTo: Position): Promise
       where ${hasChangedBefore(tx)} and other.membership = 'join'
         and since <= own.position and until is null
       union all
+      select server_name, since from ${backAgain(tx, tx`since > ${after} and since <= ${upTo}`)}
+      where gone is not null
+      union all
       select server_name, position from remote_to_device
       where position > ${after} and position <= ${upTo}
       union all
@@ -81,7 +86,8 @@ export type Owed = {
    * Of `message` there is at most one: it says that messages to devices wait. An `introduction` is the join of a
    * user of ours, at its position, to a room with the server, which has shared none with the user before. An `earlier`
    * event was sent before the server came to the room, or was known to be there: its part is its key. `belated` are changes of devices, made
-   * while it was not known who is in a room: at the position at which that was found out.
+   * while it was not known who is in a room: at the position at which that was found out. `meanwhile` is as
+   * `earlier`: what was sent while the server was taken for gone, at the position at which that turned out to be wrong.
    */
   readonly kind:
     | "event"
@@ -91,6 +97,7 @@ export type Owed = {
     | "belated"
     | "message"
     | "earlier"
+    | "meanwhile"
     | "profile";
   readonly position: Position;
   readonly part: number;
@@ -175,6 +182,8 @@ export async function firstOwed(
       (${belatedUpdates(db, limits.belated)})
       union all
       (${lastSaid(db, limits.earlier)})
+      union all
+      (${saidMeanwhile(db, limits.earlier)})
       union all
       (select 'earlier', position, event_key from sticky_owed as own
       where own.server_name = place.server_name and position > place.after and position <= place.up_to
