@@ -52,6 +52,11 @@ describe("register", () => {
     }
   });
 
+  test("takes a session of null for none, as clients in Rust send it", async () => {
+    const body = { username: newName(), password, auth: { ...auth, session: null } };
+    expect((await register(body)).status).toBe(200);
+  });
+
   test("makes an account that is not logged in, and one on a device of a given name", async () => {
     const quiet = await register({ username: newName(), password, auth, inhibit_login: true });
     expect(quiet.status).toBe(200);

@@ -5,6 +5,7 @@ import type { z } from "zod";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { parseClientJson } from "#src/kit/wire-json.ts";
 import type { BodyShare } from "./body-share.ts";
+import { leaveOutNulls } from "./null-members.ts";
 import { requireModestJson } from "./require-modest-json.ts";
 
 /** The most bytes of a JSON body. Larger than any event, for uploads of keys and of many messages to devices. */
@@ -61,9 +62,16 @@ export async function readBody(
   return bytes;
 }
 
-/** Checks the form of a body that has been parsed. @throws MatrixError M_BAD_JSON naming the first fault. */
+/**
+ * Checks the form of a body that has been parsed. A member of null that may be left out counts as one that is.
+ *
+ * @throws MatrixError M_BAD_JSON naming the first fault.
+ */
 export function checkBody<T>(body: unknown, schema: z.ZodType<T>): T {
-  const result = schema.safeParse(body);
+  let result = schema.safeParse(body);
+  if (!result.success && leaveOutNulls(body, schema, result.error.issues)) {
+    result = schema.safeParse(body);
+  }
   if (result.success) return result.data;
   const [issue] = result.error.issues;
   throw new MatrixError(
