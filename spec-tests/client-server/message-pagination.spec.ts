@@ -188,6 +188,9 @@ describe("getEventContext", () => {
     expect(on.body.chunk[0]?.event_id).toBe(ids[4]);
     const back = await bob.call("GET", `${room}/messages?dir=b&limit=1&from=${body.start}`);
     expect(back.body.chunk[0]?.event_id).toBe(ids[0]);
+    const odd = await bob.call("GET", `${room}/context/${ids[2]}?limit=3`);
+    expect(odd.body.events_before.map((it) => it.event_id)).toEqual([ids[1]]);
+    expect(odd.body.events_after.map((it) => it.event_id)).toEqual([ids[3], ids[4]]);
     const alone = await bob.call("GET", `${room}/context/${ids[2]}?limit=0`);
     expect([alone.body.events_before, alone.body.events_after]).toEqual([[], []]);
   });

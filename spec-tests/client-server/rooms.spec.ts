@@ -227,4 +227,25 @@ describe("getJoinedMembersByRoom", () => {
       .toEqual({ display_name: "Bob" });
     expect(await mallory.call("GET", path)).toMatchObject(forbidden);
   });
+
+  test("names them to everybody in a room that the world may read", async () => {
+    const visible = {
+      type: "m.room.history_visibility",
+      content: { history_visibility: "world_readable" },
+    };
+    const { room_id } = (await alice.call("POST", "/v3/createRoom", { initial_state: [visible] }))
+      .body;
+    const path = `/v3/rooms/${encodeURIComponent(room_id)}/joined_members`;
+    const { status, body } = await mallory.call("GET", path);
+    expect(status).toBe(200);
+    expect(Object.keys(body.joined)).toEqual([alice.userId]);
+    await alice.call(
+      "PUT",
+      `/v3/rooms/${encodeURIComponent(room_id)}/state/m.room.history_visibility`,
+      {
+        history_visibility: "shared",
+      },
+    );
+    expect(await mallory.call("GET", path)).toMatchObject(forbidden);
+  });
 });

@@ -57,28 +57,32 @@ export async function readContext(
   const event = await readEvent(hs, requester, view, eventId);
   const at = { anchor: event.anchor ?? 0, offset: event.anchorOffset };
   const justBefore = placeBefore(at.anchor, at.offset);
-  const half = Math.floor(limit / 2);
+  // Of an odd number the one more is after the event, as clients have it from other servers.
+  const most = { before: Math.floor(limit / 2), after: Math.ceil(limit / 2) };
   const page = { to: undefined, filter };
   const [before, after] = await Promise.all([
     readMessages(hs, requester, view, {
       ...page,
       direction: "b",
       from: justBefore,
-      limit: Math.max(1, limit - half),
+      limit: Math.max(1, most.before),
     }),
     readMessages(hs, requester, view, {
       ...page,
       direction: "f",
       from: at,
-      limit: Math.max(1, half),
+      limit: Math.max(1, most.after),
     }),
   ]);
-  const first = before.events.slice(0, limit - half).at(-1);
-  const last = after.events.slice(0, half).at(-1);
+  const shown = {
+    before: before.events.slice(0, most.before),
+    after: after.events.slice(0, most.after),
+  };
+  const first = shown.before.at(-1);
+  const last = shown.after.at(-1);
   return {
     event,
-    before: before.events.slice(0, limit - half),
-    after: after.events.slice(0, half),
+    ...shown,
     start: first ? placeBefore(first.anchor ?? 0, first.anchorOffset) : justBefore,
     end: last ? { anchor: last.anchor ?? 0, offset: last.anchorOffset } : at,
   };

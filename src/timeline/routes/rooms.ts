@@ -5,7 +5,7 @@ import { MatrixError } from "#src/kit/matrix-error.ts";
 import { allStateAt, statesAt } from "#src/rooms/current-state.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
 import { findRoom, roomsByKeys } from "#src/rooms/find-room.ts";
-import { membersOfRoom, requireJoined, roomsOfUser } from "#src/rooms/memberships.ts";
+import { forbidden, membersOfRoom, roomsOfUser } from "#src/rooms/memberships.ts";
 import { membersKnown } from "#src/rooms/partial/partial-rooms.ts";
 import { renderEvents } from "#src/rooms/render-events.ts";
 import { shownContent } from "#src/rooms/shown-content.ts";
@@ -86,7 +86,9 @@ export const roomsEndpoints: readonly Endpoint[] = [
     method: "GET",
     path: "/_matrix/client/v3/rooms/:roomId/joined_members",
     async handle(hs, { requester, params }) {
-      const room = await requireJoined(hs, requester, parseRoomId(params["roomId"] ?? ""));
+      const { room, until } = await viewOfRoom(hs, requester, parseRoomId(params["roomId"] ?? ""));
+      // Who may read the room as it is now reads in its state who is in it, and clients look at rooms so before they join.
+      if (until !== undefined) throw forbidden();
       await membersKnown(hs, room.roomKey);
       const members = await membersOfRoom(hs, room.roomKey, ["join"]);
       const events = await eventsOf(
