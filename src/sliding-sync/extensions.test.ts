@@ -93,6 +93,26 @@ describe("extensions", () => {
     expect((await waiting).extensions.e2ee.device_lists).toMatchObject({ changed: [bob.id] });
   });
 
+  test("answer a client that has made keys, also where it asks for nothing but them", async () => {
+    const roomId = await room(alice);
+    await act(bob, "POST", `join/${roomId}`);
+    const keys = { conn_id: "encryption", extensions: { e2ee: { enabled: true } } };
+    const first = await sync(alice, keys);
+    let answered = 0;
+    const waiting = sync(alice, keys, `${after(first)}&timeout=20000`, stage.other);
+    void waiting.then(() => answered++);
+    // Neither what others say nor what is said in clear is worth an answer.
+    await act(bob, "PUT", `rooms/${roomId}/send/m.room.encrypted/b`, { ciphertext: "b" });
+    await say(alice, roomId, "in clear");
+    const before = await sync(alice, keys, `${after(first)}&timeout=300`);
+    expect(answered).toBe(0);
+    await act(alice, "PUT", `rooms/${roomId}/send/m.room.encrypted/a`, { ciphertext: "a" });
+    const told = await waiting;
+    expect(told.pos).not.toBe(before.pos);
+    expect(told.extensions.e2ee).toHaveProperty("device_one_time_keys_count");
+    expect(told.rooms ?? {}).toEqual({});
+  });
+
   test("tell of profiles, whole at first and then what is changed of them", async () => {
     const roomId = await room(alice);
     await act(bob, "PUT", `profile/${bob.id}/org.example.mood`, { "org.example.mood": "glad" });

@@ -2,7 +2,10 @@ import { keyCountsOf } from "#src/encryption/key-counts.ts";
 import { deviceListsSection, keySupplySection } from "#src/encryption/sync-section.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { RoomId } from "#src/kit/identifiers.ts";
+import type { Requester } from "#src/kit/requester.ts";
+import { StoredEvent } from "#src/rooms/stored-event.ts";
 import type { UserRooms } from "#src/rooms/user-rooms.ts";
+import type { Change } from "#src/streams/stream.ts";
 import { readSections } from "#src/sync/read-sections.ts";
 import { LIVE, noLongerLive, toldUpTo } from "../connection-state.ts";
 import type { Around, Extension } from "./extension.ts";
@@ -37,7 +40,20 @@ export async function e2eeExtension(
     { requester, rooms, newRooms: new Set(), changes: after === position ? changes : undefined },
     { after, upTo },
   );
-  return { value: { ...counts, ...global }, isNews: Object.keys(global).length > 0 };
+  const isNews = Object.keys(global).length > 0 || hasEncrypted(requester, changes);
+  return { value: { ...counts, ...global }, isNews };
+}
+
+/**
+ * Whether the device itself has said something encrypted. A client that has a connection for its keys alone backs up those
+ * that it has made when there is an answer to that, and else would do so half a minute later, if it is still there.
+ */
+function hasEncrypted({ deviceKey }: Requester, changes: readonly Change[] | undefined): boolean {
+  const said = changes?.map((it) => it.detail) ?? [];
+  return said.some(
+    (it) =>
+      it instanceof StoredEvent && it.deviceKey === deviceKey && it.type === "m.room.encrypted",
+  );
 }
 
 const joinedIds = new WeakMap<UserRooms, ReadonlyMap<number, RoomId>>();
