@@ -50,24 +50,15 @@ function isOptional(schema: Schema, path: Path): boolean {
 /** What a schema says of a member; of one in a map or an array only what is further below. */
 function below(schema: Schema, key: PropertyKey): Schema[] {
   const { def } = (schema as z.core.$ZodTypes)._zod;
-  switch (def.type) {
-    case "object": {
-      const member = def.shape[String(key)] ?? def.catchall;
-      return member ? [member] : [];
-    }
-    case "record":
-      return [def.valueType];
-    case "array":
-      return [def.element];
-    case "union":
-      return def.options.flatMap((it) => below(it, key));
-    case "pipe":
-      return below(def.in, key);
-    case "optional":
-    case "nullable":
-    case "default":
-      return below(def.innerType, key);
-    default:
-      return [];
-  }
+  if (def.type === "object") return [def.shape[String(key)] ?? def.catchall].filter((it) => !!it);
+  if (def.type === "record") return [def.valueType];
+  if (def.type === "array") return [def.element];
+  return within(def).flatMap((it) => below(it, key));
+}
+
+/** The schemas that another is made of, for the same value. */
+function within(def: z.core.$ZodTypes["_zod"]["def"]): readonly Schema[] {
+  if (def.type === "union") return def.options;
+  if (def.type === "pipe") return [def.in];
+  return "innerType" in def ? [def.innerType] : [];
 }
