@@ -24,3 +24,12 @@ test("processes that note many devices at once wait for none of each other's", a
   const seen = await hs.sql`select from devices where last_seen_ip = '10.0.0.1'`;
   expect(seen).toHaveLength(keys.length);
 });
+
+test("a user who looks at once sees the device that they look with", async () => {
+  const ask = asking(homes.hs);
+  const { access_token: token, device_id } = await registered(ask, "looks");
+  const { devices } = (await ask("GET", "devices", { token })).body;
+  expect(devices).toEqual([
+    expect.objectContaining({ device_id, last_seen_ts: expect.any(Number) }),
+  ]);
+});

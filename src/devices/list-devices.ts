@@ -1,3 +1,4 @@
+import { writeSightings } from "#src/auth/last-seen.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { write } from "#src/streams/write.ts";
@@ -15,7 +16,8 @@ export type ClientDevice = {
 };
 
 /**
- * A user's devices, those that were made first first.
+ * A user's devices, those that were made first first, and when each was seen last: by this process up to now, by others up to
+ * a minute ago.
  *
  * @param deviceId if given, of that one only.
  * @spec client-server-api#get_matrixclientv3devices
@@ -25,6 +27,7 @@ export async function listDevices(
   { userKey }: Pick<DeviceOwner, "userKey">,
   deviceId?: string,
 ): Promise<ClientDevice[]> {
+  await writeSightings(hs);
   const rows = await hs.sql<Row[]>`
     select device_id, display_name, last_seen_ip, last_seen_ms from devices
     where user_key = ${userKey} and device_id = coalesce(${deviceId ?? null}::text, device_id)
@@ -50,6 +53,7 @@ export async function devicesLastSeen(
   hs: Homeserver,
   { userKey }: Pick<DeviceOwner, "userKey">,
 ): Promise<readonly LastSeen[]> {
+  await writeSightings(hs);
   return await hs.sql<LastSeen[]>`
     select device_id as "deviceId", last_seen_ip as ip, last_seen_ms as "atMs",
       last_seen_agent as "userAgent"
