@@ -194,7 +194,7 @@ export type Body = Content &
     readonly pushers: readonly ById<unknown>[];
     readonly refresh_token: string;
     readonly replacement_room: string;
-    readonly results: readonly { readonly user_id: string }[];
+    readonly results: readonly { readonly user_id: string; readonly display_name?: string }[];
     readonly search_categories: { readonly room_events: FoundEvents };
     readonly self_signing_keys: ById<SignedKeys>;
     readonly session: string;

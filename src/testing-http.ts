@@ -1,5 +1,8 @@
+import { z } from "zod";
 import { appOf } from "#src/app.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { UserId } from "#src/kit/identifiers.ts";
+import type { Body } from "../spec-tests/answers.ts";
 
 /** Anybody may register, any password will do and costs nothing to check, and nobody is told to wait. */
 export const LENIENT = {
@@ -10,24 +13,26 @@ export const LENIENT = {
   ARCHIPEL_RATE_LIMITS_ENABLED: "false",
 };
 
-export type Answered = {
+export type Answered<T = Body> = {
   readonly status: number;
   /** Parsed if it is JSON, else text. */
-  readonly body: ReturnType<typeof JSON.parse>;
+  readonly body: T;
   readonly response: Response;
 };
 
+type Asking = { readonly token?: string; readonly body?: unknown };
+
 /** Asks a homeserver, as over HTTP. */
-export type Ask = (
+export type Ask = <T = Body>(
   method: string,
   path: string,
-  options?: { readonly token?: string; readonly body?: unknown },
-) => Promise<Answered>;
+  options?: Asking,
+) => Promise<Answered<T>>;
 
 /** What asks a homeserver of this process. Paths that begin with a name are below `/_matrix/client/v3/`. */
 export function asking(hs: Homeserver): Ask {
   const app = appOf(hs);
-  return async (method, path, { token, body } = {}) => {
+  return async <T>(method: string, path: string, { token, body }: Asking = {}) => {
     const response = await app.request(path.startsWith("/") ? path : `/_matrix/client/v3/${path}`, {
       method,
       headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
@@ -35,13 +40,27 @@ export function asking(hs: Homeserver): Ask {
     });
     const text = await response.clone().text();
     const isJson = response.headers.get("content-type") === "application/json";
-    return { status: response.status, body: isJson ? JSON.parse(text) : text, response };
+    const said: unknown = isJson ? JSON.parse(text) : text;
+    return { status: response.status, body: said as T, response };
   };
+}
+
+const Registered = z.object({
+  user_id: z.custom<UserId>((it) => typeof it === "string" && it.startsWith("@")),
+  access_token: z.string(),
+  device_id: z.string(),
+  refresh_token: z.string().optional(),
+  expires_in_ms: z.number().optional(),
+});
+
+/** Asks to register a user, whose password is `secret`. */
+export async function register(ask: Ask, username: string, further: object = {}) {
+  const auth = { type: "m.login.dummy" };
+  const body = { username, password: "secret", auth, ...further };
+  return await ask("POST", "register", { body });
 }
 
 /** Registers a user, whose password is `secret`. */
 export async function registered(ask: Ask, username: string, further: object = {}) {
-  const auth = { type: "m.login.dummy" };
-  const body = { username, password: "secret", auth, ...further };
-  return (await ask("POST", "register", { body })).body;
+  return Registered.parse((await register(ask, username, further)).body);
 }

@@ -25,7 +25,7 @@ const E = encodeURIComponent;
 /** A room of alice's on the first server. */
 async function roomOf(further: object = {}): Promise<RoomId> {
   const body = { preset: "public_chat", ...further };
-  return (await onOne("POST", "createRoom", { token: alice, body })).body.room_id;
+  return (await onOne("POST", "createRoom", { token: alice, body })).body.room_id as RoomId;
 }
 
 /** A space of alice's on the first server. */
@@ -68,8 +68,9 @@ describe("the rooms of another server", () => {
 describe("a space", () => {
   async function hierarchy(roomId: string, query = "") {
     const path = `/_matrix/client/v1/rooms/${E(roomId)}/hierarchy${query}`;
-    const answer = await onTwo("GET", path, { token: bob });
-    return answer.body.rooms?.map((it: { room_id: string }) => it.room_id) ?? answer.body.errcode;
+    type Found = { rooms?: { room_id: string }[]; errcode?: string };
+    const { body } = await onTwo<Found>("GET", path, { token: bob });
+    return body.rooms?.map((it) => it.room_id) ?? body.errcode;
   }
 
   async function join(roomId: string) {
@@ -146,7 +147,8 @@ test("a token tells another server who a user is", async () => {
   const path = `user/@alice:${hs1.name}/openid/request_token`;
   const { body } = await onOne("POST", path, { token: alice, body: {} });
   const { access_token, matrix_server_name } = body;
-  const asked = await hs2.hs.remotes.exchangeOpenIdToken(matrix_server_name, { access_token });
+  expect(matrix_server_name).toBe(hs1.name);
+  const asked = await hs2.hs.remotes.exchangeOpenIdToken(hs1.name, { access_token });
   expect(asked).toEqual({ ok: true, body: { sub: `@alice:${hs1.name}` } });
   const wrong = await hs2.hs.remotes.exchangeOpenIdToken(hs1.name, { access_token: "x" });
   expect(wrong).toMatchObject({ status: 401, errcode: "M_UNKNOWN_TOKEN" });

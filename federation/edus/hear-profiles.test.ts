@@ -14,7 +14,8 @@ let since = "";
 async function sync(): Promise<object | undefined> {
   const filter = JSON.stringify({ "org.matrix.msc4429.profile_fields": { ids: [FIELD] } });
   const query = `filter=${encodeURIComponent(filter)}${since && `&since=${since}&timeout=0`}`;
-  const { body } = await ask1("GET", `sync?${query}`, { token: alice.access_token });
+  type News = { next_batch: string; [USERS]?: Record<string, { profile_updates?: object }> };
+  const { body } = await ask1<News>("GET", `sync?${query}`, { token: alice.access_token });
   since = body.next_batch;
   return body[USERS]?.[bob.user_id]?.profile_updates;
 }

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { RoomId } from "#src/kit/identifiers.ts";
 import type { Ask } from "#src/testing-http.ts";
+import { present } from "../../spec-tests/answers.ts";
 import { identityServer } from "../../spec-tests/client-server/identity-server.ts";
 import { invitesOf, openStage, type Stage, user, type User, VERSIONS } from "./testing.ts";
 
@@ -42,9 +43,7 @@ describe("an invitation by an address", () => {
       await invite(roomId, address);
       const bound = await onbind(id.bind(address, bob.userId));
       expect(bound).toMatchObject({ status: 200, body: {} });
-      const { events } = (await invitesOf(onTwo, bob))[roomId].invite_state as {
-        events: { state_key: string; content: object }[];
-      };
+      const { events } = present((await invitesOf(onTwo, bob))[roomId]).invite_state;
       // The name is that under which the address was invited.
       expect(events.find((it) => it.state_key === bob.userId)?.content).toMatchObject({
         membership: "invite",
@@ -68,14 +67,14 @@ describe("an invitation by an address", () => {
     await onTwo("POST", `join/${E(roomId)}`, { token: bob.token, body: {} });
     await invite(roomId, "carol@two.test");
     const pending = async (ask: Ask, { token }: User) =>
-      ((await ask("GET", `rooms/${E(roomId)}/state`, { token })).body as { type: string }[]).some(
+      (await ask<{ type: string }[]>("GET", `rooms/${E(roomId)}/state`, { token })).body.some(
         (it) => it.type === "m.room.third_party_invite",
       );
     await expect.poll(async () => await pending(onTwo, bob), { timeout: 20_000 }).toBe(true);
     expect((await onbind(id.bind("carol@two.test", carol.userId))).status).toBe(200);
     const path = `rooms/${E(roomId)}/state/m.room.member/${E(carol.userId)}`;
     const membership = async () =>
-      (await onOne("GET", path, { token: alice.token })).body.membership as unknown;
+      (await onOne("GET", path, { token: alice.token })).body.membership;
     // Her own server has made an event of alice's, of which alice's server hears like all others.
     await expect.poll(membership, { timeout: 20_000 }).toBe("invite");
     const joined = await onTwo("POST", `join/${E(roomId)}`, { token: carol.token, body: {} });

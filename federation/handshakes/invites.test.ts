@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { RoomId } from "#src/kit/identifiers.ts";
 import { tellLeaves } from "#src/membership/outside/job-tell-leaves.ts";
 import { asking } from "#src/testing-http.ts";
+import { present } from "../../spec-tests/answers.ts";
 import {
   invitesOf,
   openStage,
@@ -34,12 +35,7 @@ describe("an invitation", () => {
         body,
       });
       expect(invited).toMatchObject({ status: 200, body: {} });
-      const invite = (await invitesOf(onTwo, bob))[roomId];
-      const told = invite.invite_state.events as {
-        type: string;
-        content: object;
-        state_key: string;
-      }[];
+      const told = present((await invitesOf(onTwo, bob))[roomId]).invite_state.events;
       expect(told.map((it) => it.type)).toContain("m.room.create");
       expect(told.find((it) => it.type === "m.room.name")?.content).toEqual({ name: "Far away" });
       expect(told.find((it) => it.state_key === bob.userId)?.content).toEqual({
@@ -144,9 +140,7 @@ describe("an invitation", () => {
   test("is made with the room", async () => {
     const invite = [bob.userId, `@nobody:${two.name}`];
     const { roomId } = await roomOf({ preset: "trusted_private_chat", invite, is_direct: true });
-    const { events } = (await invitesOf(onTwo, bob))[roomId].invite_state as {
-      events: { state_key: string; content: object }[];
-    };
+    const { events } = present((await invitesOf(onTwo, bob))[roomId]).invite_state;
     expect(events.find((it) => it.state_key === bob.userId)?.content).toEqual({
       membership: "invite",
       is_direct: true,

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { present } from "../../spec-tests/answers.ts";
 import { openStage, type Stage, stateIds } from "./testing.ts";
 
 let stage: Stage;
@@ -42,7 +43,7 @@ describe("a knock", () => {
         membership: "knock",
         reason: "please",
       });
-      const told = (await knocks())[roomId].knock_state.events as { type: string }[];
+      const told = present((await knocks())[roomId]).knock_state.events;
       expect(told.map((it) => it.type)).toEqual(
         expect.arrayContaining(["m.room.create", "m.room.name", "m.room.member"]),
       );

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { asking } from "#src/testing-http.ts";
+import type { ServerBody } from "../../spec-tests/server-server/server-answers.ts";
 import { type FederatedHomeserver, testFederation } from "../testing.ts";
 import { DAY, honest } from "./testing.ts";
 
@@ -10,15 +11,17 @@ beforeAll(async () => {
 });
 afterAll(async () => await federation.close());
 
+type Keys = Pick<ServerBody, "server_keys">;
+
 describe("a notary", () => {
   test("signs what it shows, and leaves the server's signature", async () => {
     const server = await honest(federation);
     const { keyId } = server.key;
     const query = { server_keys: { [server.name]: { [keyId]: {} }, "nobody.test:1": {} } };
-    const { body } = await asking(hs2.hs)("POST", "/_matrix/key/v2/query", { body: query });
+    const { body } = await asking(hs2.hs)<Keys>("POST", "/_matrix/key/v2/query", { body: query });
     expect(body.server_keys).toHaveLength(1);
     expect(body.server_keys[0]).toMatchObject(server.says);
-    expect(Object.keys(body.server_keys[0].signatures[hs2.name])).toEqual([
+    expect(Object.keys(body.server_keys[0]?.signatures[hs2.name] ?? {})).toEqual([
       hs2.hs.signingKey.keyId,
     ]);
   });
@@ -42,8 +45,8 @@ describe("a notary", () => {
 
   test("shows its own keys, and of nobody nothing", async () => {
     const ask = asking(hs2.hs);
-    const own = await ask("GET", `/_matrix/key/v2/query/${encodeURIComponent(hs2.name)}`);
-    expect(own.body.server_keys[0].server_name).toBe(hs2.name);
+    const own = await ask<Keys>("GET", `/_matrix/key/v2/query/${encodeURIComponent(hs2.name)}`);
+    expect(own.body.server_keys[0]?.server_name).toBe(hs2.name);
     const body = { server_keys: {} };
     expect((await ask("POST", "/_matrix/key/v2/query", { body })).body).toEqual({
       server_keys: [],
@@ -57,7 +60,7 @@ describe("a notary", () => {
     [{ server_keys: { a: { k: { minimum_valid_until_ts: "x" } } } }],
     [{ server_keys: Object.fromEntries(Array.from({ length: 300 }, (_, it) => [`a${it}`, {}])) }],
   ])("refuses what is no question", async (body) => {
-    const { status } = await asking(hs2.hs)("POST", "/_matrix/key/v2/query", { body });
+    const { status } = await asking(hs2.hs)<Keys>("POST", "/_matrix/key/v2/query", { body });
     expect(status).toBe(400);
   });
 

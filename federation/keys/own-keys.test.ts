@@ -3,6 +3,7 @@ import { openSigningKey, rotateSigningKey } from "#src/homeserver/signing-key.ts
 import { unpaddedBase64 } from "#src/kit/base64.ts";
 import { canonicalJson } from "#src/kit/canonical-json.ts";
 import { asking } from "#src/testing-http.ts";
+import type { ServerKeys } from "../../spec-tests/server-server/server-answers.ts";
 import { type FederatedHomeserver, testFederation } from "../testing.ts";
 import { DAY } from "./testing.ts";
 import { verifyKeysOf } from "./verify-keys.ts";
@@ -18,7 +19,7 @@ afterAll(async () => await federation.close());
 
 describe("our own keys", () => {
   test("are published with our signature, for a day", async () => {
-    const { body } = await asking(hs1.hs)("GET", "/_matrix/key/v2/server");
+    const { body } = await asking(hs1.hs)<ServerKeys>("GET", "/_matrix/key/v2/server");
     const { keyId, publicKey } = hs1.hs.signingKey;
     expect(body).toMatchObject({
       server_name: hs1.name,
@@ -32,7 +33,7 @@ describe("our own keys", () => {
   });
 
   test("are sent in the form that is signed", async () => {
-    const { response, body } = await asking(hs1.hs)("GET", "/_matrix/key/v2/server");
+    const { response, body } = await asking(hs1.hs)<ServerKeys>("GET", "/_matrix/key/v2/server");
     expect(await response.text()).toBe(canonicalJson(body));
   });
 
@@ -60,15 +61,15 @@ describe("our own keys", () => {
     const next = await rotateSigningKey(hs.sql, Date.now());
     await expect.poll(() => [one?.current().keyId, two?.current().keyId]).toEqual([next, next]);
     // Both are valid for a while, and both sign.
-    const during = (await asking(hs)("GET", "/_matrix/key/v2/server")).body;
+    const during = (await asking(hs)<ServerKeys>("GET", "/_matrix/key/v2/server")).body;
     expect(Object.keys(during.verify_keys).toSorted()).toEqual([before, next].toSorted());
-    expect(Object.keys(during.signatures[server.name])).toHaveLength(2);
+    expect(Object.keys(during.signatures[server.name] ?? {})).toHaveLength(2);
 
     // Then the old one is old, and says since when.
     const later = { ...hs, now: () => Date.now() + 3_600_000 };
-    const after = (await asking(later)("GET", "/_matrix/key/v2/server")).body;
+    const after = (await asking(later)<ServerKeys>("GET", "/_matrix/key/v2/server")).body;
     expect(Object.keys(after.verify_keys)).toEqual([next]);
-    expect(after.old_verify_keys[before].expired_ts).toBeLessThan(later.now());
+    expect(after.old_verify_keys[before]?.expired_ts).toBeLessThan(later.now());
     for (const it of [one, two]) it?.close();
   });
 

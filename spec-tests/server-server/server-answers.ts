@@ -27,7 +27,7 @@ export type ServerKeys = {
   readonly signatures: Signatures;
   readonly valid_until_ts: number;
   readonly verify_keys: Keys;
-  readonly old_verify_keys: Keys;
+  readonly old_verify_keys: ById<{ readonly key: string; readonly expired_ts: number }>;
 };
 
 /** What came of a transaction. */

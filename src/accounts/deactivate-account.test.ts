@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from "vitest";
-import { registered } from "#src/testing-http.ts";
+import { register, registered } from "#src/testing-http.ts";
 import { finishDeactivations } from "./leave-rooms.ts";
 import { login, passwordAuth, openHouse } from "./testing.ts";
 
@@ -31,7 +31,7 @@ test("a deactivated account is out of its rooms, and its name is never free agai
   });
   expect((await ask("GET", "account/whoami", { token })).status).toBe(401);
   expect((await login(ask, "leaver")).status).toBe(403);
-  expect((await registered(ask, "leaver")).errcode).toBe("M_USER_IN_USE");
+  expect((await register(ask, "leaver")).body.errcode).toBe("M_USER_IN_USE");
   expect((await ask("GET", "profile/@leaver:test")).body).toEqual({});
   const query = { token: owner, body: { device_keys: { "@leaver:test": [] } } };
   expect((await ask("POST", "keys/query", query)).body.master_keys).toEqual({});

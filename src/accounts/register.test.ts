@@ -2,7 +2,7 @@ import { createHmac } from "node:crypto";
 import { afterAll, expect, test } from "vitest";
 import { appOf } from "#src/app.ts";
 import { makeRegistrationToken } from "#src/auth/registration-tokens.ts";
-import { asking, LENIENT, registered } from "#src/testing-http.ts";
+import { asking, LENIENT, register } from "#src/testing-http.ts";
 import { testHomeservers } from "#src/testing.ts";
 import { firstAdministratorLink } from "./first-administrator.ts";
 import { openHouse } from "./testing.ts";
@@ -53,7 +53,7 @@ test.each([
 
 test("of many who want one name at once, one gets it", async () => {
   const names = Array.from({ length: 8 }, () => "wanted");
-  const answers = await Promise.all(names.map(async (it) => await registered(ask, it)));
+  const answers = await Promise.all(names.map(async (it) => (await register(ask, it)).body));
   expect(answers.filter((it) => it.user_id === "@wanted:test")).toHaveLength(1);
   expect(answers.filter((it) => it.errcode === "M_USER_IN_USE")).toHaveLength(7);
   const available = async (name: string) =>
@@ -76,16 +76,16 @@ test("a guest comes in on a device of the server's choice, and may do little", a
 
 test("a script that knows the shared secret makes accounts, also administrators", async () => {
   const path = "/_synapse/admin/v1/register";
-  const register = async (mac: (nonce: string) => string) => {
-    const { nonce } = (await ask("GET", path)).body;
+  const byScript = async (mac: (nonce: string) => string) => {
+    const { nonce } = (await ask<{ nonce: string }>("GET", path)).body;
     const body = { nonce, username: "Scripted", password: "secret", admin: true, mac: mac(nonce) };
     return [await ask("POST", path, { body }), await ask("POST", path, { body })] as const;
   };
   const macOf = (secret: string) => (nonce: string) =>
     createHmac("sha1", secret).update(`${nonce}\0Scripted\0secret\0admin`).digest("hex");
-  const [wrong] = await register(macOf("guessed"));
+  const [wrong] = await byScript(macOf("guessed"));
   expect(wrong.body.errcode).toBe("M_FORBIDDEN");
-  const [right, replayed] = await register(macOf("shared"));
+  const [right, replayed] = await byScript(macOf("shared"));
   expect(right.body.user_id).toBe("@scripted:test");
   expect(replayed).toMatchObject({ status: 400, body: { errcode: "M_UNKNOWN" } });
   const [row] = await hs.sql`
@@ -109,7 +109,7 @@ test("a registration token registers as many as it says", async () => {
   expect(await validity("other")).toEqual({ valid: false });
   const auth = { type: "m.login.registration_token", token };
   const answers = await Promise.all(
-    ["a", "b", "c", "d"].map(async (it) => await registered(askClosed, it, { auth })),
+    ["a", "b", "c", "d"].map(async (it) => (await register(askClosed, it, { auth })).body),
   );
   expect(answers.filter((it) => it.user_id !== undefined)).toHaveLength(2);
   expect(await validity(token)).toEqual({ valid: false });
@@ -121,7 +121,7 @@ test("a registration token registers as many as it says", async () => {
 test("the first administrator is made once, by a link", async () => {
   const closed = await testHomeservers(1, { ...LENIENT, ARCHIPEL_REGISTRATION_MODE: "closed" });
   const askClosed = asking(closed.hs);
-  expect((await registered(askClosed, "anybody")).errcode).toBe("M_FORBIDDEN");
+  expect((await register(askClosed, "anybody")).body.errcode).toBe("M_FORBIDDEN");
   const link = new URL((await firstAdministratorLink(closed.hs)) ?? "");
   const token = link.searchParams.get("token") ?? "";
   const page = await askClosed("GET", `${link.pathname}${link.search}`);

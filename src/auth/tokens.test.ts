@@ -94,7 +94,7 @@ test("several changes of one account in one group all count", async () => {
 test("the old pair is valid until the new one is used, by whichever of its tokens", async () => {
   const first = await registered(here, "refresher", { refresh_token: true });
   expect(first).toMatchObject({ expires_in_ms: 300_000, refresh_token: expect.any(String) });
-  const refresh = async (ask: Ask, refresh_token: string) =>
+  const refresh = async (ask: Ask, refresh_token = "") =>
     await ask("POST", "refresh", { body: { refresh_token } });
 
   const lost = (await refresh(here, first.refresh_token)).body;
@@ -116,7 +116,7 @@ test("the old pair is valid until the new one is used, by whichever of its token
 
 test("a client goes on with any of the pairs that it was given for one, though another came last", async () => {
   const first = await registered(here, "hasty", { refresh_token: true });
-  const refresh = async (ask: Ask, refresh_token: string) =>
+  const refresh = async (ask: Ask, refresh_token = "") =>
     (await ask("POST", "refresh", { body: { refresh_token } })).body;
   const taken = await refresh(here, first.refresh_token);
   const late = await refresh(there, first.refresh_token);
@@ -144,7 +144,7 @@ test("of many that ask at once with one refresh token, and go on, one is left, a
 });
 
 test("the old access token ends everywhere when the new pair is used", async () => {
-  const refresh = async (refresh_token: string) =>
+  const refresh = async (refresh_token = "") =>
     (await here("POST", "refresh", { body: { refresh_token } })).body;
   const first = await registered(here, "everywhere", { refresh_token: true });
   expect((await whoami(there, first.access_token)).status).toBe(200);

@@ -271,7 +271,7 @@ test("brings messages to its users' devices, with what keys these have left, and
   });
   // Alice's are hers.
   const sync = await here("GET", "sync", { token: alice.access_token });
-  expect(sync.body.to_device.events).toHaveLength(1);
+  expect(sync.body.to_device?.events).toHaveLength(1);
 });
 
 test("tells whose devices have changed of those who share a room with its users", async () => {

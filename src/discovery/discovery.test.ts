@@ -16,13 +16,14 @@ beforeAll(async () => {
 });
 afterAll(async () => await homes.close());
 
+type Versions = { versions: string[]; unstable_features: Record<string, unknown> };
+
 test("versions begin where old bots begin, and go up without a hole", async () => {
-  const { versions, unstable_features } = (await ask("GET", "/_matrix/client/versions")).body;
+  const { versions, unstable_features } = (await ask<Versions>("GET", "/_matrix/client/versions"))
+    .body;
   expect(versions).toContain("r0.6.1");
-  const minors = versions.flatMap(
-    (it: string) => /^v1\.(\d+)$/.exec(it)?.slice(1).map(Number) ?? [],
-  );
-  expect(minors).toEqual(minors.map((_: number, index: number) => index + 1));
+  const minors = versions.flatMap((it) => /^v1\.(\d+)$/.exec(it)?.slice(1).map(Number) ?? []);
+  expect(minors).toEqual(minors.map((_, index) => index + 1));
   expect(Object.values(unstable_features).every((it) => typeof it === "boolean")).toBe(true);
 });
 

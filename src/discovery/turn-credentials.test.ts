@@ -14,9 +14,9 @@ afterAll(async () => await homes.close());
 test("users get credentials that the TURN servers can check, and no others can make", async () => {
   const ask = asking(homes.hs);
   const { access_token: token, user_id: userId } = await registered(ask, "alice");
-  const { status, body } = await ask("GET", "voip/turnServer", { token });
+  const { status, body } = await ask<{ username: string }>("GET", "voip/turnServer", { token });
   expect(status).toBe(200);
-  const [until, name] = String(body.username).split(/:(.*)/);
+  const [until, name] = body.username.split(/:(.*)/);
   expect(name).toBe(userId);
   expect(Number(until) - Date.now() / 1000).toBeGreaterThan(3_500);
   expect(body).toEqual({

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { asking, LENIENT, registered } from "#src/testing-http.ts";
 import { testHomeservers } from "#src/testing.ts";
+import { present } from "../../spec-tests/answers.ts";
 import { crossSigningKey, deviceKeysOf, signedBy, type TestKey, testKey } from "./testing.ts";
 
 const homeservers = await testHomeservers(1, LENIENT);
@@ -138,10 +139,8 @@ test("keys that are not signed by the master key, malformed, or of another are r
 test("signatures are verified, and shown to those who may see them", async () => {
   const before = (await ask("GET", "sync", { token: alice.token })).body.next_batch;
   const bare = deviceKeysOf(alice, alice.device);
-  const published = (await query(alice.token, alice.userId)).device_keys[alice.userId][
-    alice.deviceId
-  ];
-  const { unsigned: _, ...device } = published;
+  const published = (await query(alice.token, alice.userId)).device_keys;
+  const { unsigned: _, ...device } = present(published[alice.userId]?.[alice.deviceId]);
   const { master_key: ownMaster } = uploadOf(alice);
   const { master_key: bobsMaster } = uploadOf(bob);
   const unsigned = { ...device, signatures: {} };
@@ -156,9 +155,9 @@ test("signatures are verified, and shown to those who may see them", async () =>
 
   const asSeen = async (token: string, userId: string, deviceId?: string) => {
     const { device_keys: devices, master_keys: masters } = await query(token, userId);
-    const { signatures = {} } = deviceId ? devices[userId][deviceId] : masters[userId];
-    return Object.values(signatures)
-      .flatMap((it) => Object.keys(it as object))
+    const its = deviceId ? devices[userId]?.[deviceId] : masters[userId];
+    return Object.values(present(its).signatures ?? {})
+      .flatMap((it) => Object.keys(it))
       .toSorted();
   };
   const byDevice = alice.device.key.keyId;
@@ -172,7 +171,7 @@ test("signatures are verified, and shown to those who may see them", async () =>
 
   const path = `sync?since=${before}`;
   const { device_lists: lists } = (await ask("GET", path, { token: alice.token })).body;
-  expect(lists.changed.toSorted()).toEqual([alice.userId, bob.userId].toSorted());
+  expect(lists?.changed?.toSorted()).toEqual([alice.userId, bob.userId].toSorted());
 
   const other = { ...bare, algorithms: [] };
   const wrong = {
@@ -205,9 +204,9 @@ test("signatures are verified, and shown to those who may see them", async () =>
 
 test("what an old key has signed goes with it", async () => {
   const erin = await identity("erin");
-  const { unsigned: _, ...device } = (await query(erin.token, erin.userId)).device_keys[
-    erin.userId
-  ][erin.deviceId];
+  const { unsigned: _, ...device } = present(
+    (await query(erin.token, erin.userId)).device_keys[erin.userId]?.[erin.deviceId],
+  );
   const signedDevice = signedBy({ ...device, signatures: {} }, erin.userId, erin.selfSigning);
   const signedMaster = signedBy(uploadOf(bob).master_key, erin.userId, erin.userSigning);
   await sign(erin.token, {
@@ -222,8 +221,8 @@ test("what an old key has signed goes with it", async () => {
   };
   expect((await upload(erin.token, { ...uploadOf(next), auth })).status).toBe(200);
   const own = await query(erin.token, erin.userId);
-  const signatures = own.device_keys[erin.userId][erin.deviceId].signatures[erin.userId];
-  expect(Object.keys(signatures)).toEqual([erin.device.key.keyId]);
+  const signatures = present(own.device_keys[erin.userId]?.[erin.deviceId]).signatures[erin.userId];
+  expect(Object.keys(signatures ?? {})).toEqual([erin.device.key.keyId]);
   const bobs = await query(erin.token, bob.userId);
-  expect(bobs.master_keys[bob.userId].signatures ?? {}).toEqual({});
+  expect(present(bobs.master_keys[bob.userId]).signatures ?? {}).toEqual({});
 });

@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { asking, LENIENT, registered } from "#src/testing-http.ts";
 import { testHomeservers } from "#src/testing.ts";
+import { joinedRoom } from "../../spec-tests/answers.ts";
 
 const homes = await testHomeservers(1, LENIENT);
 const ask = asking(homes.hs);
@@ -32,8 +33,8 @@ async function roomBefore(history_visibility: string) {
 
 /** Of which events somebody is told that they have been read. */
 async function receiptsTo(reader: { token: string }, roomId: string): Promise<string[]> {
-  const { ephemeral } = (await ask("GET", "sync", reader)).body.rooms.join[roomId];
-  return ephemeral.events.flatMap((it: { content: object }) => Object.keys(it.content));
+  const { ephemeral } = joinedRoom((await ask("GET", "sync", reader)).body, roomId);
+  return ephemeral.events.flatMap((it) => Object.keys(it.content));
 }
 
 describe("of an event that was said before they came", () => {

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from "vitest";
-import { serverNameOf, type UserId } from "#src/kit/identifiers.ts";
+import { parseUserId, serverNameOf, type UserId } from "#src/kit/identifiers.ts";
 import { storeOutsideMembership } from "#src/rooms/received/outside-membership.ts";
 import { knownRoom, RemoteRoom } from "#src/rooms/received/testing.ts";
 import { userKeyOf } from "#src/rooms/user-keys.ts";
@@ -67,7 +67,9 @@ describe("a pusher", () => {
   test("names a room elsewhere as the invitation to it does", async () => {
     const bob = await user("bob");
     await bob.setPusher();
-    const { user_id: userId } = (await ask("GET", "account/whoami", { token: bob.token })).body;
+    const userId = parseUserId(
+      (await ask("GET", "account/whoami", { token: bob.token })).body.user_id,
+    );
     const remote = new RemoteRoom("12", "named");
     const begun = remote.begin(OUTSIDER);
     const content = { membership: "invite" };
@@ -131,7 +133,9 @@ describe("a pusher", () => {
   test("says that more is unread with what that is, and not before", async () => {
     const [alice, bob] = [await user("alice"), await user("bob")];
     await say(alice, await roomOf(alice, bob));
-    const { user_id: userId } = (await ask("GET", "account/whoami", { token: bob.token })).body;
+    const userId = parseUserId(
+      (await ask("GET", "account/whoami", { token: bob.token })).body.user_id,
+    );
     const pusher: OwedPusher = {
       pusherKey: 0,
       userKey: await userKeyOf(hs, userId),

@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { changeAccount } from "#src/auth/accounts-stream.ts";
 import { findAccount } from "#src/auth/find-account.ts";
+import { parseUserId } from "#src/kit/identifiers.ts";
 import { asking, LENIENT, registered } from "#src/testing-http.ts";
 import { testHomeservers } from "#src/testing.ts";
 import { pushing, pushingHouse } from "./testing.ts";
@@ -66,7 +67,7 @@ describe("a pusher", () => {
     await bob.toldOf(eventId);
     expect(bob.told().filter((it) => it.event_id !== undefined)).toHaveLength(1);
     const { pushers } = (await ask("GET", "pushers", { token: bob.token })).body;
-    expect(pushers[0]["org.matrix.msc3881.enabled"]).toBe(true);
+    expect(pushers[0]?.["org.matrix.msc3881.enabled"]).toBe(true);
   });
 
   test("tells a locked account nothing, and then what comes once it is open again", async () => {
@@ -76,7 +77,8 @@ describe("a pusher", () => {
     await carol.setPusher();
     const heard = await say(alice, roomId);
     await bob.toldOf(heard);
-    const { user_id: bobId } = (await ask("GET", "account/whoami", { token: bob.token })).body;
+    const { user_id } = (await ask("GET", "account/whoami", { token: bob.token })).body;
+    const bobId = parseUserId(user_id);
     const lock = async (isLocked: boolean) => {
       const account = await findAccount(hs, bobId);
       await changeAccount(hs, account?.userKey ?? 0, { isLocked });

@@ -32,8 +32,8 @@ async function delay(roomId: string, delayMs: number, n: number): Promise<string
 async function sentTo(roomId: string): Promise<number[]> {
   const { body } = await ask("GET", `rooms/${roomId}/messages?dir=b&limit=200`, { token });
   return body.chunk
-    .filter((it: { type: string }) => it.type === "org.example")
-    .map((it: { content: { n: number } }) => it.content.n)
+    .filter((it) => it.type === "org.example")
+    .map((it) => Number(it.content["n"]))
     .toReversed();
 }
 

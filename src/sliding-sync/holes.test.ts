@@ -5,6 +5,7 @@ import type { EventId, UserId } from "#src/kit/identifiers.ts";
 import { deliverLive, receivedRoom, RemoteRoom } from "#src/rooms/received/testing.ts";
 import { asking, LENIENT, registered } from "#src/testing-http.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
+import type { SlidingAnswer } from "../../spec-tests/answers.ts";
 import { after } from "./testing.ts";
 
 let servers: TestHomeservers;
@@ -25,7 +26,7 @@ const idsOf = (events: readonly { readonly event_id: string }[] = []) =>
 test("a timeline begins after what is missing, and the state tells of what was before", async () => {
   const ask = asking(hs);
   const { access_token: token, user_id } = await registered(ask, "reader");
-  const reader = user_id as UserId;
+  const reader = user_id;
   const remote = new RemoteRoom("12", "sliding-holes");
   let last = remote.add(reader, memberDraft(reader, "join"), [remote.begin(CREATOR)]);
   const room = await receivedRoom(hs, remote);
@@ -37,11 +38,14 @@ test("a timeline begins after what is missing, and the state tells of what was b
     const lists = {
       all: { ranges: [[0, 9]], timeline_limit: 10, required_state: [["m.room.topic", ""]] },
     };
-    const { status, body } = await ask("POST", `${PATH}${query}`, { token, body: { lists } });
+    const { status, body } = await ask<SlidingAnswer>("POST", `${PATH}${query}`, {
+      token,
+      body: { lists },
+    });
     expect(status).toBe(200);
     const { timeline, limited, prev_batch, required_state } = body.rooms[roomId] ?? {};
     return {
-      pos: body.pos as string,
+      pos: body.pos,
       prev_batch,
       told: { timeline: idsOf(timeline), state: idsOf(required_state), limited },
     };

@@ -24,7 +24,7 @@ describe("filters", () => {
     await act(alice, "PUT", `rooms/${space}/state/m.space.child/${encrypted}`, { via: ["test"] });
     const matching = async (filters: object) => {
       const { rooms, lists } = await sync(alice, { lists: { it: { ...LIST, filters } } });
-      expect(lists.it.count).toBe(Object.keys(rooms).length);
+      expect(lists?.["it"]?.count).toBe(Object.keys(rooms).length);
       return new Set(Object.keys(rooms));
     };
     expect(await matching({ is_dm: true })).toEqual(new Set([direct]));
@@ -45,7 +45,7 @@ describe("filters", () => {
     const direct = await room(alice);
     const lists = { all: LIST };
     const first = await sync(alice, { lists });
-    expect(first.rooms[direct].is_dm).toBeUndefined();
+    expect(first.rooms[direct]?.["is_dm"]).toBeUndefined();
     await act(alice, "PUT", `user/${alice.id}/account_data/m.direct`, { [bob.id]: [direct] });
     const second = await sync(alice, { lists }, after(first));
     expect(second.rooms[direct]).toMatchObject({ is_dm: true });

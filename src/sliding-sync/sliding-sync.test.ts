@@ -52,11 +52,9 @@ describe("a list", () => {
       const query = `${after(first)}&timeout=10000`;
       const { rooms } = await sync(alice, { lists }, query, on);
       expect(rooms[roomId]).toMatchObject({ num_live: 1, limited: false, notification_count: 1 });
-      expect(rooms[roomId].timeline.map((it: { event_id: string }) => it.event_id)).toEqual([
-        eventId,
-      ]);
-      expect(rooms[roomId].initial).toBeUndefined();
-      expect(rooms[roomId].name).toBeUndefined();
+      expect(rooms[roomId]?.timeline?.map((it) => it.event_id)).toEqual([eventId]);
+      expect(rooms[roomId]?.initial).toBeUndefined();
+      expect(rooms[roomId]?.name).toBeUndefined();
     }
   });
 
@@ -67,7 +65,7 @@ describe("a list", () => {
     await room(alice, { name: "Above" });
     const lists = (last: number) => ({ lists: { all: { ...LIST, ranges: [[0, last]] } } });
     const both = await sync(alice, lists(1));
-    expect(both.rooms[roomId].notification_count).toBe(1);
+    expect(both.rooms[roomId]?.notification_count).toBe(1);
     await act(alice, "POST", `rooms/${roomId}/receipt/m.read/${eventId}`);
     const one = await sync(alice, lists(0), after(both));
     expect(one.rooms).toEqual({});
@@ -82,14 +80,12 @@ describe("a list", () => {
     const first = await sync(alice, { lists: { all: LIST } });
     const content = { body: "x", "m.relates_to": { rel_type: "m.reference", event_id: root } };
     await act(alice, "PUT", `rooms/${roomId}/send/org.example.answer/1`, content);
-    type Event = { event_id: string; unsigned: { "m.relations"?: object } };
-    const relations = ({ timeline }: { timeline: Event[] }) =>
-      timeline.find((it) => it.event_id === root)?.unsigned["m.relations"];
     const next = await sync(alice, { lists: { all: LIST } }, after(first));
     expect(next.rooms[roomId]).toMatchObject({ limited: false });
     const lists = { all: { ...LIST, timeline_limit: 2 } };
     const { rooms } = await sync(alice, { lists });
-    expect(relations(rooms[roomId])).toMatchObject({ "m.reference": { chunk: [{}] } });
+    const told = rooms[roomId]?.timeline?.find((it) => it.event_id === root);
+    expect(told?.unsigned?.["m.relations"]).toMatchObject({ "m.reference": { chunk: [{}] } });
   });
 
   test("waits for news", async () => {
@@ -147,9 +143,9 @@ describe("a subscription", () => {
     const first = await sync(alice, of(1));
     const second = await sync(alice, of(50), after(first));
     const told = second.rooms[roomId];
-    expect(told.timeline[0]).toMatchObject({ type: "m.room.create" });
+    expect(told?.timeline?.[0]).toMatchObject({ type: "m.room.create" });
     expect(told).toMatchObject({ unstable_expanded_timeline: true, limited: true });
-    const older = `rooms/${roomId}/messages?dir=b&from=${told.prev_batch}`;
+    const older = `rooms/${roomId}/messages?dir=b&from=${told?.prev_batch}`;
     expect((await stage.ask("GET", older, alice)).body).not.toHaveProperty("end");
     await say(alice, roomId, "news");
     const third = await sync(alice, of(50), after(second));
@@ -186,13 +182,13 @@ describe("a room that the user is not in", () => {
     await act(bob, "POST", `join/${roomId}`);
     const lists = { all: LIST };
     const first = await sync(bob, { lists });
-    expect(first.lists.all.count).toBe(1);
+    expect(first.lists?.["all"]?.count).toBe(1);
     await act(bob, "POST", `rooms/${roomId}/leave`);
     const second = await sync(bob, { lists }, after(first));
     expect(bodies(second.rooms[roomId])).toEqual(["m.room.member"]);
     await say(alice, roomId, "gone?");
     expect((await sync(bob, { lists }, after(second))).rooms).toEqual({});
-    expect((await sync(bob, { lists, conn_id: "new" })).lists.all.count).toBe(0);
+    expect((await sync(bob, { lists, conn_id: "new" })).lists?.["all"]?.count).toBe(0);
   });
 
   test("shows those who were put out of it nothing that it has become since, whatever they become", async () => {
@@ -214,12 +210,12 @@ describe("a room that the user is not in", () => {
     ];
     for (const answer of answers) {
       const told = answer.rooms[roomId];
-      expect(told.timeline.at(-1)).toMatchObject({ content: { membership: "ban" } });
+      expect(told?.timeline?.at(-1)).toMatchObject({ content: { membership: "ban" } });
       expect(JSON.stringify(told)).not.toContain("secret");
     }
     const [banned] = answers;
     await act(alice, "POST", `rooms/${roomId}/unban`, { user_id: bob.id });
-    const { rooms } = await sync(bob, by("a"), after(banned));
+    const { rooms } = await sync(bob, by("a"), after(banned ?? out));
     expect(JSON.stringify(rooms)).not.toContain("secret");
   });
 
@@ -232,7 +228,7 @@ describe("a room that the user is not in", () => {
       await say(alice, id, "banned");
     }
     const { rooms, lists } = await sync(bob, { lists: { all: LIST } });
-    expect(lists.all.count).toBe(1);
+    expect(lists?.["all"]?.count).toBe(1);
     expect(Object.keys(rooms)).toEqual([roomId]);
     expect(bodies(rooms[roomId])?.at(-1)).toBe("m.room.member");
   });
@@ -249,23 +245,16 @@ describe("state", () => {
     ];
     const lists = { all: { ranges: [[0, 9]], timeline_limit: 1, required_state } };
     const first = await sync(alice, { lists });
-    type Told = { required_state?: { type: string; state_key: string }[] } | undefined;
-    const told = (it: Told) =>
-      (it?.required_state ?? []).map((event) => `${event.type} ${event.state_key}`);
-    expect(told(first.rooms[roomId]).toSorted()).toEqual([
-      `m.room.member ${bob.id}`,
-      "m.room.topic ",
-    ]);
+    const told = (it: typeof first) =>
+      (it.rooms[roomId]?.required_state ?? []).map((event) => `${event.type} ${event.state_key}`);
+    expect(told(first).toSorted()).toEqual([`m.room.member ${bob.id}`, "m.room.topic "]);
     await say(bob, roomId, "again");
     const second = await sync(alice, { lists }, after(first));
-    expect(told(second.rooms[roomId])).toEqual([]);
+    expect(told(second)).toEqual([]);
     await act(alice, "PUT", `rooms/${roomId}/state/m.room.topic/`, { topic: "Other" });
     await act(alice, "PUT", `rooms/${roomId}/state/m.room.name/`, { name: "" });
     const third = await sync(alice, { lists }, after(second));
-    expect(told(third.rooms[roomId]).toSorted()).toEqual([
-      `m.room.member ${alice.id}`,
-      "m.room.topic ",
-    ]);
+    expect(told(third).toSorted()).toEqual([`m.room.member ${alice.id}`, "m.room.topic "]);
     expect(third.rooms[roomId]).toMatchObject({ name: null, heroes: [{ user_id: bob.id }] });
   });
 });

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach } from "vitest";
+import { z } from "zod";
 import { type Answered, asking, type Ask, LENIENT, registered } from "#src/testing-http.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
 
@@ -6,6 +7,48 @@ export type User = { readonly token: string; readonly id: string };
 
 /** What most tests ask for. */
 export const LIST = { ranges: [[0, 9]], timeline_limit: 3, required_state: [["m.room.name", ""]] };
+
+const SlidEvent = z.looseObject({
+  type: z.string(),
+  event_id: z.string().optional(),
+  state_key: z.string().optional(),
+  content: z.looseObject({ body: z.string().optional() }),
+  unsigned: z.looseObject({ "m.relations": z.looseObject({}).optional() }).optional(),
+});
+const SlidRoom = z.looseObject({
+  initial: z.boolean().optional(),
+  name: z.string().nullable().optional(),
+  notification_count: z.number().optional(),
+  prev_batch: z.string().optional(),
+  required_state: z.array(SlidEvent).optional(),
+  timeline: z.array(SlidEvent).optional(),
+});
+type SlidRoom = z.infer<typeof SlidRoom>;
+const PROFILES = "org.matrix.msc4262.profiles";
+const Extensions = z.looseObject({
+  account_data: z
+    .looseObject({ global: z.array(SlidEvent).optional(), rooms: z.unknown().optional() })
+    .optional(),
+  e2ee: z.looseObject({ device_lists: z.unknown().optional() }).optional(),
+  receipts: z
+    .object({ rooms: z.record(z.string(), z.looseObject({ content: z.unknown() })) })
+    .optional(),
+  to_device: z
+    .object({
+      next_batch: z.string(),
+      events: z.array(z.looseObject({ content: z.looseObject({ n: z.number() }) })),
+    })
+    .optional(),
+  [PROFILES]: z.object({ users: z.record(z.string(), z.unknown()) }).optional(),
+});
+
+/** What sliding sync answers, as far as the tests go by it. */
+export const Slid = z.looseObject({
+  pos: z.string(),
+  rooms: z.record(z.string(), SlidRoom),
+  lists: z.record(z.string(), z.looseObject({ count: z.number() })).optional(),
+  extensions: Extensions.optional(),
+});
 
 /** Two processes, and of each test two users. */
 export class Stage {
@@ -70,25 +113,18 @@ export class Stage {
   async sync(who: User, body: object, query = "", on = this.ask) {
     const path = `/_matrix/client/unstable/org.matrix.simplified_msc3575/sync${query}`;
     const answer = await on("POST", path, { token: who.token, body });
-    return taken(answer);
+    return Slid.parse(taken(answer));
   }
 }
 
 export const after = ({ pos }: { readonly pos: string }) => `?pos=${pos}`;
 
-type Told = {
-  readonly timeline: readonly {
-    readonly type: string;
-    readonly content: { readonly body?: string };
-  }[];
-};
-
 /** What a timeline says. */
-export function bodies(told: Told | undefined): string[] | undefined {
-  return told?.timeline.map((it) => it.content.body ?? it.type);
+export function bodies(told: SlidRoom | undefined): string[] | undefined {
+  return told?.timeline?.map((it) => it.content.body ?? it.type);
 }
 
-function taken({ status, body }: Answered): Answered["body"] {
+function taken<T>({ status, body }: Answered<T>): T {
   if (status !== 200) throw new Error(`${status} ${JSON.stringify(body)}`);
   return body;
 }

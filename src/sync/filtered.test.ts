@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Ask, asking, LENIENT, registered } from "#src/testing-http.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
+import { joinedRoom, present } from "../../spec-tests/answers.ts";
 
 let servers: TestHomeservers;
 let ask: Ask;
@@ -58,7 +59,7 @@ describe("a client that waits", () => {
     const again = sync(filter, `timeout=20000&since=${next_batch}`);
     const path = `rooms/${roomId}/state/m.room.topic/`;
     await ask("PUT", path, { token: alice.access_token, body: { topic: "wanted" } });
-    const { events } = (await again).rooms.join[roomId].timeline;
+    const { events } = joinedRoom(await again, roomId).timeline;
     return { isWholeWait: waitedMs > 450, rooms, events };
   }
 
@@ -98,7 +99,7 @@ describe("a client that waits", () => {
     const path = `rooms/${roomId}/send/org.example.unwanted/1`;
     await ask("PUT", path, { token: bob.access_token, body: {} });
     const eventId = await send(bob, { body: "wanted" });
-    const { timeline } = (await waiting).rooms.join[roomId];
+    const { timeline } = joinedRoom(await waiting, roomId);
     expect(timeline).toMatchObject({ events: [{ event_id: eventId }], limited: false });
   });
 });
@@ -112,11 +113,11 @@ describe("a filter", () => {
       await types(alice);
       const path = `user/${alice.user_id}/rooms/${roomId}/account_data/org.example`;
       await ask("PUT", path, { token: alice.access_token, body: { kept: true } });
-      const parts = ["timeline", "state", "ephemeral", "account_data"];
+      const parts = ["timeline", "state", "ephemeral", "account_data"] as const;
       const timeline = { limit: 1 };
       for (const left of [{ not_rooms: [roomId] }, { rooms: ["!other"] }]) {
         const room = { timeline, [part]: { ...(part === "timeline" && timeline), ...left } };
-        const told = (await sync({ room })).rooms.join[roomId];
+        const told = joinedRoom(await sync({ room }), roomId);
         const filled = parts.filter((it) => (told[it]?.events ?? []).length > 0);
         expect(filled).toEqual(parts.filter((it) => it !== part));
       }
@@ -131,7 +132,7 @@ describe("a filter", () => {
     await send(bob, { body: "reply", "m.relates_to": { rel_type: "m.thread", event_id: root } });
     const timeline = { related_by_rel_types: ["m.thread"], related_by_senders: [bob.user_id] };
     for (const query of ["", `since=${since}`]) {
-      const told = (await sync({ room: { timeline } }, query)).rooms.join[roomId];
+      const told = joinedRoom(await sync({ room: { timeline } }, query), roomId);
       expect(told.timeline.events).toMatchObject([{ event_id: root }]);
     }
   });
@@ -144,7 +145,7 @@ describe("a filter", () => {
     const content = { body: "reply", "m.relates_to": { rel_type: "m.reference", event_id: root } };
     await ask("PUT", path, { token: bob.access_token, body: content });
     const timeline = { related_by_rel_types: ["m.reference"] };
-    expect((await sync({ room: { timeline } })).rooms.join[roomId].timeline.events).toEqual([]);
+    expect(joinedRoom(await sync({ room: { timeline } }), roomId).timeline.events).toEqual([]);
   });
 
   test("keeps no change of the members' number back with their events", async () => {
@@ -153,7 +154,7 @@ describe("a filter", () => {
     const { next_batch: since } = await sync(filter);
     const carol: User = await registered(ask, `carol-${count}`);
     await ask("POST", `join/${roomId}`, { token: carol.access_token });
-    const told = (await sync(filter, `since=${since}`)).rooms.join[roomId];
+    const told = joinedRoom(await sync(filter, `since=${since}`), roomId);
     expect(told.summary["m.joined_member_count"]).toBe(3);
   });
 });
@@ -164,6 +165,8 @@ test("a room that was left comes with what its user has stored of it", async () 
   const path = `user/${alice.user_id}/rooms/${roomId}/account_data/org.example`;
   await ask("PUT", path, { token, body: { n: 1 } });
   await ask("POST", `rooms/${roomId}/leave`, { token });
-  const { leave } = (await sync({ room: { include_leave: true } })).rooms;
-  expect(leave[roomId].account_data.events).toEqual([{ type: "org.example", content: { n: 1 } }]);
+  const { leave } = present((await sync({ room: { include_leave: true } })).rooms);
+  expect(leave?.[roomId]?.account_data.events).toEqual([
+    { type: "org.example", content: { n: 1 } },
+  ]);
 });

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Ask, asking, LENIENT, registered } from "#src/testing-http.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
+import { present } from "../../spec-tests/answers.ts";
 
 let servers: TestHomeservers;
 let ask: Ask;
@@ -63,7 +64,9 @@ describe("a timeline", () => {
     await say("not for bob");
     await setVisibility("shared");
     await member("join", bob);
-    const { timeline } = (await sync(bob, "", { room: { timeline: { limit: 50 } } })).joined;
+    const { timeline } = present(
+      (await sync(bob, "", { room: { timeline: { limit: 50 } } })).joined,
+    );
     expect(texts(timeline.events)).toEqual(["shared"]);
     const visibilities = timeline.events.flatMap(
       (it: Told) => it.content["history_visibility"] ?? [],
@@ -85,7 +88,7 @@ describe("a timeline", () => {
       await say("after");
       const query = which === "a first sync" ? "" : `since=${since}`;
       const filter = { room: { timeline: { limit: 50 } } };
-      const { state, timeline } = (await sync(bob, query, filter)).joined;
+      const { state, timeline } = present((await sync(bob, query, filter)).joined);
       expect(topics([...state.events, ...timeline.events])).toEqual(["while away"]);
       expect(texts(timeline.events)).toEqual(["after"]);
       expect(timeline.limited).toBe(true);
@@ -102,7 +105,7 @@ describe("a timeline", () => {
     const filter = { room: { timeline: { types: ["m.room.message"] } } };
     const { since } = await sync(alice, "", filter);
     await setTopic("new");
-    const { state, timeline } = (await sync(alice, `since=${since}`, filter)).joined;
+    const { state, timeline } = present((await sync(alice, `since=${since}`, filter)).joined);
     expect(timeline).toMatchObject({ events: [], limited: false });
     expect(topics(state.events)).toEqual(["new"]);
     const from = `dir=b&limit=1&from=${timeline.prev_batch}`;
@@ -119,7 +122,7 @@ describe("a timeline", () => {
     for (const text of ["one", "two", "three"]) await say(text);
     await member("leave", bob);
     const filter = { room: { timeline: { limit: 2 } } };
-    const { timeline } = (await sync(bob, `since=${since}`, filter)).left;
+    const { timeline } = present((await sync(bob, `since=${since}`, filter)).left);
     expect(timeline).toMatchObject({ events: [{ type: "m.room.member" }], limited: false });
   });
 });

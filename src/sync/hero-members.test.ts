@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { z } from "zod";
 import { type Ask, asking, LENIENT, registered } from "#src/testing-http.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
+import { joinedRoom } from "../../spec-tests/answers.ts";
 
 let servers: TestHomeservers;
 let ask: Ask;
@@ -18,21 +20,21 @@ async function sync(token: string, roomId: string, query = ""): Promise<Told> {
   const room = { state: { lazy_load_members: true }, timeline: { limit: 1 } };
   const filter = encodeURIComponent(JSON.stringify({ room }));
   const { body } = await ask("GET", `sync?filter=${filter}${query}`, { token });
-  const its = body.rooms?.join?.[roomId] ?? {};
-  const state = its.state ?? its.state_after ?? { events: [] };
-  const members = state.events.filter((it: { type: string }) => it.type === "m.room.member");
+  const its = body.rooms?.join?.[roomId];
+  const events = (its?.state ?? its?.state_after)?.events ?? [];
+  const members = events.filter((it) => it.type === "m.room.member");
   return {
-    heroes: its.summary?.["m.heroes"] ?? [],
-    members: members.map((it: { state_key: string }) => it.state_key).toSorted(),
+    heroes: z.array(z.string()).parse(its?.summary["m.heroes"] ?? []),
+    members: members.map((it) => it.state_key).toSorted(),
     since: body.next_batch,
   };
 }
 
 /** A room of three in which the first has said something. */
 async function roomOfThree(name: string, options: object = {}) {
-  const users = [];
-  for (const it of ["alice", "bob", "carol"]) users.push(await registered(ask, `${it}-${name}`));
-  const [alice, bob, carol] = users;
+  const alice = await registered(ask, `alice-${name}`);
+  const bob = await registered(ask, `bob-${name}`);
+  const carol = await registered(ask, `carol-${name}`);
   const created = { preset: "public_chat", ...options };
   const token: string = alice.access_token;
   const { body } = await ask("POST", "createRoom", { token, body: created });
@@ -85,8 +87,8 @@ describe("whom a room without a name is named after", () => {
   test("is nobody where there is nobody else", async () => {
     const { access_token: token } = await registered(ask, "alone");
     const { body } = await ask("POST", "createRoom", { token, body: {} });
-    const { rooms } = (await ask("GET", "sync", { token })).body;
-    expect(rooms.join[body.room_id].summary["m.heroes"]).toEqual([]);
+    const told = (await ask("GET", "sync", { token })).body;
+    expect(joinedRoom(told, body.room_id).summary["m.heroes"]).toEqual([]);
   });
 
   test("stays out where the room has a name", async () => {

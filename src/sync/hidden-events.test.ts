@@ -5,6 +5,7 @@ import type { EventId, UserId } from "#src/kit/identifiers.ts";
 import { deliverLive, receivedRoom, RemoteRoom } from "#src/rooms/received/testing.ts";
 import { type Ask, asking, LENIENT, registered } from "#src/testing-http.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
+import type { SlidingAnswer } from "../../spec-tests/answers.ts";
 
 let servers: TestHomeservers;
 let hs: Homeserver;
@@ -20,7 +21,7 @@ afterAll(async () => await servers.close());
 const CREATOR: UserId = "@creator:one.test";
 const SLIDING = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync";
 
-type Told = { readonly event_id: EventId };
+type Told = { readonly event_id: string };
 
 const idsOf = (events: readonly Told[] = []) => events.map((it) => it.event_id);
 
@@ -46,15 +47,15 @@ async function roomOfTheJoined(name: string, history_visibility = "joined") {
     const { body } = await ask("GET", `sync?${query}`, { token });
     const { timeline, state } = body.rooms?.join?.[roomId] ?? {};
     const told = { timeline: idsOf(timeline?.events), state: idsOf(state?.events) };
-    return { ...told, limited: timeline?.limited, next: body.next_batch as string };
+    return { ...told, limited: timeline?.limited, next: body.next_batch };
   };
   const slide = async (pos = "") => {
     const lists = { all: { ranges: [[0, 9]], timeline_limit: 10, required_state: [] } };
-    const { body } = await ask("POST", `${SLIDING}${pos && `?pos=${pos}`}`, {
+    const { body } = await ask<SlidingAnswer>("POST", `${SLIDING}${pos && `?pos=${pos}`}`, {
       token,
       body: { lists },
     });
-    return { timeline: idsOf(body.rooms[roomId]?.timeline), pos: body.pos as string };
+    return { timeline: idsOf(body.rooms[roomId]?.timeline), pos: body.pos };
   };
   const read = async (path: string): Promise<readonly Told[]> =>
     (await ask("GET", path, { token })).body.chunk;
@@ -62,7 +63,7 @@ async function roomOfTheJoined(name: string, history_visibility = "joined") {
     (await ask("GET", `rooms/${roomId}/event/${id}`, { token })).body;
   const notifications = async () => {
     const { body } = await ask("GET", "notifications", { token });
-    return idsOf(body.notifications.map((it: { event: Told }) => it.event));
+    return idsOf(body.notifications.map((it) => it.event));
   };
   const { next_batch: begun } = (await ask("GET", "sync", { token })).body;
   const reading = { sync, slide, read, event, notifications };

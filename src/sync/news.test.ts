@@ -66,7 +66,7 @@ const SLIDING = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync";
 async function waitingBy(way: "sync" | "events" | "sliding", token: string) {
   if (way === "sliding") {
     const lists = { all: { ranges: [[0, 9]], timeline_limit: 5, required_state: [] } };
-    const { body } = await ask("POST", SLIDING, { token, body: { lists } });
+    const { body } = await ask<{ pos: string }>("POST", SLIDING, { token, body: { lists } });
     const waiting = ask("POST", `${SLIDING}?pos=${body.pos}&timeout=30000`, {
       token,
       body: { lists },

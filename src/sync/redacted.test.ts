@@ -3,6 +3,7 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { tailOf } from "#src/streams/tail.ts";
 import { type Ask, asking, LENIENT, registered } from "#src/testing-http.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
+import { joinedRoom, type SlidingAnswer } from "../../spec-tests/answers.ts";
 
 let servers: TestHomeservers;
 let ask: Ask;
@@ -21,7 +22,7 @@ test("tells by no way what has been redacted by another process, though it was h
   const { access_token: token } = await registered(ask, "alice");
   const { room_id: roomId } = (await ask("POST", "createRoom", { token, body: {} })).body;
   const { next_batch } = (await other("GET", "sync", { token })).body;
-  const { pos } = (await other("POST", SLIDING, { token, body: ALL })).body;
+  const { pos } = (await other<SlidingAnswer>("POST", SLIDING, { token, body: ALL })).body;
 
   const secret = { msgtype: "m.text", body: "a secret" };
   const sent = await ask("PUT", `rooms/${roomId}/send/m.room.message/one`, { token, body: secret });
@@ -32,10 +33,10 @@ test("tells by no way what has been redacted by another process, though it was h
   await haveCaughtUp();
 
   const sync = await other("GET", `sync?since=${next_batch}`, { token });
-  const { events } = sync.body.rooms.join[roomId].timeline;
+  const { events } = joinedRoom(sync.body, roomId).timeline;
   const stream = await other("GET", `events?from=${next_batch}`, { token });
-  const sliding = await other("POST", `${SLIDING}?pos=${pos}`, { token, body: ALL });
-  for (const its of [events, stream.body.chunk, sliding.body.rooms[roomId].timeline]) {
+  const sliding = await other<SlidingAnswer>("POST", `${SLIDING}?pos=${pos}`, { token, body: ALL });
+  for (const its of [events, stream.body.chunk, sliding.body.rooms[roomId]?.timeline]) {
     expect(its).toMatchObject([
       { event_id, content: {}, unsigned: { redacted_because: {} } },
       { type: "m.room.redaction" },

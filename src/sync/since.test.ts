@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Ask, asking, LENIENT, registered } from "#src/testing-http.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
+import { joinedRoom, type SlidingAnswer } from "../../spec-tests/answers.ts";
 
 let servers: TestHomeservers;
 let ask: Ask;
@@ -34,18 +35,18 @@ describe("a token", () => {
     const left = (await ask("POST", "createRoom", { token, body: {} })).body.room_id;
     await ask("POST", `rooms/${left}/leave`, { token, body: {} });
     const told = await sync(`since=${since}&timeout=20000`);
-    const { timeline, state } = told.rooms.join[roomId];
-    expect(timeline.events.at(-1).content.body).toBe("meanwhile");
+    const { timeline, state } = joinedRoom(told, roomId);
+    expect(timeline.events.at(-1)?.content.body).toBe("meanwhile");
     expect(timeline.limited).toBe(true);
     const types = [...state.events, ...timeline.events].map((it) => it.type);
     expect(types).toContain("m.room.create");
-    expect(Object.keys(told.rooms.leave)).toEqual([left]);
+    expect(Object.keys(told.rooms?.leave ?? {})).toEqual([left]);
 
     // From there on as always.
     const eventId = await say("after");
     const next = await sync(`since=${told.next_batch}&timeout=20000`);
-    expect(Object.keys(next.rooms)).toEqual(["join"]);
-    expect(next.rooms.join[roomId].timeline).toMatchObject({
+    expect(Object.keys(next.rooms ?? {})).toEqual(["join"]);
+    expect(joinedRoom(next, roomId).timeline).toMatchObject({
       events: [{ event_id: eventId }],
       limited: false,
     });
@@ -63,15 +64,19 @@ describe("a token", () => {
     const asBob = { token: bob.access_token };
     await ask("POST", "keys/upload", { ...asBob, body: { device_keys } });
     const told = (await ask("GET", `sync?since=${since}`, asBob)).body;
-    expect(told.to_device.events).toMatchObject([{ content: { key: "for bob" } }]);
-    expect(told.device_lists.changed).toContain(bob.user_id);
-    const changes = await ask("GET", `keys/changes?from=${since}&to=${told.next_batch}`, asBob);
+    expect(told.to_device?.events).toMatchObject([{ content: { key: "for bob" } }]);
+    expect(told.device_lists?.changed).toContain(bob.user_id);
+    const changes = await ask<{ changed: string[] }>(
+      "GET",
+      `keys/changes?from=${since}&to=${told.next_batch}`,
+      asBob,
+    );
     expect(changes.body.changed).toContain(bob.user_id);
 
     const path = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync";
     const body = { extensions: { to_device: { enabled: true, since } } };
-    const slid = await ask("POST", path, { ...asBob, body });
-    expect(slid.body.extensions.to_device).toMatchObject({
+    const slid = await ask<SlidingAnswer>("POST", path, { ...asBob, body });
+    expect(slid.body.extensions["to_device"]).toMatchObject({
       events: [{ content: { key: "for bob" } }],
       next_batch: told.next_batch,
     });
@@ -80,8 +85,8 @@ describe("a token", () => {
   test("of a place before an event leaves that event to be told", async () => {
     const { next_batch: since } = await sync("");
     const eventId = await say("again");
-    const first = (await sync(`since=${since}`)).rooms.join[roomId].timeline;
-    const second = (await sync(`since=${first.prev_batch}`)).rooms.join[roomId].timeline;
+    const first = joinedRoom(await sync(`since=${since}`), roomId).timeline;
+    const second = joinedRoom(await sync(`since=${first.prev_batch}`), roomId).timeline;
     expect([first.events, second.events]).toMatchObject([
       [{ event_id: eventId }],
       [{ event_id: eventId }],
