@@ -1,57 +1,6 @@
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { homeserver, type Method, refusal } from "./client.ts";
-import { crossSigningKey, newPair } from "./signing.ts";
-
-const AS_TOKEN = "as-token-of-the-bridge";
-const folder = mkdtempSync(join(tmpdir(), "archipel-registrations-"));
-writeFileSync(
-  join(folder, "bridge.yaml"),
-  JSON.stringify({
-    id: "bridge",
-    url: null,
-    as_token: AS_TOKEN,
-    hs_token: "hs-token-of-the-bridge",
-    sender_localpart: "bridgebot",
-    namespaces: {
-      users: [
-        { exclusive: true, regex: "@_bridge_.*:hs\\.test" },
-        { exclusive: false, regex: "@shared-.*:hs\\.test" },
-      ],
-      aliases: [{ exclusive: true, regex: "#_bridge_.*:hs\\.test" }],
-      rooms: [],
-    },
-  }),
-);
-writeFileSync(
-  join(folder, "other.yaml"),
-  JSON.stringify({
-    id: "other",
-    url: null,
-    as_token: "as-token-of-another",
-    hs_token: "hs-token-of-another",
-    sender_localpart: "otherbot",
-    namespaces: { users: [{ exclusive: true, regex: "@_other_.*" }] },
-  }),
-);
-const hs = await homeserver({ ARCHIPEL_APPSERVICES_DIRECTORY: folder });
-const alice = await hs.registerUser("alice");
-
-const asBridge = async (method: Method, path: string, body?: unknown, token = AS_TOKEN) =>
-  await hs.request(method, path, { token, ...(body !== undefined && { body }) });
-let count = 0;
-const newUser = async () => {
-  const username = `_bridge_${++count}`;
-  const body = { type: "m.login.application_service", username, inhibit_login: true };
-  expect(await asBridge("POST", "/v3/register", body)).toMatchObject({
-    status: 200,
-    body: { user_id: `@${username}:hs.test` },
-  });
-  return `@${username}:hs.test`;
-};
-const as = (userId: string, further = "") => `user_id=${encodeURIComponent(userId)}${further}`;
+import { alice, as, AS_TOKEN, asBridge, hs, newUser } from "./appservice-stage.ts";
+import { refusal } from "./client.ts";
 
 /** @spec application-service-api#server-admin-style-permissions */
 describe("register", () => {
@@ -159,59 +108,6 @@ describe("getTokenOwner", () => {
   test("lets nobody else say whom they speak for", async () => {
     const { body } = await alice.call("GET", `/v3/account/whoami?${as("@bridgebot:hs.test")}`);
     expect(body.user_id).toBe(alice.userId);
-  });
-});
-
-/** @spec client-server-api#put_matrixclientv3devicesdeviceid */
-describe("updateDevice", () => {
-  test("makes devices for application services, which delete them without a password", async () => {
-    const userId = await newUser();
-    const path = `/v3/devices/NEW?${as(userId)}`;
-    const put = async () => await asBridge("PUT", path, { display_name: "Bridge" });
-    expect(await put()).toMatchObject({ status: 201, body: {} });
-    expect(await put()).toMatchObject({ status: 200, body: {} });
-    expect((await asBridge("GET", path)).body.display_name).toBe("Bridge");
-    const known = `/v3/account/whoami?${as(userId, "&device_id=NEW")}`;
-    expect((await asBridge("GET", known)).status).toBe(200);
-    expect((await asBridge("DELETE", path, {})).status).toBe(200);
-    await expect
-      .poll(async () => (await asBridge("GET", known)).body.errcode, { timeout: 20_000 })
-      .toBe("M_UNKNOWN_DEVICE");
-    expect(await alice.call("PUT", "/v3/devices/NEW", {})).toMatchObject(
-      refusal(404, "M_NOT_FOUND"),
-    );
-  });
-});
-
-/** @spec client-server-api#post_matrixclientv3keysdevice_signingupload */
-describe("uploadCrossSigningKeys", () => {
-  test("takes new keys of an application service's user without a password", async () => {
-    const userId = await newUser();
-    for (let times = 0; times < 2; times++) {
-      const body = { master_key: crossSigningKey(userId, "master", { pair: newPair() }) };
-      const path = `/v3/keys/device_signing/upload?${as(userId)}`;
-      expect((await asBridge("POST", path, body)).status).toBe(200);
-    }
-  });
-});
-
-describe("uploadKeys", () => {
-  test("is for a device", async () => {
-    const userId = await newUser();
-    expect(await asBridge("POST", `/v3/keys/upload?${as(userId)}`, {})).toMatchObject(
-      refusal(400, "M_MISSING_PARAM"),
-    );
-  });
-});
-
-describe("sendToDevice", () => {
-  test("sends what an application service says on no device", async () => {
-    const userId = await newUser();
-    const path = `/v3/sendToDevice/test.type/1?${as(userId)}`;
-    const body = { messages: { [alice.userId]: { [alice.deviceId]: { text: "hi" } } } };
-    expect((await asBridge("PUT", path, body)).status).toBe(200);
-    const { to_device } = await alice.syncUntil((it) => (it.to_device?.events.length ?? 0) > 0);
-    expect(to_device?.events[0]).toMatchObject({ sender: userId, content: { text: "hi" } });
   });
 });
 

@@ -289,14 +289,3 @@ describe("the streams", () => {
     await opened.close();
   });
 });
-
-test("what is remembered has an end, whether it is much or long", () => {
-  const tail = new Tail(servers.hs);
-  for (let position = 1; position <= 20; position++) {
-    const change = { position, stream: "notes", characters: 10_000_000 };
-    void tail.append(position - 1, position, [change]);
-  }
-  expect(tail.remembered().length).toBeLessThan(10);
-  expect(tail.between(0, 20)).toBeUndefined();
-  expect(tail.between(18, 20)).toHaveLength(2);
-});
