@@ -38,6 +38,11 @@ describe("a member of null", () => {
     },
   );
 
+  test("that is called as what every object has is refused as any other", () => {
+    const schema = z.object({}).catchall(z.string());
+    expect(() => checkBody(JSON.parse('{"constructor":null}'), schema)).toThrow("constructor: ");
+  });
+
   test.each([
     [{ user: null }, "user"],
     [{ messages: { a: null } }, "messages.a"],

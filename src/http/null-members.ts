@@ -50,7 +50,10 @@ function isOptional(schema: Schema, path: Path): boolean {
 /** What a schema says of a member; of one in a map or an array only what is further below. */
 function below(schema: Schema, key: PropertyKey): Schema[] {
   const { def } = (schema as z.core.$ZodTypes)._zod;
-  if (def.type === "object") return [def.shape[String(key)] ?? def.catchall].filter((it) => !!it);
+  if (def.type === "object") {
+    const isNamed = Object.hasOwn(def.shape, key);
+    return [isNamed ? def.shape[String(key)] : def.catchall].filter((it) => !!it);
+  }
   if (def.type === "record") return [def.valueType];
   if (def.type === "array") return [def.element];
   return within(def).flatMap((it) => below(it, key));
