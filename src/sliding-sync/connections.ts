@@ -52,9 +52,7 @@ export async function connectionAt(
   const read = readPos(pos);
   const kept = read && (await keptAt(hs, read.toldKey));
   if (!read || !kept || !isSameConnection(kept, name)) throw unknownPos();
-  // It may have been given out by another process, which this one has not caught up with.
-  if (read.position > tailOf(hs).position) await tailOf(hs).catchUp();
-  if (read.position > tailOf(hs).position) throw unknownPos();
+  if (!(await tailOf(hs).hasReached(read.position))) throw unknownPos();
   if (kept.usedMs < hs.now() - NOTED_MS) {
     const usedMs = hs.now();
     keptOf(hs).set(read.toldKey, { ...kept, usedMs });

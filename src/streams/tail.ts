@@ -137,6 +137,15 @@ export class Tail {
     await this.#readUpTo(await this.#next);
   }
 
+  /**
+   * Whether the streams have come to a position. One that another process has given out may be ahead of what is known here: then
+   * it is asked how far they have. One that is ahead of that too is of a database that was put back to an earlier day.
+   */
+  async hasReached(position: Position): Promise<boolean> {
+    if (position > this.position) await this.catchUp();
+    return position <= this.position;
+  }
+
   async #askAfter(asking: Promise<Position> | undefined): Promise<Position> {
     // What is asked now may have been answered already.
     await asking?.catch(() => {});

@@ -21,8 +21,6 @@ export async function sinceOf(
   const { anchor, offset } = placeOf(token);
   // A place before an event leaves that event to be told.
   const since = offset < 0 ? anchor - 1 : anchor;
-  // It may have been given out by another process, which this one has not caught up with.
-  if (since > tailOf(hs).position) await tailOf(hs).catchUp();
-  if (since > tailOf(hs).position) return { since: undefined };
+  if (!(await tailOf(hs).hasReached(since))) return { since: undefined };
   return { since, resumeAfter: cutOf(token), resumeSticky: stickyPlaceOf(token) };
 }
