@@ -2,22 +2,12 @@
 
 import { expect } from "vitest";
 import type { RoomId } from "#src/kit/identifiers.ts";
-import { type Ask, asking } from "#src/testing-http.ts";
-import { type FederatedHomeserver, testFederation, type TestFederation } from "../testing.ts";
-import { user, type User } from "./testing.ts";
+import type { Ask } from "#src/testing-http.ts";
+import { openTwoServers, type TwoServers, user, type User } from "./testing.ts";
 
-export type PartialStage = {
-  readonly federation: TestFederation;
-  readonly one: FederatedHomeserver;
-  /** It has two processes. */
-  readonly two: FederatedHomeserver;
-  readonly onOne: Ask;
-  readonly onTwo: Ask;
-  /** Users of the first server. */
-  readonly alice: User;
+export type PartialStage = TwoServers & {
+  /** A second user of the first server. */
   readonly carol: User;
-  /** A user of the second. */
-  readonly bob: User;
   /** What the first server waits for before it tells a room's state. */
   gate: PromiseWithResolvers<void> | undefined;
   /** Has bob join a room in which alice, carol and others are, and of whose members he is not told yet. */
@@ -34,24 +24,14 @@ const syncOf = async (ask: Ask, { token }: User, query: string) =>
   (await ask("GET", `sync?${query}`, { token })).body;
 
 export async function openPartialStage(): Promise<PartialStage> {
-  const federation = await testFederation();
-  const one = await federation.open({
-    host: "hs1.test",
-    gate: (uri) => (uri.includes("/state") ? stage.gate?.promise : undefined),
-  });
-  const two = await federation.open({ host: "hs2.test", processes: 2 });
-  const [onOne, onTwo] = [asking(one.hs), asking(two.hs)];
-  const [alice, carol] = [await user(onOne, "alice"), await user(onOne, "carol")];
-  const bob = await user(onTwo, "bob");
+  const servers = await openTwoServers((uri) =>
+    uri.includes("/state") ? stage.gate?.promise : undefined,
+  );
+  const { one, onOne, onTwo, alice, bob } = servers;
+  const carol = await user(onOne, "carol");
   const stage: PartialStage = {
-    federation,
-    one,
-    two,
-    onOne,
-    onTwo,
-    alice,
+    ...servers,
     carol,
-    bob,
     gate: undefined,
     async joinPartially(...others) {
       stage.gate = Promise.withResolvers();

@@ -13,7 +13,8 @@ export async function user(ask: Ask, name: string): Promise<User> {
   return { token: access_token, userId: user_id };
 }
 
-export type Stage = {
+/** Two servers that can reach each other, the second with two processes. */
+export type TwoServers = {
   readonly federation: TestFederation;
   readonly one: FederatedHomeserver;
   readonly two: FederatedHomeserver;
@@ -23,28 +24,33 @@ export type Stage = {
   readonly alice: User;
   /** A user of the second. */
   readonly bob: User;
+};
+
+export type Stage = TwoServers & {
   /** Makes a room of alice's, with an alias. */
   readonly roomOf: (
     further?: object,
   ) => Promise<{ readonly roomId: RoomId; readonly alias: string }>;
 };
 
-/** Opens two servers that can reach each other; the second has two processes. */
-export async function openStage(): Promise<Stage> {
+/** @param gate what the first server waits for before it answers. */
+export async function openTwoServers(
+  gate?: (uri: string) => Promise<void> | undefined,
+): Promise<TwoServers> {
   const federation = await testFederation();
-  const one = await federation.open({ host: "hs1.test" });
+  const one = await federation.open({ host: "hs1.test", ...(gate && { gate }) });
   const two = await federation.open({ host: "hs2.test", processes: 2 });
   const [onOne, onTwo] = [asking(one.hs), asking(two.hs)];
   const [alice, bob] = [await user(onOne, "alice"), await user(onTwo, "bob")];
+  return { federation, one, two, onOne, onTwo, alice, bob };
+}
+
+export async function openStage(): Promise<Stage> {
+  const servers = await openTwoServers();
+  const { one, onOne, alice } = servers;
   let rooms = 0;
   return {
-    federation,
-    one,
-    two,
-    onOne,
-    onTwo,
-    alice,
-    bob,
+    ...servers,
     async roomOf(further = {}) {
       const room_alias_name = `room${rooms++}`;
       const body = { preset: "public_chat", name: "Far away", room_alias_name, ...further };

@@ -8,9 +8,7 @@ import { storeJoinedState } from "#src/rooms/received/store-joined-state.ts";
 import { knownRoom, RemoteRoom } from "#src/rooms/received/testing.ts";
 import { tailOf } from "#src/streams/tail.ts";
 import { testHomeservers, type TestHomeservers, testUser } from "#src/testing.ts";
-import { readSync } from "./read-sync.ts";
-import { sinceOf } from "./since.ts";
-import { syncText } from "./sync-text.ts";
+import { syncOn } from "./testing.ts";
 
 let servers: TestHomeservers;
 let hs: Homeserver;
@@ -39,14 +37,7 @@ type Answer = {
 
 async function sync(on: Homeserver, since?: string): Promise<Answer> {
   await tailOf(on).catchUp();
-  const answer = await readSync(on, {
-    requester: local,
-    filter: {},
-    ...(since === undefined ? { since } : await sinceOf(on, since)),
-    fullState: false,
-    stateAfter: undefined,
-  });
-  return JSON.parse(syncText(answer, {})) as Answer;
+  return (await syncOn(on, local, since)) as Answer;
 }
 
 async function invited(name: string) {

@@ -46,6 +46,24 @@ export const everythingOf = (room: SyncedRoom | undefined) => [
 export const bodies = (room: SyncedRoom | undefined) =>
   room?.timeline.events.map((it) => it.content["body"]);
 
+/** What a user is told on one of the processes, since a token or from the beginning. */
+export async function syncOn(
+  on: Homeserver,
+  requester: Requester,
+  since?: string,
+  its: Partial<SyncRequest> = {},
+): Promise<unknown> {
+  const answer = await readSync(on, {
+    requester,
+    filter: {},
+    ...(since === undefined ? { since } : await sinceOf(on, since)),
+    fullState: false,
+    stateAfter: undefined,
+    ...its,
+  });
+  return JSON.parse(syncText(answer, {}));
+}
+
 export async function openSyncStage() {
   const servers = await testHomeservers(2);
   const [hs, other] = servers.all as [Homeserver, Homeserver];
@@ -57,15 +75,7 @@ export async function openSyncStage() {
     its: Partial<SyncRequest> = {},
     on = hs,
   ): Promise<Synced> {
-    const answer = await readSync(on, {
-      requester: user,
-      filter: {},
-      ...(since === undefined ? { since } : await sinceOf(on, since)),
-      fullState: false,
-      stateAfter: undefined,
-      ...its,
-    });
-    return JSON.parse(syncText(answer, {})) as Synced;
+    return (await syncOn(on, user, since, its)) as Synced;
   }
 
   async function say(user: Requester, roomId: RoomId, body: string, on = hs) {
