@@ -43,10 +43,11 @@ export const serverKeys = pgTable(
 export const unsettledPdus = pgTable(
   "unsettled_pdus",
   {
-    eventId: text("event_id").$type<EventId>().primaryKey(),
     roomKey: number("room_key").notNull(),
     /** The server that has sent it. */
     origin: text("origin").$type<ServerName>().notNull(),
+    /** In room versions 1 and 2 whoever makes an event chooses it: so no server uses up what another means to send. */
+    eventId: text("event_id").$type<EventId>().notNull(),
     json: text("json").notNull(),
     receivedMs: number("received_ms").notNull(),
     /** When it is tried again, and how often it has been. */
@@ -54,8 +55,8 @@ export const unsettledPdus = pgTable(
     failures: integer("failures").notNull().default(0),
   },
   (table) => [
+    primaryKey({ columns: [table.roomKey, table.origin, table.eventId] }),
     index("unsettled_pdus_due").on(table.dueMs),
-    index("unsettled_pdus_of_room").on(table.roomKey, table.origin),
   ],
 );
 

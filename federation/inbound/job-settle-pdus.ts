@@ -41,10 +41,7 @@ export const settlePdus: Job = {
 async function settleRoom(hs: Homeserver, room: Room, until: AbortSignal): Promise<void> {
   const unsettled = await claimUnsettled(hs, room.roomKey, EVENTS_AT_A_TIME);
   if (!(await isResident(hs.sql, room.roomKey))) {
-    await forgetUnsettled(
-      hs,
-      unsettled.map((it) => it.eventId),
-    );
+    await forgetUnsettled(hs, room.roomKey, unsettled);
     return;
   }
   const others = await serversInRoom(hs, room.roomKey);
@@ -82,6 +79,6 @@ async function settle(
   for (const { eventId, origin } of tooOld) {
     hs.log.warn({ origin, roomId: room.roomId, eventId }, "gave up an event that nobody can judge");
   }
-  const done = its.map((it) => it.eventId).filter((id) => !left.has(id));
-  await forgetUnsettled(hs, [...done, ...tooOld.map((it) => it.eventId)]);
+  const done = its.filter((it) => !left.has(it.eventId));
+  await forgetUnsettled(hs, room.roomKey, [...done, ...tooOld]);
 }

@@ -29,7 +29,8 @@ export async function keepUnsettled(
     ) < ${MOST_KEPT}
     on conflict do nothing`;
   const rows = await hs.sql<{ event_id: EventId }[]>`
-    select event_id from unsettled_pdus where event_id = any(${ids}::text[])`;
+    select event_id from unsettled_pdus
+    where room_key = ${roomKey} and origin = ${origin} and event_id = any(${ids}::text[])`;
   return new Set(rows.map((it) => it.event_id));
 }
 
@@ -57,14 +58,21 @@ export async function claimUnsettled(
   const rows = await hs.sql<Unsettled[]>`
     update unsettled_pdus set failures = failures + 1,
       due_ms = ${now} + least(${FIRST_RETRY_MS} * 2 ^ least(failures + 1, 20), ${LAST_RETRY_MS})::bigint
-    where event_id = any(array(
-      select event_id from unsettled_pdus where room_key = ${roomKey} and due_ms <= ${now}
-      order by received_ms limit ${most}))
+    where room_key = ${roomKey} and (origin, event_id) in (
+      select origin, event_id from unsettled_pdus where room_key = ${roomKey} and due_ms <= ${now}
+      order by received_ms limit ${most})
     returning event_id as "eventId", origin, json, received_ms as "receivedMs"`;
   return rows.toSorted((a, b) => a.receivedMs - b.receivedMs);
 }
 
-export async function forgetUnsettled(hs: Homeserver, eventIds: readonly EventId[]): Promise<void> {
-  if (eventIds.length === 0) return;
-  await hs.sql`delete from unsettled_pdus where event_id = any(${eventIds}::text[])`;
+export async function forgetUnsettled(
+  hs: Homeserver,
+  roomKey: number,
+  events: readonly Pick<Unsettled, "eventId" | "origin">[],
+): Promise<void> {
+  if (events.length === 0) return;
+  await hs.sql`
+    delete from unsettled_pdus where room_key = ${roomKey} and (origin, event_id) in (
+      select * from unnest(
+        ${events.map((it) => it.origin)}::text[], ${events.map((it) => it.eventId)}::text[]))`;
 }

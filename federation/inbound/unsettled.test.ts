@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vit
 import { memberDraft, message } from "#src/events/testing.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { KeyLookup } from "#src/homeserver/remotes.ts";
+import { unpaddedBase64 } from "#src/kit/base64.ts";
 import type { EventId, RoomId, UserId } from "#src/kit/identifiers.ts";
 import { enterRoom } from "#src/membership/enter-room.ts";
 import { findEvents } from "#src/rooms/find-event.ts";
@@ -80,6 +81,34 @@ describe("an event that cannot be judged when it comes", () => {
     expect(await unsettled()).toEqual([]);
     expect((await findEvents(hs, [joins])).get(joins)?.anchor).toBeDefined();
     lookUp.mockRestore();
+  });
+
+  test("is kept, though another server has sent one that claims its ID and that nobody can judge", async () => {
+    const forger = await testPeer(federation, "notary.test");
+    const shared = await sharedRoom(hs, peer, {
+      version: "1",
+      past: (remote, last) => {
+        const user = forger.user("member");
+        return remote.add(user, memberDraft(user, "join"), [last]);
+      },
+    });
+    const user = peer.user("new");
+    const joins = shared.remote.add(user, memberDraft(user, "join"), [shared.joined]);
+    const says = shared.remote.add(user, message("hello"), [joins]);
+    const gone = { [peer.name]: { "ed25519:gone": unpaddedBase64(Buffer.alloc(64)) } };
+    const forged = { ...shared.wire(says), signatures: gone };
+    for (const { body } of [
+      await forger.send(hs, [forged]),
+      await peer.send(hs, [shared.wire(says)]),
+    ]) {
+      expect(body.pdus).toEqual({ [says]: {} });
+    }
+
+    peer.answer(answersFrom(shared.remote));
+    await settle();
+    expect((await findEvents(hs, [says])).get(says)?.anchor).toBeDefined();
+    expect(await unsettled()).toEqual([says]);
+    await hs.sql`delete from unsettled_pdus`;
   });
 
   test("since we fail is kept, and holds up none of the others", async () => {
