@@ -19,6 +19,13 @@ import { STREAMS } from "./roles.ts";
 /** How long work may take to end when the homeserver stops. */
 const GRACE_MS = 5_000;
 
+export type OpenOptions = {
+  readonly databaseUrl: string;
+  readonly log: Logger;
+  /** Told when the homeserver cannot go on. */
+  readonly onFatal?: (cause: Error) => void;
+};
+
 export type OpenHomeserver = {
   readonly hs: Homeserver;
   /** Says that the homeserver stops: whoever waits for news is answered at once. */
@@ -35,7 +42,7 @@ export type OpenHomeserver = {
  */
 export async function openHomeserver(
   config: Config,
-  { databaseUrl, log }: { databaseUrl: string; log: Logger },
+  { databaseUrl, log, onFatal = () => {} }: OpenOptions,
 ): Promise<OpenHomeserver> {
   const database = openDatabase({
     url: databaseUrl,
@@ -67,7 +74,7 @@ export async function openHomeserver(
     ...remotesOf(hs),
     verifyKeys: async (questions) => await verifyKeysOfMany(hs, questions),
   };
-  const leave = await bePresent(hs);
+  const leave = await bePresent(hs, { onFatal });
   followInMemory(hs);
   followSticky(hs);
   await tailOf(hs).start(STREAMS);

@@ -54,7 +54,7 @@ export type StartOptions = {
  * @throws what `signal` was aborted with, and Error that says what stands in the way.
  */
 export async function startServer(config: Config, options: StartOptions): Promise<RunningServer> {
-  const { log, signal } = options;
+  const { log, signal, onFatal } = options;
   const ends: (() => Promise<void>)[] = [];
   let beginToStop = () => {};
   const stop = async () => {
@@ -67,7 +67,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
     if (isShared) await awaitDatabase(databaseUrl, { log, signal });
     await migrateDatabase(databaseUrl, { isShared, log, signal });
     signal.throwIfAborted();
-    const opened = await openHomeserver(config, { databaseUrl, log });
+    const opened = await openHomeserver(config, { databaseUrl, log, onFatal });
     const { hs } = opened;
     beginToStop = () => opened.beginToStop();
     ends.push(async () => await opened.close());

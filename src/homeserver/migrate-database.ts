@@ -5,7 +5,7 @@ import { promisify } from "node:util";
 import type { Logger } from "pino";
 import { countAlive } from "./count-alive.ts";
 import { connect, type Sql } from "./database.ts";
-import { isSchemaCurrent } from "./schema-version.ts";
+import { isSchemaCurrent, MIGRATIONS } from "./schema-version.ts";
 
 export type MigrateOptions = {
   /** Whether others can be on the database. */
@@ -96,8 +96,6 @@ async function applyMigrations(url: string, migrations: string): Promise<void> {
     env,
   });
 }
-
-const MIGRATIONS = fileURLToPath(new URL("../../schema/migrations", import.meta.url));
 
 /** Tables that only say how things are at the moment. */
 const OF_THE_MOMENT = ["typing", "presence", "presence_syncs"];

@@ -13,7 +13,7 @@ import {
   type Pending,
   placeGroup,
 } from "./group.ts";
-import { tellOthers } from "./presence.ts";
+import { isDoubtful, saySeen, tellOthers } from "./presence.ts";
 import type { Change, Outcome } from "./stream.ts";
 import { tailOf } from "./tail.ts";
 
@@ -66,6 +66,7 @@ export async function commitGroup(
 }
 
 async function commit(hs: Homeserver, group: Group): Promise<void> {
+  if (isDoubtful(hs)) await saySeen(hs);
   for (const { stream, writes } of group.byStream) await stream.prepare?.(hs, writes);
   const settled = tailOf(hs).expectOwn();
   try {

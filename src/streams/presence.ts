@@ -3,6 +3,8 @@ import { ALIVE_SECONDS, countAlive } from "#src/homeserver/count-alive.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { type Written, written } from "#src/homeserver/one-statement.ts";
+import type { UnixMs } from "#src/homeserver/position.ts";
+import { NewerSchemaError, OWN_SCHEMA } from "#src/homeserver/schema-version.ts";
 
 /** This process, among those on the database. */
 export const processIdOf = held(() => randomUUID());
@@ -12,13 +14,27 @@ export const CHANNEL = "archipel_streams";
 
 const SEEN_EVERY_MS = 15_000;
 
+/** Whoever has not said so for this long stood still: by now others may take it for gone. */
+const DOUBTFUL_MS = (ALIVE_SECONDS * 1000) / 2;
+
+export type PresenceOptions = {
+  /** Told that a newer version has changed the tables: this process must end. */
+  readonly onFatal: (cause: Error) => void;
+  readonly everyMs?: number;
+};
+
 /**
  * Says that this process is there, so that others tell it what they write: a commit that nobody
- * else follows goes without a `NOTIFY`, which costs it a tenth.
+ * else follows goes without a `NOTIFY`, which costs it a tenth. And so that no newer version changes the tables meanwhile:
+ * should that have taken it for gone, as it stood still, it ends.
  *
  * @returns what takes it back.
+ * @throws NewerSchemaError
  */
-export async function bePresent(hs: Homeserver): Promise<() => Promise<void>> {
+export async function bePresent(
+  hs: Homeserver,
+  { onFatal, everyMs = SEEN_EVERY_MS }: PresenceOptions,
+): Promise<() => Promise<void>> {
   // Nobody is told anything on a database that one process has for itself.
   hs.bus.onAdvance(() => {
     const processes = processesOf(hs);
@@ -32,11 +48,14 @@ export async function bePresent(hs: Homeserver): Promise<() => Promise<void>> {
   await hs.sql`delete from processes where seen_at < now() - ${10 * ALIVE_SECONDS} * interval '1 second'`;
   const timer = setInterval(() => {
     saySeen(hs).catch((error: unknown) => {
-      if (!hs.stopping.aborted) {
+      if (error instanceof NewerSchemaError) {
+        clearInterval(timer);
+        onFatal(error);
+      } else if (!hs.stopping.aborted) {
         hs.log.warn({ err: error }, "cannot say that this process is there");
       }
     });
-  }, SEEN_EVERY_MS);
+  }, everyMs);
   timer.unref();
   return async () => {
     clearInterval(timer);
@@ -44,18 +63,37 @@ export async function bePresent(hs: Homeserver): Promise<() => Promise<void>> {
   };
 }
 
-const processesOf = held(() => ({ alive: 1 }));
+type Processes = {
+  alive: number;
+  /** When this process was last seen; undefined while it has not said that it is there. */
+  seenMs: UnixMs | undefined;
+};
+
+const processesOf = held((): Processes => ({ alive: 1, seenMs: undefined }));
 
 /** How many processes are alive on the database, as this one has last seen; itself included. */
 export function processesAlive(hs: Homeserver): number {
   return processesOf(hs).alive;
 }
 
-async function saySeen(hs: Homeserver): Promise<void> {
-  await hs.sql`
-    insert into processes (process_id, seen_at) values (${processIdOf(hs)}, now())
-    on conflict (process_id) do update set seen_at = excluded.seen_at`;
-  processesOf(hs).alive = Math.max(1, await countAlive(hs.sql));
+/** Whether this process has stood still, so that it is to make sure of its tables before it writes. */
+export function isDoubtful(hs: Homeserver): boolean {
+  const { seenMs } = processesOf(hs);
+  return seenMs !== undefined && hs.now() - seenMs > DOUBTFUL_MS;
+}
+
+/** Says that this process is there. @throws NewerSchemaError */
+export async function saySeen(hs: Homeserver): Promise<void> {
+  const [seen] = await hs.sql`
+    insert into processes (process_id, seen_at)
+    select ${processIdOf(hs)}, now() where not exists (
+      select from drizzle.__drizzle_migrations where created_at > ${OWN_SCHEMA}::bigint)
+    on conflict (process_id) do update set seen_at = excluded.seen_at
+    returning process_id`;
+  if (!seen) throw new NewerSchemaError();
+  const processes = processesOf(hs);
+  processes.seenMs = hs.now();
+  processes.alive = Math.max(1, await countAlive(hs.sql));
 }
 
 /** Tells the other processes, if there are any, of the position that `first` has come to; `told` is null if there are none. */
