@@ -52,6 +52,21 @@ export async function ensureInstalled(root, need) {
   }
 }
 
+/**
+ * Installs the Node of `deploy/older-node`, for machines that lack a library of the newer one.
+ *
+ * @param {string} root the repository
+ * @param {() => boolean} isMissing whether there is still none: another start may have installed it meanwhile
+ */
+export async function installOlderNode(root, isMissing) {
+  const release = await installLock(root);
+  try {
+    if (isMissing()) await runNpm(join(root, "deploy", "older-node"), "production", false);
+  } finally {
+    release();
+  }
+}
+
 /** What npm has noted of the packages in node_modules, by their paths. Nothing if it was killed on its way. */
 function notedIn(modules) {
   try {

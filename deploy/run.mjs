@@ -4,7 +4,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { findNode } from "./find-node.mjs";
-import { ensureInstalled } from "./install.mjs";
+import { ensureInstalled, installOlderNode } from "./install.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const bin = (name, path) => join(root, "node_modules", name, path);
@@ -32,12 +32,24 @@ if (task === undefined) {
 
 try {
   await ensureInstalled(root, task.endsWithParent ? "production" : "all");
-  const node = findNode(root);
+  const node = await nodeFor(root);
   for (const program of task.before ?? []) prepare(node, program);
   handOver(node, task, rest);
 } catch (error) {
   process.stderr.write(`${error.message}\n`);
   process.exit(1);
+}
+
+/** The Node to run with. The one of our packages needs a library that bare machines lack; an older one does not. */
+async function nodeFor(root) {
+  let found = findNode(root);
+  if (found.lacksLibrary !== undefined) {
+    process.stderr.write(`This machine has no ${found.lacksLibrary}: fetching an older Node ...\n`);
+    await installOlderNode(root, () => findNode(root).node === undefined);
+    found = findNode(root);
+  }
+  if (found.node === undefined) throw new Error(found.why);
+  return found.node;
 }
 
 /** Does what a task can do without; says in one line why it could not. */
