@@ -34,23 +34,25 @@ export class OneStatement {
 
   /** One statement of a first, the parts, and a `select` that can use the answer to the first by the name `first`. */
   between(first: Written, last: Written): Template {
-    const text = new Text();
-    text.add("with first as (", first, ")");
-    for (const [index, part] of this.#parts.entries()) text.add(`, part${index} as (`, part, ")");
-    text.add(" ", last, "");
-    return text.template();
+    return templateOf(BETWEEN, [first, ...this.#parts, last], ({ length }) => [
+      "with first as (",
+      ...Array.from({ length: length - 2 }, (_, index) => `), part${index} as (`),
+      ") ",
+      "",
+    ]);
   }
 
   /** The parts alone; nothing if there are none. */
   all(): Template | undefined {
     const [head, ...more] = this.#parts;
     if (!head) return undefined;
-    const text = new Text();
-    for (const [index, part] of more.entries()) {
-      text.add(`${index === 0 ? "with" : ","} part${index} as (`, part, ") ");
-    }
-    text.add("", head, "");
-    return text.template();
+    return templateOf(ALL, [...more, head], ({ length }) => [
+      ...Array.from({ length: length - 1 }, (_, index) =>
+        index === 0 ? "with part0 as (" : `), part${index} as (`,
+      ),
+      length > 1 ? ") " : "",
+      "",
+    ]);
   }
 }
 
@@ -92,20 +94,51 @@ const UNANSWERED = {
   },
 };
 
-/** A template in the making. */
-class Text {
-  readonly #strings: string[] = [""];
-  readonly #values: unknown[] = [];
+/**
+ * What statements were fitted together, one after the other, and the strings of the template that came of it. The driver keeps
+ * for good what belongs to a template, which it knows by its strings: so there may be only one of a kind. There are as many as the
+ * code has statements that go together.
+ */
+class Shape {
+  readonly #longer = new Map<readonly string[], Shape>();
+  strings: TemplateStringsArray | undefined;
 
-  add(before: string, { strings, values }: Written, after: string): void {
-    const [first = "", ...rest] = strings;
-    this.#strings.push((this.#strings.pop() ?? "") + before + first, ...rest);
-    this.#strings.push((this.#strings.pop() ?? "") + after);
-    this.#values.push(...values);
+  with(part: readonly string[]): Shape {
+    const known = this.#longer.get(part);
+    if (known) return known;
+    const longer = new Shape();
+    this.#longer.set(part, longer);
+    return longer;
   }
+}
 
-  template(): Template {
-    const strings = Object.assign(this.#strings, { raw: this.#strings });
-    return [strings, ...(this.#values as never[])];
+const BETWEEN = new Shape();
+const ALL = new Shape();
+
+/**
+ * The template that statements make, one after the other.
+ *
+ * @param around what stands before the first of them, between each two, and after the last.
+ */
+function templateOf(
+  begin: Shape,
+  statements: readonly Written[],
+  around: (statements: readonly Written[]) => readonly string[],
+): Template {
+  const shape = statements.reduce((it, { strings }) => it.with(strings), begin);
+  shape.strings ??= fitted(statements, around(statements));
+  return [shape.strings, ...(statements.flatMap((it) => it.values) as never[])];
+}
+
+function fitted(
+  statements: readonly Written[],
+  [before = "", ...after]: readonly string[],
+): TemplateStringsArray {
+  const strings = [before];
+  for (const [index, statement] of statements.entries()) {
+    const [first = "", ...rest] = statement.strings;
+    strings.push((strings.pop() ?? "") + first, ...rest);
+    strings.push((strings.pop() ?? "") + (after[index] ?? ""));
   }
+  return Object.assign(strings, { raw: strings });
 }
