@@ -7,7 +7,7 @@ import type { ServerName } from "#src/kit/identifiers.ts";
 import { OutboundError } from "#src/outbound/outbound-failure.ts";
 import { type Parcel, packTransaction } from "./pack-transaction.ts";
 import type { Leased } from "./queries-destinations.ts";
-import { type Delivery, sendTransaction } from "./send-transaction.ts";
+import { type Delivery, isRefusedAsBad, sendTransaction } from "./send-transaction.ts";
 
 /** EDUs of a transaction that nobody would miss. */
 const MOST_PASSING = 5;
@@ -189,7 +189,8 @@ export class Courier {
   }
 }
 
+/** What was refused has not been taken. It goes together with what is owed by then: among others it shows what is at fault. */
 function mayHaveArrived(answer: Delivery & { readonly ok: false }): boolean {
-  if (answer.why !== "unreachable") return true;
+  if (answer.why !== "unreachable") return !isRefusedAsBad(answer);
   return !(answer.cause instanceof OutboundError && answer.cause.isBeforeSending);
 }

@@ -77,7 +77,7 @@ async function send(
 }
 
 /** Whether it may be what was sent that the server does not like. */
-function isRefusedAsBad(delivery: Delivery): boolean {
+export function isRefusedAsBad(delivery: Delivery): boolean {
   if (delivery.ok || delivery.why !== "refused") return false;
   return delivery.status >= 400 && delivery.status < 500 && !NOT_ABOUT_IT.has(delivery.status);
 }
