@@ -91,6 +91,20 @@ describe("a host", () => {
     expect(gaps).toEqual([0, 2, 4, 8, 16, 32, 60, 60, 60, 60, 60]);
   });
 
+  test.each([404, 410])(
+    "is taken at its word when it takes back what it said by %i",
+    async (gone) => {
+      const host = hostThatSays('{"m.server":"b.test"}');
+      await host.delegate();
+      host.says = gone;
+      host.now += 25 * HOUR;
+      expect(await host.delegate()).toBeUndefined();
+      host.says = new Error("down");
+      host.now += HOUR;
+      expect(await host.delegate()).toBeUndefined();
+    },
+  );
+
   test("is taken at its last word while it is down, for two days", async () => {
     const host = hostThatSays('{"m.server":"b.test"}');
     await host.delegate();

@@ -100,6 +100,9 @@ async function askForFile(hs: Homeserver, host: string): Promise<FileAnswer> {
   });
 }
 
+/** Who answers so says that there is no such file. */
+const GONE: ReadonlySet<number> = new Set([404, 410]);
+
 function nextOf(known: Cached | undefined, answer: FileAnswer | undefined, now: UnixMs): Cached {
   const delegation = answer?.status === 200 ? parse(answer.body) : undefined;
   if (answer && delegation) {
@@ -108,9 +111,10 @@ function nextOf(known: Cached | undefined, answer: FileAnswer | undefined, now: 
   }
   const failures = (known?.failures ?? 0) + 1;
   const waitMs = Math.min(FIRST_ERROR_MS * 2 ** Math.min(failures - 1, 10), LONGEST_ERROR_MS);
-  const staleUntilMs = known?.staleUntilMs ?? 0;
+  // A host that is down for an hour has not taken back what it said; one that says that there is no such file has.
+  const isTakenBack = GONE.has(answer?.status ?? 0);
+  const staleUntilMs = isTakenBack ? 0 : (known?.staleUntilMs ?? 0);
   return {
-    // A host that is down for an hour has not taken back what it said.
     delegation: staleUntilMs > now ? known?.delegation : undefined,
     untilMs: now + waitMs,
     failures,
