@@ -7,7 +7,7 @@ import { destinationOfUrl } from "#src/outbound/destination.ts";
 import { OutboundError } from "#src/outbound/outbound-failure.ts";
 import { discard, type OutboundStream, streamRequest } from "#src/outbound/send-request.ts";
 import { type Question, reach, refusalOf } from "./ask-server.ts";
-import { boundaryOf, readMediaPart } from "./multipart.ts";
+import { boundaryOf, type MediaPart, readMediaPart } from "./multipart.ts";
 import { path, withQuery } from "./uri.ts";
 
 /** How long media may take to come whole. */
@@ -99,7 +99,7 @@ async function askForMedia(
       discard(answer.body);
       return { ok: false, why: "malformed", cause: new TypeError("not multipart/mixed") };
     }
-    const part = await readMediaPart(answer.body as AsyncIterable<Buffer>, boundary);
+    const part = await partOf(answer, boundary);
     const location = part.headers.get("location");
     if (location === undefined) {
       return { ok: true, body: mediaOf(part.headers, part.content, { ...limits, answer }) };
@@ -111,6 +111,16 @@ async function askForMedia(
     return { ok: true, body };
   } catch (cause) {
     return { ok: false, why: "unreachable", cause };
+  }
+}
+
+/** @throws OutboundError of a body that is none, of which no more is read then. */
+async function partOf({ body }: OutboundStream, boundary: string): Promise<MediaPart> {
+  try {
+    return await readMediaPart(body as AsyncIterable<Buffer>, boundary);
+  } catch (error) {
+    discard(body);
+    throw error;
   }
 }
 

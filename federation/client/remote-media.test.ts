@@ -99,6 +99,17 @@ describe("media", () => {
     await expect(buffer(answer.body.body)).rejects.toThrow(/closed/);
   });
 
+  test("is read no further if it does not begin", async () => {
+    const closed = Promise.withResolvers<void>();
+    liar.says = (response) => {
+      response.once("close", closed.resolve);
+      response.writeHead(200, multipart).write("x".repeat(100_000));
+    };
+    const answer = await hs1.hs.remotes.getContent(liar.name, { mediaId: "m", timeoutMs: 10 });
+    expect(answer).toMatchObject({ ok: false, why: "unreachable" });
+    await closed.promise;
+  });
+
   test("is refused as other questions are, and malformed if it is in no parts", async () => {
     liar.saying({ errcode: "M_NOT_YET_UPLOADED" }, 504);
     expect(await hs1.hs.remotes.getContent(liar.name, { mediaId: "m" })).toMatchObject({
