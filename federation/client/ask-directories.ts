@@ -10,6 +10,9 @@ import { path, withQuery } from "./uri.ts";
 
 const MOST_ROOMS = 10_000;
 
+/** The most bytes of what is told of a space: some hundred rooms, each with some hundred in it. */
+const MOST_HIERARCHY_BYTES = 4 * 1024 * 1024;
+
 /** Servers that were named to us; what is no server name is left out. */
 const ServerNames = z
   .array(z.unknown())
@@ -88,6 +91,7 @@ export function directoryQuestions(hs: Homeserver): DirectoryQuestions {
       uri: withQuery(path`/_matrix/federation/v1/hierarchy/${roomId}`, {
         suggested_only: suggestedOnly,
       }),
+      mostBytes: MOST_HIERARCHY_BYTES,
     })),
   };
 }

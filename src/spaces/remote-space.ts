@@ -19,6 +19,8 @@ export type RemoteSpace = {
   readonly children: ReadonlyMap<RoomId, TreeRoom>;
   /** Those of the children that nobody of this server could come into. */
   readonly closed: ReadonlySet<string>;
+  /** How many characters all of that takes. */
+  readonly characters: number;
 };
 
 /** How long an answer is believed; and, unless somebody comes to a room or goes meanwhile, that there is none. */
@@ -29,11 +31,14 @@ const UNKNOWN_MS = 30_000;
 const TIMEOUT_MS = 10_000;
 const MOST_SERVERS = 3;
 
+/** How many answers are remembered, and of how many characters: who answers may say as much as it likes. */
 const MOST_ANSWERS = 2_000;
+const MOST_CHARACTERS = 64_000_000;
 
 type Answers = {
   /** By the room and who was asked: who names others is not to decide what everybody is told. */
-  readonly given: LRUCache<string, Promise<RemoteSpace | undefined>>;
+  readonly given: LRUCache<string, RemoteSpace>;
+  readonly underWay: Map<string, Promise<RemoteSpace | undefined>>;
   /** Rooms of which nobody tells. What others may tell us depends on which rooms they know our users to be in. */
   readonly none: LRUCache<string, true>;
 };
@@ -46,7 +51,13 @@ const answersOf = held((hs): Answers => {
     },
     missed: () => none.clear(),
   });
-  return { none, given: new LRUCache({ max: MOST_ANSWERS, ttl: BELIEVED_MS }) };
+  const given = new LRUCache<string, RemoteSpace>({
+    max: MOST_ANSWERS,
+    maxSize: MOST_CHARACTERS,
+    sizeCalculation: (it) => it.characters,
+    ttl: BELIEVED_MS,
+  });
+  return { none, given, underWay: new Map() };
 });
 
 function isAboutMember({ stream, detail }: Change): boolean {
@@ -65,21 +76,19 @@ export async function remoteSpace(
   roomId: RoomId,
   via: readonly ServerName[],
 ): Promise<RemoteSpace | undefined> {
-  const { given, none } = answersOf(hs);
+  const { given, none, underWay } = answersOf(hs);
   const servers = [...new Set(via)]
     .filter((it) => it !== hs.name && isServerName(it))
     .slice(0, MOST_SERVERS);
   const key = JSON.stringify([roomId, servers]);
   if (none.has(key)) return undefined;
-  const known = given.get(key);
+  const known = given.get(key) ?? underWay.get(key);
   if (known) return await known;
-  const asked = ask(hs, roomId, servers);
-  given.set(key, asked);
+  const asked = ask(hs, roomId, servers).finally(() => underWay.delete(key));
+  underWay.set(key, asked);
   const answer = await asked;
-  if (answer === undefined) {
-    given.delete(key);
-    none.set(key, true);
-  }
+  if (answer) given.set(key, answer);
+  else none.set(key, true);
   return answer;
 }
 
@@ -99,6 +108,7 @@ async function ask(
       room,
       children: new Map(children.map((it) => [it.summary.room_id, it])),
       closed: new Set(answer.body.inaccessible_children),
+      characters: JSON.stringify(answer.body).length,
     };
   }
   return undefined;
