@@ -126,7 +126,11 @@ async function transaction<T>(connection: Connection, work: (tx: Tx) => Promise<
     const first = ends.find((it) => it.status === "rejected");
     const cause: unknown = first?.reason ?? error;
     // A commit that went out after a statement that failed has rolled back already.
-    if (!isConnectionError(cause)) await Promise.race([sql.unsafe("rollback"), loss]);
+    if (!isConnectionError(cause)) {
+      const undone = sql.unsafe("rollback");
+      note(connection, undone);
+      await Promise.race([undone, loss]);
+    }
     throw cause;
   }
 }

@@ -87,6 +87,22 @@ describe("connections that lead nowhere", () => {
     await database.close();
   }, 60_000);
 
+  test("are given up also where a transaction that was refused is being undone", async () => {
+    await gate.open();
+    const database = opened();
+    const undone = database.lane.transaction(async (tx) => {
+      try {
+        await tx`select 1 / 0`;
+      } finally {
+        await sleep(3 * SHORT.lookMs);
+        await gate.fallSilent();
+      }
+    });
+    expect(await outcome(undone)).toBe("connection lost");
+    await gate.open();
+    await database.close();
+  }, 20_000);
+
   test("are those alone where nothing runs", async () => {
     await gate.open();
     const database = opened();
