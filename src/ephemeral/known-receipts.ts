@@ -1,4 +1,5 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { Position } from "#src/homeserver/position.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { currentStateRoots, someOfStatesAt } from "#src/rooms/current-state.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
@@ -23,7 +24,7 @@ export async function knownReceipts(
   if (receipts.length === 0) return receipts;
   const rooms = await userRoomsOf(hs, reader);
   const isPlain = (it: Receipt) =>
-    it.userKey === reader.userKey || it.eventKey >= cameAt(rooms, it.roomKey);
+    it.userKey === reader.userKey || it.read >= cameAt(rooms, it.roomKey);
   const old = receipts.filter((it) => !isPlain(it));
   const closed = await closedRooms(hs, [...new Set(old.map((it) => it.roomKey))]);
   const unclear = old.filter((it) => closed.has(it.roomKey));
@@ -38,10 +39,10 @@ export async function knownReceipts(
   return receipts.filter((it) => !hidden.has(it));
 }
 
-/** From which event on it is plain that a user was in a room. */
-function cameAt(rooms: UserRooms, roomKey: number): number {
+/** From which place on in a room's order it is plain that a user was in it. What is fetched of its past comes later, and stands before. */
+function cameAt(rooms: UserRooms, roomKey: number): Position {
   const standing = rooms.get(roomKey);
-  return standing?.membership === "join" ? standing.eventKey : Number.POSITIVE_INFINITY;
+  return standing?.membership === "join" ? standing.position : Number.POSITIVE_INFINITY;
 }
 
 /** Those of some rooms whose history is not for whoever comes. */

@@ -65,7 +65,7 @@ export async function fill(hs: Homeserver): Promise<void> {
 /** All pages of a room as a user of ours reads them backwards, the newest first. */
 export async function pages(
   hs: Homeserver,
-  { room }: SharedRoom,
+  { room }: Pick<SharedRoom, "room">,
   limit: number,
 ): Promise<string[]> {
   const reader = await testUser(hs, "local");
