@@ -100,9 +100,6 @@ async function askForFile(hs: Homeserver, host: string): Promise<FileAnswer> {
   });
 }
 
-/** Who answers so says that there is no such file. */
-const GONE: ReadonlySet<number> = new Set([404, 410]);
-
 function nextOf(known: Cached | undefined, answer: FileAnswer | undefined, now: UnixMs): Cached {
   const delegation = answer?.status === 200 ? parse(answer.body) : undefined;
   if (answer && delegation) {
@@ -111,15 +108,22 @@ function nextOf(known: Cached | undefined, answer: FileAnswer | undefined, now: 
   }
   const failures = (known?.failures ?? 0) + 1;
   const waitMs = Math.min(FIRST_ERROR_MS * 2 ** Math.min(failures - 1, 10), LONGEST_ERROR_MS);
-  // A host that is down for an hour has not taken back what it said; one that says that there is no such file has.
-  const isTakenBack = GONE.has(answer?.status ?? 0);
-  const staleUntilMs = isTakenBack ? 0 : (known?.staleUntilMs ?? 0);
-  return {
-    delegation: staleUntilMs > now ? known?.delegation : undefined,
-    untilMs: now + waitMs,
-    failures,
-    staleUntilMs,
-  };
+  return { ...lastWordOf(known, answer, now), untilMs: now + waitMs, failures };
+}
+
+/** Who answers so says that there is no such file. */
+const GONE: ReadonlySet<number> = new Set([404, 410]);
+
+/** What a host has said, as long as that counts: one that is down for an hour has not taken it back, one without the file has. */
+function lastWordOf(
+  known: Cached | undefined,
+  answer: FileAnswer | undefined,
+  now: UnixMs,
+): Pick<Cached, "delegation" | "staleUntilMs"> {
+  const isTakenBack = answer !== undefined && GONE.has(answer.status);
+  if (!known || isTakenBack) return { delegation: undefined, staleUntilMs: 0 };
+  const { delegation, staleUntilMs } = known;
+  return { delegation: staleUntilMs > now ? delegation : undefined, staleUntilMs };
 }
 
 function parse(body: Buffer): Delegation | undefined {
