@@ -18,6 +18,8 @@ export type Sending = {
   readonly transaction?: Transaction;
   /** Checks beyond the room's rules; throws to refuse. Of the current state it may ask for what the event's authorisation needs. */
   readonly check?: (room: RoomInMaking) => void;
+  /** What else is done in the same transaction. */
+  readonly also?: NonNullable<RoomWrite["also"]>;
 };
 
 /**
@@ -57,7 +59,7 @@ export async function writeToRoom(hs: Homeserver, it: RoomWrite): Promise<RoomWr
   return await writeEvents(hs, it);
 }
 
-function writeOf({ sender, room, draft, transaction }: Sending): Omit<RoomWrite, "build"> {
+function writeOf({ sender, room, draft, transaction, also }: Sending): Omit<RoomWrite, "build"> {
   const pair: StatePair[] = draft.state_key === undefined ? [] : [[draft.type, draft.state_key]];
   return {
     room,
@@ -65,6 +67,7 @@ function writeOf({ sender, room, draft, transaction }: Sending): Omit<RoomWrite,
     sets: pair,
     most: 1,
     ...(transaction && { transaction: { ...transaction, type: draft.type } }),
+    ...(also && { also }),
   };
 }
 

@@ -8,9 +8,9 @@ import { setMemberState } from "#src/membership/set-member-state.ts";
 import type { Room } from "#src/rooms/find-room.ts";
 import type { MassagedTime } from "#src/rooms/massaged-time.ts";
 import { redactEvent } from "#src/rooms/redact-event.ts";
-import { requireNewAnnotation } from "#src/rooms/require-new-annotation.ts";
 import { requireThreadRoot } from "#src/rooms/require-thread-root.ts";
 import type { Transaction } from "#src/rooms/room-write.ts";
+import { sendAnnotation } from "#src/rooms/send-annotation.ts";
 import { sendEvent } from "#src/rooms/send-event.ts";
 import { requireFewSticky } from "./require-few-sticky.ts";
 
@@ -45,11 +45,11 @@ export async function sendMessage(
   }
   if (type === "m.room.message") requireMessage(content);
   requireAnotherRoom(room, type, content);
-  if (type === "m.reaction") await requireNewAnnotation(hs, requester, content, transaction);
   await requireThreadRoot(hs, room, content);
   await requireFewSticky(hs, requester, room, { stickyMs, transaction });
   const draft = { type, content, ...time, ...(stickyMs !== undefined && { stickyMs }) };
-  return await sendEvent(hs, { sender: requester, room, draft, transaction });
+  const send = type === "m.reaction" ? sendAnnotation : sendEvent;
+  return await send(hs, { sender: requester, room, draft, transaction });
 }
 
 /**
