@@ -37,7 +37,7 @@ export async function checkPolicy(
   );
   const isOver = () => until?.aborted === true || hs.stopping.aborted;
   const checkOne = async (it: ReceivedEvent): Promise<ReceivedEvent | undefined> => {
-    if (isExempt(it.event) || known.get(it.event.event_id)?.anchor !== undefined) return it;
+    if (isExempt(it.event, policy) || known.get(it.event.event_id)?.anchor !== undefined) return it;
     const wire = parseWireJson(it.json) as WireEvent;
     if (await isRecommended(wire, room, policy)) return it;
     const signed = await askToSign(hs, { room, policy }, wire, until ? { signal: until } : {});
@@ -63,7 +63,7 @@ export async function checkPolicyAgain(
   if (!policy) return events;
   return await Promise.all(
     events.map(async (it) => {
-      if (isExempt(it.event)) return it;
+      if (isExempt(it.event, policy)) return it;
       const wire = parseWireJson(it.json) as WireEvent;
       return (await isRecommended(wire, room, policy)) ? it : { ...it, refusedByPolicy: REFUSED };
     }),

@@ -63,9 +63,18 @@ function readPolicyServer(type: string, content: CanonicalObject): PolicyServer 
   return key && { server: via as ServerName, key, isOld };
 }
 
-/** Whether an event needs no policy server: only the one that says which server that is. */
-export function isExempt({ type, state_key }: Pick<Pdu, "type" | "state_key">): boolean {
-  return POLICIES.some((it) => it[0] === type && it[1] === state_key);
+/**
+ * Whether an event needs no policy server: only the one that says which server that is. By the old name that is none, where
+ * the room has one by the new.
+ *
+ * @spec server-server-api#policy-servers
+ */
+export function isExempt(
+  { type, state_key }: Pick<Pdu, "type" | "state_key">,
+  { isOld }: Pick<PolicyServer, "isOld">,
+): boolean {
+  const exempt = isOld ? POLICIES : [POLICY];
+  return exempt.some((it) => it[0] === type && it[1] === state_key);
 }
 
 /**

@@ -20,6 +20,7 @@ let hs: Homeserver;
 let other: Homeserver;
 let peer: Peer;
 const SIGN = "/_matrix/policy/v1/sign";
+const OLD = "org.matrix.msc4284.policy";
 const OLD_SIGN = "/_matrix/policy/unstable/org.matrix.msc4284/sign";
 /** The one path that the policy server knows. */
 let signPath: string;
@@ -117,7 +118,6 @@ describe("what is sent to a room with a policy server", () => {
     signPath = OLD_SIGN;
     const { publicKey } = key;
     const public_key = unpaddedBase64(publicKey);
-    const OLD = "org.matrix.msc4284.policy";
     for (const keys of [{ public_key }, { public_keys: { ed25519: public_key } }]) {
       const shared = await sharedRoom(hs, peer, {
         version: "12",
@@ -185,6 +185,18 @@ describe("what comes to a room with a policy server", () => {
     seen.length = 0;
     await peer.send(hs, [wire(good), wire(spam)]);
     expect(seen).toEqual([]);
+  });
+
+  test("is soft-failed also if it looks like what says who polices the room, and does not say it", async () => {
+    const { remote, joined, wire } = await policedRoom();
+    peer.answer(() => undefined);
+    const creator = peer.user("creator");
+    const older = remote.add(creator, policy({}, OLD), [joined]);
+    const keyed = remote.add(creator, { ...policy({}), state_key: "x" }, [joined]);
+    await peer.send(hs, [wire(older), wire(keyed)]);
+    for (const id of [older, keyed]) {
+      expect((await stored(id))?.status).toBe(EventStatus.softFailed);
+    }
   });
 
   test("waits if there was no time to ask, as when the homeserver stops", async () => {

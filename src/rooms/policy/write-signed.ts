@@ -61,9 +61,9 @@ function buildUnsigned(it: RoomWrite, making: RoomInMaking): void {
   const before = making.added.length;
   const hasPolicy = POLICIES.some((pair) => making.lookup(...pair));
   it.build(making);
-  if (hasPolicy && making.added.slice(before).some(({ event }) => !isExempt(event))) {
-    throw new PolicyWanted();
-  }
+  // What would be exempt by the old name alone is seen to where it is signed.
+  const isExemptBoth = ({ event }: NewEvent) => isExempt(event, { isOld: false });
+  if (hasPolicy && !making.added.slice(before).every(isExemptBoth)) throw new PolicyWanted();
 }
 
 async function writeSigned(hs: Homeserver, room: Room, it: RoomWrite): Promise<RoomWritten> {
@@ -98,8 +98,8 @@ async function writeSigned(hs: Homeserver, room: Room, it: RoomWrite): Promise<R
  * @throws MatrixError what the policy server says, if it does not sign.
  */
 export async function signedByPolicy(hs: Homeserver, room: Room, own: NewEvent): Promise<NewEvent> {
-  const policy = isExempt(own.event) ? undefined : await policyServerOf(hs, room);
-  if (!policy) return own;
+  const policy = await policyServerOf(hs, room);
+  if (!policy || isExempt(own.event, policy)) return own;
   const signed = await askToSign(hs, { room, policy }, own.wire);
   if (!signed.ok) throw refusalOf(policy.server, signed);
   const { wire } = signed;
