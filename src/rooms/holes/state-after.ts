@@ -5,7 +5,7 @@ import { findEvents } from "../find-event.ts";
 import type { Room } from "../find-room.ts";
 import type { ReceivedEvent } from "../received/received-event.ts";
 import { storeOutliers } from "../received/store-outliers.ts";
-import { StoredEvent } from "../stored-event.ts";
+import { EventStatus, StoredEvent } from "../stored-event.ts";
 import { checkedOfRoom } from "./checked-of-room.ts";
 import { optionsOf, type Sources } from "./sources.ts";
 
@@ -42,13 +42,13 @@ export async function storedEvent(
   return (await findEvents(hs, [eventId])).get(eventId);
 }
 
-/** The state after an event, from that before it. */
+/** The state after an event, from that before it: what was rejected changes nothing. */
 export async function withEvent(
   hs: Homeserver,
   state: readonly EventId[],
-  { eventId, type, stateKey }: StoredEvent,
+  { eventId, type, stateKey, status }: StoredEvent,
 ): Promise<readonly EventId[]> {
-  if (stateKey === undefined) return state;
+  if (stateKey === undefined || status === EventStatus.rejected) return state;
   const stored = await findEvents(hs, state);
   const others = state.filter((id) => {
     const it = stored.get(id);
