@@ -20,7 +20,7 @@ import { requireResidentRoom } from "./resident-room.ts";
  *
  * @returns the event, as part of the room.
  * @throws MatrixError M_NOT_FOUND of a room that this server is not in; M_INVALID_PARAM if it is not an
- *   event such as we proposed; M_FORBIDDEN if the room does not let the user, or the server has not signed it; as
+ *   event such as we proposed, or the server has not signed it; M_FORBIDDEN if the room does not let the user; as
  *   `readMemberEvent`; of joins, as `authoriserOf`.
  * @spec server-server-api#put_matrixfederationv2send_joinroomideventid
  */

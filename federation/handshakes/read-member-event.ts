@@ -16,8 +16,8 @@ export type SentMember = {
 /**
  * Reads a member event of a handshake: so nobody has us sign, or send on, what they like.
  *
- * @throws MatrixError M_BAD_JSON or M_TOO_LARGE if it is none, M_INVALID_PARAM if it is not what it is said to be,
- *   M_FORBIDDEN if it is of another server's user.
+ * @throws MatrixError M_BAD_JSON or M_TOO_LARGE if it is none, M_INVALID_PARAM if it is not what it is said to be, or
+ *   of another server's user.
  * @spec server-server-api#put_matrixfederationv2send_joinroomideventid
  */
 export function readMemberEvent(
@@ -32,9 +32,7 @@ export function readMemberEvent(
   if (event.room_id !== roomId) throw invalidEvent("it is of another room");
   if (event.type !== "m.room.member") throw invalidEvent("it is no member event");
   if (event.content["membership"] !== membership) throw invalidEvent("it has another membership");
-  if (serverNameOf(event.sender) !== origin) {
-    throw refusedEvent("M_FORBIDDEN", "its sender is not of your server");
-  }
+  if (serverNameOf(event.sender) !== origin) throw invalidEvent("its sender is not of your server");
   return { event, wire };
 }
 
@@ -44,7 +42,7 @@ export function invalidEvent(reason: string): MatrixError {
 
 /** Of an event that fails one of the first checks: of form, or of signatures. */
 export function droppedEvent({ check, reason }: { check: 1 | 2; reason: string }): MatrixError {
-  return refusedEvent(check === 1 ? "M_BAD_JSON" : "M_FORBIDDEN", reason);
+  return refusedEvent(check === 1 ? "M_BAD_JSON" : "M_INVALID_PARAM", reason);
 }
 
 function refusedEvent(errcode: Errcode, reason: string): MatrixError {

@@ -77,7 +77,7 @@ export async function receiveInvite(
   return signed;
 }
 
-/** @throws MatrixError M_FORBIDDEN without its server's signature, M_INVALID_PARAM with another's hash */
+/** @throws MatrixError M_INVALID_PARAM without its server's signature, or with another's hash; M_BAD_JSON */
 async function requireSigned(
   hs: Homeserver,
   rules: RoomVersionRules,
