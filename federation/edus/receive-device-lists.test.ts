@@ -90,6 +90,17 @@ describe("lists of devices", () => {
     await expect.poll(devicesOf).toEqual([bob.device_id]);
   });
 
+  test("are asked for again whenever a server says only that something has changed", async () => {
+    await devicesOf();
+    for (let times = 0; times < 2; times++) {
+      await requests();
+      await say(change("placeholder", 1, [], { keys: undefined }));
+      await isTold();
+      expect(await devicesOf()).toEqual([bob.device_id]);
+      expect(await requests()).toBe(true);
+    }
+  });
+
   test("are not believed from before the user was away", async () => {
     await requests();
     await room.move(bob.user_id, "leave");

@@ -131,7 +131,8 @@ function applyChange(outlook: Outlook, change: RemoteChange): void {
   }
   const { streamId, prevIds, deviceId, device } = change;
   const known = row.streamId;
-  if (known !== null && streamId <= known) return;
+  // Who names nothing that it follows says only that something has changed: some servers do so under the same number each time.
+  if (known !== null && streamId <= known && prevIds.length > 0) return;
   // Numbers only grow: what follows upon something older than the list follows upon the list.
   const follows = known !== null && prevIds.length > 0 && prevIds.every((it) => it <= known);
   if (!follows || row.isStale) {
