@@ -1,3 +1,4 @@
+import { queryObjects } from "node:v8";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type TestDatabase, testDatabase } from "#src/testing-database.ts";
 import { openDatabase, type Tx } from "./database.ts";
@@ -95,6 +96,22 @@ describe("a lane", () => {
     await gate.open();
     expect(await answered(opened.lane.transaction(async (tx) => await tx`select 1`))).toBe("done");
     expect(await database.sql`select n from counted`).toEqual([]);
+    await opened.close();
+  });
+
+  test("keeps nothing of what is over for as long as the connection is there", async () => {
+    const opened = openDatabase({ url: database.url, maxConnections: 2 });
+    const ask = async () => {
+      for (let index = 0; index < 200; index++) {
+        await opened.lane.statement(async (sql) => await sql`select 1`);
+        await opened.lane.transaction(async (tx) => await tx`select 1`);
+      }
+    };
+    const promises = () => queryObjects(Promise, { format: "count" });
+    await ask();
+    const before = promises();
+    await ask();
+    expect(promises() - before).toBeLessThan(100);
     await opened.close();
   });
 });

@@ -44,14 +44,10 @@ export function openLane(open: (options: LaneOptions) => Sql): Lane {
 
   function connected(): Connection {
     if (current) return current;
-    let say: (error: Error) => void = () => {};
-    const loss = new Promise<never>((_resolve, reject) => {
-      say = reject;
-    });
-    loss.catch(() => {});
+    const loss = new Loss();
     const giveUp = () => {
       if (current === own) current = undefined;
-      say(lostConnection());
+      loss.happen();
       if (!isEnding) own.sql.end({ timeout: 0 }).catch(() => {});
     };
     const unanswered = new Set<Promise<unknown>>();
@@ -67,7 +63,7 @@ export function openLane(open: (options: LaneOptions) => Sql): Lane {
       const connection = connected();
       const answer = work(connection.sql);
       note(connection, answer);
-      return await Promise.race([answer, connection.loss]);
+      return await connection.loss.before(answer);
     },
     async end() {
       isEnding = true;
@@ -78,14 +74,40 @@ export function openLane(open: (options: LaneOptions) => Sql): Lane {
 
 type Connection = {
   readonly sql: Sql;
-  /**
-   * Fails when the connection is lost. Whoever waits for a statement waits for this as well: the driver leaves
-   * some that it had not sent yet without an answer.
-   */
-  readonly loss: Promise<never>;
+  readonly loss: Loss;
   /** What has been asked on it, and not been answered. */
   readonly unanswered: Set<Promise<unknown>>;
 };
+
+/**
+ * The loss of a connection. Whoever waits for a statement waits for this as well: the driver leaves some that it had not
+ * sent yet without an answer.
+ *
+ * It is no promise for all of them to race with: that would keep something of each race for as long as the connection is there.
+ */
+class Loss {
+  readonly #waiting = new Set<(cause: Error) => void>();
+  #cause: Error | undefined;
+
+  happen(): void {
+    this.#cause ??= lostConnection();
+    for (const fail of this.#waiting) fail(this.#cause);
+    this.#waiting.clear();
+  }
+
+  /** What comes of something. @throws as it does, or lostConnection if the connection is lost before. */
+  async before<T>(something: Promise<T>): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    something.then(resolve, reject);
+    if (this.#cause) reject(await Promise.resolve(this.#cause));
+    else this.#waiting.add(reject);
+    try {
+      return await promise;
+    } finally {
+      this.#waiting.delete(reject);
+    }
+  }
+}
 
 /** Notes that something has been asked. That it fails is heeded elsewhere. */
 function note({ unanswered }: Connection, answer: Promise<unknown>): void {
@@ -116,20 +138,20 @@ async function transaction<T>(connection: Connection, work: (tx: Tx) => Promise<
 
   try {
     send(sql.unsafe("begin"));
-    const result = await Promise.race([work(tx), loss]);
+    const result = await loss.before(work(tx));
     send(sql.unsafe("commit"));
-    await Promise.race([Promise.all(sent), loss]);
+    await loss.before(Promise.all(sent));
     return result;
   } catch (error) {
     if (isConnectionError(error)) throw error;
-    const ends = await Promise.race([Promise.allSettled(sent), loss]);
+    const ends = await loss.before(Promise.allSettled(sent));
     const first = ends.find((it) => it.status === "rejected");
     const cause: unknown = first?.reason ?? error;
     // A commit that went out after a statement that failed has rolled back already.
     if (!isConnectionError(cause)) {
       const undone = sql.unsafe("rollback");
       note(connection, undone);
-      await Promise.race([undone, loss]);
+      await loss.before(undone);
     }
     throw cause;
   }
