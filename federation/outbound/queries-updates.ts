@@ -10,7 +10,7 @@ export function isNewTo(db: Queryable) {
     and not exists (
       select from events as before
       where before.event_key = events.replaces and before.event_key <= place.after
-        and before.json::json -> 'content' ->> 'membership' = 'join')
+        and ${wasJoin(db)})
     and not exists (
       select from memberships as other join events as now on now.event_key = other.event_key
       left join events as before on before.event_key = now.replaces
@@ -18,9 +18,17 @@ export function isNewTo(db: Queryable) {
       where other.user_key = own.user_key and other.room_key <> own.room_key
         and other.membership = 'join' and (now.event_key < own.event_key
           or before.event_key < own.event_key
-            and before.json::json -> 'content' ->> 'membership' = 'join')
+            and ${wasJoin(db)})
         and theirs.server_name = place.server_name and theirs.since < own.event_key
         and theirs.until is null)`;
+}
+
+/** What a text in JSON has escaped. None of it is part of the words that are looked for. */
+const ESCAPED = String.raw`\\(u.{4}|.)`;
+
+/** That `before` was a join. Without what is escaped in it: the database reads no JSON with a NUL, and whoever invites says what they like. */
+function wasJoin(db: Queryable) {
+  return db`regexp_replace(before.json, ${ESCAPED}, '_', 'g')::json -> 'content' ->> 'membership' = 'join'`;
 }
 
 /** The most devices of a user that are introduced: any one has a server ask for all of them. */
