@@ -1,6 +1,7 @@
 import { z } from "zod";
+import { withAnswerMemory } from "#src/homeserver/answer-memory.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import type { Ask, AskOptions, RemoteAnswer } from "#src/homeserver/remotes.ts";
+import type { AnswerMemory, Ask, AskOptions, RemoteAnswer } from "#src/homeserver/remotes.ts";
 import { type CanonicalObject, laxCanonicalJson } from "#src/kit/canonical-json.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
 import { JsonObject } from "#src/kit/json-object.ts";
@@ -68,11 +69,27 @@ async function askServer<T>(
   }
   if (!FROM_BETWEEN.has(answer.status)) heardFrom(hs, server);
   if (answer.status !== 200) return await refusalOf(hs, answer);
+  const read = async (memory: AnswerMemory) =>
+    await readAnswer(answer.body, expected, { memory, signal: options.signal });
+  return await (options.memory ? read(options.memory) : withAnswerMemory(hs, read));
+}
+
+async function readAnswer<T>(
+  body: Buffer,
+  expected: z.ZodType<T>,
+  { memory, signal }: { readonly memory: AnswerMemory; readonly signal: AbortSignal | undefined },
+): Promise<RemoteAnswer<T>> {
+  if (!(await memory.take(body.length, signal))) {
+    const cause = new OutboundError("busy", "there is no memory for so large an answer");
+    return { ok: false, why: "unreachable", cause };
+  }
   try {
-    const parsed = expected.safeParse(await parseAnswer(answer.body));
+    const parsed = expected.safeParse(await parseAnswer(body));
     if (parsed.success) return { ok: true, body: parsed.data };
+    memory.release();
     return { ok: false, why: "malformed", cause: parsed.error };
   } catch (cause) {
+    memory.release();
     return { ok: false, why: "malformed", cause };
   }
 }
@@ -149,6 +166,9 @@ function authorization(
   return xMatrixHeader(content === undefined ? request : { ...request, content }, hs.signingKey);
 }
 
+/** The longest refusal that is read: more than any is. */
+const MOST_REFUSAL_BYTES = 256 * 1024;
+
 const ErrorBody = z.looseObject({
   errcode: z.string().max(255).catch("M_UNKNOWN"),
   retry_after_ms: z.number().nonnegative().optional().catch(undefined),
@@ -160,7 +180,7 @@ export async function refusalOf(
   { status, headers, body }: OutboundAnswer,
 ): Promise<RemoteAnswer<never>> {
   // What is no JSON object is an error page of something before the server.
-  const said = await parseAnswer(body).catch(() => ({}));
+  const said = body.length > MOST_REFUSAL_BYTES ? {} : await parseAnswer(body).catch(() => ({}));
   const object = JsonObject.safeParse(said).data ?? {};
   const { errcode, retry_after_ms } = ErrorBody.parse(object);
   const retryAfterMs = retryAfter(headers.get("retry-after"), hs.now()) ?? retry_after_ms;

@@ -1,6 +1,12 @@
 import { ROOM_VERSIONS, type RoomVersionRules } from "#src/events/room-versions.ts";
+import { withAnswerMemory } from "#src/homeserver/answer-memory.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import type { EventTemplate, Remotes, SendJoinAnswer } from "#src/homeserver/remotes.ts";
+import type {
+  AnswerMemory,
+  EventTemplate,
+  Remotes,
+  SendJoinAnswer,
+} from "#src/homeserver/remotes.ts";
 import type { CanonicalObject } from "#src/kit/canonical-json.ts";
 import type { RoomId, ServerName } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
@@ -48,7 +54,11 @@ export async function joinOutsideRoom(
 ): Promise<void> {
   const letIn = new Set<ServerName>();
   try {
-    await throughOneOf(hs, servers, async (server) => await joinThrough(hs, server, join, letIn));
+    await throughOneOf(hs, servers, async (server) => {
+      await withAnswerMemory(hs, async (memory) => {
+        await joinThrough(hs, server, join, { letIn, memory });
+      });
+    });
   } catch (error) {
     if (letIn.size > 0) {
       await takeBack(hs, join, [...letIn]).catch((err: unknown) => {
@@ -71,12 +81,17 @@ async function takeBack(
   await tellLeave(hs, { userId, roomId, servers, reason: null, eventKey });
 }
 
-/** @param letIn the servers that have perhaps taken the user into the room. */
+type Joining = {
+  /** The servers that have perhaps taken the user into the room. */
+  readonly letIn: Set<ServerName>;
+  readonly memory: AnswerMemory;
+};
+
 async function joinThrough(
   hs: Homeserver,
   server: ServerName,
   join: MemberEvent,
-  letIn: Set<ServerName>,
+  { letIn, memory }: Joining,
 ): Promise<void> {
   const { roomId, sender, draft } = join;
   const question = { roomId, userId: sender, versions: [...ROOM_VERSIONS.keys()] };
@@ -87,7 +102,7 @@ async function joinThrough(
   const eventId = event.event_id;
   const omitMembers = await wantsLess(hs, roomId);
   const sent = { roomId, eventId, event: wire, omitMembers };
-  const said = await sendJoin(hs, server, sent);
+  const said = await sendJoin(hs, server, sent, memory);
   if (said.ok || said.why !== "refused") letIn.add(server);
   const answer = bodyOf(server, said);
   const setting = { roomId, rules, server };
@@ -98,7 +113,7 @@ async function joinThrough(
   if (room.rules !== rules) throw unhelpful(server, "says that the room has another version");
   const membersFrom = answer.members_omitted ? othersIn(hs, server, answer) : undefined;
   const joined = { room, joinEvent, ...state, ...(membersFrom && { membersFrom }) };
-  const stored = await storeJoined(hs, joined);
+  const stored = await storeJoined(hs, joined, memory);
   if (!stored.ok) {
     hs.log.warn({ roomId, server, eventId, reason: stored.reason }, "a join does not hold");
     // Whoever is banned cannot leave either.
@@ -113,10 +128,11 @@ async function sendJoin(
   hs: Homeserver,
   server: ServerName,
   sent: Parameters<Remotes["sendJoinV2"]>[1],
+  memory: AnswerMemory,
 ): ReturnType<Remotes["sendJoinV2"]> {
-  const answer = await hs.remotes.sendJoinV2(server, sent);
+  const answer = await hs.remotes.sendJoinV2(server, sent, { memory });
   if (!mayBeOld(answer)) return answer;
-  const older = await hs.remotes.sendJoinV1(server, sent);
+  const older = await hs.remotes.sendJoinV1(server, sent, { memory });
   return older.ok ? older : answer;
 }
 
@@ -124,9 +140,11 @@ async function sendJoin(
 async function storeJoined(
   hs: Homeserver,
   joined: JoinedState,
+  memory: AnswerMemory,
 ): Promise<{ readonly ok: true } | { readonly ok: false; readonly reason: string }> {
   const stored = await storeJoinedState(hs, joined);
   if (!("waits" in stored)) return stored;
+  memory.release();
   const { room, joinEvent } = joined;
   await fillHoles(hs, room, AbortSignal.timeout(FOLLOWED_TIMEOUT_MS));
   const event = await findEvent(hs, joinEvent.event.event_id);

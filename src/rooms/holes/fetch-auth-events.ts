@@ -1,3 +1,4 @@
+import { withAnswerMemory } from "#src/homeserver/answer-memory.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId, ServerName } from "#src/kit/identifiers.ts";
 import type { Room } from "../find-room.ts";
@@ -40,10 +41,15 @@ async function fetchFor(
   let [first] = await withUnknown(hs, room, naming);
   while (first) {
     const question = { roomId: room.roomId, eventId: first.event.event_id };
-    const answer = await sources.remotes.getEventAuth(server, question, optionsOf(sources));
-    if (!answer.ok) return false;
-    const chain = await checkedOfRoom(hs, room, answer.body.auth_chain, sources);
-    await storeOutliers(hs, room, chain);
+    const isGiven = await withAnswerMemory(hs, async (memory) => {
+      const options = { ...optionsOf(sources), memory };
+      const answer = await sources.remotes.getEventAuth(server, question, options);
+      if (!answer.ok) return false;
+      const chain = await checkedOfRoom(hs, room, answer.body.auth_chain, sources);
+      await storeOutliers(hs, room, chain);
+      return true;
+    });
+    if (!isGiven) return false;
     const left = await withUnknown(hs, room, naming);
     if (left.includes(first)) return false;
     [first] = left;

@@ -1,5 +1,7 @@
 import type { Pdu } from "#src/events/pdu.ts";
+import { withAnswerMemory } from "#src/homeserver/answer-memory.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { AnswerMemory } from "#src/homeserver/remotes.ts";
 import type { EventId, ServerName } from "#src/kit/identifiers.ts";
 import { findEvents } from "../find-event.ts";
 import type { Room } from "../find-room.ts";
@@ -58,19 +60,21 @@ export async function fetchState(
     const wanted = [...new Set([...auth_chain_ids, ...pdu_ids])];
     const known = await findEvents(hs, wanted);
     const unknown = wanted.filter((id) => !known.has(id));
-    const fetched =
-      unknown.length > MOST_SINGLE_EVENTS
-        ? await wholeState(server)
-        : await singleEvents(server, unknown);
-    await storeOutliers(hs, room, await checkedOfRoom(hs, room, fetched, sources));
+    await withAnswerMemory(hs, async (memory) => {
+      const fetched =
+        unknown.length > MOST_SINGLE_EVENTS
+          ? await wholeState(server, memory)
+          : await singleEvents(server, unknown);
+      await storeOutliers(hs, room, await checkedOfRoom(hs, room, fetched, sources));
+    });
     const stored = await findEvents(hs, pdu_ids);
     const isWhole = pdu_ids.every((id) => stored.has(id));
     if (isWhole && stored.values().some((it) => it.type === "m.room.create")) return pdu_ids;
   }
   return undefined;
 
-  async function wholeState(server: ServerName): Promise<readonly unknown[]> {
-    const answer = await remotes.getRoomState(server, question, options);
+  async function wholeState(server: ServerName, memory: AnswerMemory): Promise<readonly unknown[]> {
+    const answer = await remotes.getRoomState(server, question, { ...options, memory });
     return answer.ok ? [...answer.body.auth_chain, ...answer.body.pdus] : [];
   }
 

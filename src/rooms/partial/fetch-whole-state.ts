@@ -1,4 +1,6 @@
+import { withAnswerMemory } from "#src/homeserver/answer-memory.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { AnswerMemory } from "#src/homeserver/remotes.ts";
 import type { EventId, ServerName } from "#src/kit/identifiers.ts";
 import { findEvents } from "../find-event.ts";
 import type { Room } from "../find-room.ts";
@@ -83,13 +85,15 @@ async function stateFrom(
   const wanted = [...new Set([...auth_chain_ids, ...pdu_ids])];
   const stored = await findEvents(hs, wanted);
   const unknown = wanted.filter((id) => !stored.has(id));
-  const pdus = await (unknown.length > MOST_SINGLE_EVENTS ? whole() : single(unknown));
-  const checked = await checkedOfRoom(hs, room, pdus, { keys: hs.remotes.verifyKeys });
-  await storeOutliers(hs, room, checked);
+  await withAnswerMemory(hs, async (memory) => {
+    const pdus = await (unknown.length > MOST_SINGLE_EVENTS ? whole(memory) : single(unknown));
+    const checked = await checkedOfRoom(hs, room, pdus, { keys: hs.remotes.verifyKeys });
+    await storeOutliers(hs, room, checked);
+  });
   return pdu_ids;
 
-  async function whole(): Promise<readonly unknown[]> {
-    const state = await hs.remotes.getRoomState(server, question, options);
+  async function whole(memory: AnswerMemory): Promise<readonly unknown[]> {
+    const state = await hs.remotes.getRoomState(server, question, { ...options, memory });
     return state.ok ? [...state.body.auth_chain, ...state.body.pdus] : [];
   }
 
