@@ -171,7 +171,8 @@ const MOST_REFUSAL_BYTES = 256 * 1024;
 
 const ErrorBody = z.looseObject({
   errcode: z.string().max(255).catch("M_UNKNOWN"),
-  retry_after_ms: z.number().nonnegative().optional().catch(undefined),
+  // Of whole ones, whatever who says it counts in: the database has no others.
+  retry_after_ms: z.number().nonnegative().transform(Math.ceil).optional().catch(undefined),
 });
 
 /** What a server says that does not do what we asked. */

@@ -155,6 +155,8 @@ describe("an answer that is none", () => {
     expect(await ask()).toMatchObject({ why: "refused", retryAfterMs: 7_000 });
     liar.saying({ errcode: "M_LIMIT_EXCEEDED", retry_after_ms: 5_000 }, 429);
     expect(await ask()).toMatchObject({ why: "refused", retryAfterMs: 5_000 });
+    liar.saying({ errcode: "M_LIMIT_EXCEEDED", retry_after_ms: 1_500.5 }, 429);
+    expect(await ask()).toMatchObject({ why: "refused", retryAfterMs: 1_501 });
   });
 
   test.each([[{}], [{ pdus: {} }], [{ pdus: ["text"] }], [{ pdus: [[]] }], [[]], ["text"], [null]])(
