@@ -3,6 +3,7 @@ import type { Bundle } from "#src/devices/messages-for-servers.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
+import { isConnectionError } from "#src/homeserver/resilient-sql.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
 import { roomsByKeys } from "#src/rooms/find-room.ts";
@@ -117,7 +118,12 @@ async function answer(hs: Homeserver, questions: readonly Question[]): Promise<v
       it.resolve({ ...parcel, isMore: parcel.isMore || it.upTo < position });
     }
   } catch (error) {
-    for (const { reject } of questions) reject(error);
+    if (questions.length === 1 || isConnectionError(error)) {
+      for (const { reject } of questions) reject(error);
+      return;
+    }
+    // What is wrong with what one is owed keeps nothing from the others.
+    for (const it of questions) await answer(hs, [it]);
   }
 }
 
