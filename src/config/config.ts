@@ -38,11 +38,12 @@ export const ConfigFile = z.strictObject({
     .default("localhost")
     .describe("The domain in every user ID. Can never be changed once the server has users."),
   publicBaseUrl: z
-    .url({ protocol: /^https?$/ })
+    .url({ protocol: /^https?$/, error: "Not a URL like https://matrix.example.org" })
+    .refine((url) => !/[?#]/.test(url), "Paths are added to it: it can have no ? or #")
     .nullable()
     .default(null)
     .describe(
-      "Where clients reach this server. Null: `https://` and the server's name, or the listener's own address if the name is `localhost`.",
+      "Where clients reach this server. Null: `https://` and the server's name, or the listener's own address if the name is `localhost`; `http://localhost` and its port if that listens at all addresses.",
     ),
   dataDir: z
     .string()

@@ -1,6 +1,9 @@
 import { z } from "zod";
+import { isServerName } from "#src/kit/server-name.ts";
 
 const duration = z.int().min(1);
+
+const serverName = z.string().refine((name): boolean => isServerName(name), "Not a server name");
 
 /** Other servers. */
 export const federation = z
@@ -10,7 +13,7 @@ export const federation = z
       .default(60_000)
       .describe("How long to wait for another server's answer, in milliseconds."),
     partners: z
-      .array(z.string().min(1))
+      .array(serverName)
       .default([])
       .describe(
         "Names of servers that are waited for: one that is down is tried again at least twice a minute.",
@@ -26,7 +29,9 @@ export const federation = z
         "How long a server, if it is no partner, may be away until what it is owed is let go of, in milliseconds.",
       ),
     allowedAddressRanges: z
-      .array(z.union([z.cidrv4(), z.cidrv6()]))
+      .array(
+        z.union([z.cidrv4(), z.cidrv6()], { error: "Not a range like 10.0.0.0/8 or fd00::/8" }),
+      )
       .default([])
       .describe("Private address ranges (CIDR) that may be connected to all the same."),
     caFile: z
@@ -44,7 +49,7 @@ export const federation = z
       .default(false)
       .describe("Whether other servers are told what our users call their devices."),
     trustedKeyServers: z
-      .array(z.string().min(1))
+      .array(serverName)
       .default([])
       .describe("Servers that are asked for the keys of servers that cannot be reached."),
   })

@@ -213,3 +213,32 @@ test("each key has its own variable, and words that say what it does", () => {
   expect(new Set(CONFIG_KEYS.map(({ variable }) => variable)).size).toBe(CONFIG_KEYS.length);
   expect(CONFIG_KEYS.filter(({ description }) => description === "")).toEqual([]);
 });
+
+test("a listener at all addresses is reached by this machine's name, one at an IPv6 address in brackets", () => {
+  const baseUrlAt = (host: string) =>
+    loadConfig({ ARCHIPEL_LISTENER_HOST: host }, []).publicBaseUrl;
+  expect(baseUrlAt("0.0.0.0")).toBe("http://localhost:8008");
+  expect(baseUrlAt("::")).toBe("http://localhost:8008");
+  expect(baseUrlAt("::1")).toBe("http://[::1]:8008");
+  expect(baseUrlAt("192.0.2.1")).toBe("http://192.0.2.1:8008");
+});
+
+test("what would quietly have no effect is a fault", () => {
+  const env = {
+    ARCHIPEL_PUBLIC_BASE_URL: "https://matrix.test/?a=b",
+    ARCHIPEL_FEDERATION_PARTNERS: "https://berlin.test, lyon.test",
+    ARCHIPEL_FEDERATION_TRUSTED_KEY_SERVERS: "no name",
+    ARCHIPEL_FEDERATION_ALLOWED_ADDRESS_RANGES: "10.0.0.0",
+    ARCHIPEL_FEDERATION_CA_FILE: file("no certificate", "ca.pem"),
+    ARCHIPEL_MAIL_FROM: "Example <noreply",
+  };
+  expect(faultsOf(env)).toEqual([
+    "federation.caFile: holds no certificate in the form of PEM",
+    "publicBaseUrl (ARCHIPEL_PUBLIC_BASE_URL): Paths are added to it: it can have no ? or #",
+    "mail.from (ARCHIPEL_MAIL_FROM): Not a sender like noreply@example.org or Example <noreply@example.org>",
+    "federation.partners.0 (ARCHIPEL_FEDERATION_PARTNERS): Not a server name",
+    "federation.allowedAddressRanges.0 (ARCHIPEL_FEDERATION_ALLOWED_ADDRESS_RANGES): Not a range like 10.0.0.0/8 or fd00::/8",
+    "federation.trustedKeyServers.0 (ARCHIPEL_FEDERATION_TRUSTED_KEY_SERVERS): Not a server name",
+  ]);
+  expect(faultsOf({ ARCHIPEL_MAIL_FROM: "Example <noreply@example.org>" })).toEqual([]);
+});

@@ -64,7 +64,7 @@ function readFile(env: NodeJS.ProcessEnv, argv: readonly string[], faults: strin
   try {
     const document = parseDocument(readFileSync(file, "utf8"), { prettyErrors: true });
     // The first line says what and where; the rest quotes the file, which may hold a secret.
-    faults.push(...document.errors.map(({ message }) => `${file}: ${message.split("\n")[0]}`));
+    faults.push(...document.errors.map((it) => `${file}: ${firstLineOf(it)}`));
     // Aliases are looked up only now, and may be too many or lead nowhere. None is left after this.
     const settings: unknown = document.errors.length === 0 ? settingsOf(document) : null;
     return settings === null ? none : new Document(settings);
@@ -72,6 +72,11 @@ function readFile(env: NodeJS.ProcessEnv, argv: readonly string[], faults: strin
     faults.push(`${file}: ${error instanceof Error ? error.message : String(error)}`);
   }
   return none;
+}
+
+/** Without the colon that leads to the lines after it. */
+function firstLineOf({ message }: Error): string {
+  return message.split("\n", 1).join().replace(/:$/, "");
 }
 
 /** A section of which nothing is set, such as one whose keys are all commented out. */
@@ -174,13 +179,20 @@ function complete(
   file: ReturnType<typeof ConfigFile.parse>,
   appservices: readonly Appservice[],
 ): Config {
-  const { host, port } = file.listener;
-  const own = `http://${host === "127.0.0.1" ? "localhost" : host}:${port}`;
-  const guess = file.serverName === "localhost" ? own : `https://${file.serverName}`;
+  const guess = file.serverName === "localhost" ? ownUrl(file) : `https://${file.serverName}`;
   return {
     ...file,
     appservices,
     publicBaseUrl: (file.publicBaseUrl ?? guess).replace(/\/+$/, ""),
     media: { ...file.media, directory: file.media.directory ?? join(file.dataDir, "media") },
   };
+}
+
+/** Hosts by which a listener is reached from its own machine by the name of that. */
+const HERE = new Set(["127.0.0.1", "0.0.0.0", "::"]);
+
+/** Where somebody on this machine reaches the listener. Nothing can be reached at the addresses that stand for all. */
+function ownUrl({ listener: { host, port } }: ReturnType<typeof ConfigFile.parse>): string {
+  if (HERE.has(host)) return `http://localhost:${port}`;
+  return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }

@@ -15,7 +15,7 @@ const s3 = z
       ),
     region: z.string().min(1).default("us-east-1").describe("Region of the bucket."),
     endpoint: z
-      .url({ protocol: /^https?$/ })
+      .url({ protocol: /^https?$/, error: "Not a URL like https://objects.example.org" })
       .nullable()
       .default(null)
       .describe("Where the object store is. Null: at AWS, by the region."),

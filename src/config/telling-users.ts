@@ -12,11 +12,14 @@ function isUserReadable(text: string): boolean {
   }
 }
 
+/** An address, maybe with a name before it. */
+const SENDER = /^(?:[^<>\r\n]*<[^\s<>@]+@[^\s<>@]+>|[^\s<>@]+@[^\s<>@]+)$/;
+
 /** E-mails. */
 export const mail = z
   .strictObject({
     smtpUrl: z
-      .url({ protocol: /^smtps?$/ })
+      .url({ protocol: /^smtps?$/, error: "Not a URL like smtp://mail.example.org:587" })
       .refine(isUserReadable, "A % in the user's name or password has to be written as %25")
       .nullable()
       .default(null)
@@ -36,7 +39,7 @@ export const mail = z
       ),
     from: z
       .string()
-      .min(3)
+      .regex(SENDER, "Not a sender like noreply@example.org or Example <noreply@example.org>")
       .default("noreply@localhost")
       .describe("Who e-mails are from, as in `Example <noreply@example.org>`."),
   })

@@ -1,3 +1,4 @@
+import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createSecureContext } from "node:tls";
 
@@ -21,7 +22,10 @@ export function faultsOfTlsFiles(settingAt: (path: readonly string[]) => unknown
       return undefined;
     }
   };
-  read("federation", "caFile");
+  const authorities = read("federation", "caFile");
+  if (authorities !== undefined && !holdsCertificate(authorities)) {
+    faults.push("federation.caFile: holds no certificate in the form of PEM");
+  }
   const cert = read("tlsListener", "certFile");
   const key = read("tlsListener", "keyFile");
   if (cert === undefined || key === undefined) return faults;
@@ -32,6 +36,15 @@ export function faultsOfTlsFiles(settingAt: (path: readonly string[]) => unknown
     faults.push(`tlsListener: no TLS with certFile and keyFile: ${why}`);
   }
   return faults;
+}
+
+/** Node would pass over a file without one, and then believe nobody whom it should. */
+function holdsCertificate(pem: Buffer): boolean {
+  try {
+    return new X509Certificate(pem).subject !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 function messageOf(error: unknown): string {
