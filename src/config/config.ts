@@ -63,7 +63,7 @@ export const ConfigFile = z.strictObject({
         .nullable()
         .default(null)
         .describe(
-          "PostgreSQL 15 or newer. `postgres:///name?host=/run/postgresql` is a unix socket. Null starts the built-in one in `dataDir`.",
+          "PostgreSQL 15 or newer. `postgres:///name?host=/run/postgresql` is a unix socket; `?sslmode=verify-full` asks for TLS, and `&sslrootcert=FILE` names who vouches for its certificate. Null starts the built-in one in `dataDir`.",
         ),
       urlFile: z.string().nullable().default(null).describe("File that holds the value of `url`."),
       maxConnections: z

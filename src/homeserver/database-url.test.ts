@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { driverAddress } from "./database-url.ts";
 
@@ -32,4 +35,23 @@ test.each([
 test("a URL with a host of its own is left as it is", () => {
   const url = "postgres://hs:pass%40word@db.example:5433/hs?sslmode=require";
   expect(driverAddress(url)).toEqual({ url });
+});
+
+test("the authorities that vouch for a database are read from a file, unless there is no TLS", () => {
+  const directory = mkdtempSync(join(tmpdir(), "archipel-database-url-"));
+  try {
+    const file = join(directory, "ca.pem");
+    writeFileSync(file, "the authorities");
+    const url = "postgres://hs@db.example/hs?sslmode";
+    expect(driverAddress(`${url}=verify-full&sslrootcert=${file}`)).toEqual({
+      url: `${url}=verify-full`,
+      ssl: { ca: "the authorities" },
+    });
+    expect(driverAddress(`${url}=disable&sslrootcert=${file}`)).toEqual({ url: `${url}=disable` });
+    const system = `${url}=verify-full&sslrootcert=system`;
+    expect(driverAddress(system)).toEqual({ url: system });
+    expect(() => driverAddress(`${url}=require&sslrootcert=${file}s`)).toThrow("ENOENT");
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 });

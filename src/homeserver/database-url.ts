@@ -1,14 +1,20 @@
-/** A database's URL in the two parts that the driver takes. */
+import { readFileSync } from "node:fs";
+
+/** A database's URL in the parts that the driver takes. */
 export type DriverAddress = {
   readonly url: string;
   /** The directory of a unix socket, or a host that goes before the URL's own. */
   readonly host?: string;
+  /** The authorities that vouch for the database, which then has to have a certificate of theirs for its name. */
+  readonly ssl?: { readonly ca: string };
 };
 
 /**
  * Reads a database's URL as libpq does, of which the driver by itself knows less:
  * `postgres:///name?host=/run/postgresql&port=5433` and `postgres://user@%2Frun%2Fpostgresql/name` are unix sockets, and
- * what stands before the host in `postgres://user:password@/name?host=/run/postgresql` counts.
+ * what stands before the host in `postgres://user:password@/name?host=/run/postgresql` counts; `sslrootcert` names a file.
+ *
+ * @throws Error if that file cannot be read.
  */
 export function driverAddress(databaseUrl: string): DriverAddress {
   const url = new URL(withHost(databaseUrl));
@@ -25,10 +31,23 @@ export function driverAddress(databaseUrl: string): DriverAddress {
   url.username = take("user") ?? url.username;
   url.password = take("password") ?? url.password;
   url.pathname = take("dbname") ?? url.pathname;
-  return { url: url.href, ...(host !== null && { host }) };
+  const authorities = authoritiesOf(url);
+  return {
+    url: url.href,
+    ...(host !== null && { host }),
+    ...(authorities !== undefined && { ssl: { ca: authorities } }),
+  };
 }
 
 /** A URL that has a user and no host is none to the web. */
 function withHost(databaseUrl: string): string {
   return databaseUrl.replace(/^(\w+:\/\/[^/?#]*@)(?=[/?#]|$)/, "$1localhost");
+}
+
+/** The driver would tell the database of the file, and ask the system's authorities. `system` it knows. */
+function authoritiesOf({ searchParams }: URL): string | undefined {
+  const file = searchParams.get("sslrootcert");
+  if (file === null || file === "system") return undefined;
+  searchParams.delete("sslrootcert");
+  return searchParams.get("sslmode") === "disable" ? undefined : readFileSync(file, "utf8");
 }

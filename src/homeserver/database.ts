@@ -108,6 +108,7 @@ function driver(url: string, { name, patience, ...options }: DriverOptions): Sql
   const address = driverAddress(url);
   return postgres(address.url, {
     ...(address.host !== undefined && { host: address.host }),
+    ...(address.ssl !== undefined && { ssl: address.ssl }),
     ...options,
     connect_timeout: patience.connectSeconds,
     types: { int8: INT8, ...ARRAY_TYPES } as { int8: typeof INT8 },
