@@ -8,6 +8,7 @@ import { OutboundError } from "#src/outbound/outbound-failure.ts";
 import { type Parcel, packTransaction } from "./pack-transaction.ts";
 import type { Leased } from "./queries-destinations.ts";
 import { type Delivery, isRefusedAsBad, sendTransaction } from "./send-transaction.ts";
+import { whyNotTaken } from "./why-not-taken.ts";
 
 /** EDUs of a transaction that nobody would miss. */
 const MOST_PASSING = 5;
@@ -108,7 +109,7 @@ export class Courier {
     } catch (error) {
       if (this.#hs.stopping.aborted || this.#stop.signal.aborted) return;
       this.#hs.log.error({ err: error, destination: this.serverName }, "cannot send to a server");
-      this.#fail();
+      this.#fail({});
     }
   }
 
@@ -138,10 +139,11 @@ export class Courier {
     if (answer.ok) return true;
     this.attempt = mayHaveArrived(answer) ? attempt : undefined;
     if (signal.aborted || this.#hs.stopping.aborted) return false;
-    this.#hs.log.debug({ destination: serverName, ...answer }, "a server takes nothing now");
+    const why = whyNotTaken(answer);
+    this.#hs.log.debug({ destination: serverName, ...why }, "a server takes nothing now");
     this.owedUpTo = attempt.parcel.upTo;
     this.askedToWaitMs = (answer.why === "refused" && answer.retryAfterMs) || 0;
-    this.#fail();
+    this.#fail(why);
     return false;
   }
 
@@ -176,11 +178,11 @@ export class Courier {
     this.failures = 0;
   }
 
-  #fail(): void {
+  #fail(why: object): void {
     this.failures++;
     if (this.failures === TOLD_FAILURES) {
       this.#hs.log.info(
-        { destination: this.serverName },
+        { destination: this.serverName, ...why },
         "a server takes nothing: it is tried now and then",
       );
     }

@@ -66,7 +66,7 @@ export async function sendRequest(
   hs: Homeserver,
   request: OutboundRequest,
 ): Promise<OutboundAnswer> {
-  return await timed(request, async () => {
+  return await timed(hs, request, async () => {
     const { body, ...answer } = await openRequest(hs, request);
     return { ...answer, body: await collectBody(hs, body, request.mostBytes) };
   });
@@ -82,11 +82,12 @@ export async function streamRequest(
   hs: Homeserver,
   request: OutboundRequest,
 ): Promise<OutboundStream> {
-  return await timed(request, async () => await openRequest(hs, request));
+  return await timed(hs, request, async () => await openRequest(hs, request));
 }
 
 async function timed<T extends { readonly status: number }>(
-  { purpose }: OutboundRequest,
+  hs: Homeserver,
+  { purpose, destination }: OutboundRequest,
   send: () => Promise<T>,
 ): Promise<T> {
   const begun = performance.now();
@@ -98,6 +99,8 @@ async function timed<T extends { readonly status: number }>(
   } catch (cause) {
     const error = outboundErrorOf(cause);
     outcome = error.fault;
+    const said = { purpose, host: destination.hostHeader, fault: error.fault, err: error };
+    hs.log.debug(said, "a request has had no answer");
     throw error;
   } finally {
     durations.observe({ purpose, outcome }, (performance.now() - begun) / 1000);
