@@ -55,3 +55,17 @@ test("the authorities that vouch for a database are read from a file, unless the
     rmSync(directory, { recursive: true });
   }
 });
+
+test("a database at an address has to have a certificate for that, where it needs one at all", () => {
+  const url = "postgres://hs@127.0.0.1:5433/hs?sslmode";
+  expect(driverAddress(`${url}=verify-full`)).toEqual({
+    url: `${url}=verify-full`,
+    ssl: { host: "127.0.0.1" },
+  });
+  const six = "postgres://hs@[::1]/hs?sslmode=verify-full";
+  expect(driverAddress(six)).toEqual({ url: six, ssl: { host: "::1" } });
+  expect(driverAddress(`${url}=require`)).toEqual({ url: `${url}=require` });
+  expect(driverAddress("postgres://hs@127.0.0.1/hs")).toEqual({
+    url: "postgres://hs@127.0.0.1/hs",
+  });
+});

@@ -1,12 +1,13 @@
 import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
 
 /** A database's URL in the parts that the driver takes. */
 export type DriverAddress = {
   readonly url: string;
   /** The directory of a unix socket, or a host that goes before the URL's own. */
   readonly host?: string;
-  /** The authorities that vouch for the database, which then has to have a certificate of theirs for its name. */
-  readonly ssl?: { readonly ca: string };
+  /** Who vouches for the database, if that is not for Node to know; and its address, if it has no name to have a certificate for. */
+  readonly ssl?: { readonly ca?: string; readonly host?: string };
 };
 
 /**
@@ -31,11 +32,11 @@ export function driverAddress(databaseUrl: string): DriverAddress {
   url.username = take("user") ?? url.username;
   url.password = take("password") ?? url.password;
   url.pathname = take("dbname") ?? url.pathname;
-  const authorities = authoritiesOf(url);
+  const ssl = certificateOf(url, (host ?? ownHost).replace(/^\[|\]$/g, ""));
   return {
     url: url.href,
     ...(host !== null && { host }),
-    ...(authorities !== undefined && { ssl: { ca: authorities } }),
+    ...(ssl !== undefined && { ssl }),
   };
 }
 
@@ -44,10 +45,20 @@ function withHost(databaseUrl: string): string {
   return databaseUrl.replace(/^(\w+:\/\/[^/?#]*@)(?=[/?#]|$)/, "$1localhost");
 }
 
-/** The driver would tell the database of the file, and ask the system's authorities. `system` it knows. */
-function authoritiesOf({ searchParams }: URL): string | undefined {
+/**
+ * The driver would tell the database of the file, and ask the system's authorities (`system` it knows); and of a database at
+ * an address it would take a certificate for `localhost`, and none for the address.
+ */
+function certificateOf({ searchParams }: URL, host: string): DriverAddress["ssl"] {
+  const mode = searchParams.get("sslmode");
   const file = searchParams.get("sslrootcert");
-  if (file === null || file === "system") return undefined;
-  searchParams.delete("sslrootcert");
-  return searchParams.get("sslmode") === "disable" ? undefined : readFileSync(file, "utf8");
+  const isOwn = file !== null && file !== "system";
+  if (isOwn) searchParams.delete("sslrootcert");
+  const isChecked = file !== null || mode === "verify-full" || mode === "verify-ca";
+  if (mode === "disable" || !isChecked) return undefined;
+  if (!isOwn && isIP(host) === 0) return undefined;
+  return {
+    ...(isOwn && { ca: readFileSync(file, "utf8") }),
+    ...(isIP(host) !== 0 && { host }),
+  };
 }
