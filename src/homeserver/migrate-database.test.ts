@@ -72,6 +72,28 @@ describe("a database of the version before", () => {
     await sql.end();
   });
 
+  test("is left as it is also while a process of that version starts that had looked at it before", async () => {
+    const { url, sql } = await inUse();
+    const migrated = async () => (await sql`select from drizzle.__drizzle_migrations`).length;
+    const before = await migrated();
+    await sql`delete from processes`;
+    const upToDate = migrate(url);
+    const isLocked = async () =>
+      (
+        await sql`select from pg_locks where locktype = 'advisory' and database = (
+        select oid from pg_database where datname = current_database())`
+      ).length > 0;
+    await expect.poll(isLocked).toBe(true);
+    await sleep(500);
+    await sql`insert into processes (process_id, seen_at) values ('starting', now())`;
+    await sleep(2_500);
+    expect(await migrated()).toBe(before);
+    await sql`delete from processes`;
+    await upToDate;
+    expect(await migrated()).toBe(before + 1);
+    await sql.end();
+  });
+
   test("keeps nobody who is told to stop", async () => {
     const { url, sql } = await inUse();
     const stopping = new AbortController();

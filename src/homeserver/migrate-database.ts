@@ -46,19 +46,25 @@ async function takesLock(sql: Sql): Promise<boolean> {
   return row?.["yes"] === true;
 }
 
-/** Waits until all others are gone. Nobody comes meanwhile: we hold the lock. */
+/**
+ * Waits until all others are gone. Nobody comes meanwhile, as we hold the lock, but whoever has looked at the tables before us and has not
+ * said yet that they are there: so nobody is to be seen for a while.
+ */
 async function untilAlone(sql: Sql, { log, signal }: MigrateOptions): Promise<void> {
   const [there] = await sql`select to_regclass('processes') is not null as yes`;
   if (there?.["yes"] !== true) return;
-  for (let waitedMs = 0; ; waitedMs += LOOK_EVERY_MS) {
+  let aloneMs = 0;
+  let tellAtMs = 0;
+  for (let waitedMs = 0; aloneMs < STARTING_MS; waitedMs += LOOK_EVERY_MS) {
     const processes = await countAlive(sql);
-    if (processes === 0) return;
-    if (waitedMs % TELL_EVERY_MS === 0) {
+    if (processes > 0 && waitedMs >= tellAtMs) {
+      tellAtMs = waitedMs + TELL_EVERY_MS;
       log.warn(
         { processes },
         "tables have to change: waiting until the processes of the older version have stopped; one that was killed counts for a minute",
       );
     }
+    aloneMs = processes === 0 ? aloneMs + LOOK_EVERY_MS : 0;
     await sleep(LOOK_EVERY_MS, undefined, { signal });
   }
 }
@@ -103,6 +109,9 @@ const OF_THE_MOMENT = ["typing", "presence", "presence_syncs"];
 const MIGRATION_LOCK = 7_264_826;
 
 const LOOK_EVERY_MS = 250;
+
+/** How long it takes a process that has looked at the tables, and found them well, to say that it is there. */
+const STARTING_MS = 2_000;
 const TELL_EVERY_MS = 30_000;
 
 /** Tables whose rows are updated often: room on the page lets an update leave the indexes alone. */
