@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { afterOthers } from "#src/kit/after-others.ts";
 import type { RoomId } from "#src/kit/identifiers.ts";
 import { entriesUnderWay, type Entry, endEntry, mayEnter, renewEntry } from "./queries-entries.ts";
 
@@ -13,7 +14,7 @@ const RENEW_MS = 5_000;
 const LOOK_MS = 100;
 
 /** The last of those of this process who want to enter a room from outside. */
-const lastOf = held(() => new Map<RoomId, Promise<void>>());
+const lastOf = held(() => new Map<RoomId, Promise<unknown>>());
 
 /**
  * Has only one user at a time enter a room from outside, in whatever process: whoever is first brings the room
@@ -24,15 +25,8 @@ export async function oneByOne(
   roomId: RoomId,
   enter: () => Promise<void>,
 ): Promise<void> {
-  const last = lastOf(hs);
   const own = async () => await alone(hs, { roomId, holder: randomUUID() }, enter);
-  const done = (last.get(roomId) ?? Promise.resolve()).then(own, own);
-  last.set(roomId, done);
-  try {
-    await done;
-  } finally {
-    if (last.get(roomId) === done) last.delete(roomId);
-  }
+  await afterOthers(lastOf(hs), roomId, own);
 }
 
 /** When other processes let us, or do not say any more that they are at it. */

@@ -1,5 +1,6 @@
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { afterOthers } from "#src/kit/after-others.ts";
 import type { CanonicalObject } from "#src/kit/canonical-json.ts";
 import type { EventId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
@@ -24,24 +25,15 @@ export async function sendAnnotation(
 ): Promise<EventId> {
   const it = annotationOf(sending.sender, sending.draft.content);
   if (!it) return await sendEvent(hs, sending);
-  const turns = turnsOf(hs);
   const key = JSON.stringify([it.userKey, it.target, it.key]);
-  const own = sendAfter(hs, sending, it, turns.get(key));
-  turns.set(key, own);
-  try {
-    return await own;
-  } finally {
-    if (turns.get(key) === own) turns.delete(key);
-  }
+  return await afterOthers(turnsOf(hs), key, async () => await sendNew(hs, sending, it));
 }
 
-async function sendAfter(
+async function sendNew(
   hs: Homeserver,
   sending: Sending & { readonly transaction: Transaction },
   it: Annotation,
-  before: Promise<unknown> | undefined,
 ): Promise<EventId> {
-  await before?.catch(() => {});
   const { transaction } = sending;
   if (await isAnnotated(hs.sql, it, transaction)) throw duplicate();
   if (processesAlive(hs) === 1) return await sendEvent(hs, sending);

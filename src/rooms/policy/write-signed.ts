@@ -2,6 +2,7 @@ import { pduOf } from "#src/events/parse-pdu.ts";
 import { wireText } from "#src/events/wire-text.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { afterOthers } from "#src/kit/after-others.ts";
 import { type Errcode, MatrixError } from "#src/kit/matrix-error.ts";
 import { write } from "#src/streams/write.ts";
 import { eventsStream } from "../events-stream.ts";
@@ -44,16 +45,7 @@ export async function writeEvents(hs: Homeserver, it: RoomWrite): Promise<RoomWr
     if (!(error instanceof PolicyWanted)) throw error;
   }
   // One by one, so that those of this process do not stand in each other's way.
-  const turns = turnsOf(hs);
-  const before = turns.get(room.roomKey) ?? Promise.resolve();
-  const own = before.then(async () => await writeSigned(hs, room, it));
-  const settled = own.catch(() => {});
-  turns.set(room.roomKey, settled);
-  try {
-    return await own;
-  } finally {
-    if (turns.get(room.roomKey) === settled) turns.delete(room.roomKey);
-  }
+  return await afterOthers(turnsOf(hs), room.roomKey, async () => await writeSigned(hs, room, it));
 }
 
 /** Builds the events if nobody has to sign them. */

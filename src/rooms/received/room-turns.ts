@@ -1,5 +1,6 @@
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { afterOthers } from "#src/kit/after-others.ts";
 
 type Turns = {
   /** By room key, what the last in the queue waits for. */
@@ -16,15 +17,7 @@ export async function inTurn<T>(
   roomKey: number,
   work: () => Promise<T>,
 ): Promise<T> {
-  const { queues } = turnsOf(hs);
-  const before = queues.get(roomKey) ?? Promise.resolve();
-  const own = before.then(work, work);
-  queues.set(roomKey, own);
-  try {
-    return await own;
-  } finally {
-    if (queues.get(roomKey) === own) queues.delete(roomKey);
-  }
+  return await afterOthers(turnsOf(hs).queues, roomKey, work);
 }
 
 /** Keeps local senders of this process from moving a room's head while what was received is stored. */
