@@ -99,7 +99,7 @@ class Loss {
   async before<T>(something: Promise<T>): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     something.then(resolve, reject);
-    if (this.#cause) reject(await Promise.resolve(this.#cause));
+    if (this.#cause) reject(this.#cause);
     else this.#waiting.add(reject);
     try {
       return await promise;
