@@ -29,6 +29,17 @@ exit "$status"
 `;
 
 /**
+ * Has glibc keep up to a megabyte that a statement has freed for the next one. By default it gives all but 128 kB back to
+ * the kernel, which then puts in some thirty pages anew for each message that is written: a third of what PostgreSQL does
+ * for it in a virtual machine, where each page costs 5 µs.
+ */
+const KEEP_FREED_MEMORY = {
+  MALLOC_TRIM_THRESHOLD_: "1048576",
+  MALLOC_MMAP_THRESHOLD_: "1048576",
+  MALLOC_TOP_PAD_: "131072",
+} as const;
+
+/**
  * Starts one of PostgreSQL's programs so that it cannot outlive us. It runs in a session of its own: a Ctrl-C is
  * for us, and we end it when nobody needs it any more.
  *
@@ -43,7 +54,11 @@ export function spawnKept(
   const child = spawnAs(user, ["/bin/sh", "-c", KEEPER, "archipel-postgres", ...command], {
     reach: [dirname(command[0]), ...reach],
     cwd: "/",
-    env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin", LC_ALL: "C" },
+    env: {
+      ...KEEP_FREED_MEMORY,
+      PATH: process.env["PATH"] ?? "/usr/bin:/bin",
+      LC_ALL: "C",
+    },
     stdio: ["pipe", "pipe", "pipe", "pipe"],
     detached: true,
   });
