@@ -99,6 +99,33 @@ describe("a lane", () => {
     await opened.close();
   });
 
+  test("stores nothing of what goes on after its transaction has failed", async () => {
+    const opened = openDatabase({ url: database.url, maxConnections: 2 });
+    await database.sql`create table noted (n int)`;
+    const transactions = {
+      lane: async (work: (tx: Tx) => Promise<unknown>) => await opened.lane.transaction(work),
+      pool: async (work: (tx: Tx) => Promise<unknown>) => await opened.sql.begin(work),
+    };
+    for (const begin of Object.values(transactions)) {
+      const { promise: rest, resolve: isRest } = Promise.withResolvers<unknown>();
+      const notes = async (tx: Tx) => {
+        for (let n = 0; n < 20; n++) await tx`insert into noted values (${n})`;
+      };
+      const failed = begin(async (tx) => {
+        const noting = answered(notes(tx));
+        isRest(noting);
+        await tx`select 1`;
+        throw new Error("not so");
+      });
+      expect(await answered(failed)).toEqual(new Error("not so"));
+      // What follows on the same connection has nothing to do with it.
+      await begin(async (tx) => await tx`select pg_sleep(0.1)`);
+      expect(await rest).toEqual(new Error("The transaction is over"));
+      expect(await database.sql`select n from noted`).toEqual([]);
+    }
+    await opened.close();
+  });
+
   test("keeps nothing of what is over for as long as the connection is there", async () => {
     const opened = openDatabase({ url: database.url, maxConnections: 2 });
     const ask = async () => {

@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { isTemplate } from "./one-statement.ts";
-import { isConnectionError, lostConnection } from "./resilient-sql.ts";
+import { isConnectionError, lostConnection, refusedStatement } from "./resilient-sql.ts";
 import type { Sql, Tx } from "./sql.ts";
 
 /** One connection for transactions that follow each other and whose statements do not wait for each other. */
@@ -122,6 +122,7 @@ type Statement = Promise<unknown> & { execute(): unknown };
 async function transaction<T>(connection: Connection, work: (tx: Tx) => Promise<T>): Promise<T> {
   const { sql, loss } = connection;
   const sent: Promise<unknown>[] = [];
+  let isOver = false;
   const send = (query: Statement) => {
     query.execute();
     // Heeded in the end. Until then nobody else may be waiting for it.
@@ -130,6 +131,8 @@ async function transaction<T>(connection: Connection, work: (tx: Tx) => Promise<
   };
   const tx = new Proxy(sql, {
     apply(target, _this, args: Parameters<Sql>) {
+      // One part of the work may go on where another has failed: it would be stored by itself, or by who comes next.
+      if (isOver) return refusedStatement("The transaction is over");
       const made = target(...args) as unknown;
       if (isTemplate(args[0])) send(made as Statement);
       return made;
@@ -139,10 +142,12 @@ async function transaction<T>(connection: Connection, work: (tx: Tx) => Promise<
   try {
     send(sql.unsafe("begin"));
     const result = await loss.before(work(tx));
+    isOver = true;
     send(sql.unsafe("commit"));
     await loss.before(Promise.all(sent));
     return result;
   } catch (error) {
+    isOver = true;
     if (isConnectionError(error)) throw error;
     const ends = await loss.before(Promise.allSettled(sent));
     const first = ends.find((it) => it.status === "rejected");

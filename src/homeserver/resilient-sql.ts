@@ -56,7 +56,7 @@ async function transaction<T>(
   options: string,
   work: (tx: Tx) => Promise<T>,
 ): Promise<T> {
-  const connection = { isLost: false };
+  const connection = { isLost: false, isOver: false };
   let noticed: () => void = () => {};
   const loss = new Promise<void>((resolve) => {
     noticed = resolve;
@@ -64,8 +64,9 @@ async function transaction<T>(
   try {
     return (await pool.begin(options, async (tx) => {
       try {
-        return await work(unlessLost(tx as Tx, connection));
+        return await work(unlessOver(tx as Tx, connection));
       } catch (error) {
+        connection.isOver = true;
         if (!isConnectionError(error)) throw error;
         // The driver would send a rollback next. If the connection is lost it must not, and by then
         // the transaction is over for whoever waits for it.
@@ -81,16 +82,25 @@ async function transaction<T>(
   }
 }
 
-/** A transaction on which nothing is sent once its connection is lost. */
-function unlessLost(tx: Tx, connection: { readonly isLost: boolean }): Tx {
+/**
+ * A transaction on which nothing is sent once its connection is lost, nor once it has failed: one part of the work may
+ * go on where another has failed, and would be stored by itself.
+ */
+function unlessOver(tx: Tx, it: { readonly isLost: boolean; readonly isOver: boolean }): Tx {
   return new Proxy(tx, {
     apply(target, _this, args: Parameters<Tx>) {
-      if (!connection.isLost) return target(...args);
-      const refused = Promise.reject(new Error("The connection of this transaction is lost"));
-      refused.catch(() => {});
-      return Object.assign(refused, { execute: () => refused });
+      if (it.isLost) return refusedStatement("The connection of this transaction is lost");
+      if (it.isOver) return refusedStatement("The transaction is over");
+      return target(...args);
     },
   });
+}
+
+/** Stands for a statement that is not sent. */
+export function refusedStatement(why: string): Promise<never> {
+  const refused = Promise.reject(new Error(why));
+  refused.catch(() => {});
+  return Object.assign(refused, { execute: () => refused });
 }
 
 /** The driver's codes for a connection that is gone, or could not be made. */
