@@ -20,7 +20,10 @@ export async function inTurn<T>(
   return await afterOthers(turnsOf(hs).queues, roomKey, work);
 }
 
-/** Keeps local senders of this process from moving a room's head while what was received is stored. */
+/**
+ * Keeps local senders of this process from moving a room's head while what was received is stored. Several may at the same time: what
+ * is only named by events is stored in no turn.
+ */
 export async function keepingStill<T>(
   hs: Homeserver,
   roomKey: number,
@@ -28,15 +31,12 @@ export async function keepingStill<T>(
 ): Promise<T> {
   const { kept } = turnsOf(hs);
   const own = work();
-  kept.set(
-    roomKey,
-    own.catch(() => {}),
-  );
-  try {
-    return await own;
-  } finally {
-    kept.delete(roomKey);
-  }
+  const all = Promise.allSettled([kept.get(roomKey), own]);
+  kept.set(roomKey, all);
+  void all.then(() => {
+    if (kept.get(roomKey) === all) kept.delete(roomKey);
+  });
+  return await own;
 }
 
 /** What whoever sends to a room has to wait for; nothing but where received events were late too often. */
