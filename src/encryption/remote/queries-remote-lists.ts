@@ -86,6 +86,19 @@ export async function upsertLists(lane: Tx, rows: readonly ListRow[]): Promise<v
 export type RemoteDeviceName = { readonly userKey: number; readonly deviceId: string };
 export type RemoteDeviceRow = RemoteDevice & { readonly userKey: number };
 
+/** Those of some devices that are in our lists. */
+export async function listedDevices(
+  sql: Queryable,
+  names: readonly RemoteDeviceName[],
+): Promise<RemoteDeviceRow[]> {
+  if (names.length === 0) return [];
+  return await sql<RemoteDeviceRow[]>`
+    select user_key as "userKey", device_id as "deviceId", display_name as "displayName", json
+    from remote_devices where (user_key, device_id) in (
+      select * from unnest(${names.map((it) => it.userKey)}::bigint[],
+        ${names.map((it) => it.deviceId)}::text[]))`;
+}
+
 /** Deletes all devices of some users' lists. */
 export async function deleteListedDevices(lane: Tx, userKeys: readonly number[]): Promise<void> {
   if (userKeys.length === 0) return;

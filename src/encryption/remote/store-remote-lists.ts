@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { Tx } from "#src/homeserver/database.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import type { Placed } from "#src/streams/stream.ts";
@@ -8,7 +9,9 @@ import {
   deleteRemoteDevices,
   type CountedList,
   knownLists,
+  listedDevices,
   type ListRow,
+  type RemoteDeviceName,
   type RemoteDeviceRow,
   replaceRemoteKeys,
   upsertLists,
@@ -34,15 +37,44 @@ export type RemoteListWrite =
       readonly askedAt: Position;
     };
 
-/** What stands, in the lane, of the lists that a group writes to. */
-export type KnownLists = ReadonlyMap<number, CountedList>;
+/** What stands, in the lane, of a list that a group writes to. */
+type Known = CountedList & {
+  /** Those of its devices of which the group tells under a number that the list has come to already. */
+  readonly held: ReadonlyMap<string, RemoteDevice>;
+};
+
+export type KnownLists = ReadonlyMap<number, Known>;
 
 export async function lookForRemoteLists(
   lane: Tx,
   writes: readonly RemoteListWrite[],
 ): Promise<KnownLists> {
   const userKeys = [...new Set(writes.map((it) => it.userKey))];
-  return new Map((await knownLists(lane, userKeys)).map((it) => [it.userKey, it]));
+  const lists = await knownLists(lane, userKeys);
+  const reached = new Map(lists.map((it) => [it.userKey, it.streamId]));
+  const devices = await listedDevices(lane, toldAgain(writes, reached));
+  const byUser = Map.groupBy(devices, (it) => it.userKey);
+  const held = (userKey: number) => new Map(byUser.get(userKey)?.map((it) => [it.deviceId, it]));
+  return new Map(lists.map((it) => [it.userKey, { ...it, held: held(it.userKey) }]));
+}
+
+/** @param reached the number that each user's list has come to. */
+function toldAgain(
+  writes: readonly RemoteListWrite[],
+  reached: Map<number, number | null>,
+): RemoteDeviceName[] {
+  const names: RemoteDeviceName[] = [];
+  for (const write of writes) {
+    if (write.kind === "remote-list") continue;
+    const { userKey } = write;
+    for (const change of write.changes) {
+      const known = reached.get(userKey) ?? null;
+      if (change.kind === "keys" || known === null) continue;
+      if (change.streamId <= known) names.push({ userKey, deviceId: change.deviceId });
+      else reached.set(userKey, change.streamId);
+    }
+  }
+  return names;
 }
 
 /** What a group makes of one user's list. */
@@ -54,6 +86,7 @@ type Outlook = {
   isWhole: boolean;
   /** How many devices there may be. */
   count: number;
+  readonly held: Known["held"];
   /** Devices that have come, or, if undefined, gone. */
   readonly devices: Map<string, RemoteDevice | undefined>;
   readonly keys: Map<RemoteKey["usage"], RemoteKey>;
@@ -88,17 +121,27 @@ export async function storeRemoteLists(
   return stored;
 }
 
+const UNKNOWN: Omit<Known, "userKey"> = {
+  changedAt: null,
+  streamId: null,
+  askedAt: null,
+  isStale: null,
+  devices: 0,
+  held: new Map(),
+};
+
 function outlookOf(userKey: number, known: KnownLists): Outlook {
-  const it = known.get(userKey);
-  const { streamId = null, askedAt = null, isStale = null } = it ?? {};
+  const it = known.get(userKey) ?? UNKNOWN;
+  const { streamId, askedAt, isStale, held } = it;
   const row =
     askedAt === null || isStale === null ? undefined : { userKey, streamId, askedAt, isStale };
   return {
     userKey,
     row,
-    changedAt: it?.changedAt ?? 0,
+    changedAt: it.changedAt ?? 0,
     isWhole: false,
-    count: it?.devices ?? 0,
+    count: it.devices,
+    held,
     devices: new Map(),
     keys: new Map(),
   };
@@ -129,18 +172,46 @@ function applyChange(outlook: Outlook, change: RemoteChange): void {
     for (const it of change.keys) outlook.keys.set(it.usage, it);
     return;
   }
-  const { streamId, prevIds, deviceId, device } = change;
-  const known = row.streamId;
-  // Who names nothing that it follows says only that something has changed: some servers do so under the same number each time.
-  if (known !== null && streamId <= known && prevIds.length > 0) return;
-  // Numbers only grow: what follows upon something older than the list follows upon the list.
-  const follows = known !== null && prevIds.length > 0 && prevIds.every((it) => it <= known);
-  if (!follows || row.isStale) {
+  const { streamId, deviceId, device } = change;
+  const news = newsOf(outlook, row.streamId, change);
+  if (news === "none") return;
+  if (news === "unclear" || row.isStale) {
     outlook.row = { ...row, isStale: true };
     return;
   }
   outlook.row = { ...row, streamId };
   putDevice(outlook, deviceId, device);
+}
+
+type DeviceChange = Extract<RemoteChange, { kind: "device" }>;
+
+/** @param known the number that the list has come to. */
+function newsOf(
+  outlook: Outlook,
+  known: number | null,
+  { streamId, prevIds, deviceId, device }: DeviceChange,
+): "none" | "next" | "unclear" {
+  // Who names nothing that it follows says only that something has changed: some servers do so under the same number each time.
+  if (known === null || prevIds.length === 0) return "unclear";
+  // Numbers should only grow. But some servers give those of deleted devices once more, and those of a server that was restored go back.
+  if (streamId <= known) {
+    const held = contentOf(heldDevice(outlook, deviceId));
+    return isDeepStrictEqual(contentOf(device), held) ? "none" : "unclear";
+  }
+  // What follows upon something older than the list follows upon the list.
+  return prevIds.every((it) => it <= known) ? "next" : "unclear";
+}
+
+function heldDevice(
+  { devices, isWhole, held }: Outlook,
+  deviceId: string,
+): RemoteDevice | undefined {
+  if (devices.has(deviceId)) return devices.get(deviceId);
+  return isWhole ? undefined : held.get(deviceId);
+}
+
+function contentOf(device: RemoteDevice | undefined): unknown {
+  return device && { name: device.displayName, keys: JSON.parse(device.json) as unknown };
 }
 
 function putDevice(outlook: Outlook, deviceId: string, device: RemoteDevice | undefined): void {
