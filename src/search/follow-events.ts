@@ -4,6 +4,7 @@ import type { Job } from "#src/jobs/job.ts";
 import type { EventId } from "#src/kit/identifiers.ts";
 import { eventsOf, findEvents } from "#src/rooms/find-event.ts";
 import { EventStatus, type StoredEvent } from "#src/rooms/stored-event.ts";
+import { tailOf } from "#src/streams/tail.ts";
 import { editsOf } from "#src/timeline/aggregate-events.ts";
 import {
   advanceSearch,
@@ -43,6 +44,8 @@ export async function catchUpSearch(hs: Homeserver): Promise<void> {
 async function followSome(hs: Homeserver): Promise<"more" | "done"> {
   const progress = await searchProgress(hs);
   if (progress.done >= progress.upTo) return "done";
+  // Of what is in memory this process knows the redactions that it has heard of, and these are not looked at again.
+  await tailOf(hs).hasReached(progress.upTo);
   const next = await nextSearched(hs, progress, BATCH);
   const isLast = next.length < BATCH;
   const to = isLast ? progress.upTo : (next.at(-1)?.at ?? progress.upTo);

@@ -2,8 +2,10 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { createRoom } from "#src/membership/create-room.ts";
 import { requireRoom } from "#src/rooms/memberships.ts";
 import { sendEvent } from "#src/rooms/send-event.ts";
-import { asking, LENIENT, registered } from "#src/testing-http.ts";
+import { tailOf } from "#src/streams/tail.ts";
+import { type Ask, asking, LENIENT, registered } from "#src/testing-http.ts";
 import { testHomeservers, type TestHomeservers, testUser } from "#src/testing.ts";
+import { catchUpSearch } from "./follow-events.ts";
 import { shareOf } from "./queries-search.ts";
 import { searchEvents } from "./search-events.ts";
 
@@ -65,4 +67,29 @@ test("finds what is said after a redaction of what no event can be called", asyn
   const search = { search_categories: { room_events: { search_term: "quay" } } };
   const answer = await there("POST", "search", { token, body: search });
   expect(answer.body.search_categories?.room_events.count).toBe(1);
+});
+
+test("keeps nothing of what was redacted where a process that has not heard of that yet follows", async () => {
+  const [early, late] = servers.all;
+  if (!early || !late) throw new RangeError("two homeservers are needed");
+  const [here, there] = servers.all.map(asking) as [Ask, Ask];
+  const { access_token: token } = await registered(there, "dora");
+  const { room_id } = (await there("POST", "createRoom", { token, body: {} })).body;
+  const body = { msgtype: "m.text", body: "a secret" };
+  const path = `rooms/${room_id}/send/m.room.message/secret`;
+  const { event_id } = (await there("PUT", path, { token, body })).body;
+  await catchUpSearch(late);
+  const kept = async () =>
+    (
+      await late.sql`
+        select from search_entries join events using (event_key) where event_id = ${event_id}`
+    ).count;
+  expect(await kept()).toBe(1);
+  // It reads nothing of others meanwhile but what it asks for.
+  const hears = tailOf(late).expectOwn();
+  const redact = `rooms/${room_id}/redact/${event_id}/redaction`;
+  expect((await here("PUT", redact, { token, body: {} })).status).toBe(200);
+  await catchUpSearch(late);
+  hears();
+  expect(await kept()).toBe(0);
 });
