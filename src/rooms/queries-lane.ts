@@ -36,9 +36,11 @@ export async function readHeadVersions(
     from rooms where room_key = any(${[...keys]}::bigint[])
     union all
     select room_key, null, event_key, device_key, txn_id, type from events
-    join unnest(${sent.map((it) => it.deviceKey)}::bigint[], ${sent.map((it) => it.txnId)}::text[],
-      ${sent.map((it) => it.roomKey)}::bigint[], ${sent.map((it) => it.type)}::text[])
-      as asked (device_key, txn_id, room_key, type) using (device_key, txn_id, room_key, type)`;
+    join (
+      select unnest(${sent.map((it) => it.deviceKey)}::bigint[]) as device_key,
+        unnest(${sent.map((it) => it.txnId)}::text[]) as txn_id,
+        unnest(${sent.map((it) => it.roomKey)}::bigint[]) as room_key,
+        unnest(${sent.map((it) => it.type)}::text[]) as type) as asked using (device_key, txn_id, room_key, type)`;
   const versions = new Map<number, number>();
   const transactions: KnownTransactions = new Map();
   for (const row of rows) {

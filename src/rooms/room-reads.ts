@@ -21,10 +21,12 @@ export type ReadMark = {
 export function moveReads(lane: Tx, marks: readonly ReadMark[]): void {
   void lane`
     insert into room_reads (user_key, room_key, thread, anchor, ordinal)
-    select distinct on (user_key, room_key, thread) * from unnest(
-      ${marks.map((it) => it.userKey)}::bigint[], ${marks.map((it) => it.roomKey)}::bigint[],
-      ${marks.map((it) => it.thread)}::text[], ${marks.map((it) => it.anchor)}::bigint[],
-      ${marks.map((it) => it.ordinal)}::bigint[]) as mark (user_key, room_key, thread, anchor, ordinal)
+    select distinct on (user_key, room_key, thread) * from (
+      select unnest(${marks.map((it) => it.userKey)}::bigint[]) as user_key,
+        unnest(${marks.map((it) => it.roomKey)}::bigint[]) as room_key,
+        unnest(${marks.map((it) => it.thread)}::text[]) as thread,
+        unnest(${marks.map((it) => it.anchor)}::bigint[]) as anchor,
+        unnest(${marks.map((it) => it.ordinal)}::bigint[]) as ordinal) as mark
     order by user_key, room_key, thread, anchor desc
     on conflict (user_key, room_key, thread)
     do update set anchor = excluded.anchor, ordinal = excluded.ordinal
