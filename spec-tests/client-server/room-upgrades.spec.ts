@@ -14,6 +14,8 @@ const state = async (roomId: string, type: string) =>
 const join = async (user: TestUser, roomId: string) =>
   await user.call("POST", `/v3/join/${encodeURIComponent(roomId)}`, {});
 
+const absent = { errcode: "M_NOT_FOUND" };
+
 const VERSIONS = ["1", "2", "3", "5", "6", "7", "8", "9", "10", "11", "12"];
 
 /** @spec client-server-api#post_matrixclientv3roomsroomidupgrade */
@@ -59,7 +61,7 @@ describe("upgradeRoom", () => {
     ];
     for (const type of copied) expect(await state(next, type)).toEqual(await state(roomId, type));
     expect(await state(next, "m.room.guest_access")).toEqual({ guest_access: "forbidden" });
-    expect(await state(next, "org.example.other")).toMatchObject({ errcode: "M_NOT_FOUND" });
+    expect(await state(next, "org.example.other")).toMatchObject(absent);
     const levels = await state(next, "m.room.power_levels");
     expect(levels.users[bob.userId]).toBe(50);
     expect(levels.users[alice.userId]).toBe(new_version === "12" ? undefined : 100);
@@ -72,6 +74,25 @@ describe("upgradeRoom", () => {
     expect(members.map((it) => it.state_key)).toEqual([alice.userId]);
     expect((await join(bob, next)).status).toBe(200);
     expect((await alice.sendText(next, "goes on")).startsWith("$")).toBe(true);
+  });
+
+  test("keeps those out who were banned, and takes no other memberships along", async () => {
+    const its = { preset: "public_chat", room_version: "10", invite: [bob.userId] };
+    const roomId = await alice.createRoom(its);
+    const ban = { user_id: mallory.userId, reason: "spam" };
+    await alice.call("POST", `/v3/rooms/${encodeURIComponent(roomId)}/ban`, ban);
+    const { body } = await upgrade(alice, roomId, { new_version: "11" });
+    const next = body.replacement_room;
+    expect(await state(next, `m.room.member/${mallory.userId}`)).toEqual({
+      membership: "ban",
+      reason: "spam",
+    });
+    expect(await state(next, `m.room.member/${bob.userId}`)).toMatchObject(absent);
+    expect(await join(mallory, next)).toMatchObject(refusal(403, "M_FORBIDDEN"));
+    // Whom the new room is also to belong to, nobody there can ban.
+    const again = { new_version: "12", additional_creators: [mallory.userId] };
+    const third = (await upgrade(alice, next, again)).body.replacement_room;
+    expect((await join(mallory, third)).status).toBe(200);
   });
 
   test("makes the creators that it is told to, and no others", async () => {
@@ -209,6 +230,6 @@ describe("upgradeRoom", () => {
     );
     expect(await upgrade(alice, roomId, {})).toMatchObject(refusal(400, "M_BAD_JSON"));
     expect((await bob.call("GET", "/v3/joined_rooms")).body.joined_rooms).toEqual(before);
-    expect(await state(roomId, "m.room.tombstone")).toMatchObject({ errcode: "M_NOT_FOUND" });
+    expect(await state(roomId, "m.room.tombstone")).toMatchObject(absent);
   });
 });

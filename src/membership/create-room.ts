@@ -60,7 +60,7 @@ export async function createRoom(
 ): Promise<RoomId> {
   const plan = await planOf(hs, requester, asked);
   const { request } = plan;
-  const { roomId, write } = makeRoom(hs, plan.rules, requester, await draftsOf(hs, plan));
+  const { roomId, write } = await makeRoom(hs, plan.rules, requester, await draftsOf(hs, plan));
   const { alias } = plan;
   await writeToRoom(hs, {
     ...write,

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { EventDraft } from "#src/events/build-event.ts";
 import type { RoomVersionRules } from "#src/events/room-versions.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { slices } from "#src/homeserver/slices.ts";
 import type { RoomId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { isRefusal } from "#src/rooms/refusals.ts";
@@ -22,15 +23,19 @@ export type MadeRoom = {
  * @param drafts the create event first.
  * @throws MatrixError M_INVALID_ROOM_STATE where they contradict each other.
  */
-export function makeRoom(
+export async function makeRoom(
   hs: Homeserver,
   rules: RoomVersionRules,
   sender: Sender,
   drafts: readonly EventDraft[],
-): MadeRoom {
+): Promise<MadeRoom> {
   const id = rules.roomIdIsCreateEventId ? undefined : newRoomId(hs);
   const making = new RoomInMaking(hs, rules, undefined, id);
-  for (const draft of drafts) add(making, sender, draft);
+  const pause = slices();
+  for (const draft of drafts) {
+    add(making, sender, draft);
+    await pause();
+  }
   const events = [...making.added];
   const roomId = events[0]?.event.room_id;
   if (roomId === undefined) throw new Error("a room was made without events");

@@ -28,6 +28,7 @@ import { createContent } from "./create-room-drafts.ts";
 import { inheritSettings } from "./inherit-settings.ts";
 import { makeRoom } from "./make-room.ts";
 import { memberDraft } from "./member-draft.ts";
+import { successorBans } from "./successor-bans.ts";
 import {
   closingLevels,
   inheritedCreation,
@@ -50,7 +51,7 @@ const LEVELS = "m.room.power_levels";
 const ALIASES = "m.room.canonical_alias";
 
 /**
- * Makes a room that takes the place of another, in some room version, and ends that: the new room with its state,
+ * Makes a room that takes the place of another, in some room version, and ends that: the new room with its state and its bans,
  * the aliases that lead there, and what the old room says of it are stored together, or nothing is.
  *
  * @returns the new room's ID; where the same user has ended the room at the same moment, that of the room made then.
@@ -74,9 +75,10 @@ export async function upgradeRoom(
   const drafts = [
     stateDraft("m.room.create", creationOf(old, { rules, creators })),
     await memberDraft(hs, requester.userId, "join"),
+    ...(await successorBans(hs, room, creators)),
     ...transferred(hs, old, { rules, creators }),
   ];
-  const made = makeRoom(hs, rules, requester, drafts);
+  const made = await makeRoom(hs, rules, requester, drafts);
   const ending = endingDrafts(hs, old, made.roomId);
   let tombstone: EventId | undefined;
   let endedBy: Pdu | undefined;
