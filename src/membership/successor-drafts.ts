@@ -86,7 +86,12 @@ export function successorLevels(content: CanonicalObject, it: Succession): Canon
     };
   }
   if (!it.from.privilegedCreators) return levels;
-  const raised = it.oldCreators.map((user) => [user, CREATOR_LEVEL] as const);
+  // What only creators could do asks for more than their usual level: else nobody could ever do it again.
+  const most = Math.max(
+    CREATOR_LEVEL,
+    ...Object.keys(events).map((it) => numberIn(events, it) ?? 0),
+  );
+  const raised = it.oldCreators.map((user) => [user, most] as const);
   return { ...levels, users: { ...users, ...Object.fromEntries(raised) } };
 }
 
