@@ -40,6 +40,14 @@ async function freePort() {
   return port;
 }
 
+/** Two seconds, or longer where Node alone takes longer than a slow machine needs for it, a tenth of a second, to do nothing. */
+function mostMsOfStart() {
+  const begun = performance.now();
+  for (let run = 0; run < 5; run++) execFileSync(process.execPath, ["--eval", "0"]);
+  const msOfNode = (performance.now() - begun) / 5;
+  return 2_000 * Math.max(1, msOfNode / 100);
+}
+
 /** One clone, and who starts a server in it. */
 class Place {
   constructor(directory, user) {
@@ -298,14 +306,16 @@ async function checkStart(place) {
     place.start();
     let ms = await place.ready(30_000);
     await stillThere(place, message);
+    let mostMs = mostMsOfStart();
     // A machine that does something else at that moment says little of how long it takes.
-    for (let again = 0; ms >= 2_000 && again < 3; again++) {
+    for (let again = 0; ms >= mostMs && again < 3; again++) {
       place.signal("SIGINT");
       await place.exited;
       place.start();
       ms = await place.ready(30_000);
+      mostMs = mostMsOfStart();
     }
-    must(ms < 2_000, `it took ${Math.round(ms)} ms`);
+    must(ms < mostMs, `it took ${Math.round(ms)} ms, and may take ${Math.round(mostMs)}`);
   });
   await check("says what to do when its port is taken, and installs what has gone", async () => {
     place.signal("SIGINT");

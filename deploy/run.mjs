@@ -7,6 +7,7 @@ import { findNode } from "./find-node.mjs";
 import { ensureInstalled, installOlderNode } from "./install.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const beside = (name) => new URL(name, import.meta.url).href;
 const bin = (name, path) => join(root, "node_modules", name, path);
 
 /** What each script hands over to: a program for Node and its first arguments. */
@@ -72,7 +73,8 @@ function handOver(node, { program, endsWithParent = false }, args) {
     // After each rest V8 would collect anew for every ten megabytes that a burst of requests takes, which costs as much as
     // they do: it takes a server that has rested for one that needs little.
     "--heap-growing-percent=100",
-    ...(watch ? ["--import", new URL("end-with-parent.mjs", import.meta.url).href] : []),
+    ...(endsWithParent ? ["--import", beside("find-own-modules.mjs")] : []),
+    ...(watch ? ["--import", beside("end-with-parent.mjs")] : []),
     ...program,
     ...args,
   ];

@@ -7,8 +7,8 @@ const MOST_WORDS = 30;
 /** Longer words are found by their beginnings: an index has no room for any that somebody may make up. */
 const MOST_CHARACTERS = 100;
 
-/** Words of every script: also of those that put no spaces between them. */
-const segmenter = new Intl.Segmenter(undefined, { granularity: "word" });
+/** Words of every script: also of those that put no spaces between them. It reads dictionaries, for which a start does not wait. */
+let segmenter: Intl.Segmenter | undefined;
 
 /** The words of a text, without accents and in lower case. */
 export function wordsOf(text: string): string[] {
@@ -55,5 +55,6 @@ export async function replaceWords(
 }
 
 function segments(part: string): string[] {
+  segmenter ??= new Intl.Segmenter(undefined, { granularity: "word" });
   return [...segmenter.segment(part)].map((it) => it.segment);
 }
