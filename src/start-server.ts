@@ -15,6 +15,7 @@ import { type Address, inUrl, listenAt } from "#src/homeserver/listen-at.ts";
 import { measureProcess, serveMetrics } from "#src/homeserver/metrics.ts";
 import { migrateDatabase } from "#src/homeserver/migrate-database.ts";
 import { malformedResponse, refuseMalformed } from "#src/http/malformed-request.ts";
+import { renewCertificate } from "#src/http/renew-certificate.ts";
 import { runJobs } from "#src/jobs/run-jobs.ts";
 import { runPushers } from "#src/pushers/run-pushers.ts";
 import { finishingEnds } from "#src/rooms/partial/finish-partial-room.ts";
@@ -97,6 +98,8 @@ export async function startServer(config: Config, options: StartOptions): Promis
       const pem = { cert: readFileSync(certFile), key: readFileSync(keyFile) };
       const tls = createTlsServer(pem, answer);
       ends.push((await listen(tls, config.tlsListener, "tlsListener")).close);
+      const ended = renewCertificate(tls, config.tlsListener, pem, { log });
+      ends.push(async () => ended());
     }
     signal.throwIfAborted();
     return { hs, url: `http://${inUrl({ host: config.listener.host, port })}`, stop };

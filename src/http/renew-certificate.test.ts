@@ -1,0 +1,57 @@
+import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { connect } from "node:tls";
+import { afterAll, expect, test, vi } from "vitest";
+import { createLogger } from "#src/homeserver/log.ts";
+import { testAuthority, testTlsServer } from "#src/outbound/testing.ts";
+import { testDirectory } from "#src/testing-directory.ts";
+import { renewCertificate } from "./renew-certificate.ts";
+
+const directory = testDirectory();
+const certFile = join(directory, "cert.pem");
+const keyFile = join(directory, "key.pem");
+const authority = testAuthority(directory);
+const lines: string[] = [];
+const log = createLogger({ level: "warn", format: "json" }, { write: (it) => lines.push(it) });
+
+const first = authority.issue("first.test");
+const server = await testTlsServer(first, (_request, response) => response.end("here"));
+afterAll(async () => await server.close());
+
+/** Whom somebody meets who connects now. */
+async function whoAnswers(): Promise<string> {
+  const socket = connect({ host: "127.0.0.1", port: server.port, rejectUnauthorized: false });
+  await once(socket, "secureConnect");
+  const { subject } = socket.getPeerCertificate();
+  socket.destroy();
+  return String(subject.CN);
+}
+
+test("a renewed certificate is taken while the server runs; a broken or half-written one is not", async () => {
+  writeFileSync(certFile, first.cert);
+  writeFileSync(keyFile, first.key);
+  const current = { cert: Buffer.from(first.cert), key: Buffer.from(first.key) };
+  const end = renewCertificate(server.http, { certFile, keyFile }, current, { log, everyMs: 20 });
+  expect(await whoAnswers()).toBe("first.test");
+
+  const second = authority.issue("second.test");
+  writeFileSync(certFile, second.cert);
+  await vi.waitFor(() => expect(lines).toHaveLength(1));
+  expect(await whoAnswers()).toBe("first.test");
+  writeFileSync(keyFile, second.key);
+  await vi.waitFor(async () => expect(await whoAnswers()).toBe("second.test"));
+
+  writeFileSync(certFile, "no certificate");
+  await vi.waitFor(() => expect(lines).toHaveLength(2));
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(lines).toHaveLength(2);
+  expect(await whoAnswers()).toBe("second.test");
+
+  writeFileSync(certFile, second.cert);
+  end();
+  writeFileSync(certFile, first.cert);
+  writeFileSync(keyFile, first.key);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(await whoAnswers()).toBe("second.test");
+});
