@@ -68,7 +68,8 @@ export async function startServer(config: Config, options: StartOptions): Promis
     if (isShared) await awaitDatabase(databaseUrl, { log, signal });
     await migrateDatabase(databaseUrl, { isShared, log, signal });
     signal.throwIfAborted();
-    const opened = await openHomeserver(config, { databaseUrl, log, onFatal });
+    const settings = { ...config };
+    const opened = await openHomeserver(settings, { databaseUrl, log, onFatal });
     const { hs } = opened;
     beginToStop = () => opened.beginToStop();
     ends.push(async () => await opened.close());
@@ -93,6 +94,8 @@ export async function startServer(config: Config, options: StartOptions): Promis
     const server = createServer(answer);
     const { port, close } = await listen(server, config.listener, "listener");
     ends.push(close);
+    // A free port is known only now, and none of our addresses has been told to anybody before.
+    settings.publicBaseUrl = config.publicBaseUrl.replace(/:0$/, `:${port}`);
     if (config.tlsListener) {
       const { certFile, keyFile } = config.tlsListener;
       const pem = { cert: readFileSync(certFile), key: readFileSync(keyFile) };

@@ -21,6 +21,14 @@ describe("setupPage", () => {
   });
 });
 
+test("the link leads to a server whose port is any that was free", async () => {
+  const { link } = await homeserver({
+    ARCHIPEL_SERVER_NAME: "localhost",
+    ARCHIPEL_PUBLIC_BASE_URL: "",
+  });
+  expect((await fetch(link)).status).toBe(200);
+});
+
 describe("createFirstAdministrator", () => {
   test("makes the administrator that the form names, once", async () => {
     const token = new URLSearchParams(search).get("token") ?? "";
