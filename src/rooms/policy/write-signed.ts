@@ -100,23 +100,23 @@ export async function signedByPolicy(hs: Homeserver, room: Room, own: NewEvent):
 }
 
 /** What a policy server may say to a sender. */
-const PASSED_ON: readonly Errcode[] = [
-  "M_FORBIDDEN",
-  "M_LIMIT_EXCEEDED",
-  "M_NOT_FOUND",
-  "M_BAD_JSON",
-  "M_UNRECOGNIZED",
-];
+const PASSED_ON: readonly Errcode[] = ["M_FORBIDDEN", "M_LIMIT_EXCEEDED", "M_BAD_JSON"];
+
+/** What it says if it is none, or does not know the room: as ours, a sender would take it to be about their own request. */
+const NOT_POLICING: readonly string[] = ["M_UNRECOGNIZED", "M_NOT_FOUND"];
 
 function refusalOf(server: string, { answer }: Extract<PolicySigned, { ok: false }>): MatrixError {
   if (answer.why !== "refused") {
     const message = `The room's policy server ${server} could not be asked`;
     return new MatrixError("M_UNKNOWN", message, { status: 502, cause: answer.cause });
   }
+  if (answer.status === 404 || NOT_POLICING.includes(answer.errcode)) {
+    const message = `${server}, which this room names as its policy server, is none or does not know the room`;
+    return new MatrixError("M_FORBIDDEN", message);
+  }
   const { error } = answer.body;
   const errcode = PASSED_ON.find((it) => it === answer.errcode) ?? "M_FORBIDDEN";
   return new MatrixError(errcode, typeof error === "string" ? error : "Refused", {
-    status: answer.status >= 400 && answer.status < 500 ? answer.status : 403,
     ...(answer.retryAfterMs !== undefined && { fields: { retry_after_ms: answer.retryAfterMs } }),
   });
 }
