@@ -31,6 +31,7 @@ const NOT_WHILE_SUSPENDED: ReadonlySet<OperationId> = new Set([
   "setRoomVisibilityOnDirectory",
   "setTyping",
   "unban",
+  "deleteAppserviceRoomDirectoryVisibility",
   "updateAppserviceRoomDirectoryVisibility",
   "upgradeRoom",
 ]);
