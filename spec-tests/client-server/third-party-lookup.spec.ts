@@ -82,6 +82,24 @@ describe.each(["getProtocols", "getProtocolMetadata"])("%s", (operation) => {
     expect(asked.at(-1)?.authorization).toBe("Bearer hs-irc");
     expect(await alice.call("GET", "/v3/thirdparty/protocol/none")).toMatchObject(notFound);
   });
+
+  test("has all that clients expect, also of bridges that leave out what they do not use", async () => {
+    const [libera] = PROTOCOL.instances;
+    const instances = [{ network_id: "bare", icon: null }, { desc: "of no name" }, libera];
+    answers.set(`${THIRDPARTY}/protocol/irc`, () => ({ user_fields: ["nick"], instances }));
+    const isOne = operation === "getProtocolMetadata";
+    const { body } = await alice.call("GET", `/v3/thirdparty/protocol${isOne ? "/irc" : "s"}`);
+    expect(isOne ? body : body.irc).toEqual({
+      user_fields: ["nick"],
+      location_fields: [],
+      icon: "",
+      field_types: {},
+      instances: [
+        { network_id: "bare", instance_id: "irc|bare", desc: "", fields: {} },
+        { ...libera, instance_id: "irc|libera" },
+      ],
+    });
+  });
 });
 
 const SEARCHES = [
@@ -97,8 +115,8 @@ describe.each(SEARCHES)("%s", (_, path, found) => {
     const result = { protocol: "irc", fields: { network: "libera" }, ...found };
     answers.set(`${THIRDPARTY}/${path}`, () => [result]);
     expect((await alice.call("GET", `/v3/thirdparty/${path}`)).body).toEqual([result]);
-    answers.set(`${THIRDPARTY}/${path}`, () => [{ nonsense: true }]);
-    expect((await alice.call("GET", `/v3/thirdparty/${path}`)).body).toEqual([]);
+    answers.set(`${THIRDPARTY}/${path}`, () => [{ nonsense: true }, result]);
+    expect((await alice.call("GET", `/v3/thirdparty/${path}`)).body).toEqual([result]);
     const [kind] = path.split(/[/?]/);
     expect(await alice.call("GET", `/v3/thirdparty/${kind}/none`)).toMatchObject(notFound);
     expect(await alice.call("GET", `/v3/thirdparty/${kind}`)).toMatchObject(
@@ -146,8 +164,11 @@ describe("pingAppservice", () => {
 });
 
 /** @spec client-server-api#put_matrixclientv3directorylistappservicenetworkidroomid */
-describe("updateAppserviceRoomDirectoryVisibility", () => {
-  test("lists rooms for a network of the application service", async () => {
+describe.each([
+  "updateAppserviceRoomDirectoryVisibility",
+  "deleteAppserviceRoomDirectoryVisibility",
+])("%s", (operation) => {
+  test("lists rooms for a network of the application service, or not", async () => {
     answers.set(`${THIRDPARTY}/protocol/irc`, () => PROTOCOL);
     const { body } = await alice.call<{
       instances: { instance_id: string; network_id: string }[];
@@ -166,7 +187,12 @@ describe("updateAppserviceRoomDirectoryVisibility", () => {
     expect(await listed({})).not.toContain(roomId);
     expect(await listed({ include_all_networks: true })).toContain(roomId);
     expect(await listed({ third_party_instance_id: "silent|libera" })).toEqual([]);
-    expect((await set("private")).status).toBe(200);
+    const remove = async (token: string) =>
+      operation === "updateAppserviceRoomDirectoryVisibility"
+        ? await set("private", token)
+        : await hs.request("DELETE", path, { token });
+    expect(await remove(alice.token)).toMatchObject(refusal(403, "M_FORBIDDEN"));
+    expect(await remove("as-irc")).toMatchObject({ status: 200, body: {} });
     expect(await listed(ofNetwork)).toEqual([]);
   });
 });

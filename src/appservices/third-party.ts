@@ -11,13 +11,22 @@ import { networkName } from "./network-name.ts";
 const TIMEOUT_MS = 10_000;
 
 const Fields = z.record(z.string(), z.unknown());
-const Instance = z.looseObject({ network_id: z.string(), desc: z.string(), fields: Fields });
+const Text = z.string().catch("");
+const Texts = z.array(z.string()).catch([]);
+/** A network without an ID can neither be named nor be asked for what it lists. */
+const Instance = z.looseObject({
+  network_id: z.string(),
+  desc: Text,
+  icon: z.string().optional().catch(undefined),
+  fields: Fields.catch({}),
+});
+/** Bridges leave out what they have no use for. Clients are told all that the specification asks for: else some read nothing. */
 const Protocol = z.looseObject({
-  user_fields: z.array(z.string()),
-  location_fields: z.array(z.string()),
-  icon: z.string(),
-  field_types: Fields,
-  instances: z.array(Instance),
+  user_fields: Texts,
+  location_fields: Texts,
+  icon: Text,
+  field_types: Fields.catch({}),
+  instances: z.array(z.unknown()).catch([]).transform(those(Instance)),
 });
 type Protocol = z.infer<typeof Protocol>;
 
@@ -124,9 +133,25 @@ async function findAmong<T>(
   { purpose, path, schema }: Search<T> & { readonly path: string },
 ): Promise<T[]> {
   const found = await Promise.all(
-    asked.map(async (it) => await answerOf(hs, it, { purpose, path, schema: z.array(schema) })),
+    asked.map(
+      async (it) =>
+        await answerOf(hs, it, {
+          purpose,
+          path,
+          schema: z.array(z.unknown()).transform(those(schema)),
+        }),
+    ),
   );
   return found.flatMap((it) => it ?? []);
+}
+
+/** Those of some things that a schema can read. */
+function those<T>(schema: z.ZodType<T>): (its: readonly unknown[]) => T[] {
+  return (its) =>
+    its.flatMap((it) => {
+      const { success, data } = schema.safeParse(it);
+      return success ? [data] : [];
+    });
 }
 
 /** What one says; undefined, and a line in the log, if it says nothing that can be read. */
