@@ -99,6 +99,23 @@ describe("a lane", () => {
     await opened.close();
   });
 
+  test("takes back what it has done where its work fails by the loss of another connection", async () => {
+    const options = { url: database.url, maxConnections: 2 };
+    const [opened, other] = [openDatabase(options), openDatabase(options)];
+    await database.sql`create table kept (n int)`;
+    const failed = opened.lane.transaction(async (tx) => {
+      await tx`insert into kept values (1)`;
+      await other.sql`select pg_terminate_backend(pg_backend_pid())`;
+    });
+    expect(await answered(failed)).toBe("connection lost");
+    const idle = await database.sql`
+      select from pg_stat_activity where datname = current_database() and state like 'idle in transaction%'`;
+    expect(idle).toHaveLength(0);
+    await opened.lane.transaction(async (tx) => await tx`insert into kept values (2)`);
+    expect(await database.sql`select n from kept`).toEqual([{ n: 2 }]);
+    await Promise.all([opened.close(), other.close()]);
+  });
+
   test("stores nothing of what goes on after its transaction has failed", async () => {
     const opened = openDatabase({ url: database.url, maxConnections: 2 });
     await database.sql`create table noted (n int)`;

@@ -148,17 +148,17 @@ async function transaction<T>(connection: Connection, work: (tx: Tx) => Promise<
     return result;
   } catch (error) {
     isOver = true;
-    if (isConnectionError(error)) throw error;
     const ends = await loss.before(Promise.allSettled(sent));
     const first = ends.find((it) => it.status === "rejected");
-    const cause: unknown = first?.reason ?? error;
+    // Only its own statements say whether this connection is lost: the work may have failed by the loss of another.
+    const isLost = first !== undefined && isConnectionError(first.reason);
     // A commit that went out after a statement that failed has rolled back already.
-    if (!isConnectionError(cause)) {
+    if (!isLost) {
       const undone = sql.unsafe("rollback");
       note(connection, undone);
       await loss.before(undone);
     }
-    throw cause;
+    throw first?.reason ?? error;
   }
 }
 
