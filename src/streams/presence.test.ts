@@ -5,7 +5,7 @@ import type { Requester } from "#src/kit/requester.ts";
 import type { Room } from "#src/rooms/find-room.ts";
 import { sendEvent } from "#src/rooms/send-event.ts";
 import { testHomeservers, type TestHomeservers, testRoom, testUser } from "#src/testing.ts";
-import { bePresent } from "./presence.ts";
+import { bePresent, processesAlive, processIdOf, saySeen } from "./presence.ts";
 
 let servers: TestHomeservers;
 let hs: Homeserver;
@@ -54,4 +54,19 @@ test("a process that has stood still writes nothing before it knows that the tab
   Object.assign(hs, { now: () => now() + 62_000 });
   await expect(say("too late")).rejects.toThrow(NewerSchemaError);
   Object.assign(hs, { now });
+});
+
+test("those who took a process for gone that stood still hear of it before it writes", async () => {
+  const two = await testHomeservers(2);
+  const [still, other] = two.all as [Homeserver, Homeserver];
+  await two.database.sql`
+    update processes set seen_at = now() - interval '2 minutes'
+    where process_id = ${processIdOf(still)}`;
+  await saySeen(other);
+  expect(processesAlive(other)).toBe(1);
+  const { now } = still;
+  Object.assign(still, { now: () => now() + 120_000 });
+  await saySeen(still);
+  await expect.poll(() => processesAlive(other)).toBe(2);
+  await two.close();
 });

@@ -41,10 +41,6 @@ export async function bePresent(
     if (processes.alive === 1) processes.alive = 2;
   });
   await saySeen(hs);
-  // So that those who are there know at once that they are not alone any more.
-  if (processesAlive(hs) > 1) {
-    await hs.sql`select pg_notify(${CHANNEL}, position::text) from positions where id = 1`;
-  }
   await hs.sql`delete from processes where seen_at < now() - ${10 * ALIVE_SECONDS} * interval '1 second'`;
   const timer = setInterval(() => {
     saySeen(hs).catch((error: unknown) => {
@@ -82,8 +78,14 @@ export function isDoubtful(hs: Homeserver): boolean {
   return seenMs !== undefined && hs.now() - seenMs > DOUBTFUL_MS;
 }
 
-/** Says that this process is there. @throws NewerSchemaError */
+/**
+ * Says that this process is there; and if others may not know it, or may take it for gone, to those as well: so they know at once
+ * that they are not alone.
+ *
+ * @throws NewerSchemaError
+ */
 export async function saySeen(hs: Homeserver): Promise<void> {
+  const isNews = processesOf(hs).seenMs === undefined || isDoubtful(hs);
   const [seen] = await hs.sql`
     insert into processes (process_id, seen_at)
     select ${processIdOf(hs)}, now() where not exists (
@@ -94,6 +96,9 @@ export async function saySeen(hs: Homeserver): Promise<void> {
   const processes = processesOf(hs);
   processes.seenMs = hs.now();
   processes.alive = Math.max(1, await countAlive(hs.sql));
+  if (isNews && processes.alive > 1) {
+    await hs.sql`select pg_notify(${CHANNEL}, position::text) from positions where id = 1`;
+  }
 }
 
 /** Tells the other processes, if there are any, of the position that `first` has come to; `told` is null if there are none. */
