@@ -335,7 +335,7 @@ async function checkStart(place) {
   for (const victim of ["npm", "the server", "PostgreSQL", "everything"]) {
     await check(`kill -9 of ${victim} leaves nothing in the way of the next start`, async () => {
       const below = place.descendants();
-      const server = below.find((pid) => commandOf(pid).includes("src/main.ts"));
+      const server = below.find((pid) => commandOf(pid).includes(".cache/server.mjs"));
       const postmaster = place.postmaster();
       must(server !== undefined && postmaster !== undefined, "is not running");
       const parts = below.filter((pid) => parentOf(pid) === postmaster);

@@ -3,16 +3,16 @@
 import { spawn, spawnSync } from "node:child_process";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { bundleOf } from "./bundle.mjs";
 import { findNode } from "./find-node.mjs";
 import { ensureInstalled, installOlderNode } from "./install.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const beside = (name) => new URL(name, import.meta.url).href;
 const bin = (name, path) => join(root, "node_modules", name, path);
 
-/** What each script hands over to: a program for Node and its first arguments. */
+/** What each script hands over to: a program for Node and its first arguments, or what finds it. */
 const TASKS = {
-  start: { program: [join(root, "src", "main.ts")], endsWithParent: true },
+  start: { program: bundleOf, endsWithParent: true },
   demo: { program: [join(root, "deploy", "demo", "main.ts")], endsWithParent: true },
   test: {
     program: [bin("vitest", "vitest.mjs"), "run"],
@@ -35,7 +35,8 @@ try {
   await ensureInstalled(root, task.endsWithParent ? "production" : "all");
   const node = await nodeFor(root);
   for (const program of task.before ?? []) prepare(node, program);
-  handOver(node, task, rest);
+  const program = Array.isArray(task.program) ? task.program : [await task.program(root)];
+  handOver(node, { ...task, program }, rest);
 } catch (error) {
   process.stderr.write(`${error.message}\n`);
   process.exit(1);
@@ -73,8 +74,7 @@ function handOver(node, { program, endsWithParent = false }, args) {
     // After each rest V8 would collect anew for every ten megabytes that a burst of requests takes, which costs as much as
     // they do: it takes a server that has rested for one that needs little.
     "--heap-growing-percent=100",
-    ...(endsWithParent ? ["--import", beside("find-own-modules.mjs")] : []),
-    ...(watch ? ["--import", beside("end-with-parent.mjs")] : []),
+    ...(watch ? ["--import", new URL("end-with-parent.mjs", import.meta.url).href] : []),
     ...program,
     ...args,
   ];

@@ -1,0 +1,73 @@
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+// @ts-expect-error It is plain JavaScript, since it runs before there is anything else.
+import { bundleOf } from "./bundle.mjs";
+
+let root: string;
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), "archipel-bundle-"));
+  symlinkSync(join(import.meta.dirname, "..", "node_modules"), join(root, "node_modules"));
+  put("package.json", '{ "type": "module", "imports": { "#federation/*": "./federation/*" } }');
+  put("package-lock.json", "{}");
+  put("schema/beside.txt", "what stands beside");
+  put("federation/says.ts", 'export const says: string = "one thing";');
+  put(
+    "schema/reads.ts",
+    `import { readFileSync } from "node:fs";
+     export const beside = readFileSync(new URL("beside.txt", import.meta.url), "utf8");`,
+  );
+  put(
+    "src/main.ts",
+    `import { says } from "#federation/says.ts";
+     import { beside } from "../schema/reads.ts";
+     console.log(says, "and", beside);
+     if (process.argv.length > 2) await import("a-package-that-is-not-there");`,
+  );
+});
+afterEach(() => rmSync(root, { recursive: true }));
+
+function put(path: string, text: string): void {
+  mkdirSync(dirname(join(root, path)), { recursive: true });
+  writeFileSync(join(root, path), text);
+}
+
+const bundle = async (): Promise<string> => String(await bundleOf(root));
+const run = (path: string): string => execFileSync(process.execPath, [path], { encoding: "utf8" });
+
+test("is one file that does what the sources do, and finds what stands beside them", async () => {
+  const path = await bundle();
+  rmSync(join(root, "federation"), { recursive: true });
+  expect(run(path)).toBe("one thing and what stands beside\n");
+});
+
+test("is made once, and anew when a source is another", async () => {
+  const path = await bundle();
+  const { ino } = statSync(path);
+  expect(statSync(await bundle()).ino).toBe(ino);
+  put("src/main.test.ts", "a test is no part of it");
+  expect(statSync(await bundle()).ino).toBe(ino);
+  // Of the same length.
+  put("federation/says.ts", 'export const says: string = "two thing";');
+  expect(run(await bundle())).toBe("two thing and what stands beside\n");
+});
+
+test("is made anew when the packages are others", async () => {
+  const { ino } = statSync(await bundle());
+  put("package-lock.json", "{ }");
+  expect(statSync(await bundle()).ino).not.toBe(ino);
+});
+
+test("leaves alone what is loaded only when it is needed", async () => {
+  const path = await bundle();
+  expect(() => execFileSync(process.execPath, [path, "now"], { stdio: "pipe" })).toThrow(
+    "a-package-that-is-not-there",
+  );
+});
+
+test("leaves it to the sources where it cannot be made", async () => {
+  put(".cache/server.mjs/in-the-way", "");
+  expect(await bundle()).toBe(join(root, "src", "main.ts"));
+});
