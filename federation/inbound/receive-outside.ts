@@ -48,7 +48,8 @@ async function takeEnd(hs: Homeserver, room: Room, received: ReceivedEvent): Pro
   // It has come before.
   if (waiting?.eventId === received.event.event_id) return true;
   if (!waiting || !isEnd(waiting, received.event)) return false;
-  return (await storeOutsideMembership(hs, { room, received, membership })).stored;
+  const begunAt = waiting.eventKey;
+  return (await storeOutsideMembership(hs, { room, received, membership, begunAt })).stored;
 }
 
 /** Whether a user has knocked, or is invited by whoever ends it. */

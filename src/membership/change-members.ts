@@ -72,6 +72,8 @@ export async function leaveRoom(
   const room = await findRoom(hs, roomId);
   const standing = room && (await standingOf(hs, requester.userKey, room.roomKey));
   if (!room || !standing) throw new MatrixError("M_FORBIDDEN", "You are not in this room");
+  // Of a room that this server is not in, nothing else says so.
+  if (standing.membership === "leave") return;
   const draft = await memberDraft(hs, requester.userId, "leave", reasonOf(reason));
   if (
     standing.membership === "invite" &&

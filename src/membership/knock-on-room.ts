@@ -1,6 +1,7 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { findRoom } from "#src/rooms/find-room.ts";
+import { standingOf } from "#src/rooms/memberships.ts";
 import { isRoomHere } from "#src/rooms/residents.ts";
 import type { RoomToEnter } from "./enter-room.ts";
 import { memberDraft } from "./member-draft.ts";
@@ -34,6 +35,8 @@ export async function knockOnRoom(
     });
     return;
   }
+  const standing = room && (await standingOf(hs, userKey, room.roomKey));
   const servers = await serversToAsk(hs, { userKey, room, via });
-  await knockOnOutsideRoom(hs, { roomId, sender: userId, draft }, servers);
+  const knock = { roomId, sender: userId, draft, begunAt: standing?.eventKey ?? null };
+  await knockOnOutsideRoom(hs, knock, servers);
 }

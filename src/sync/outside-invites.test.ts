@@ -80,6 +80,21 @@ describe("an invitation to a room of other servers", () => {
     }
   });
 
+  test("is none if it has the ID of an event of another room", async () => {
+    const { invite } = await invited("first");
+    const remote = new RemoteRoom("1", "second");
+    const begun = remote.begin(CREATOR);
+    const second = await knownRoom(hs, remote);
+    const own = remote.add(CREATOR, memberDraft("invite"), [begun]);
+    const { event, json } = remote.received(own);
+    const received = { event: { ...event, event_id: invite }, json };
+    expect(
+      await storeOutsideMembership(hs, { room: second, received, membership: "invite" }),
+    ).toEqual({ stored: false });
+    const { invite: invites = {} } = (await sync(hs)).rooms ?? {};
+    expect(invites).not.toHaveProperty([remote.roomId ?? ""]);
+  });
+
   test("is forgotten when it is refused, and the client told how", async () => {
     const { remote, room, invite } = await invited("refused");
     const since = (await sync(hs)).next_batch;

@@ -11,6 +11,9 @@ import { bodyOf, throughOneOf, unhelpful } from "./refusals.ts";
 import type { ServersToAsk } from "./servers-to-ask.ts";
 import { type MemberEvent, signTemplate } from "./sign-template.ts";
 
+/** A knock, and by which member event the user is what they are until then, null if by none. */
+export type OutsideKnock = MemberEvent & { readonly begunAt: number | null };
+
 /** How long a server may take for each of the two answers. */
 const TIMEOUT_MS = 15_000;
 
@@ -23,14 +26,18 @@ const TIMEOUT_MS = 15_000;
  */
 export async function knockOnOutsideRoom(
   hs: Homeserver,
-  knock: MemberEvent,
+  knock: OutsideKnock,
   servers: ServersToAsk,
 ): Promise<void> {
   await throughOneOf(hs, servers, async (server) => await knockThrough(hs, server, knock));
 }
 
-async function knockThrough(hs: Homeserver, server: ServerName, knock: MemberEvent): Promise<void> {
-  const { roomId, sender } = knock;
+async function knockThrough(
+  hs: Homeserver,
+  server: ServerName,
+  knock: OutsideKnock,
+): Promise<void> {
+  const { roomId, sender, begunAt } = knock;
   const versions = [...ROOM_VERSIONS.values()].filter((it) => it.knocking).map((it) => it.version);
   const options = { timeoutMs: TIMEOUT_MS };
   const question = { roomId, userId: sender, versions };
@@ -44,6 +51,7 @@ async function knockThrough(hs: Homeserver, server: ServerName, knock: MemberEve
     room,
     received: { event, json },
     membership: "knock",
+    begunAt,
     told: { strippedState: await toldOf(hs, room, answer.knock_room_state), by: server },
   });
 }

@@ -35,7 +35,8 @@ export async function leaveOutsideRoom(
   });
   const left = told.left ?? (await leaveOfOurs(hs, requester, { room, standing, draft }));
   const received = { event: left.event, json: left.json };
-  await storeOutsideMembership(hs, { room, received, membership: "leave" });
+  const begunAt = standing.eventKey;
+  await storeOutsideMembership(hs, { room, received, membership: "leave", begunAt });
 }
 
 /** A leave that no other server has seen: it follows nothing but what the user was before. */

@@ -11,7 +11,14 @@ import { insertEvents, upsertMemberships } from "../queries-persist.ts";
 import { forgetHead } from "../room-head.ts";
 import { type EventRow, EventStatus } from "../stored-event.ts";
 import { otherServerOf, userKeysOf } from "../user-keys.ts";
-import { residentRooms, storeInvites, type ToldOfRoom, touchRooms } from "./queries-outside.ts";
+import {
+  type InRoom,
+  invitationsOf,
+  residentRooms,
+  storeInvites,
+  type ToldOfRoom,
+  touchRooms,
+} from "./queries-outside.ts";
 import type { ReceivedEvent } from "./received-event.ts";
 
 /** A change of what a local user is in a room that this server is not in. */
@@ -22,11 +29,19 @@ export type OutsideMembership = {
   readonly membership: Exclude<Membership, "join">;
   /** What we are told of the room, for an invitation or a knock. */
   readonly told?: ToldOfRoom;
+  /**
+   * Of what a user of ours does: by which member event they were what they were when it was begun, null if by none. That
+   * takes its time, and an invitation that has come since stays.
+   */
+  readonly begunAt?: number | null;
 };
 
 type OutsideWrite = OutsideMembership & { readonly senderKey: number; readonly userKey: number };
 
-/** Whether it was stored: it is not if this server is in the room, whose own state says who is what. */
+/**
+ * Whether it was stored: it is not if this server is in the room, whose own state says who is what, if the user has been
+ * invited meanwhile, or if the event has the ID of another.
+ */
 export type OutsideWritten = { readonly stored: boolean };
 
 /**
@@ -59,12 +74,27 @@ const outsideStream: Stream<OutsideWrite, OutsideWritten> = {
       lane,
       placed.map((it) => it.write.received.event.event_id),
     );
+    const others = new Map(known.map((it) => [it.event_id, it]));
     const keys = new Map(known.map((it) => [it.event_id, it.event_key]));
     const resident = await residentRooms(
       lane,
       placed.map((it) => it.write.room.roomKey),
     );
-    const wanted = placed.filter((it) => !resident.has(it.write.room.roomKey));
+    const invitations = new Map(
+      (await invitationsOf(lane, placed.map(nameOf))).map((it) => [keyOf(it), it.eventKey]),
+    );
+    const wanted = placed.filter((own) => {
+      const { room, received, membership, begunAt } = own.write;
+      const { event_id } = received.event;
+      if (resident.has(room.roomKey) || isAnother(others.get(event_id), own.write)) return false;
+      const key = keyOf(nameOf(own));
+      const invitation = invitations.get(key);
+      const isInvitedSince = invitation !== undefined && invitation !== begunAt;
+      if (begunAt !== undefined && isInvitedSince) return false;
+      if (membership === "invite") invitations.set(key, keys.get(event_id) ?? own.position);
+      else invitations.delete(key);
+      return true;
+    });
     const rows: EventRow[] = [];
     for (const it of wanted) {
       const { event_id } = it.write.received.event;
@@ -92,6 +122,27 @@ const outsideStream: Stream<OutsideWrite, OutsideWritten> = {
   changesBetween: async () => [],
 };
 
+/** Whether what is stored under an event's ID is another: versions 1 and 2 let whoever sends an event name it. */
+function isAnother(
+  stored: EventRow | undefined,
+  { room, received: { event } }: OutsideWrite,
+): boolean {
+  if (!stored) return false;
+  return (
+    stored.room_key !== room.roomKey ||
+    stored.type !== event.type ||
+    stored.state_key !== event.state_key
+  );
+}
+
+function nameOf({ write: { userKey, room } }: Placed<OutsideWrite>): InRoom {
+  return { userKey, roomKey: room.roomKey };
+}
+
+function keyOf({ userKey, roomKey }: InRoom): string {
+  return `${userKey} ${roomKey}`;
+}
+
 type OwnMembership = ReturnType<typeof membershipOf>;
 
 function storeAll(
@@ -101,7 +152,7 @@ function storeAll(
 ): void {
   if (its.length === 0) return;
   // Of several changes of one user in one room the last counts.
-  const last = new Map(its.map((it) => [`${it.userKey} ${it.roomKey}`, it]));
+  const last = new Map(its.map((it) => [keyOf(it), it]));
   upsertMemberships(lane, [...last.values()]);
   storeInvites(
     lane,

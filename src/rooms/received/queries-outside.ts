@@ -12,6 +12,21 @@ export async function residentRooms(
   return new Set(rows.map((it) => it.room_key));
 }
 
+/** A user, and a room. */
+export type InRoom = { readonly userKey: number; readonly roomKey: number };
+
+/** By which member events users are invited to rooms, those of some that are. */
+export async function invitationsOf(
+  db: Queryable,
+  its: readonly InRoom[],
+): Promise<readonly (InRoom & { readonly eventKey: number })[]> {
+  return await db<(InRoom & { eventKey: number })[]>`
+    select user_key as "userKey", room_key as "roomKey", event_key as "eventKey"
+    from memberships join unnest(${its.map((it) => it.userKey)}::bigint[],
+      ${its.map((it) => it.roomKey)}::bigint[]) as asked (user_key, room_key) using (user_key, room_key)
+    where membership = 'invite'`;
+}
+
 /** What another server has told of a room, for an invitation or in answer to a knock. */
 export type ToldOfRoom = {
   /** Stripped state events, for the user. */
