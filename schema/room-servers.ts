@@ -78,7 +78,7 @@ export const roomEntries = pgTable("room_entries", {
 
 /**
  * Users of ours who are out of rooms of others, of which nobody there could be told yet: since they have declined an
- * invitation, or a join of theirs did not hold.
+ * invitation, or a join of theirs did not hold. Those, too, who are being let in: should the process end meanwhile, they are out.
  *
  * A row goes when a server has been told, when none needs to be, or the user has come again, or after a week
  * (`tell-leaves`).

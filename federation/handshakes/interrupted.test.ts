@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Remotes } from "#src/homeserver/remotes.ts";
+import { tellLeaves } from "#src/membership/outside/job-tell-leaves.ts";
 import { invitesOf, openStage, type Stage } from "./testing.ts";
 
 let stage: Stage;
@@ -45,6 +47,12 @@ async function asking<T>(ways: Partial<Remotes>, during: () => Promise<T>): Prom
   }
 }
 
+/** Has the second server tell, by its other process, who is out of which rooms. */
+async function tellNow(): Promise<void> {
+  await two.hs.sql`update untold_leaves set due_ms = 0`;
+  await tellLeaves.run(two.all[1] as Homeserver, new AbortController().signal);
+}
+
 const KNOCKING = {
   preset: "private_chat",
   initial_state: [{ type: "m.room.join_rules", state_key: "", content: { join_rule: "knock" } }],
@@ -83,4 +91,46 @@ test("an invitation that is declined is declined once more", async () => {
   const { roomId } = await roomOf({ preset: "private_chat", invite: [bob.userId] });
   expect((await leave(roomId)).status).toBe(200);
   expect(await leave(roomId)).toMatchObject({ status: 200 });
+});
+
+const AWAY = { ok: false, why: "unreachable", cause: new Error("away") } as const;
+
+describe("a join", () => {
+  test("in which the process ends is taken back", async () => {
+    const { roomId } = await roomOf();
+    const { sendJoinV2 } = two.hs.remotes;
+    const memberships: string[] = [];
+    const dying: typeof sendJoinV2 = async (...asked) => {
+      await sendJoinV2(...asked);
+      memberships.push(await membershipOf(roomId));
+      // As if the process had been killed: it does not say any more that it is at it.
+      await two.hs.sql`delete from room_entries`;
+      await tellNow();
+      memberships.push(await membershipOf(roomId));
+      return AWAY;
+    };
+    await asking({ sendJoinV2: dying }, async () => await act("join", roomId));
+    expect(memberships).toEqual(["join", "leave"]);
+    expect(await two.hs.sql`select from untold_leaves`).toHaveLength(0);
+  });
+
+  test("is not taken back in place of one before it", async () => {
+    const { roomId } = await roomOf();
+    const { sendJoinV2 } = two.hs.remotes;
+    const away = async () => await Promise.resolve(AWAY);
+    const failing = { sendJoinV2: away, makeLeave: away };
+    const first = await asking(failing, async () => await act("join", roomId));
+    expect(first.status).toBe(502);
+    const slow: typeof sendJoinV2 = async (...asked) => {
+      const answer = await sendJoinV2(...asked);
+      await tellNow();
+      return answer;
+    };
+    const second = await asking({ sendJoinV2: slow }, async () => await act("join", roomId));
+    expect(second.status).toBe(200);
+    expect(await membershipOf(roomId)).toBe("join");
+    await tellNow();
+    expect(await membershipOf(roomId)).toBe("join");
+    expect(await two.hs.sql`select from untold_leaves`).toHaveLength(0);
+  });
 });

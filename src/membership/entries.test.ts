@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { RoomId } from "#src/kit/identifiers.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
-import { entriesOver, oneByOne } from "./entries.ts";
+import { entriesOver, oneByOne, unlessEntered } from "./entries.ts";
 
 let servers: TestHomeservers;
 let hs: Homeserver;
@@ -53,6 +53,27 @@ test("whoever waits for it waits for other processes too", async () => {
   expect(await waiting).toBe(true);
   await entry;
   expect(await entriesOver(other, [roomId], 10_000)).toBe(false);
+});
+
+test("what is done only if nobody enters is not done while somebody does, and then waited for", async () => {
+  const order: string[] = [];
+  const act = async () => {
+    order.push("act");
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    order.push("done");
+  };
+  await oneByOne(hs, roomId, async () => {
+    expect(await unlessEntered(other, roomId, act)).toBe(false);
+  });
+  const acting = unlessEntered(other, roomId, act);
+  await expect.poll(() => order).toEqual(["act"]);
+  await oneByOne(hs, roomId, async () => {
+    order.push("enter");
+    await Promise.resolve();
+  });
+  expect(await acting).toBe(true);
+  expect(order).toEqual(["act", "done", "enter"]);
+  expect(await hs.sql`select from room_entries`).toHaveLength(0);
 });
 
 test("nobody waits for a process that has died", async () => {

@@ -25,21 +25,42 @@ export async function oneByOne(
   roomId: RoomId,
   enter: () => Promise<void>,
 ): Promise<void> {
-  const own = async () => await alone(hs, { roomId, holder: randomUUID() }, enter);
+  const own = async () => {
+    const entry = { roomId, holder: randomUUID() };
+    // When other processes let us, or do not say any more that they are at it.
+    while (!(await mayEnter(hs.sql, entry, LEASE_MS))) {
+      await sleep(LOOK_MS, undefined, { signal: hs.stopping });
+    }
+    await alone(hs, entry, enter);
+  };
   await afterOthers(lastOf(hs), roomId, own);
 }
 
-/** When other processes let us, or do not say any more that they are at it. */
-async function alone(hs: Homeserver, entry: Entry, enter: () => Promise<void>): Promise<void> {
-  while (!(await mayEnter(hs.sql, entry, LEASE_MS))) {
-    await sleep(LOOK_MS, undefined, { signal: hs.stopping });
-  }
+/**
+ * Does something about a room that nobody is entering from outside, in whatever process. Who wants to do so meanwhile
+ * waits for it.
+ *
+ * @returns false if somebody is entering it: then it is not done.
+ */
+export async function unlessEntered(
+  hs: Homeserver,
+  roomId: RoomId,
+  act: () => Promise<void>,
+): Promise<boolean> {
+  const entry = { roomId, holder: randomUUID() };
+  if (!(await mayEnter(hs.sql, entry, LEASE_MS))) return false;
+  await alone(hs, entry, act);
+  return true;
+}
+
+/** Says, as long as it takes, that we are at it. */
+async function alone(hs: Homeserver, entry: Entry, act: () => Promise<void>): Promise<void> {
   const renewal = setInterval(() => {
     // Should it fail, somebody else may enter at the same time, which does no harm.
     renewEntry(hs.sql, entry, LEASE_MS).catch(() => {});
   }, RENEW_MS);
   try {
-    await enter();
+    await act();
   } finally {
     clearInterval(renewal);
     await endEntry(hs.sql, entry);

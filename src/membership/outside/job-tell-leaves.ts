@@ -3,6 +3,7 @@ import type { Job } from "#src/jobs/job.ts";
 import { findRoom } from "#src/rooms/find-room.ts";
 import { standingOf } from "#src/rooms/memberships.ts";
 import { findUserKeys } from "#src/rooms/user-keys.ts";
+import { unlessEntered } from "../entries.ts";
 import { claimUntold, forgetUntold, type UntoldRow } from "./queries-untold.ts";
 import { tryToTell } from "./tell-leave.ts";
 
@@ -24,10 +25,13 @@ export const tellLeaves: Job = {
   },
 };
 
+/** While somebody enters the room, it is not known yet who is out of it. */
 async function tellOne(hs: Homeserver, row: UntoldRow): Promise<void> {
-  const isLost = row.sinceMs < hs.now() - GIVE_UP_MS;
-  if (isLost || !(await isStillOut(hs, row))) await forgetUntold(hs.sql, row);
-  else await tryToTell(hs, row, row);
+  await unlessEntered(hs, row.roomId, async () => {
+    const isLost = row.sinceMs < hs.now() - GIVE_UP_MS;
+    if (isLost || !(await isStillOut(hs, row))) await forgetUntold(hs.sql, row);
+    else await tryToTell(hs, row, row);
+  });
 }
 
 /** Whether the user has not come to the room again, or been invited to it, since. */

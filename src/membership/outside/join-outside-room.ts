@@ -25,10 +25,11 @@ import { type JoinedState, storeJoinedState } from "#src/rooms/received/store-jo
 import { isResident } from "#src/rooms/residents.ts";
 import { EventStatus } from "#src/rooms/stored-event.ts";
 import { userKeyOf } from "#src/rooms/user-keys.ts";
+import { forgetUntold, isUntold, noteUntold, type UntoldLeave } from "./queries-untold.ts";
 import { bodyOf, mayBeOld, throughOneOf, unhelpful } from "./refusals.ts";
 import type { ServersToAsk } from "./servers-to-ask.ts";
 import { type MemberEvent, signTemplate } from "./sign-template.ts";
-import { tellLeave } from "./tell-leave.ts";
+import { FIRST_RETRY_MS, tellLeave } from "./tell-leave.ts";
 
 /** How long the first answer of a server may take: who does not answer is not waited for while others may. */
 const TEMPLATE_TIMEOUT_MS = 15_000;
@@ -52,38 +53,57 @@ export async function joinOutsideRoom(
   join: MemberEvent,
   servers: ServersToAsk,
 ): Promise<void> {
+  const { roomId, sender: userId } = join;
   const letIn = new Set<ServerName>();
+  const eventKey = await memberEventKey(hs, join);
+  const wasUntold = await isUntold(hs.sql, { userId, roomId });
+  const leave = (): UntoldLeave => ({
+    userId,
+    roomId,
+    servers: [...letIn],
+    reason: null,
+    eventKey,
+  });
+  const doubt = async () => {
+    const now = hs.now();
+    await noteUntold(hs.sql, leave(), { now, dueMs: now + FIRST_RETRY_MS });
+  };
   try {
     await throughOneOf(hs, servers, async (server) => {
       await withAnswerMemory(hs, async (memory) => {
-        await joinThrough(hs, server, join, { letIn, memory });
+        await joinThrough(hs, server, join, { letIn, doubt, memory });
       });
     });
   } catch (error) {
-    if (letIn.size > 0) {
-      await takeBack(hs, join, [...letIn]).catch((err: unknown) => {
-        hs.log.error({ err, roomId: join.roomId }, "a join that does not hold was not taken back");
-      });
-    }
+    await takeBack().catch((err: unknown) => {
+      hs.log.error({ err, roomId }, "a join that does not hold was not taken back");
+    });
     throw error;
+  }
+  await forgetUntold(hs.sql, { userId, roomId });
+
+  /** That nobody there believes us to be in a room that we are not in. */
+  async function takeBack(): Promise<void> {
+    if (letIn.size > 0) await tellLeave(hs, leave());
+    else if (!wasUntold) await forgetUntold(hs.sql, { userId, roomId });
   }
 }
 
-/** That nobody there believes us to be in a room that we are not in. */
-async function takeBack(
+/** The member event by which a user is what they are in a room, as far as is known here. */
+async function memberEventKey(
   hs: Homeserver,
-  { roomId, sender: userId }: MemberEvent,
-  servers: readonly ServerName[],
-): Promise<void> {
-  const [room, userKey] = [await findRoom(hs, roomId), await userKeyOf(hs, userId)];
+  { roomId, sender }: MemberEvent,
+): Promise<number | null> {
+  const [room, userKey] = [await findRoom(hs, roomId), await userKeyOf(hs, sender)];
   const standing = room && (await standingOf(hs, userKey, room.roomKey));
-  const eventKey = standing?.eventKey ?? null;
-  await tellLeave(hs, { userId, roomId, servers, reason: null, eventKey });
+  return standing?.eventKey ?? null;
 }
 
 type Joining = {
   /** The servers that have perhaps taken the user into the room. */
   readonly letIn: Set<ServerName>;
+  /** Writes down that these are to be told if nothing comes of it: this process may end before it knows. */
+  readonly doubt: () => Promise<void>;
   readonly memory: AnswerMemory;
 };
 
@@ -91,7 +111,7 @@ async function joinThrough(
   hs: Homeserver,
   server: ServerName,
   join: MemberEvent,
-  { letIn, memory }: Joining,
+  { letIn, doubt, memory }: Joining,
 ): Promise<void> {
   const { roomId, sender, draft } = join;
   const question = { roomId, userId: sender, versions: [...ROOM_VERSIONS.keys()] };
@@ -102,8 +122,10 @@ async function joinThrough(
   const eventId = event.event_id;
   const omitMembers = await wantsLess(hs, roomId);
   const sent = { roomId, eventId, event: wire, omitMembers };
+  letIn.add(server);
+  await doubt();
   const said = await sendJoin(hs, server, sent, memory);
-  if (said.ok || said.why !== "refused") letIn.add(server);
+  if (!said.ok && said.why === "refused") letIn.delete(server);
   const answer = bodyOf(server, said);
   const setting = { roomId, rules, server };
   const [joinEvent] = await checked(hs, [answer.event ?? wire], setting);

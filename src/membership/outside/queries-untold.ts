@@ -14,9 +14,12 @@ export type UntoldLeave = {
   readonly eventKey: number | null;
 };
 
+/** Of how many servers that were to be told before it stays known. */
+const MOST_KEPT = 10;
+
 export type UntoldRow = UntoldLeave & { readonly failures: number; readonly sinceMs: UnixMs };
 
-/** Writes down that servers are to be told. */
+/** Writes down that servers are to be told, beside those that are to be told already: the newest first. */
 export async function noteUntold(
   db: Queryable,
   { userId, roomId, servers, reason, eventKey }: UntoldLeave,
@@ -25,8 +28,21 @@ export async function noteUntold(
   await db`
     insert into untold_leaves (user_id, room_id, servers, reason, event_key, since_ms, due_ms)
     values (${userId}, ${roomId}, ${servers}::text[], ${reason}, ${eventKey}::bigint, ${now}, ${dueMs})
-    on conflict (user_id, room_id) do update set servers = excluded.servers, reason = excluded.reason,
+    on conflict (user_id, room_id) do update set reason = excluded.reason,
+      servers = excluded.servers || array(
+        select it from unnest(untold_leaves.servers) as it where it <> all(excluded.servers)
+        limit ${MOST_KEPT}),
       event_key = excluded.event_key, since_ms = excluded.since_ms, due_ms = excluded.due_ms, failures = 0`;
+}
+
+/** Whether servers are to be told of a user who is out of a room. */
+export async function isUntold(
+  db: Queryable,
+  { userId, roomId }: Pick<UntoldLeave, "userId" | "roomId">,
+): Promise<boolean> {
+  const { count } = await db`
+    select from untold_leaves where user_id = ${userId} and room_id = ${roomId}`;
+  return count > 0;
 }
 
 /** Takes in hand what is due: nobody else tries it for a while. */

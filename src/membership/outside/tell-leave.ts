@@ -12,7 +12,7 @@ import { signTemplate } from "./sign-template.ts";
 const TIMEOUT_MS = 10_000;
 
 /** The wait after nobody could be told, at first and in the end. */
-const FIRST_RETRY_MS = 60_000;
+export const FIRST_RETRY_MS = 60_000;
 const LAST_RETRY_MS = 60 * 60_000;
 
 /** The most servers that are told. */
