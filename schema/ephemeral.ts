@@ -5,7 +5,8 @@ const key = (name: string) => bigint(name, { mode: "number" });
 /**
  * The last receipt of each user in each room, of each type and for each thread.
  *
- * Rows do not grow with events; they go when a room is purged.
+ * Rows do not grow with events; they go when a room is purged. Of users of other servers, those of so many threads stay
+ * (`record-receipts.ts`).
  */
 export const receipts = pgTable(
   "receipts",

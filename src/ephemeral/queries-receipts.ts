@@ -32,6 +32,35 @@ export async function upsertReceipts(
   return new Set(stored.map((it) => it.position));
 }
 
+/**
+ * Removes users' receipts for threads of rooms, but for the newest of each user in each room. What somebody is about to
+ * move stays: it is not among the oldest any more.
+ */
+export async function forgetFurtherThreads(
+  db: Queryable,
+  said: readonly { readonly room: { readonly roomKey: number }; readonly userKey: number }[],
+  most: number,
+): Promise<void> {
+  await db`
+    with said as (
+      select distinct room_key, user_key from unnest(
+        ${said.map((it) => it.room.roomKey)}::bigint[], ${said.map((it) => it.userKey)}::bigint[])
+        as said (room_key, user_key)
+    ), further as (
+      select receipts.* from said cross join lateral (
+        select room_key, user_key, type, thread from receipts
+        where receipts.room_key = said.room_key and receipts.user_key = said.user_key
+          and type = 'm.read' and thread not in ('', 'main')
+        order by position desc offset ${most}) as old
+      join receipts on receipts.room_key = old.room_key and receipts.user_key = old.user_key
+        and receipts.type = old.type and receipts.thread = old.thread
+      for update of receipts skip locked
+    )
+    delete from receipts using further
+    where receipts.room_key = further.room_key and receipts.user_key = further.user_key
+      and receipts.type = further.type and receipts.thread = further.thread`;
+}
+
 /** Receipts that were stored in a range of positions. */
 export async function receiptsBetween(
   db: Queryable,
