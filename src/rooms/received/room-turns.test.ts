@@ -30,3 +30,13 @@ test.each(["first", "last"])(
     expect(turnOfReceived(hs, ROOM_KEY)).toBeUndefined();
   },
 );
+
+test("a local sender waits for a time and no longer, whatever keeps the room still", async () => {
+  const { hs } = homes;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const over = keepingStill(hs, ROOM_KEY, async () => await promise);
+  await turnOfReceived(hs, ROOM_KEY, 20);
+  expect(turnOfReceived(hs, ROOM_KEY)).toBeDefined();
+  resolve();
+  await over;
+});

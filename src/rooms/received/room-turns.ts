@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { afterOthers } from "#src/kit/after-others.ts";
@@ -39,7 +40,15 @@ export async function keepingStill<T>(
   return await own;
 }
 
+/** How long a sender waits at most: what is worked out of a large room may take longer, and is then tried again. */
+const LONGEST_WAIT_MS = 10_000;
+
 /** What whoever sends to a room has to wait for; nothing but where received events were late too often. */
-export function turnOfReceived(hs: Homeserver, roomKey: number): Promise<unknown> | undefined {
-  return turnsOf(hs).kept.get(roomKey);
+export function turnOfReceived(
+  hs: Homeserver,
+  roomKey: number,
+  mostMs = LONGEST_WAIT_MS,
+): Promise<unknown> | undefined {
+  const kept = turnsOf(hs).kept.get(roomKey);
+  return kept && Promise.race([kept, sleep(mostMs, undefined, { ref: false })]);
 }
