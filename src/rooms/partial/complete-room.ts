@@ -18,26 +18,31 @@ import { forgetHead } from "../room-head.ts";
 import { EventStatus, type StoredEvent } from "../stored-event.ts";
 import { keysSinceJoin, partialSince } from "./queries-partial.ts";
 
+/** How often it is tried before local senders have to wait for it, and in all: those of other processes do not wait. */
+const MOST_FREE_TRIES = 2;
+const MOST_TRIES = 20;
+
 /**
  * Makes a room's state whole: puts the members into the state before the join by which this server came to it, and
  * judges all that has come since once more, by states that have them too. What the room's rules do not allow,
  * now that all is known, is part of it no more.
  *
  * @param state the IDs of the events of the state before the join; all are stored. Of that, what we were not told as we came.
+ * @returns false if the room was quicker each time, as it may be where another process writes to it: then it is to be tried later.
  */
 export async function completeRoom(
   hs: Homeserver,
   room: Room,
   { joinId, state }: { joinId: EventId; state: readonly EventId[] },
-): Promise<void> {
-  await inTurn(hs, room.roomKey, async () => {
-    // Should local senders be quicker each time, they have to wait in the end.
-    for (let tries = 0; ; tries++) {
+): Promise<boolean> {
+  return await inTurn(hs, room.roomKey, async () => {
+    for (let tries = 0; tries < MOST_TRIES; tries++) {
       const attempt = async () => await tryOnce(hs, room, { joinId, state });
-      const done = tries < 2 ? await attempt() : await keepingStill(hs, room.roomKey, attempt);
-      if (done) return;
+      const isFree = tries < MOST_FREE_TRIES;
+      if (isFree ? await attempt() : await keepingStill(hs, room.roomKey, attempt)) return true;
       forgetHead(hs, room.roomKey);
     }
+    return false;
   });
 }
 

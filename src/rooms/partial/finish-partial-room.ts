@@ -83,21 +83,21 @@ async function finish(
   try {
     const servers = serversFor(row);
     const state = await fetchWholeState(hs, room, { joinId, servers, until });
-    if (state) {
-      await completeRoom(hs, room, { joinId, state });
+    if (!state) await giveUp("nobody tells the members of a room");
+    else if (await completeRoom(hs, room, { joinId, state })) {
       hs.log.info({ roomId: room.roomId, events: state.length }, "all members of a room are known");
-    } else await giveUp();
+    } else await giveUp("a room moves too fast for its members to be taken in");
   } catch (error) {
-    await giveUp();
+    await giveUp("a room's members cannot be fetched now");
     throw error;
   } finally {
     clearInterval(renewal);
   }
 
   /** Whoever only has to end here leaves the room to others, or to this server when it is back, at once. */
-  async function giveUp(): Promise<void> {
+  async function giveUp(why: string): Promise<void> {
     if (until.aborted) await handBackPartial(hs.sql, roomKey, hs.now());
-    else await putOff(hs, room, row);
+    else await putOff(hs, room, row, why);
   }
 }
 
@@ -111,8 +111,9 @@ async function putOff(
   hs: Homeserver,
   room: Room,
   { roomKey, failures }: PartialRow,
+  why: string,
 ): Promise<void> {
   const waitMs = Math.min(FIRST_RETRY_MS * 2 ** Math.min(failures, 20), LAST_RETRY_MS);
-  hs.log.warn({ roomId: room.roomId, failures, waitMs }, "nobody tells the members of a room");
+  hs.log.warn({ roomId: room.roomId, failures, waitMs }, why);
   await putOffPartial(hs.sql, roomKey, hs.now() + waitMs);
 }

@@ -53,7 +53,7 @@ export async function complete(
     room,
     state.map((id) => remote.received(id)),
   );
-  await completeRoom(hs, room, { joinId, state });
+  return await completeRoom(hs, room, { joinId, state });
 }
 
 export async function stateIds(hs: Homeserver, root: number) {
