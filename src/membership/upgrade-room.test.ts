@@ -74,6 +74,32 @@ test.each([0, 1])(
   },
 );
 
+test("who is banned in the moment of an upgrade, through another process, is banned from the new room as well", async () => {
+  const [hs, other] = servers.all as [typeof servers.hs, typeof servers.hs];
+  const roomId = await createRoom(hs, alice, { preset: "public_chat" });
+  const room = await findRoom(hs, roomId);
+  if (!room) throw new Error("the room is not there");
+  const ban = {
+    type: "m.room.member",
+    state_key: bob.userId,
+    content: { membership: "ban", reason: "spam" },
+  };
+  const { lane } = hs;
+  const overtaken: typeof lane = {
+    ...lane,
+    async transaction(work) {
+      Object.assign(hs, { lane });
+      await sendEvent(other, { sender: alice, room, draft: ban });
+      return await lane.transaction(work);
+    },
+  };
+  Object.assign(hs, { lane: overtaken });
+  const made = await upgradeRoom(hs, alice, { roomId, version: "12", additionalCreators: [] });
+  const successor = await findRoom(hs, made);
+  const member = await stateEvent(hs, successor?.roomKey ?? 0, "m.room.member", bob.userId);
+  expect(member?.content).toEqual(ban.content);
+});
+
 async function rooms(): Promise<number> {
   return (await servers.hs.sql`select from rooms`).count;
 }

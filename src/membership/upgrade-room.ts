@@ -28,7 +28,7 @@ import { createContent } from "./create-room-drafts.ts";
 import { inheritSettings } from "./inherit-settings.ts";
 import { makeRoom } from "./make-room.ts";
 import { memberDraft } from "./member-draft.ts";
-import { successorBans } from "./successor-bans.ts";
+import { addLateBans, successorBans } from "./successor-bans.ts";
 import {
   closingLevels,
   inheritedCreation,
@@ -72,10 +72,11 @@ export async function upgradeRoom(
   const room = await requireJoined(hs, requester, roomId);
   const old = await oldRoom(hs, requester, room);
   const creators = [...new Set([requester.userId, ...others])];
+  const bans = await successorBans(hs, room, creators);
   const drafts = [
     stateDraft("m.room.create", creationOf(old, { rules, creators })),
     await memberDraft(hs, requester.userId, "join"),
-    ...(await successorBans(hs, room, creators)),
+    ...bans,
     ...transferred(hs, old, { rules, creators }),
   ];
   const made = await makeRoom(hs, rules, requester, drafts);
@@ -115,6 +116,7 @@ export async function upgradeRoom(
     if (isSame && isRoomId(successor)) return successor;
     throw error;
   }
+  await addLateBans(hs, requester, { room, creators, taken: bans, successor: made.roomId });
   await inheritSettings(hs, requester, made.roomId);
   return made.roomId;
 }
