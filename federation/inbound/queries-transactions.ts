@@ -18,9 +18,8 @@ export async function storeAnswers(
 ): Promise<void> {
   await hs.sql`
     insert into received_transactions (origin, txn_id, answer, answered_ms)
-    select origin, txn_id, answer, ${hs.now()} from unnest(
-      ${its.map((it) => it.origin)}::text[], ${its.map((it) => it.txnId)}::text[],
-      ${its.map((it) => it.answer)}::text[]) as new (origin, txn_id, answer)
+    select unnest(${its.map((it) => it.origin)}::text[]), unnest(${its.map((it) => it.txnId)}::text[]),
+      unnest(${its.map((it) => it.answer)}::text[]), ${hs.now()}::bigint
     on conflict do nothing`;
 }
 

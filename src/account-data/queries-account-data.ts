@@ -51,9 +51,9 @@ export async function accountDataAt(
 export async function upsertAccountData(lane: Tx, rows: readonly AccountDataRow[]): Promise<void> {
   await lane`
     insert into account_data (user_key, room_key, type, content, position)
-    select * from unnest(${rows.map((it) => it.userKey)}::bigint[],
-      ${rows.map((it) => it.roomKey)}::bigint[], ${rows.map((it) => it.type)}::text[],
-      ${rows.map((it) => it.content)}::text[], ${rows.map((it) => it.position)}::bigint[])
+    select unnest(${rows.map((it) => it.userKey)}::bigint[]), unnest(${rows.map((it) => it.roomKey)}::bigint[]),
+      unnest(${rows.map((it) => it.type)}::text[]), unnest(${rows.map((it) => it.content)}::text[]),
+      unnest(${rows.map((it) => it.position)}::bigint[])
     on conflict (user_key, room_key, type)
     do update set content = excluded.content, position = excluded.position`;
 }

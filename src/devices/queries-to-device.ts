@@ -124,11 +124,11 @@ export async function enqueueRemote(lane: Tx, messages: readonly RemoteMessage[]
   if (messages.length === 0) return;
   await lane`
     insert into remote_to_device (server_name, user_id, device_id, position, part, sender_key, type, content)
-    select * from unnest(${messages.map((it) => it.serverName)}::text[],
-      ${messages.map((it) => it.userId)}::text[], ${messages.map((it) => it.deviceId)}::text[],
-      ${messages.map((it) => it.position)}::bigint[], ${messages.map((it) => it.part)}::int[],
-      ${messages.map((it) => it.senderKey)}::bigint[], ${messages.map((it) => it.type)}::text[],
-      ${messages.map((it) => it.content)}::text[])`;
+    select unnest(${messages.map((it) => it.serverName)}::text[]),
+      unnest(${messages.map((it) => it.userId)}::text[]), unnest(${messages.map((it) => it.deviceId)}::text[]),
+      unnest(${messages.map((it) => it.position)}::bigint[]), unnest(${messages.map((it) => it.part)}::int[]),
+      unnest(${messages.map((it) => it.senderKey)}::bigint[]), unnest(${messages.map((it) => it.type)}::text[]),
+      unnest(${messages.map((it) => it.content)}::text[])`;
 }
 
 export async function deliveriesBetween(

@@ -72,9 +72,8 @@ export async function insertCrossSigningKeys(
   if (rows.length === 0) return;
   await lane`
     insert into cross_signing_keys (user_key, usage, public_key, json)
-    select * from unnest(${rows.map((it) => it.userKey)}::bigint[],
-      ${rows.map((it) => it.usage)}::text[], ${rows.map((it) => it.publicKey)}::text[],
-      ${rows.map((it) => it.json)}::text[])`;
+    select unnest(${rows.map((it) => it.userKey)}::bigint[]), unnest(${rows.map((it) => it.usage)}::text[]),
+      unnest(${rows.map((it) => it.publicKey)}::text[]), unnest(${rows.map((it) => it.json)}::text[])`;
 }
 
 export type DeviceSignature = SigningKeyName & {

@@ -64,7 +64,7 @@ export async function upsertDeviceKeys(lane: Tx, keys: ReadonlyMap<number, strin
   if (keys.size === 0) return;
   await lane`
     insert into device_keys (device_key, json)
-    select * from unnest(${[...keys.keys()]}::bigint[], ${[...keys.values()]}::text[])
+    select unnest(${[...keys.keys()]}::bigint[]), unnest(${[...keys.values()]}::text[])
     on conflict (device_key) do update set json = excluded.json`;
 }
 

@@ -18,12 +18,11 @@ export async function upsertReceipts(
   const stored = await lane<{ position: Position }[]>`
     insert into receipts
       (room_key, user_key, type, thread, event_key, anchor, anchor_offset, ts, position)
-    select * from unnest(
-      ${events.map((it) => it.roomKey)}::bigint[], ${writes.map((it) => it.userKey)}::bigint[],
-      ${writes.map((it) => it.type)}::text[], ${writes.map((it) => it.thread)}::text[],
-      ${events.map((it) => it.eventKey)}::bigint[], ${events.map((it) => it.anchor)}::bigint[],
-      ${events.map((it) => it.anchorOffset)}::int[], ${writes.map((it) => it.ts)}::bigint[],
-      ${placed.map((it) => it.position)}::bigint[])
+    select unnest(${events.map((it) => it.roomKey)}::bigint[]),
+      unnest(${writes.map((it) => it.userKey)}::bigint[]), unnest(${writes.map((it) => it.type)}::text[]),
+      unnest(${writes.map((it) => it.thread)}::text[]), unnest(${events.map((it) => it.eventKey)}::bigint[]),
+      unnest(${events.map((it) => it.anchor)}::bigint[]), unnest(${events.map((it) => it.anchorOffset)}::int[]),
+      unnest(${writes.map((it) => it.ts)}::bigint[]), unnest(${placed.map((it) => it.position)}::bigint[])
     on conflict (room_key, user_key, type, thread)
     do update set event_key = excluded.event_key, anchor = excluded.anchor,
       anchor_offset = excluded.anchor_offset, ts = excluded.ts, position = excluded.position

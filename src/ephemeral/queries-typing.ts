@@ -27,9 +27,9 @@ export async function typingAt(
 export async function upsertTyping(lane: Tx, rows: readonly TypingRow[]): Promise<void> {
   await lane`
     insert into typing (room_key, user_key, until_ms, position, news_position)
-    select * from unnest(${rows.map((it) => it.roomKey)}::bigint[],
-      ${rows.map((it) => it.userKey)}::bigint[], ${rows.map((it) => it.untilMs)}::bigint[],
-      ${rows.map((it) => it.position)}::bigint[], ${rows.map((it) => it.newsPosition)}::bigint[])
+    select unnest(${rows.map((it) => it.roomKey)}::bigint[]), unnest(${rows.map((it) => it.userKey)}::bigint[]),
+      unnest(${rows.map((it) => it.untilMs)}::bigint[]), unnest(${rows.map((it) => it.position)}::bigint[]),
+      unnest(${rows.map((it) => it.newsPosition)}::bigint[])
     on conflict (room_key, user_key)
     do update set until_ms = excluded.until_ms, position = excluded.position,
       news_position = excluded.news_position`;

@@ -35,7 +35,7 @@ export async function guestsIn(
 export async function noteLookedAt(db: Queryable, rooms: readonly GuestRoom[]): Promise<void> {
   await db`
     insert into guest_rooms (room_key, looked_at)
-    select * from unnest(${rooms.map((it) => it.roomKey)}::bigint[], ${rooms.map((it) => it.root)}::bigint[])
+    select unnest(${rooms.map((it) => it.roomKey)}::bigint[]), unnest(${rooms.map((it) => it.root)}::bigint[])
     on conflict (room_key) do update set looked_at = excluded.looked_at`;
 }
 

@@ -56,12 +56,11 @@ export async function upsertPresence(lane: Tx, rows: readonly PresenceRow[]): Pr
   if (rows.length === 0) return;
   await lane`
     insert into presence (user_key, local, state, status_msg, last_active_ms, told_ms, position)
-    select user_key, local = 'true', state, status_msg, last_active_ms, told_ms, position from unnest(
-      ${rows.map((it) => it.userKey)}::bigint[], ${rows.map((it) => String(it.local))}::text[],
-      ${rows.map((it) => it.state)}::text[], ${rows.map((it) => it.statusMsg ?? null)}::text[],
-      ${rows.map((it) => it.lastActiveMs)}::bigint[], ${rows.map((it) => it.toldMs)}::bigint[],
-      ${rows.map((it) => it.position)}::bigint[])
-      as new (user_key, local, state, status_msg, last_active_ms, told_ms, position)
+    select unnest(${rows.map((it) => it.userKey)}::bigint[]),
+      unnest(${rows.map((it) => String(it.local))}::text[]) = 'true',
+      unnest(${rows.map((it) => it.state)}::text[]), unnest(${rows.map((it) => it.statusMsg ?? null)}::text[]),
+      unnest(${rows.map((it) => it.lastActiveMs)}::bigint[]), unnest(${rows.map((it) => it.toldMs)}::bigint[]),
+      unnest(${rows.map((it) => it.position)}::bigint[])
     on conflict (user_key) do update set state = excluded.state, status_msg = excluded.status_msg,
       last_active_ms = excluded.last_active_ms, told_ms = excluded.told_ms,
       position = excluded.position`;
@@ -89,8 +88,8 @@ export async function upsertSyncs(lane: Tx, rows: readonly SyncRow[]): Promise<v
   if (rows.length === 0) return;
   await lane`
     insert into presence_syncs (user_key, process_id, state)
-    select * from unnest(${rows.map((it) => it.userKey)}::bigint[],
-      ${rows.map((it) => it.processId)}::text[], ${rows.map((it) => it.state)}::text[])
+    select unnest(${rows.map((it) => it.userKey)}::bigint[]), unnest(${rows.map((it) => it.processId)}::text[]),
+      unnest(${rows.map((it) => it.state)}::text[])
     on conflict (user_key, process_id) do update set state = excluded.state`;
 }
 

@@ -18,8 +18,8 @@ export async function upsertRules(
 ): Promise<void> {
   await lane`
     insert into push_rules (user_key, rules, position)
-    select * from unnest(${rows.map((it) => it.userKey)}::bigint[],
-      ${rows.map((it) => it.rules)}::text[], ${rows.map((it) => it.position)}::bigint[])
+    select unnest(${rows.map((it) => it.userKey)}::bigint[]), unnest(${rows.map((it) => it.rules)}::text[]),
+      unnest(${rows.map((it) => it.position)}::bigint[])
     on conflict (user_key) do update set rules = excluded.rules, position = excluded.position`;
 }
 

@@ -72,7 +72,7 @@ export async function insertRooms(
   if (rooms.length === 0) return new Map();
   const rows = await lane<{ room_key: number; room_id: string }[]>`
     insert into rooms (room_id, version)
-    select * from unnest(${rooms.map((it) => it.newRoom)}::text[], ${rooms.map((it) => it.version)}::text[])
+    select unnest(${rooms.map((it) => it.newRoom)}::text[]), unnest(${rooms.map((it) => it.version)}::text[])
     on conflict do nothing
     returning room_key, room_id`;
   return new Map(rows.map((it) => [it.room_id, it.room_key]));

@@ -83,9 +83,8 @@ export function insertNodes(
   // As hexadecimal text: an array of bytes would be escaped twice on its way.
   void lane`
     insert into state_nodes (event_key, nodes)
-    select event_key, decode(nodes, 'hex') from unnest(
-      ${nodes.map((it) => it.eventKey)}::bigint[],
-      ${nodes.map((it) => Buffer.from(it.bytes).toString("hex"))}::text[]) as new (event_key, nodes)`;
+    select unnest(${nodes.map((it) => it.eventKey)}::bigint[]),
+      decode(unnest(${nodes.map((it) => Buffer.from(it.bytes).toString("hex"))}::text[]), 'hex')`;
 }
 
 export type MembershipRow = {
@@ -107,12 +106,10 @@ export function upsertMemberships(lane: Tx, rows: readonly MembershipRow[]): voi
   moveRoomServers(lane, rows);
   void lane`
     insert into memberships (user_key, room_key, membership, event_key, position, local)
-    select user_key, room_key, membership, event_key, position, local = 1 from unnest(
-      ${rows.map((it) => it.userKey)}::bigint[], ${rows.map((it) => it.roomKey)}::bigint[],
-      ${rows.map((it) => it.membership)}::text[], ${rows.map((it) => it.eventKey)}::bigint[],
-      ${rows.map((it) => it.position ?? it.eventKey)}::bigint[],
-      ${rows.map((it) => Number(it.server === undefined))}::int[])
-      as new (user_key, room_key, membership, event_key, position, local)
+    select unnest(${rows.map((it) => it.userKey)}::bigint[]), unnest(${rows.map((it) => it.roomKey)}::bigint[]),
+      unnest(${rows.map((it) => it.membership)}::text[]), unnest(${rows.map((it) => it.eventKey)}::bigint[]),
+      unnest(${rows.map((it) => it.position ?? it.eventKey)}::bigint[]),
+      unnest(${rows.map((it) => Number(it.server === undefined))}::int[]) = 1
     on conflict (user_key, room_key) do update set membership = excluded.membership,
       event_key = excluded.event_key, position = excluded.position,
       forgotten = memberships.forgotten and excluded.membership in ('leave', 'ban')`;
@@ -134,12 +131,12 @@ export function insertRelations(lane: Tx, rows: readonly RelationRow[]): void {
   void lane`
     insert into relations (event_key, room_key, relates_to, rel_type, anchor, anchor_offset, type,
       sender_key, aggregation_key)
-    select * from unnest(
-      ${rows.map((it) => it.eventKey)}::bigint[], ${rows.map((it) => it.roomKey)}::bigint[],
-      ${rows.map((it) => it.relatesTo)}::text[], ${rows.map((it) => it.relType)}::text[],
-      ${rows.map((it) => it.anchor)}::bigint[], ${rows.map((it) => it.anchorOffset)}::int[],
-      ${rows.map((it) => it.type)}::text[], ${rows.map((it) => it.senderKey)}::bigint[],
-      ${rows.map((it) => it.aggregationKey)}::text[])`;
+    select unnest(${rows.map((it) => it.eventKey)}::bigint[]),
+      unnest(${rows.map((it) => it.roomKey)}::bigint[]), unnest(${rows.map((it) => it.relatesTo)}::text[]),
+      unnest(${rows.map((it) => it.relType)}::text[]), unnest(${rows.map((it) => it.anchor)}::bigint[]),
+      unnest(${rows.map((it) => it.anchorOffset)}::int[]), unnest(${rows.map((it) => it.type)}::text[]),
+      unnest(${rows.map((it) => it.senderKey)}::bigint[]),
+      unnest(${rows.map((it) => it.aggregationKey)}::text[])`;
 }
 
 export type RedactionRow = {

@@ -67,9 +67,9 @@ export type ThreadedEvent = {
 export function insertThreaded(lane: Tx, rows: readonly ThreadedEvent[]): void {
   void lane`
     insert into threaded_events (room_key, event_key, ordinal, root)
-    select * from unnest(${rows.map((it) => it.roomKey)}::bigint[],
-      ${rows.map((it) => it.eventKey)}::bigint[], ${rows.map((it) => it.ordinal)}::bigint[],
-      ${rows.map((it) => it.root)}::text[])
+    select unnest(${rows.map((it) => it.roomKey)}::bigint[]),
+      unnest(${rows.map((it) => it.eventKey)}::bigint[]), unnest(${rows.map((it) => it.ordinal)}::bigint[]),
+      unnest(${rows.map((it) => it.root)}::text[])
     on conflict do nothing`;
 }
 

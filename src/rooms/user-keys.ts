@@ -59,8 +59,8 @@ export async function userKeysOf(
   if (missing.length === 0) return found;
   await hs.sql`
     insert into users (user_id, local)
-    select user_id, local from unnest(${missing}::text[], ${missing.map((it) => String(serverNameOf(it) === hs.name))}::text[]::boolean[])
-      as new_user (user_id, local)
+    select unnest(${missing}::text[]),
+      unnest(${missing.map((it) => String(serverNameOf(it) === hs.name))}::text[]::boolean[])
     on conflict do nothing`;
   for (const [userId, key] of await findUserKeys(hs, missing)) found.set(userId, key);
   return found;

@@ -31,10 +31,11 @@ export async function upsertSubscriptions(
   await lane`
     insert into thread_subscriptions
       (user_key, root_key, room_key, subscribed, automatic, position)
-    select * from unnest(${rows.map((it) => it.userKey)}::bigint[],
-      ${rows.map((it) => it.rootKey)}::bigint[], ${rows.map((it) => it.roomKey)}::bigint[],
-      ${rows.map((it) => String(it.subscribed))}::text[]::boolean[], ${rows.map((it) => String(it.automatic))}::text[]::boolean[],
-      ${rows.map((it) => it.position)}::bigint[])
+    select unnest(${rows.map((it) => it.userKey)}::bigint[]), unnest(${rows.map((it) => it.rootKey)}::bigint[]),
+      unnest(${rows.map((it) => it.roomKey)}::bigint[]),
+      unnest(${rows.map((it) => String(it.subscribed))}::text[]::boolean[]),
+      unnest(${rows.map((it) => String(it.automatic))}::text[]::boolean[]),
+      unnest(${rows.map((it) => it.position)}::bigint[])
     on conflict (user_key, root_key) do update set subscribed = excluded.subscribed,
       automatic = excluded.automatic, position = excluded.position`;
 }

@@ -123,9 +123,9 @@ export async function storeRemoteNames(tx: Tx, names: readonly RemoteName[]): Pr
   if (names.length === 0) return;
   const taken = await tx<{ user_key: number }[]>`
     insert into remote_profiles (user_key, displayname, avatar_url, is_open)
-    select * from unnest(${names.map((it) => it.userKey)}::bigint[],
-      ${names.map((it) => it.displayname)}::text[], ${names.map((it) => it.avatarUrl)}::text[],
-      ${names.map((it) => String(it.isOpen))}::text[]::boolean[])
+    select unnest(${names.map((it) => it.userKey)}::bigint[]),
+      unnest(${names.map((it) => it.displayname)}::text[]), unnest(${names.map((it) => it.avatarUrl)}::text[]),
+      unnest(${names.map((it) => String(it.isOpen))}::text[]::boolean[])
     on conflict (user_key) do update set displayname = excluded.displayname,
       avatar_url = excluded.avatar_url, is_open = excluded.is_open
       where excluded.is_open or not remote_profiles.is_open
@@ -137,7 +137,7 @@ export async function storeRemoteNames(tx: Tx, names: readonly RemoteName[]): Pr
   await tx`delete from directory_words where user_key = any(${[...keys]}::bigint[])`;
   await tx`
     insert into directory_words (user_key, word)
-    select * from unnest(${pairs.map((it) => it.userKey)}::bigint[], ${pairs.map((it) => it.word)}::text[])
+    select unnest(${pairs.map((it) => it.userKey)}::bigint[]), unnest(${pairs.map((it) => it.word)}::text[])
     on conflict do nothing`;
 }
 

@@ -27,7 +27,7 @@ export async function storeHeard(
 ): Promise<void> {
   await sql`
     insert into heard_profiles (user_key, fields)
-    select * from unnest(${its.map((it) => it.userKey)}::bigint[], ${its.map((it) => it.fields)}::text[])
+    select unnest(${its.map((it) => it.userKey)}::bigint[]), unnest(${its.map((it) => it.fields)}::text[])
     on conflict (user_key) do update set fields = excluded.fields`;
 }
 

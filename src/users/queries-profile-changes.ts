@@ -16,8 +16,8 @@ export async function upsertChangedFields(
 ): Promise<void> {
   await lane`
     insert into profile_changes (user_key, field, position)
-    select * from unnest(${fields.map((it) => it.userKey)}::bigint[],
-      ${fields.map((it) => it.field)}::text[], ${fields.map((it) => it.position)}::bigint[])
+    select unnest(${fields.map((it) => it.userKey)}::bigint[]), unnest(${fields.map((it) => it.field)}::text[]),
+      unnest(${fields.map((it) => it.position)}::bigint[])
     on conflict (user_key, field) do update set position = excluded.position`;
 }
 

@@ -124,9 +124,8 @@ export async function upsertRemoteDevices(
   if (rows.length === 0) return;
   await lane`
     insert into remote_devices (user_key, device_id, display_name, json)
-    select * from unnest(${rows.map((it) => it.userKey)}::bigint[],
-      ${rows.map((it) => it.deviceId)}::text[], ${rows.map((it) => it.displayName)}::text[],
-      ${rows.map((it) => it.json)}::text[])
+    select unnest(${rows.map((it) => it.userKey)}::bigint[]), unnest(${rows.map((it) => it.deviceId)}::text[]),
+      unnest(${rows.map((it) => it.displayName)}::text[]), unnest(${rows.map((it) => it.json)}::text[])
     on conflict (user_key, device_id) do update
       set display_name = excluded.display_name, json = excluded.json`;
 }
@@ -155,8 +154,8 @@ export async function replaceRemoteKeys(
         select * from unnest(${userKeys}::bigint[], ${usages}::text[], ${publicKeys}::text[]))`,
     lane`
       insert into cross_signing_keys (user_key, usage, public_key, json)
-      select * from unnest(${userKeys}::bigint[], ${usages}::text[], ${publicKeys}::text[],
-        ${keys.map((it) => it.json)}::text[])
+      select unnest(${userKeys}::bigint[]), unnest(${usages}::text[]), unnest(${publicKeys}::text[]),
+        unnest(${keys.map((it) => it.json)}::text[])
       on conflict (user_key, usage) do update set json = excluded.json
       where cross_signing_keys.json <> excluded.json`,
   ]);

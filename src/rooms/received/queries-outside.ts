@@ -55,10 +55,10 @@ export function storeInvites(lane: Tx, its: readonly Told[]): void {
   if (told.length === 0) return;
   void lane`
     insert into received_invites (user_key, room_key, event_key, stripped_state, told_by)
-    select * from unnest(${told.map((it) => it.userKey)}::bigint[],
-      ${told.map((it) => it.roomKey)}::bigint[], ${told.map((it) => it.eventKey)}::bigint[],
-      ${told.map((it) => JSON.stringify(it.told?.strippedState))}::text[],
-      ${told.map((it) => it.told?.by ?? "")}::text[])
+    select unnest(${told.map((it) => it.userKey)}::bigint[]), unnest(${told.map((it) => it.roomKey)}::bigint[]),
+      unnest(${told.map((it) => it.eventKey)}::bigint[]),
+      unnest(${told.map((it) => JSON.stringify(it.told?.strippedState))}::text[]),
+      unnest(${told.map((it) => it.told?.by ?? "")}::text[])
     on conflict (user_key, room_key) do update
     set event_key = excluded.event_key, stripped_state = excluded.stripped_state,
       told_by = excluded.told_by`;

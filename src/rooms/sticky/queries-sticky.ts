@@ -23,10 +23,9 @@ export type StickyRow = {
 export function insertSticky(lane: Tx, rows: readonly StickyRow[]): void {
   void lane`
     insert into sticky_events (event_key, room_key, sender_key, until_ms, told_at)
-    select * from unnest(
-      ${rows.map((it) => it.eventKey)}::bigint[], ${rows.map((it) => it.roomKey)}::bigint[],
-      ${rows.map((it) => it.senderKey)}::bigint[], ${rows.map((it) => it.untilMs)}::bigint[],
-      ${rows.map((it) => it.toldAt)}::bigint[])
+    select unnest(${rows.map((it) => it.eventKey)}::bigint[]),
+      unnest(${rows.map((it) => it.roomKey)}::bigint[]), unnest(${rows.map((it) => it.senderKey)}::bigint[]),
+      unnest(${rows.map((it) => it.untilMs)}::bigint[]), unnest(${rows.map((it) => it.toldAt)}::bigint[])
     on conflict do nothing`;
 }
 
