@@ -49,5 +49,12 @@ describe("a page", () => {
     const long = `<title>${"x".repeat(1_000_000)}</title>`;
     expect(read(long)["og:title"]).toHaveLength(1_000);
     expect(read(`<meta property="og:${"x".repeat(100_000)}" content="x">`)).toEqual({});
+    const cut = read(`<title>${"x".repeat(999)}😀</title>`)["og:title"];
+    expect([cut?.length, cut?.isWellFormed()]).toEqual([1_000, true]);
+  });
+
+  test("says a thing once, however it writes the name", () => {
+    const html = '<meta property="og:title" content="One"><meta property="OG:Title" content="Two">';
+    expect(read(html)).toEqual({ "og:title": "One" });
   });
 });

@@ -38,8 +38,10 @@ function factsIn(html: string): PageFacts {
   const note = (name: string | undefined, text: string | undefined) => {
     const value = text?.replace(/\s+/g, " ").trim();
     if (!name || name.length > MOST_NAME_CHARACTERS || !value) return;
-    if (said.has(name) || said.size >= MOST_PROPERTIES) return;
-    said.set(name.toLowerCase(), value.slice(0, MOST_CHARACTERS));
+    const key = name.toLowerCase();
+    if (said.has(key) || said.size >= MOST_PROPERTIES) return;
+    // What was cut, too, is to be text that every client can read.
+    said.set(key, value.slice(0, MOST_CHARACTERS).toWellFormed());
   };
   let title: string | undefined;
   const parser = new Parser({
