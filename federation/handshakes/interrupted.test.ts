@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { deactivateAccount } from "#src/accounts/deactivate-account.ts";
+import { finishDeactivations } from "#src/accounts/leave-rooms.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Remotes } from "#src/homeserver/remotes.ts";
 import { tellLeaves } from "#src/membership/outside/job-tell-leaves.ts";
-import { invitesOf, openStage, type Stage } from "./testing.ts";
+import { invitesOf, openStage, type Stage, user, type User } from "./testing.ts";
 
 let stage: Stage;
 let { one, two, onOne, onTwo, alice, bob, roomOf } = {} as Stage;
@@ -15,9 +17,9 @@ afterAll(async () => await stage.federation.close());
 
 const E = encodeURIComponent;
 
-/** What bob is in a room, as the first server has it. */
-const membershipOf = async (roomId: string) => {
-  const path = `rooms/${E(roomId)}/state/m.room.member/${E(bob.userId)}`;
+/** What a user is in a room, as the first server has it. */
+const membershipOf = async (roomId: string, { userId }: User = bob) => {
+  const path = `rooms/${E(roomId)}/state/m.room.member/${E(userId)}`;
   return (await onOne("GET", path, { token: alice.token })).body.membership;
 };
 
@@ -27,8 +29,8 @@ const invite = async (roomId: string) => {
   expect(status).toBe(200);
 };
 
-const act = async (verb: "join" | "knock", roomId: string) =>
-  await onTwo("POST", `${verb}/${E(roomId)}?via=${E(one.name)}`, { token: bob.token, body: {} });
+const act = async (verb: "join" | "knock", roomId: string, { token }: User = bob) =>
+  await onTwo("POST", `${verb}/${E(roomId)}?via=${E(one.name)}`, { token, body: {} });
 
 const leave = async (roomId: string) =>
   await onTwo("POST", `rooms/${E(roomId)}/leave`, { token: bob.token, body: {} });
@@ -112,6 +114,25 @@ describe("a join", () => {
     await asking({ sendJoinV2: dying }, async () => await act("join", roomId));
     expect(memberships).toEqual(["join", "leave"]);
     expect(await two.hs.sql`select from untold_leaves`).toHaveLength(0);
+  });
+
+  test("of one whose account ends meanwhile is over with that", async () => {
+    const { roomId } = await roomOf();
+    const carol = await user(onTwo, "carol");
+    const end = async () => await finishDeactivations.run(two.hs, new AbortController().signal);
+    const { sendJoinV2 } = two.hs.remotes;
+    const slow: typeof sendJoinV2 = async (...asked) => {
+      const answer = await sendJoinV2(...asked);
+      const [row] = await two.hs.sql<{ user_key: number }[]>`
+        select user_key from users where user_id = ${carol.userId}`;
+      const owner = { userKey: row?.user_key ?? 0, userId: carol.userId };
+      await deactivateAccount(two.hs, owner, { erase: false });
+      await end();
+      return answer;
+    };
+    await asking({ sendJoinV2: slow }, async () => await act("join", roomId, carol));
+    await end();
+    await expect.poll(async () => await membershipOf(roomId, carol)).toBe("leave");
   });
 
   test("is not taken back in place of one before it", async () => {
