@@ -74,7 +74,12 @@ async function begin(
   };
   const writer = await newBlob(hs, body, allowance);
   const limits = { limitBytes: hs.config.media.maxUploadBytes, direction: "in" } as const;
-  const whole = keep(hs, mxc, about, receiveInto(writer, body, limits));
+  const receiving = receiveInto(writer, body, limits).catch((error: unknown) => {
+    // What is not wanted any more would keep one of the connections to its server until its time is up.
+    body.destroy();
+    throw error;
+  });
+  const whole = keep(hs, mxc, about, receiving);
   return { ...about, stream: async () => await writer.follow(), whole };
 }
 
