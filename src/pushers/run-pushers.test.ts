@@ -57,6 +57,17 @@ describe("a pusher", () => {
     gateway.rejected = [];
   });
 
+  test("tells of each event once, also where its gateway says null of those whom it rejects", async () => {
+    const [alice, bob] = [await user("alice"), await user("bob")];
+    const roomId = await roomOf(alice, bob);
+    await bob.setPusher();
+    gateway.rejected = null;
+    const events = [await say(alice, roomId), await say(alice, roomId)];
+    await bob.toldOf(events.at(-1) ?? "");
+    gateway.rejected = [];
+    expect(bob.told().flatMap((it) => it.event_id ?? [])).toEqual(events);
+  });
+
   test("is switched off and on from another device, and then tells of what comes next", async () => {
     const [alice, bob] = [await user("alice"), await user("bob")];
     const roomId = await roomOf(alice, bob);

@@ -8,7 +8,8 @@ import type { Notification } from "./notification.ts";
 const TIMEOUT_MS = 10_000;
 const MOST_BYTES = 256 * 1024;
 
-const Answer = z.object({ rejected: z.array(z.string()).default([]) });
+// Gateways written in Go say null of an empty list.
+const Answer = z.object({ rejected: z.array(z.string()).nullish() });
 
 /**
  * Tells a gateway something.
@@ -34,5 +35,5 @@ export async function sendToGateway(
     mostBytes: MOST_BYTES,
   });
   if (status < 200 || status > 299) throw new Error(`the gateway answers with status ${status}`);
-  return Answer.parse(JSON.parse(body.toString("utf8"))).rejected;
+  return Answer.parse(JSON.parse(body.toString("utf8"))).rejected ?? [];
 }

@@ -27,7 +27,7 @@ type Notification = {
 /** A push gateway that remembers what it is told, and answers as the test wants. */
 async function testGateway() {
   const told: Notification[] = [];
-  const gateway = { told, status: 200, rejected: [] as string[], url: "", close: () => {} };
+  const gateway = { told, status: 200, rejected: [] as string[] | null, url: "", close: () => {} };
   const server = createServer((request, response) => {
     let text = "";
     request.on("data", (piece: Buffer) => (text += piece.toString()));
