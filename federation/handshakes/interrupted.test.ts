@@ -35,6 +35,8 @@ const act = async (verb: "join" | "knock", roomId: string, { token }: User = bob
 const leave = async (roomId: string) =>
   await onTwo("POST", `rooms/${E(roomId)}/leave`, { token: bob.token, body: {} });
 
+const AWAY = { ok: false, why: "unreachable", cause: new Error("away") } as const;
+
 /** Does something while the second server asks the first in other ways than it does. */
 async function asking<T>(ways: Partial<Remotes>, during: () => Promise<T>): Promise<T> {
   const { remotes } = two.hs;
@@ -59,6 +61,31 @@ const KNOCKING = {
   preset: "private_chat",
   initial_state: [{ type: "m.room.join_rules", state_key: "", content: { join_rule: "knock" } }],
 };
+
+test("a leave of which hanging servers are to be told takes only so long, and begins with another the next time", async () => {
+  const asked: string[] = [];
+  const { now } = two.hs;
+  let hungMs = 0;
+  const makeLeave: Remotes["makeLeave"] = async (server) => {
+    asked.push(server);
+    hungMs += 20_000;
+    return await Promise.resolve(AWAY);
+  };
+  Object.assign(two.hs, { now: () => now() + hungMs });
+  const servers = ["a.test", "b.test", "c.test"];
+  await two.hs.sql`
+    insert into untold_leaves (user_id, room_id, servers, since_ms, due_ms)
+    values (${bob.userId}, '!hung:a.test', ${servers}::text[], ${now()}, 0)`;
+  await asking({ makeLeave }, async () => {
+    for (let attempts = 0; attempts < 2; attempts++) {
+      await two.hs.sql`update untold_leaves set due_ms = 0`;
+      await tellLeaves.run(two.hs, new AbortController().signal);
+    }
+  });
+  Object.assign(two.hs, { now });
+  await two.hs.sql`delete from untold_leaves`;
+  expect(asked).toEqual(["a.test", "b.test", "b.test", "c.test"]);
+});
 
 describe("an invitation that comes", () => {
   test("before the answer to the knock that led to it stays", async () => {
@@ -94,8 +121,6 @@ test("an invitation that is declined is declined once more", async () => {
   expect((await leave(roomId)).status).toBe(200);
   expect(await leave(roomId)).toMatchObject({ status: 200 });
 });
-
-const AWAY = { ok: false, why: "unreachable", cause: new Error("away") } as const;
 
 describe("a join", () => {
   test("in which the process ends is taken back", async () => {

@@ -18,6 +18,9 @@ const LAST_RETRY_MS = 60 * 60_000;
 /** The most servers that are told. */
 const MOST_SERVERS = 10;
 
+/** After this time no more are asked by one attempt: the user waits for it, or others who want to enter the room. */
+const LONGEST_ATTEMPT_MS = 30_000;
+
 /** The leave, if a server has taken it; else whether one might later. */
 export type Told =
   | { readonly left: BuiltEvent }
@@ -42,7 +45,12 @@ export async function tryToTell(
   { failures }: { readonly failures: number },
 ): Promise<Told> {
   let isOver = true;
-  for (const server of leave.servers.slice(0, MOST_SERVERS)) {
+  const until = hs.now() + LONGEST_ATTEMPT_MS;
+  for (const server of inTurns(leave.servers.slice(0, MOST_SERVERS), failures)) {
+    if (hs.now() > until) {
+      isOver = false;
+      break;
+    }
     try {
       const left = await leaveThrough(hs, server, leave);
       await forgetUntold(hs.sql, leave);
@@ -62,6 +70,12 @@ export async function tryToTell(
   if (isOver) await forgetUntold(hs.sql, leave);
   else await putOffUntold(hs.sql, leave, hs.now() + waitMs);
   return { isOver };
+}
+
+/** Each attempt begins with another, so that none is left out for those before it. */
+function inTurns(servers: readonly ServerName[], attempts: number): readonly ServerName[] {
+  const first = servers.length === 0 ? 0 : attempts % servers.length;
+  return [...servers.slice(first), ...servers.slice(0, first)];
 }
 
 async function leaveThrough(
