@@ -21,6 +21,9 @@ const SOURCES = ["src", "federation", "schema"];
 /** What has parts in machine code, or starts threads from files of its own, stays where it is. */
 const AS_IT_IS = ["@node-rs/argon2", "pino", "pino-pretty"];
 
+/** Nobody takes longer to write it. */
+const UNFINISHED_FOR_MS = 60_000;
+
 /**
  * Where the server's program is: all of it in one file, which is made anew when anything has changed; or the sources as they
  * are, where that cannot be done.
@@ -35,6 +38,7 @@ export async function bundleOf(root) {
   const unfinished = `${bundle}.${process.pid}`;
   try {
     mkdirSync(dirname(bundle), { recursive: true });
+    removeUnfinished(bundle);
     await writeFile(unfinished, mark + (await build(root)));
     renameSync(unfinished, bundle);
     return bundle;
@@ -44,6 +48,16 @@ export async function bundleOf(root) {
       `The server starts from its sources, which takes longer: ${error.message}\n`,
     );
     return join(root, "src", "main.ts");
+  }
+}
+
+/** What starts that were killed had begun to write. */
+function removeUnfinished(bundle) {
+  for (const name of readdirSync(dirname(bundle))) {
+    const path = join(dirname(bundle), name);
+    if (!path.startsWith(`${bundle}.`)) continue;
+    const { mtimeMs } = statSync(path, { throwIfNoEntry: false }) ?? { mtimeMs: Date.now() };
+    if (Date.now() - mtimeMs > UNFINISHED_FOR_MS) rmSync(path, { force: true });
   }
 }
 

@@ -1,5 +1,14 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -65,6 +74,14 @@ test("leaves alone what is loaded only when it is needed", async () => {
   expect(() => execFileSync(process.execPath, [path, "now"], { stdio: "pipe" })).toThrow(
     "a-package-that-is-not-there",
   );
+});
+
+test("takes away what a killed start had begun to write, and not what one has just begun", async () => {
+  put(".cache/server.mjs.12", "the beginning");
+  put(".cache/server.mjs.13", "the beginning");
+  utimesSync(join(root, ".cache/server.mjs.12"), 0, 0);
+  await bundle();
+  expect(readdirSync(join(root, ".cache"))).toEqual(["server.mjs", "server.mjs.13"]);
 });
 
 test("leaves it to the sources where it cannot be made", async () => {
