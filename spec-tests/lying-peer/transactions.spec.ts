@@ -202,7 +202,7 @@ describe.skipIf(isOutside)("a server that lies in what it sends", () => {
     const begun = performance.now();
     const sent = await siege.victim.call("PUT", path, { msgtype: "m.text", body: "still here" });
     expect(sent.status).toBe(200);
-    expect(performance.now() - begun).toBeLessThan(2_000);
+    expect(performance.now() - begun).toBeLessThan(8_000);
     const pdu = (await room.seen())[0];
     expect(pdu).toBe("still here");
   }, 60_000);

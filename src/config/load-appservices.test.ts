@@ -88,7 +88,7 @@ test("namespaces match from the beginning, and in linear time", () => {
   const evil = namespaceOf({ exclusive: true, regex: "@(a+)+b" });
   const begun = performance.now();
   expect(evil.includes(`@${"a".repeat(200)}`)).toBe(false);
-  expect(performance.now() - begun).toBeLessThan(1_000);
+  expect(performance.now() - begun).toBeLessThan(5_000);
   const irc = namespaceOf({ exclusive: true, regex: "@irc_.*:test" });
   expect(irc.includes("@irc_x:test")).toBe(true);
   expect(irc.includes("x@irc_x:test")).toBe(false);

@@ -190,7 +190,7 @@ describe("waits for no answer that", () => {
     expect(await faultOf(sendRequest(hs, request(to("good.test"), { timeoutMs: 300 })))).toBe(
       "timeout",
     );
-    expect(performance.now() - begun).toBeLessThan(2_000);
+    expect(performance.now() - begun).toBeLessThan(8_000);
   });
 
   test("does not end within its size, and hangs up", async () => {
