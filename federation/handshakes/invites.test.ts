@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { RoomId } from "#src/kit/identifiers.ts";
 import { tellLeaves } from "#src/membership/outside/job-tell-leaves.ts";
@@ -145,6 +146,24 @@ describe("an invitation", () => {
       membership: "invite",
       is_direct: true,
     });
+  });
+
+  test("is made with the room for users of several servers at once: one that hangs holds up no other", async () => {
+    const { sendInviteV2 } = one.hs.remotes;
+    const order: string[] = [];
+    const both = Promise.withResolvers<void>();
+    const slow: typeof sendInviteV2 = async (server, ...asked) => {
+      if (order.push(`asked ${server}`) === 2) both.resolve();
+      await Promise.race([both.promise, sleep(1_000)]);
+      order.push(`told ${server}`);
+      return await sendInviteV2(server, ...asked);
+    };
+    Object.assign(one.hs.remotes, { sendInviteV2: slow });
+    const invite = ["@nobody:hs3.test:1", bob.userId];
+    const { roomId } = await roomOf({ preset: "private_chat", invite });
+    Object.assign(one.hs.remotes, { sendInviteV2 });
+    expect(order.slice(0, 2)).toEqual(["asked hs3.test:1", `asked ${two.name}`]);
+    expect(await invitesOf(onTwo, bob)).toHaveProperty([roomId]);
   });
 
   /** Has a user take bob out of a room. @returns what his server says of that, after what it says of another event. */

@@ -76,6 +76,9 @@ export async function createRoom(
   return roomId;
 }
 
+/** Of how many servers users are invited at once: somebody waits, and some may hang. Of more the room would be forked into many. */
+const SERVERS_AT_ONCE = 5;
+
 /**
  * Invites to a room that has just been made users of other servers, and whoever has one of some addresses. Should that
  * fail, the room is made, and its maker sees who is invited and can try again.
@@ -97,10 +100,16 @@ async function inviteOthers(
       hs.log.warn({ err: error, roomId, ...whom }, "somebody could not be invited to a new room");
     }
   };
-  for (const userId of others) {
-    const draft = await memberDraft(hs, userId, "invite", directness(request));
-    await attempt({ userId }, async () => await inviteOutsideUser(hs, { room, sender, draft }));
-  }
+  const servers = Map.groupBy(others, serverNameOf).values();
+  const inviteSome = async () => {
+    for (const userIds of servers) {
+      for (const userId of userIds) {
+        const draft = await memberDraft(hs, userId, "invite", directness(request));
+        await attempt({ userId }, async () => await inviteOutsideUser(hs, { room, sender, draft }));
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: SERVERS_AT_ONCE }, inviteSome));
   for (const address of unbound) {
     const whom = { identityServer: address.server.name };
     await attempt(whom, async () => await inviteUnbound(hs, requester, { room, address }));
