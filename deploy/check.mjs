@@ -31,6 +31,7 @@ const CHECKS = [
     args: ["--config", ".dependency-cruiser-folders.js", "src", "federation", "schema"],
   },
   { name: "unused code", tool: "knip", args: [] },
+  { name: "documentation", args: [join("deploy", "write-docs.mjs"), "--check"] },
 ];
 
 /** The tool says that all is well when it could read nothing, as with a TypeScript that it does not know. */
@@ -46,7 +47,7 @@ const failed = CHECKS.filter(({ name, tool, args, also }) => {
   const begun = performance.now();
   const { status, stdout, stderr, error } = spawnSync(
     process.execPath,
-    [join("node_modules", ".bin", tool), ...args],
+    [...(tool === undefined ? [] : [join("node_modules", ".bin", tool)]), ...args],
     { encoding: "utf8", maxBuffer: 64 * 1024 * 1024 },
   );
   const output = `${stdout ?? ""}${stderr ?? ""}${error?.message ?? ""}`;
