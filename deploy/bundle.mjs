@@ -1,5 +1,6 @@
 // Makes one file of the thousand modules that a server consists of. To read them one by one takes most of the time until it
 // is ready, and some 25 MB for as long as it runs.
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
   closeSync,
@@ -12,14 +13,12 @@ import {
   rmSync,
   statSync,
 } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { pathToFileURL } from "node:url";
+import { fileURLToPath } from "node:url";
 
 const SOURCES = ["src", "federation", "schema"];
 
-/** What has parts in machine code, or starts threads from files of its own, stays where it is. */
-const AS_IT_IS = ["@node-rs/argon2", "pino", "pino-pretty"];
+const WRITE = fileURLToPath(new URL("write-bundle.mjs", import.meta.url));
 
 /** Nobody takes longer to write it. */
 const UNFINISHED_FOR_MS = 60_000;
@@ -29,9 +28,9 @@ const UNFINISHED_FOR_MS = 60_000;
  * are, where that cannot be done.
  *
  * @param {string} root the repository, with its packages installed
- * @returns {Promise<string>} a path for Node to run
+ * @returns {string} a path for Node to run
  */
-export async function bundleOf(root) {
+export function bundleOf(root) {
   const bundle = join(root, ".cache", "server.mjs");
   const mark = `// ${digestOf(root)}\n`;
   if (beginningOf(bundle, mark.length) === mark) return bundle;
@@ -39,14 +38,13 @@ export async function bundleOf(root) {
   try {
     mkdirSync(dirname(bundle), { recursive: true });
     removeUnfinished(bundle);
-    await writeFile(unfinished, mark + (await build(root)));
+    execFileSync(process.execPath, [WRITE, root, unfinished, mark.trim()], { stdio: "pipe" });
     renameSync(unfinished, bundle);
     return bundle;
   } catch (error) {
     rmSync(unfinished, { force: true });
-    process.stderr.write(
-      `The server starts from its sources, which takes longer: ${error.message}\n`,
-    );
+    const why = String(error.stderr ?? "").trim() || error.message;
+    process.stderr.write(`The server starts from its sources, which takes longer: ${why}\n`);
     return join(root, "src", "main.ts");
   }
 }
@@ -61,46 +59,10 @@ function removeUnfinished(bundle) {
   }
 }
 
-async function build(root) {
-  const { build, stop } = await import("esbuild");
-  const { outputFiles } = await build({
-    absWorkingDir: root,
-    entryPoints: ["src/main.ts"],
-    bundle: true,
-    write: false,
-    platform: "node",
-    format: "esm",
-    target: "esnext",
-    charset: "utf8",
-    logLevel: "silent",
-    external: AS_IT_IS,
-    plugins: [{ name: "archipel", setup: asNodeWouldLoadIt }],
-    // Packages of the older kind ask for Node's own modules with it.
-    banner: {
-      js: 'import { createRequire as requireFrom } from "node:module";\nconst require = requireFrom(import.meta.url);',
-    },
-  });
-  await stop();
-  return outputFiles[0].text;
-}
-
-function asNodeWouldLoadIt({ onLoad, onResolve }) {
-  // What few servers need is loaded by those that do.
-  onResolve({ filter: /^[^.#]/ }, ({ kind }) =>
-    kind === "dynamic-import" ? { external: true } : undefined,
-  );
-  // Files that stand beside a module are found there.
-  onLoad({ filter: /\.ts$/ }, async ({ path }) => {
-    const source = await readFile(path, "utf8");
-    if (!source.includes("import.meta.url")) return undefined;
-    const url = JSON.stringify(pathToFileURL(path).href);
-    return { loader: "ts", contents: source.replaceAll("import.meta.url", url) };
-  });
-}
-
-/** Another one when any source, any package, or the place of them all is another. */
+/** Another one when any source, any package, the place of them all, or how it is made is another. */
 function digestOf(root) {
-  const digest = createHash("sha256").update(readFileSync(join(root, "package-lock.json")));
+  const digest = createHash("sha256");
+  for (const file of [WRITE, join(root, "package-lock.json")]) digest.update(readFileSync(file));
   const walk = (folder) => {
     for (const entry of readdirSync(folder, { withFileTypes: true })) {
       const path = `${folder}/${entry.name}`;

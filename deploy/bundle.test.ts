@@ -43,48 +43,48 @@ function put(path: string, text: string): void {
   writeFileSync(join(root, path), text);
 }
 
-const bundle = async (): Promise<string> => String(await bundleOf(root));
+const bundle = (): string => String(bundleOf(root));
 const run = (path: string): string => execFileSync(process.execPath, [path], { encoding: "utf8" });
 
-test("is one file that does what the sources do, and finds what stands beside them", async () => {
-  const path = await bundle();
+test("is one file that does what the sources do, and finds what stands beside them", () => {
+  const path = bundle();
   rmSync(join(root, "federation"), { recursive: true });
   expect(run(path)).toBe("one thing and what stands beside\n");
 });
 
-test("is made once, and anew when a source is another", async () => {
-  const path = await bundle();
+test("is made once, and anew when a source is another", () => {
+  const path = bundle();
   const { ino } = statSync(path);
-  expect(statSync(await bundle()).ino).toBe(ino);
+  expect(statSync(bundle()).ino).toBe(ino);
   put("src/main.test.ts", "a test is no part of it");
-  expect(statSync(await bundle()).ino).toBe(ino);
+  expect(statSync(bundle()).ino).toBe(ino);
   // Of the same length.
   put("federation/says.ts", 'export const says: string = "two thing";');
-  expect(run(await bundle())).toBe("two thing and what stands beside\n");
+  expect(run(bundle())).toBe("two thing and what stands beside\n");
 });
 
-test("is made anew when the packages are others", async () => {
-  const { ino } = statSync(await bundle());
+test("is made anew when the packages are others", () => {
+  const { ino } = statSync(bundle());
   put("package-lock.json", "{ }");
-  expect(statSync(await bundle()).ino).not.toBe(ino);
+  expect(statSync(bundle()).ino).not.toBe(ino);
 });
 
-test("leaves alone what is loaded only when it is needed", async () => {
-  const path = await bundle();
+test("leaves alone what is loaded only when it is needed", () => {
+  const path = bundle();
   expect(() => execFileSync(process.execPath, [path, "now"], { stdio: "pipe" })).toThrow(
     "a-package-that-is-not-there",
   );
 });
 
-test("takes away what a killed start had begun to write, and not what one has just begun", async () => {
+test("takes away what a killed start had begun to write, and not what one has just begun", () => {
   put(".cache/server.mjs.12", "the beginning");
   put(".cache/server.mjs.13", "the beginning");
   utimesSync(join(root, ".cache/server.mjs.12"), 0, 0);
-  await bundle();
+  bundle();
   expect(readdirSync(join(root, ".cache"))).toEqual(["server.mjs", "server.mjs.13"]);
 });
 
-test("leaves it to the sources where it cannot be made", async () => {
+test("leaves it to the sources where it cannot be made", () => {
   put(".cache/server.mjs/in-the-way", "");
-  expect(await bundle()).toBe(join(root, "src", "main.ts"));
+  expect(bundle()).toBe(join(root, "src", "main.ts"));
 });

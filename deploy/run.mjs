@@ -35,7 +35,7 @@ try {
   await ensureInstalled(root, task.endsWithParent ? "production" : "all");
   const node = await nodeFor(root);
   for (const program of task.before ?? []) prepare(node, program);
-  const program = Array.isArray(task.program) ? task.program : [await task.program(root)];
+  const program = Array.isArray(task.program) ? task.program : [task.program(root)];
   handOver(node, { ...task, program }, rest);
 } catch (error) {
   process.stderr.write(`${error.message}\n`);
