@@ -1,4 +1,12 @@
-import { generateKeyPairSync, type KeyObject, randomBytes, sign } from "node:crypto";
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  randomBytes,
+  sign,
+} from "node:crypto";
 
 /** A pair of keys as clients and servers have them. */
 export type SigningPair = { readonly publicKey: string; readonly privateKey: KeyObject };
@@ -9,8 +17,21 @@ export function unpadded(bytes: Uint8Array): string {
 }
 
 export function newPair(): SigningPair {
-  const { publicKey, privateKey } = generateKeyPairSync("ed25519");
-  const { x = "" } = publicKey.export({ format: "jwk" });
+  return pairOf(generateKeyPairSync("ed25519").privateKey);
+}
+
+/** The pair of a server of this name, the same each time: one may get the port that another had, and be taken for it. */
+export function pairNamed(name: string): SigningPair {
+  const seed = createHash("sha256").update(name).digest();
+  const der = Buffer.concat([PKCS8_OF_ED25519, seed]);
+  return pairOf(createPrivateKey({ key: der, format: "der", type: "pkcs8" }));
+}
+
+/** What comes before the 32 bytes of a private key. @see RFC 8410, section 7 */
+const PKCS8_OF_ED25519 = Buffer.from("302e020100300506032b657004220420", "hex");
+
+function pairOf(privateKey: KeyObject): SigningPair {
+  const { x = "" } = createPublicKey(privateKey).export({ format: "jwk" });
   return { publicKey: unpadded(Buffer.from(x, "base64url")), privateKey };
 }
 

@@ -12,7 +12,7 @@ import {
 } from "../client-server/client.ts";
 import {
   canonicalText,
-  newPair,
+  pairNamed,
   signed,
   type SigningPair,
   unpadded,
@@ -95,7 +95,7 @@ export async function openPeer(hs: TestHomeserver): Promise<Peer> {
   const name = `127.0.0.1:${port}`;
   const peer: Peer = {
     name,
-    pair: newPair(),
+    pair: pairNamed(name),
     asked,
     answers: () => undefined,
     user: (localpart) => `@${localpart}:${name}`,
