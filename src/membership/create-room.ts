@@ -25,6 +25,7 @@ import {
 } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
+import { Turns } from "#src/kit/turns.ts";
 import { findRoom } from "#src/rooms/find-room.ts";
 import { writeToRoom } from "#src/rooms/send-event.ts";
 import { createContent, initialDrafts, type RoomPlan } from "./create-room-drafts.ts";
@@ -100,16 +101,15 @@ async function inviteOthers(
       hs.log.warn({ err: error, roomId, ...whom }, "somebody could not be invited to a new room");
     }
   };
-  const servers = Map.groupBy(others, serverNameOf).values();
-  const inviteSome = async () => {
-    for (const userIds of servers) {
-      for (const userId of userIds) {
-        const draft = await memberDraft(hs, userId, "invite", directness(request));
-        await attempt({ userId }, async () => await inviteOutsideUser(hs, { room, sender, draft }));
-      }
+  const inviteAll = async (userIds: readonly UserId[]) => {
+    for (const userId of userIds) {
+      const draft = await memberDraft(hs, userId, "invite", directness(request));
+      await attempt({ userId }, async () => await inviteOutsideUser(hs, { room, sender, draft }));
     }
   };
-  await Promise.all(Array.from({ length: SERVERS_AT_ONCE }, inviteSome));
+  const turns = new Turns(SERVERS_AT_ONCE, Number.POSITIVE_INFINITY);
+  const servers = [...Map.groupBy(others, serverNameOf).values()];
+  await Promise.all(servers.map((it) => turns.take(async () => await inviteAll(it))));
   for (const address of unbound) {
     const whom = { identityServer: address.server.name };
     await attempt(whom, async () => await inviteUnbound(hs, requester, { room, address }));
