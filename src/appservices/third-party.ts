@@ -26,7 +26,7 @@ const Protocol = z.looseObject({
   location_fields: Texts,
   icon: Text,
   field_types: Fields.catch({}),
-  instances: z.array(z.unknown()).catch([]).transform(those(Instance)),
+  instances: listOf(Instance).catch([]),
 });
 type Protocol = z.infer<typeof Protocol>;
 
@@ -133,25 +133,19 @@ async function findAmong<T>(
   { purpose, path, schema }: Search<T> & { readonly path: string },
 ): Promise<T[]> {
   const found = await Promise.all(
-    asked.map(
-      async (it) =>
-        await answerOf(hs, it, {
-          purpose,
-          path,
-          schema: z.array(z.unknown()).transform(those(schema)),
-        }),
-    ),
+    asked.map(async (it) => await answerOf(hs, it, { purpose, path, schema: listOf(schema) })),
   );
   return found.flatMap((it) => it ?? []);
 }
 
-/** Those of some things that a schema can read. */
-function those<T>(schema: z.ZodType<T>): (its: readonly unknown[]) => T[] {
-  return (its) =>
+/** A list of what a schema can read; what it cannot is left out. */
+function listOf<T>(schema: z.ZodType<T>) {
+  return z.array(z.unknown()).transform((its) =>
     its.flatMap((it) => {
       const { success, data } = schema.safeParse(it);
       return success ? [data] : [];
-    });
+    }),
+  );
 }
 
 /** What one says; undefined, and a line in the log, if it says nothing that can be read. */
