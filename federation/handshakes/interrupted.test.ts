@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { deactivateAccount } from "#src/accounts/deactivate-account.ts";
 import { finishDeactivations } from "#src/accounts/leave-rooms.ts";
@@ -114,6 +115,24 @@ describe("an invitation that comes", () => {
     expect(await membershipOf(roomId)).toBe("invite");
     expect(await invitesOf(onTwo, bob)).toHaveProperty([roomId]);
   });
+});
+
+test("a knock that is refused before the answer to it has come is refused", async () => {
+  const { roomId } = await roomOf(KNOCKING);
+  const { sendKnock } = two.hs.remotes;
+  const slow: typeof sendKnock = async (...asked) => {
+    const answer = await sendKnock(...asked);
+    const body = { user_id: bob.userId };
+    const kicked = await onOne("POST", `rooms/${E(roomId)}/kick`, { token: alice.token, body });
+    expect(kicked.status).toBe(200);
+    await sleep(1_000);
+    return answer;
+  };
+  const knocked = await asking({ sendKnock: slow }, async () => await act("knock", roomId));
+  expect(knocked.status).toBe(200);
+  const knocks = async () =>
+    (await onTwo("GET", "sync", { token: bob.token })).body.rooms?.knock ?? {};
+  await expect.poll(knocks).not.toHaveProperty([roomId]);
 });
 
 test("an invitation that is declined is declined once more", async () => {

@@ -4,6 +4,7 @@ import { findRoom } from "#src/rooms/find-room.ts";
 import { standingOf } from "#src/rooms/memberships.ts";
 import { isRoomHere } from "#src/rooms/residents.ts";
 import type { RoomToEnter } from "./enter-room.ts";
+import { oneByOne } from "./entries.ts";
 import { memberDraft } from "./member-draft.ts";
 import { knockOnOutsideRoom } from "./outside/knock-on-outside-room.ts";
 import { serversToAsk } from "./outside/servers-to-ask.ts";
@@ -24,19 +25,30 @@ export async function knockOnRoom(
   reason?: string,
 ): Promise<void> {
   const { userId, userKey } = requester;
-  const room = await findRoom(hs, roomId);
   const draft = await memberDraft(hs, userId, "knock", reason === undefined ? {} : { reason });
-  if (room && (await isRoomHere(hs.sql, room.roomKey))) {
+  if (await knockedHere()) return;
+  // So that whoever ends the knock before it is stored here is heard after that.
+  await oneByOne(hs, roomId, async () => {
+    if (!(await knockedHere())) await knockOutside();
+  });
+
+  async function knockedHere(): Promise<boolean> {
+    const room = await findRoom(hs, roomId);
+    if (!room || !(await isRoomHere(hs.sql, room.roomKey))) return false;
     await setMembership(hs, {
       room,
       sender: requester,
       draft,
       decide: (current) => current !== "knock",
     });
-    return;
+    return true;
   }
-  const standing = room && (await standingOf(hs, userKey, room.roomKey));
-  const servers = await serversToAsk(hs, { userKey, room, via });
-  const knock = { roomId, sender: userId, draft, begunAt: standing?.eventKey ?? null };
-  await knockOnOutsideRoom(hs, knock, servers);
+
+  async function knockOutside(): Promise<void> {
+    const room = await findRoom(hs, roomId);
+    const standing = room && (await standingOf(hs, userKey, room.roomKey));
+    const servers = await serversToAsk(hs, { userKey, room, via });
+    const knock = { roomId, sender: userId, draft, begunAt: standing?.eventKey ?? null };
+    await knockOnOutsideRoom(hs, knock, servers);
+  }
 }
