@@ -1,6 +1,8 @@
 import { once } from "node:events";
 import { Readable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, expect, test } from "vitest";
+import type { RemoteMedia, Remotes } from "#src/homeserver/remotes.ts";
 import { parseServerName } from "#src/kit/server-name.ts";
 import { createCopyBlob } from "../create-copy-blob.ts";
 import { newMediaId } from "../mxc.ts";
@@ -28,4 +30,37 @@ test("what finds no room here is asked no further of the server that sends it", 
   await expect(coming.whole).rejects.toMatchObject({ errcode: "M_LIMIT_EXCEEDED" });
   await closed;
   await other.discard();
+});
+
+test("who waits for it is patient for as long as they said, whoever has asked first", async () => {
+  const asked: (number | undefined)[] = [];
+  const body = Readable.from([Buffer.from("here")]);
+  const getContent: Remotes["getContent"] = async (_server, { timeoutMs }) => {
+    asked.push(timeoutMs);
+    await sleep(200);
+    if (asked.length > 1) return { ok: true, body: { body } as unknown as RemoteMedia };
+    return { ok: false, why: "refused", status: 504, errcode: "M_NOT_YET_UPLOADED", body: {} };
+  };
+  Object.assign(hs.remotes, { getContent });
+  const mxc = { origin: parseServerName("slow.test"), mediaId: newMediaId() };
+  const [hasty, patient, alike] = [100, 20_000, 20_100].map(
+    async (timeoutMs) => await fetchMedia(hs, mxc, { timeoutMs, allowance }),
+  );
+  await expect(hasty).rejects.toMatchObject({ errcode: "M_NOT_YET_UPLOADED" });
+  expect(await alike).toBe(await patient);
+  await (
+    await patient
+  )?.whole;
+  expect(asked).toHaveLength(2);
+  expect(asked[1]).toBeGreaterThan(19_000);
+});
+
+test("who is willing to wait for a moment does not wait for as long as others", async () => {
+  const { promise: never } = Promise.withResolvers<never>();
+  Object.assign(hs.remotes, { getContent: async () => await never });
+  Object.assign(hs.config.federation, { requestTimeoutMs: 100 });
+  const mxc = { origin: parseServerName("hung.test"), mediaId: newMediaId() };
+  void fetchMedia(hs, mxc, { timeoutMs: 60_000, allowance });
+  const hasty = fetchMedia(hs, mxc, { timeoutMs: 10, allowance });
+  await expect(hasty).rejects.toMatchObject({ errcode: "M_NOT_YET_UPLOADED" });
 });

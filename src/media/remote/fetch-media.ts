@@ -6,6 +6,7 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { RemoteAnswer, RemoteMedia } from "#src/homeserver/remotes.ts";
 import type { Allowance } from "#src/kit/allowance.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
+import { within } from "#src/kit/within.ts";
 import { OutboundError } from "#src/outbound/outbound-failure.ts";
 import { filenameIn, readContentType } from "../content-type.ts";
 import { createCopyBlob } from "../create-copy-blob.ts";
@@ -31,10 +32,20 @@ export type FetchPatience = {
 };
 
 /** What is on its way, by URI: however many want it, it is asked for once. */
-const comingOf = held(() => new Map<string, Promise<ComingMedia>>());
+const comingOf = held(() => new Map<string, Asked>());
+
+type Asked = {
+  readonly coming: Promise<ComingMedia>;
+  /** Until when the other server may wait for its upload, by this process's own clock. */
+  readonly untilMs: number;
+};
+
+/** By how much longer than others somebody has to be willing to wait for it to be asked for once more. */
+const MORE_MS = 1_000;
 
 /**
- * Fetches media from the server whose it is, and keeps a copy. Whoever wants it meanwhile has it as it comes.
+ * Fetches media from the server whose it is, and keeps a copy. Whoever wants it meanwhile has it as it comes, and waits
+ * for that as long as they are willing to, whoever has asked for it first.
  *
  * @throws MatrixError M_NOT_FOUND if the server does not have it, or does not answer; M_NOT_YET_UPLOADED;
  *   M_TOO_LARGE (502); M_LIMIT_EXCEEDED if there is no room for it now, or whoever wants it
@@ -46,16 +57,32 @@ export async function fetchMedia(
   mxc: Mxc,
   patience: FetchPatience,
 ): Promise<ComingMedia> {
+  const untilMs = performance.now() + patience.timeoutMs;
+  for (;;) {
+    const leftMs = Math.ceil(Math.max(0, untilMs - performance.now()));
+    const already = comingOf(hs).get(mxcUri(mxc));
+    if (!already) return await fetchAnew(hs, mxc, { ...patience, timeoutMs: leftMs });
+    try {
+      // As long as the server may take to answer if it waits for nothing.
+      const mostMs = leftMs + hs.config.federation.requestTimeoutMs;
+      return await within(mostMs, already.coming, notYetUploaded);
+    } catch (error) {
+      const isNotYet = error instanceof MatrixError && error.errcode === "M_NOT_YET_UPLOADED";
+      const isOver = Math.max(already.untilMs, performance.now()) + MORE_MS > untilMs;
+      if (!isNotYet || isOver) throw error;
+    }
+  }
+}
+
+async function fetchAnew(hs: Homeserver, mxc: Mxc, patience: FetchPatience): Promise<ComingMedia> {
   const all = comingOf(hs);
   const uri = mxcUri(mxc);
-  const already = all.get(uri);
-  if (already) return await already;
   const forget = () => void all.delete(uri);
   patience.allowance.require();
   const coming = begin(hs, mxc, patience);
-  all.set(uri, coming);
+  all.set(uri, { coming, untilMs: performance.now() + patience.timeoutMs });
   // As long as it comes. Those who wait for it hear of failures.
-  void coming.then((it) => it.whole).then(forget, forget);
+  void coming.then((it) => it.whole.then(forget, forget), forget);
   return await coming;
 }
 
@@ -112,12 +139,16 @@ async function keep(
 function refusalOf(answer: Extract<RemoteAnswer<RemoteMedia>, { ok: false }>): MatrixError {
   if (answer.why === "refused") {
     if (answer.errcode === "M_NOT_YET_UPLOADED") {
-      return new MatrixError("M_NOT_YET_UPLOADED", "The media has not been uploaded yet");
+      return notYetUploaded();
     }
     if (answer.errcode === "M_TOO_LARGE") return tooLarge();
     return new MatrixError("M_NOT_FOUND", "The media's server does not give it to us");
   }
   return new MatrixError("M_NOT_FOUND", "The media's server cannot be reached");
+}
+
+function notYetUploaded(): MatrixError {
+  return new MatrixError("M_NOT_YET_UPLOADED", "The media has not been uploaded yet");
 }
 
 function failureOf(error: unknown): Error {
