@@ -3,8 +3,8 @@ import { type Endpoint, openEndpoint, serverEndpoint } from "#src/http/endpoint.
 import { parseRoomId, parseUserId } from "#src/kit/identifiers.ts";
 import { JsonObject } from "#src/kit/json-object.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
-import { takeBoundInvite } from "#src/membership/bound-invite.ts";
 import { exchangeInvite } from "../exchange-invite.ts";
+import { takeBinding } from "../take-binding.ts";
 
 const PartialInvite = z.object({
   type: z.literal("m.room.member"),
@@ -63,25 +63,8 @@ export const thirdPartyInviteEndpoints: readonly Endpoint[] = [
       auth: "none",
       body: Binding,
       async handle(hs, { body }) {
-        const userId = parseUserId(body.mxid);
-        let failure: MatrixError | undefined;
-        for (const { room_id, sender, signed } of body.invites) {
-          try {
-            await takeBoundInvite(hs, {
-              roomId: parseRoomId(room_id),
-              sender: parseUserId(sender),
-              userId,
-              signed,
-            });
-          } catch (error) {
-            // The other invitations are to be had all the same.
-            if (!(error instanceof MatrixError)) throw error;
-            hs.log.info({ err: error, userId }, "an invitation by an address came to nothing");
-            // What may come to something later, the identity server is to tell us again.
-            if (!failure || failure.status < 500) failure = error;
-          }
-        }
-        if (failure) throw failure;
+        const { mxid, invites } = body;
+        await takeBinding(hs, { userId: parseUserId(mxid), invites });
         return {};
       },
     }),
