@@ -6,7 +6,7 @@ const key = (name: string) => bigint(name, { mode: "number" });
  * How far each application service has been told what happens, and the transaction that it is being told, which is the
  * same until it takes it.
  *
- * One row for each that is registered; those that are no longer go when a process starts.
+ * One row for each that is registered; those that have not been for an hour go when a process starts.
  */
 export const appserviceFeeds = pgTable("appservice_feeds", {
   appserviceId: text("appservice_id").primaryKey(),

@@ -15,17 +15,26 @@ export type Feed = {
   readonly failures: number;
 };
 
-/** Begins with what happens next, for those that are new; and ends what is of those that are gone. */
+/**
+ * For how long what is of an application service that nobody sees to is kept. Another process may know of it that was
+ * given its configuration later, or this one may be about to be.
+ */
+const KEPT_MS = 60 * 60_000;
+
+/** Begins with what happens next, for those that are new; and ends what is of those that have been gone for a while. */
 export async function beginFeeds(
   db: Queryable,
   appserviceIds: readonly string[],
   now: UnixMs,
 ): Promise<void> {
-  await db`delete from appservice_feeds where appservice_id <> all(${appserviceIds}::text[])`;
+  await db`
+    delete from appservice_feeds where appservice_id <> all(${appserviceIds}::text[])
+      and greatest(leased_until_ms, due_ms)
+        < (extract(epoch from clock_timestamp()) * 1000)::bigint - ${KEPT_MS}::bigint`;
   // From a number that none has had, should one of this name have been here before.
   await db`
-    insert into appservice_feeds (appservice_id, told_up_to, last_txn)
-    select appservice_id, position, ${now}
+    insert into appservice_feeds (appservice_id, told_up_to, last_txn, leased_until_ms)
+    select appservice_id, position, ${now}, (extract(epoch from clock_timestamp()) * 1000)::bigint
     from unnest(${appserviceIds}::text[]) as new (appservice_id), positions where id = 1
     on conflict do nothing`;
 }
@@ -49,7 +58,9 @@ export async function leaseFeed(
 /** Lets others take on what a process has. */
 export async function releaseFeeds(db: Queryable, holder: string): Promise<void> {
   await db`
-    update appservice_feeds set holder = null, leased_until_ms = 0 where holder = ${holder}`;
+    update appservice_feeds set holder = null,
+      leased_until_ms = (extract(epoch from clock_timestamp()) * 1000)::bigint
+    where holder = ${holder}`;
 }
 
 /** A transaction that has been made. */
