@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { signEvent } from "#src/events/event-signatures.ts";
+import { ROOM_VERSIONS, type RoomVersionRules } from "#src/events/room-versions.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { Remotes } from "#src/homeserver/remotes.ts";
 import { unpaddedBase64 } from "#src/kit/base64.ts";
 import { signingKeyFromSeed } from "#src/kit/signed-json.ts";
 import { type Ask, asking, LENIENT, registered } from "#src/testing-http.ts";
@@ -99,6 +102,54 @@ describe("delayed events", () => {
     });
   });
 
+  test("are sent when a policy server answers again that did not, unless that takes too long", async () => {
+    const { hs } = homes;
+    const key = signingKeyFromSeed("ed25519:policy_server", Buffer.alloc(32, 7));
+    const policy = { via: hs.name, public_keys: { ed25519: unpaddedBase64(key.publicKey) } };
+    const [roomId, given] = [await newRoom(), await newRoom()];
+    for (const it of [roomId, given]) {
+      await ask("PUT", `rooms/${it}/state/m.room.policy/`, { token, body: policy });
+    }
+    const [late, tooLate] = [await delay(roomId, 1, 1), await delay(given, 1, 1)];
+    for (const [id, byMs] of [
+      [late, 60_001],
+      [tooLate, 7_200_000],
+    ] as const) {
+      await hs.sql`
+        update delayed_events set scheduled_ms = scheduled_ms - ${byMs}::bigint where delay_id = ${id}`;
+    }
+    let isThere = false;
+    const askPolicyServerToSign: Remotes["askPolicyServerToSign"] = async (_server, { event }) => {
+      if (!isThere) {
+        return await Promise.resolve({ ok: false, why: "unreachable", cause: "silence" });
+      }
+      const signed = signEvent(event, ROOM_VERSIONS.get("12") as RoomVersionRules, hs.name, key);
+      const { [hs.name]: its = {} } = signed.signatures as Record<string, Record<string, string>>;
+      return { ok: true, body: new Map([[hs.name, new Map(Object.entries(its))]]) };
+    };
+    const state = async (delayId: string) =>
+      (
+        await hs.sql`
+          select ended_ms is not null as ended, event_id is not null as sent, due_ms > scheduled_ms + 61000 as "putOff"
+          from delayed_events where delay_id = ${delayId}`
+      )[0];
+    const asking = { ...hs, remotes: { ...hs.remotes, askPolicyServerToSign } };
+    await sending([asking], async () => {
+      await expect
+        .poll(async () => await state(late))
+        .toMatchObject({ ended: false, putOff: true });
+      await expect
+        .poll(async () => await state(tooLate))
+        .toMatchObject({ ended: true, sent: false });
+      isThere = true;
+      await hs.sql`update delayed_events set due_ms = 1 where delay_id = ${late}`;
+    });
+    await sending([asking], async () => {
+      await expect.poll(async () => await state(late)).toMatchObject({ ended: true, sent: true });
+    });
+    expect(await sentTo(roomId)).toEqual([1]);
+  });
+
   test("that came due while nobody was there are sent in their order, each once", async () => {
     const roomId = await newRoom();
     const order = Array.from({ length: 80 }, (_, n) => n);
@@ -114,7 +165,8 @@ describe("delayed events", () => {
     const [{ outOfOrder } = { outOfOrder: -1 }] = await homes.hs.sql<{ outOfOrder: number }[]>`
       select count(*) as "outOfOrder" from (
         select due_ms, lag(due_ms) over (order by events.event_key) as before
-        from delayed_events join events on events.event_id = delayed_events.event_id) as sent
+        from delayed_events join events on events.event_id = delayed_events.event_id
+          join rooms on rooms.room_key = events.room_key where room_id = ${roomId}) as sent
       where due_ms < before`;
     expect(outOfOrder).toBe(0);
     expect((await sentTo(roomId)).toSorted((a, b) => a - b)).toEqual(order);

@@ -17,13 +17,21 @@ export const LEASE_MS = 30_000;
 /** How long one waits that could not be sent for a fault of ours. */
 const RETRY_MS = 5_000;
 
+/**
+ * For how long after its time it is tried to send one that others keep from being sent for now, such as a policy server that
+ * does not answer: what is said, and what a state is to be, which may have become another since. The longer that takes,
+ * the longer are the waits.
+ */
+const MOST_LATE_MS = { message: 60 * 60_000, state: 5 * 60_000 } as const;
+const WAIT_SHARE = 0.25;
+
 /** How many are taken on at once, and to how many rooms they are being sent at the most. */
 const MOST_AT_ONCE = 50;
 const MOST_ROOMS = 1_000;
 
 const sent = new Counter({
   name: "archipel_delayed_events_total",
-  help: "Delayed events that came due, by what became of them: sent, refused, or put off for a fault of ours.",
+  help: "Delayed events that came due, by what became of them: sent, refused, or put off, for a fault of ours or of others.",
   labelNames: ["outcome"] as const,
   registers: [registry],
 });
@@ -109,7 +117,16 @@ async function sendOne(hs: Homeserver, it: DelayedEvent): Promise<void> {
     await endDelayedEvent(hs.sql, delayId, { endedMs: hs.now(), eventId });
     sent.inc({ outcome: "sent" });
   } catch (error) {
+    const lateMs = hs.now() - it.scheduledMs - it.delayMs;
     if (error instanceof MatrixError) {
+      const mostLateMs = MOST_LATE_MS[it.stateKey === null ? "message" : "state"];
+      if (isForNow(error) && lateMs < mostLateMs) {
+        sent.inc({ outcome: "put off" });
+        hs.log.warn({ err: error, roomId: it.roomId }, "a delayed event cannot be sent now");
+        const waitMs = Math.max(RETRY_MS, Math.ceil(lateMs * WAIT_SHARE));
+        await giveBack(hs.sql, delayId, hs.now() + waitMs);
+        return;
+      }
       await endDelayedEvent(hs.sql, delayId, { endedMs: hs.now(), error: JSON.stringify(error) });
       sent.inc({ outcome: "refused" });
       return;
@@ -118,4 +135,9 @@ async function sendOne(hs: Homeserver, it: DelayedEvent): Promise<void> {
     hs.log.error({ err: error, roomId: it.roomId }, "a delayed event could not be sent");
     await giveBack(hs.sql, delayId, hs.now() + RETRY_MS);
   }
+}
+
+/** Whether what keeps an event from being sent says nothing of the event itself. */
+function isForNow({ status, errcode }: MatrixError): boolean {
+  return status >= 500 || errcode === "M_LIMIT_EXCEEDED";
 }
