@@ -38,7 +38,7 @@ export const accounts = pgTable(
     /** Whether whoever deactivated it asked for their content to be erased. */
     isErased: boolean("is_erased").notNull().default(false),
     /**
-     * Of a deactivated account: the rooms up to this key have been left already. Null when there is
+     * Of a deactivated account: the rooms up to this key have been left already, below 1 none. Null when there is
      * nothing to leave.
      */
     leavingAfter: number("leaving_after"),

@@ -1,5 +1,11 @@
 import { afterAll, expect, test } from "vitest";
+import type { Remotes } from "#src/homeserver/remotes.ts";
+import { unpaddedBase64 } from "#src/kit/base64.ts";
+import type { RoomId } from "#src/kit/identifiers.ts";
+import { signingKeyFromSeed } from "#src/kit/signed-json.ts";
+import { joinRoom } from "#src/membership/join-room.ts";
 import { register, registered } from "#src/testing-http.ts";
+import { testUser } from "#src/testing.ts";
 import { finishDeactivations } from "./leave-rooms.ts";
 import { login, passwordAuth, openHouse } from "./testing.ts";
 
@@ -66,4 +72,66 @@ test("an account that cannot be brought to its end keeps no other from it", asyn
   await hs.sql.unsafe("drop function refuse cascade");
   await finishDeactivations.run(hs, new AbortController().signal);
   expect(await left()).toEqual([]);
+});
+
+/** A room of others that `userId` is in, and whose policy server, which is this one, says what it is to. */
+async function policedRoom(owner: string, token: string): Promise<string> {
+  const { room_id } = (
+    await ask("POST", "createRoom", { token: owner, body: { preset: "public_chat" } })
+  ).body;
+  await ask("POST", `join/${room_id}`, { token, body: {} });
+  const { publicKey } = signingKeyFromSeed("ed25519:policy_server", Buffer.alloc(32, 7));
+  const policy = { via: hs.name, public_keys: { ed25519: unpaddedBase64(publicKey) } };
+  await ask("PUT", `rooms/${room_id}/state/m.room.policy/`, { token: owner, body: policy });
+  return room_id as string;
+}
+
+const run = async () => await finishDeactivations.run(hs, new AbortController().signal);
+
+test("a room that cannot be left now is left later", async () => {
+  const owner = (await registered(ask, "owner-of-policed")).access_token;
+  const { access_token: token } = await registered(ask, "detained");
+  const roomId = await policedRoom(owner, token);
+  let asked = 0;
+  const askPolicyServerToSign: Remotes["askPolicyServerToSign"] = async () => {
+    asked++;
+    return await Promise.resolve({ ok: false, why: "unreachable", cause: "silence" });
+  };
+  Object.assign(hs.remotes, { askPolicyServerToSign });
+  await ask("POST", "account/deactivate", { token, body: passwordAuth("detained") });
+  await run();
+  expect(asked).toBeGreaterThan(0);
+  await ask("PUT", `rooms/${roomId}/state/m.room.policy/`, { token: owner, body: {} });
+  await run();
+  const path = `rooms/${roomId}/state/m.room.member/@detained:test`;
+  expect((await ask("GET", path, { token: owner })).body.membership).toBe("leave");
+  expect(await hs.sql`select from accounts where leaving_after is not null`).toHaveLength(0);
+});
+
+test("a room that an account comes to while it leaves the others is left as well", async () => {
+  const owner = (await registered(ask, "owner-of-late")).access_token;
+  const { access_token: token } = await registered(ask, "late");
+  const first = (await ask("POST", "createRoom", { token: owner, body: { preset: "public_chat" } }))
+    .body.room_id as RoomId;
+  await policedRoom(owner, token);
+  const requester = await testUser(hs, "late");
+  let isIn = false;
+  const askPolicyServerToSign: Remotes["askPolicyServerToSign"] = async () => {
+    if (!isIn) {
+      isIn = true;
+      await joinRoom(hs, requester, first);
+      // As who joins by way of another server does, who may have begun before the account ended.
+      await hs.sql`
+        update accounts set leaving_after = least(leaving_after, 0) - 1
+        where user_key = ${requester.userKey}`;
+    }
+    return { ok: false, why: "refused", status: 403, errcode: "M_FORBIDDEN", body: {} };
+  };
+  Object.assign(hs.remotes, { askPolicyServerToSign });
+  await ask("POST", "account/deactivate", { token, body: passwordAuth("late") });
+  await run();
+  expect(isIn).toBe(true);
+  const path = `rooms/${first}/state/m.room.member/@late:test`;
+  const membership = async () => (await ask("GET", path, { token: owner })).body.membership;
+  await expect.poll(membership).toBe("leave");
 });

@@ -3,12 +3,20 @@ import { deleteDevices } from "#src/devices/delete-devices.ts";
 import { forgetUserKeys } from "#src/encryption/forget-user-keys.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Job } from "#src/jobs/job.ts";
-import type { RoomId, UserId } from "#src/kit/identifiers.ts";
+import type { RoomId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { leaveRoom } from "#src/membership/change-members.ts";
 import { forgetSettings } from "#src/push/forget-settings.ts";
 import { clearProfile } from "#src/users/set-profile.ts";
+import {
+  endLeaving,
+  leaveLater,
+  leavingAccounts,
+  leavingAfter,
+  noteLeft,
+  roomsToLeave,
+} from "./queries-leaving.ts";
 
 /** How many rooms are left at once. */
 const AT_ONCE = 20;
@@ -18,23 +26,17 @@ export const finishDeactivations: Job = {
   name: "finish-deactivations",
   everyMs: 60_000,
   async run(hs, signal) {
-    let owners = await leavingAccounts(hs, 0);
+    let owners = await leavingAccounts(hs.sql, 0);
     while (owners.length > 0) {
       for (const owner of owners) {
         if (signal.aborted) return "done";
         await finish(hs, owner);
       }
-      owners = await leavingAccounts(hs, owners.at(-1)?.userKey ?? 0);
+      owners = await leavingAccounts(hs.sql, owners.at(-1)?.userKey ?? 0);
     }
     return "done";
   },
 };
-
-async function leavingAccounts(hs: Homeserver, afterKey: number): Promise<readonly DeviceOwner[]> {
-  return await hs.sql<{ userKey: number; userId: UserId }[]>`
-    select user_key as "userKey", user_id as "userId" from accounts join users using (user_key)
-    where leaving_after is not null and user_key > ${afterKey} order by user_key limit 10`;
-}
 
 /** What is wrong with one account is no reason to leave the others as they are. It is tried again by the next run. */
 async function finish(hs: Homeserver, owner: DeviceOwner): Promise<void> {
@@ -56,33 +58,37 @@ export function leaveRoomsSoon(hs: Homeserver, owner: DeviceOwner): void {
   });
 }
 
+/** For how long it is tried again to leave rooms that cannot be left now. */
+const MOST_MS = 24 * 60 * 60_000;
+
 /**
  * Leaves every room of a deactivated account, and declines its invitations. To leave a room twice
- * changes nothing, so it does no harm if two processes are about it.
+ * changes nothing, so it does no harm if two processes are about it. What cannot be left now, as the room's policy server
+ * does not answer, is left by a later run.
  */
 async function leaveRooms(hs: Homeserver, owner: DeviceOwner): Promise<void> {
   const { userKey } = owner;
+  let isLeft = true;
   while (!hs.stopping.aborted) {
-    const rooms = await hs.sql<{ room_key: number; room_id: RoomId }[]>`
-      select room_key, room_id
-      from accounts join memberships using (user_key) join rooms using (room_key)
-      where user_key = ${userKey} and room_key > leaving_after
-        and membership in ('join', 'invite', 'knock')
-      order by room_key limit ${AT_ONCE}`;
+    const after = await leavingAfter(hs.sql, userKey);
+    if (after === undefined) break;
+    const rooms = await roomsToLeave(hs.sql, { userKey, after, limit: AT_ONCE });
     const last = rooms.at(-1);
     if (!last) {
       await forgetSettings(hs, userKey);
-      await hs.sql`update accounts set leaving_after = null where user_key = ${userKey}`;
-      return;
+      // Unless it has come to another room since.
+      if (await endLeaving(hs.sql, { userKey, after })) break;
+      continue;
     }
-    await Promise.all(rooms.map(async (it) => await leaveOne(hs, owner, it.room_id)));
-    await hs.sql`
-      update accounts set leaving_after = greatest(leaving_after, ${last.room_key})
-      where user_key = ${userKey} and leaving_after is not null`;
+    const left = await Promise.all(rooms.map(async (it) => await leaveOne(hs, owner, it.roomId)));
+    isLeft &&= left.every((it) => it);
+    await noteLeft(hs.sql, { userKey, after, upTo: last.roomKey });
   }
+  if (!isLeft) await leaveLater(hs.sql, { userKey, endedSinceMs: hs.now() - MOST_MS });
 }
 
-async function leaveOne(hs: Homeserver, owner: DeviceOwner, roomId: RoomId): Promise<void> {
+/** @returns false if it is to be tried again. */
+async function leaveOne(hs: Homeserver, owner: DeviceOwner, roomId: RoomId): Promise<boolean> {
   const leaver: Requester = {
     ...owner,
     deviceId: "",
@@ -96,5 +102,7 @@ async function leaveOne(hs: Homeserver, owner: DeviceOwner, roomId: RoomId): Pro
     // A room may refuse it; the others are to be left all the same.
     if (!(error instanceof MatrixError)) throw error;
     hs.log.info({ err: error, roomId, userId: owner.userId }, "a room could not be left");
+    return error.status < 500 && error.errcode !== "M_LIMIT_EXCEEDED";
   }
+  return true;
 }
