@@ -10,7 +10,7 @@ const MOST_WRITES = 256;
 type Queue = {
   pending: Pending[];
   busy: boolean;
-  /** Set while all that waits can wait. */
+  /** Set while what can wait need not be written yet. */
   later: NodeJS.Timeout | undefined;
 };
 
@@ -36,21 +36,29 @@ export async function write<W, R>(hs: Homeserver, stream: Stream<W, R>, it: W): 
       reject,
     });
   });
-  if (!queue.busy) {
-    if (stream.patienceMs === undefined) void pump(hs, queue);
-    else queue.later ??= setTimeout(() => void pump(hs, queue), stream.patienceMs);
-  }
+  if (stream.patienceMs !== undefined) {
+    queue.later ??= setTimeout(() => {
+      queue.later = undefined;
+      if (!queue.busy) void pump(hs, queue);
+    }, stream.patienceMs);
+  } else if (!queue.busy) void pump(hs, queue);
   return await written;
 }
 
 async function pump(hs: Homeserver, queue: Queue): Promise<void> {
   queue.busy = true;
-  clearTimeout(queue.later);
-  queue.later = undefined;
   // What is asked for in this same turn of the loop goes into the first group already.
   await Promise.resolve();
-  while (queue.pending.length > 0) {
+  while (isDue(queue)) {
+    clearTimeout(queue.later);
+    queue.later = undefined;
     await commitGroup(hs, queue.pending.splice(0, MOST_WRITES));
   }
   queue.busy = false;
+}
+
+/** Whether something is to be written now: what cannot wait, or what has waited for as long as it can. */
+function isDue({ pending, later }: Queue): boolean {
+  if (later === undefined) return pending.length > 0;
+  return pending.some(({ stream }) => stream.patienceMs === undefined);
 }

@@ -1,0 +1,32 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
+import type { Stream } from "./stream.ts";
+import { write } from "./write.ts";
+
+let servers: TestHomeservers;
+beforeAll(async () => {
+  servers = await testHomeservers(1);
+});
+afterAll(async () => await servers.close());
+
+test("what can wait goes on waiting for others while a group is committed", async () => {
+  const { hs } = servers;
+  const groups: string[][] = [];
+  const later: Promise<void>[] = [];
+  const urgent: Stream<string, void> = {
+    name: "noted",
+    async store(_hs, _lane, placed) {
+      groups.push(placed.map((it) => it.write));
+      if (groups.length === 1) later.push(write(hs, patient, "soon"));
+      return await Promise.resolve(
+        placed.map(() => ({ ok: true, result: undefined, changes: [] })),
+      );
+    },
+    changesBetween: async () => await Promise.resolve([]),
+  };
+  const patient: Stream<string, void> = { ...urgent, patienceMs: 300 };
+  await write(hs, urgent, "at once");
+  later.push(write(hs, patient, "a little later"));
+  await Promise.all(later);
+  expect(groups).toEqual([["at once"], ["soon", "a little later"]]);
+});
