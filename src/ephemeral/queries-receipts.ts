@@ -7,15 +7,15 @@ import type { Receipt, ReceiptWrite } from "./receipt.ts";
  * Stores receipts, each at most once for its room, user, type and thread; but for those that are not
  * ahead of the one that is there.
  *
- * @returns the positions of those that were stored.
+ * @returns the positions of those that were stored: one statement, for whose answer nobody has to wait.
  */
-export async function upsertReceipts(
+export function upsertReceipts(
   lane: Tx,
   placed: readonly Placed<ReceiptWrite>[],
-): Promise<ReadonlySet<Position>> {
+): PromiseLike<readonly { readonly position: Position }[]> {
   const writes = placed.map((it) => it.write);
   const events = writes.map((it) => it.event);
-  const stored = await lane<{ position: Position }[]>`
+  return lane<{ position: Position }[]>`
     insert into receipts
       (room_key, user_key, type, thread, event_key, anchor, anchor_offset, ts, position)
     select unnest(${events.map((it) => it.roomKey)}::bigint[]),
@@ -28,7 +28,6 @@ export async function upsertReceipts(
       anchor_offset = excluded.anchor_offset, ts = excluded.ts, position = excluded.position
     where (receipts.anchor, receipts.anchor_offset) < (excluded.anchor, excluded.anchor_offset)
     returning position`;
-  return new Set(stored.map((it) => it.position));
 }
 
 /**

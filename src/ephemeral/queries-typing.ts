@@ -23,9 +23,9 @@ export async function typingAt(
       using (room_key, user_key)`;
 }
 
-/** Each user at most once in a room. */
-export async function upsertTyping(lane: Tx, rows: readonly TypingRow[]): Promise<void> {
-  await lane`
+/** Each user at most once in a room. One statement, for the lane. */
+export function upsertTyping(lane: Tx, rows: readonly TypingRow[]): void {
+  void lane`
     insert into typing (room_key, user_key, until_ms, position, news_position)
     select unnest(${rows.map((it) => it.roomKey)}::bigint[]), unnest(${rows.map((it) => it.userKey)}::bigint[]),
       unnest(${rows.map((it) => it.untilMs)}::bigint[]), unnest(${rows.map((it) => it.position)}::bigint[]),

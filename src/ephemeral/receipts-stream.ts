@@ -1,6 +1,8 @@
 import type { Tx } from "#src/homeserver/database.ts";
+import type { Position } from "#src/homeserver/position.ts";
 import { moveReads, type ReadMark } from "#src/rooms/room-reads.ts";
 import type { Change, Outcome, Placed, Stream } from "#src/streams/stream.ts";
+import { lastChangesOf } from "./last-changes.ts";
 import { receiptsBetween, upsertReceipts } from "./queries-receipts.ts";
 import type { Receipt, ReceiptWrite } from "./receipt.ts";
 
@@ -12,16 +14,42 @@ export const receiptsStream: Stream<ReceiptWrite, void> = {
   name: RECEIPTS,
   patienceMs: 25,
 
-  store: async (_hs, lane, writes) => await store(lane, writes),
+  recall(hs, writes): LastReceipts | undefined {
+    const last = lastReceipts(hs);
+    const its = new Map<string, Receipt>();
+    for (const write of writes) {
+      const key = keyOf(write);
+      const known = last.get(key)?.detail as Receipt | undefined;
+      if (!known || !isPlain(known, write.event)) return undefined;
+      its.set(key, known);
+    }
+    return its;
+  },
+
+  store: async (_hs, lane, writes, looked) =>
+    await store(lane, writes, looked as LastReceipts | undefined),
 
   async changesBetween(sql, after, upTo) {
     return (await receiptsBetween(sql, after, upTo)).map(changeOf);
   },
 };
 
+/** The receipts that were there before, by `keyOf`. */
+type LastReceipts = ReadonlyMap<string, Receipt>;
+
+/** How far users said lately to have read, in whatever process. */
+const lastReceipts = lastChangesOf(RECEIPTS, ({ detail }) => keyOfReceipt(detail as Receipt));
+
+/** Whether it is plain that an event is ahead of the one of a receipt, or the same. */
+function isPlain({ eventKey, read }: Receipt, event: ReceiptWrite["event"]): boolean {
+  return event.eventKey === eventKey || (event.anchorOffset === 0 && read < event.anchor);
+}
+
+/** @param known what is there, if that is known: else the database says which of the writes move anything. */
 async function store(
   lane: Tx,
   writes: readonly Placed<ReceiptWrite>[],
+  known: LastReceipts | undefined,
 ): Promise<readonly Outcome<void>[]> {
   const furthest = new Map<string, Placed<ReceiptWrite>>();
   for (const placed of writes) {
@@ -31,7 +59,9 @@ async function store(
   }
   const marks = writes.flatMap(({ write }) => (write.local ? [markOf(write)] : []));
   if (marks.length > 0) moveReads(lane, marks);
-  const moved = await upsertReceipts(lane, [...furthest.values()]);
+  const moved = known
+    ? move(lane, [...furthest], known)
+    : await moveIfAhead(lane, [...furthest.values()]);
   return writes.map(({ write, position }) => ({
     ok: true,
     result: undefined,
@@ -39,8 +69,37 @@ async function store(
   }));
 }
 
-function keyOf({ event, userKey, type, thread }: ReceiptWrite): string {
-  return `${event.roomKey} ${userKey} ${type} ${thread}`;
+/** Moves those that are known to be ahead of what is there, without an answer. @returns their positions. */
+function move(
+  lane: Tx,
+  furthest: readonly (readonly [string, Placed<ReceiptWrite>])[],
+  known: LastReceipts,
+): ReadonlySet<Position> {
+  const ahead = furthest.flatMap(([key, it]) =>
+    known.get(key)?.eventKey === it.write.event.eventKey ? [] : [it],
+  );
+  if (ahead.length > 0) void upsertReceipts(lane, ahead);
+  return new Set(ahead.map((it) => it.position));
+}
+
+async function moveIfAhead(
+  lane: Tx,
+  furthest: readonly Placed<ReceiptWrite>[],
+): Promise<ReadonlySet<Position>> {
+  return new Set((await upsertReceipts(lane, furthest)).map((it) => it.position));
+}
+
+function keyOf({ event, ...its }: ReceiptWrite): string {
+  return keyOfReceipt({ roomKey: event.roomKey, ...its });
+}
+
+function keyOfReceipt({
+  roomKey,
+  userKey,
+  type,
+  thread,
+}: Pick<Receipt, "roomKey" | "userKey" | "type" | "thread">): string {
+  return `${roomKey} ${userKey} ${type} ${thread}`;
 }
 
 function isBehind(a: ReceiptWrite["event"], b: ReceiptWrite["event"]): boolean {

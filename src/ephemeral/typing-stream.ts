@@ -1,6 +1,7 @@
 import type { Tx } from "#src/homeserver/database.ts";
-import type { UnixMs } from "#src/homeserver/position.ts";
+import type { Position, UnixMs } from "#src/homeserver/position.ts";
 import type { Change, Outcome, Placed, Stream } from "#src/streams/stream.ts";
+import { lastChangesOf } from "./last-changes.ts";
 import { typingAt, typingBetween, type TypingRow, upsertTyping } from "./queries-typing.ts";
 
 /** The name of the stream, in every `Change` of it. The detail of its changes is a `TypingDetail`. */
@@ -10,6 +11,8 @@ export type TypingDetail = {
   readonly userKey: number;
   /** Until when the user types; in the past if they have stopped. */
   readonly untilMs: UnixMs;
+  /** The position of the last change that clients are told of. */
+  readonly newsPosition: Position;
   /** Whether they were typing before: then it is no news for clients. */
   readonly renewed: boolean;
 };
@@ -31,8 +34,14 @@ export const typingStream: Stream<TypingWrite, void> = {
 
   look: async (_hs, lane, writes) => await typingAt(lane, writes),
 
+  recall(hs, writes): readonly TypingRow[] | undefined {
+    const last = lastTyping(hs);
+    const rows = writes.flatMap((it) => rowOf(last.get(keyOf(it))) ?? []);
+    return rows.length === writes.length ? rows : undefined;
+  },
+
   store: async (_hs, lane, writes, looked) =>
-    await store(lane, writes, looked as readonly TypingRow[]),
+    await Promise.resolve(store(lane, writes, looked as readonly TypingRow[])),
 
   async changesBetween(sql, after, upTo) {
     const rows = await typingBetween(sql, after, upTo);
@@ -40,11 +49,23 @@ export const typingStream: Stream<TypingWrite, void> = {
   },
 };
 
-async function store(
+/** Who began or stopped typing lately, in whatever process. */
+const lastTyping = lastChangesOf(TYPING, ({ roomKey = 0, detail }) =>
+  keyOf({ roomKey, ...(detail as TypingDetail) }),
+);
+
+function rowOf(change: Change | undefined): TypingRow | undefined {
+  if (change?.roomKey === undefined) return undefined;
+  const { position, roomKey, detail } = change;
+  const { userKey, untilMs, newsPosition } = detail as TypingDetail;
+  return { roomKey, userKey, untilMs, position, newsPosition };
+}
+
+function store(
   lane: Tx,
   writes: readonly Placed<TypingWrite>[],
   looked: readonly TypingRow[],
-): Promise<readonly Outcome<void>[]> {
+): readonly Outcome<void>[] {
   const current = new Map(looked.map((it) => [keyOf(it), it]));
   const rows = new Map<string, TypingRow>();
   const outcomes = writes.map(({ write, position }): Outcome<void> => {
@@ -61,7 +82,7 @@ async function store(
     rows.set(key, row);
     return { ok: true, result: undefined, changes: [changeOf(row, goesOn)] };
   });
-  if (rows.size > 0) await upsertTyping(lane, [...rows.values()]);
+  if (rows.size > 0) upsertTyping(lane, [...rows.values()]);
   return outcomes;
 }
 
@@ -72,7 +93,10 @@ function keyOf({ roomKey, userKey }: { roomKey: number; userKey: number }): stri
 }
 
 /** About the room: its members are told. */
-function changeOf({ roomKey, userKey, untilMs, position }: TypingRow, renewed: boolean): Change {
-  const detail: TypingDetail = { userKey, untilMs, renewed };
+function changeOf(
+  { roomKey, userKey, untilMs, position, newsPosition }: TypingRow,
+  renewed: boolean,
+): Change {
+  const detail: TypingDetail = { userKey, untilMs, newsPosition, renewed };
   return { position, stream: TYPING, roomKey, detail };
 }

@@ -7,6 +7,7 @@ import type { Position } from "#src/homeserver/position.ts";
 import { isConnectionError } from "#src/homeserver/resilient-sql.ts";
 import { type Committed, type Group, placeGroup } from "./group.ts";
 import { tellOthers } from "./presence.ts";
+import { tailOf } from "./tail.ts";
 
 const repeated = new Counter({
   name: "archipel_write_groups_repeated_total",
@@ -40,6 +41,8 @@ export function noteStanding(hs: Homeserver, standing: Standing): void {
 export async function commitAtOnce(hs: Homeserver, group: Group): Promise<Committed | undefined> {
   const { position: before, isAlone } = standingOf(hs);
   if (before === undefined || !isAlone) return undefined;
+  // What others have written until then may not have been heard of yet.
+  if (tailOf(hs).position !== before) return undefined;
   const recalled = group.byStream.map(({ stream, writes }) => stream.recall?.(hs, writes));
   if (recalled.includes(undefined)) return undefined;
   const parts = placeGroup(group, before);
