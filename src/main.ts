@@ -3,9 +3,9 @@ import { setImmediate } from "node:timers/promises";
 import { firstAdministratorLink } from "#src/accounts/first-administrator.ts";
 import type { Config } from "#src/config/config.ts";
 import { ConfigError, EXIT_CONFIG, loadConfig } from "#src/config/load-config.ts";
+import { isDriversFault } from "#src/homeserver/connection-errors.ts";
 import { giveBackMemoryAtRest } from "#src/homeserver/give-back-memory.ts";
 import { createLogger } from "#src/homeserver/log.ts";
-import { isDriversFault } from "#src/homeserver/resilient-sql.ts";
 import { startServer } from "./start-server.ts";
 
 function configOrExit(): Config {

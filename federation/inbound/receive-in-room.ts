@@ -1,8 +1,8 @@
 import { Counter } from "prom-client";
 import { parsePdu } from "#src/events/parse-pdu.ts";
+import { isConnectionError } from "#src/homeserver/connection-errors.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { registry } from "#src/homeserver/metrics.ts";
-import { isConnectionError } from "#src/homeserver/resilient-sql.ts";
 import { type EventId, type ServerName, serverNameOf } from "#src/kit/identifiers.ts";
 import type { Room } from "#src/rooms/find-room.ts";
 import type { ReceivedEvent } from "#src/rooms/received/received-event.ts";

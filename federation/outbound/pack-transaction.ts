@@ -1,9 +1,9 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Bundle } from "#src/devices/messages-for-servers.ts";
+import { isConnectionError } from "#src/homeserver/connection-errors.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
-import { isConnectionError } from "#src/homeserver/resilient-sql.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
 import { roomsByKeys } from "#src/rooms/find-room.ts";

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
+import { isConnectionError, isDatabaseAway } from "./connection-errors.ts";
 import { connect, type Sql } from "./database.ts";
-import { isConnectionError, isDatabaseAway } from "./resilient-sql.ts";
 
 /** How long a database may take to start, or to recover from a crash, when we start before it has. */
 const PATIENCE_MS = 30_000;

@@ -1,6 +1,6 @@
 import { connect, type NetConnectOpts, type Socket } from "node:net";
+import { lostConnection } from "./connection-errors.ts";
 import { driverAddress } from "./database-url.ts";
-import { lostConnection } from "./resilient-sql.ts";
 
 /**
  * Begins to connect to where a database listens, as the driver would. It is an error that a connection ends on which nothing

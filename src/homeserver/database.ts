@@ -52,7 +52,7 @@ export function openDatabase({ url, maxConnections, patience }: DatabaseOptions)
 
 /** Connections with our types: for the pool and the bus. */
 export function connect(url: string, max: number, patience?: Patience): Sql {
-  return resilientSql((onclose) => open(url, { max, onclose }, patience));
+  return resilientSql(max, (onclose) => open(url, { max: 1, onclose }, patience));
 }
 
 /** How long a connection that could not be made waits before it is tried again. */
@@ -61,9 +61,10 @@ const RECONNECT_SECONDS = 0.1;
 /** How long a transaction may have nothing said in it: far longer than any of ours takes. */
 const STANDSTILL_MS = 30_000;
 
-type PoolOptions = { readonly max: number; readonly onclose: () => void };
+/** One connection of the pool. */
+type ConnectionOptions = { readonly max: 1; readonly onclose: () => void };
 
-function open(url: string, options: PoolOptions | LaneOptions, patience = PATIENCE): Sql {
+function open(url: string, options: ConnectionOptions | LaneOptions, patience = PATIENCE): Sql {
   const name = `archipel ${randomBytes(4).toString("hex")}`;
   const silent = new SilentConnections(
     async () => await countRunning(url, name, patience),

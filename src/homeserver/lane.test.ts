@@ -1,8 +1,8 @@
 import { queryObjects } from "node:v8";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type TestDatabase, testDatabase } from "#src/testing-database.ts";
+import { isConnectionError } from "./connection-errors.ts";
 import { openDatabase, type Tx } from "./database.ts";
-import { isConnectionError } from "./resilient-sql.ts";
 import { type DatabaseGate, databaseGate } from "./testing.ts";
 
 let database: TestDatabase;

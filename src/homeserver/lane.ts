@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
+import { isConnectionError, lostConnection } from "./connection-errors.ts";
 import { isTemplate } from "./one-statement.ts";
-import { isConnectionError, lostConnection, refusedStatement } from "./resilient-sql.ts";
+import { refusedStatement } from "./resilient-sql.ts";
 import type { Sql, Tx } from "./sql.ts";
 
 /** One connection for transactions that follow each other and whose statements do not wait for each other. */

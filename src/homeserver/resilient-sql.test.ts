@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type TestDatabase, testDatabase } from "#src/testing-database.ts";
+import { isConnectionError } from "./connection-errors.ts";
 import { connect, openDatabase } from "./database.ts";
-import { isConnectionError } from "./resilient-sql.ts";
 import type { Patience } from "./silent-connections.ts";
 import { type DatabaseGate, databaseGate } from "./testing.ts";
 

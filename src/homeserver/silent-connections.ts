@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { within } from "#src/kit/within.ts";
-import { isConnectionError, noAnswer } from "./resilient-sql.ts";
+import { isConnectionError, noAnswer } from "./connection-errors.ts";
 
 /** How long a database that says nothing is waited for. */
 export type Patience = {

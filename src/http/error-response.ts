@@ -1,5 +1,5 @@
 import type { Logger } from "pino";
-import { isDatabaseAway } from "#src/homeserver/resilient-sql.ts";
+import { isDatabaseAway } from "#src/homeserver/connection-errors.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { CORS_HEADERS, JSON_HEADERS } from "./endpoint.ts";
 

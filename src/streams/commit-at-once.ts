@@ -1,10 +1,10 @@
 import { Counter } from "prom-client";
+import { isConnectionError } from "#src/homeserver/connection-errors.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { registry } from "#src/homeserver/metrics.ts";
 import { NotAtOnce, OneStatement, written } from "#src/homeserver/one-statement.ts";
 import type { Position } from "#src/homeserver/position.ts";
-import { isConnectionError } from "#src/homeserver/resilient-sql.ts";
 import { type Committed, type Group, placeGroup } from "./group.ts";
 import { tellOthers } from "./presence.ts";
 import { tailOf } from "./tail.ts";

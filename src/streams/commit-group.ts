@@ -1,9 +1,9 @@
 import { Counter, Histogram } from "prom-client";
+import { isConnectionError, isDeadlock } from "#src/homeserver/connection-errors.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { registry } from "#src/homeserver/metrics.ts";
 import { OneStatement, written } from "#src/homeserver/one-statement.ts";
 import type { Position } from "#src/homeserver/position.ts";
-import { isConnectionError, isDeadlock } from "#src/homeserver/resilient-sql.ts";
 import { commitAtOnce, noteStanding } from "./commit-at-once.ts";
 import {
   type Committed,

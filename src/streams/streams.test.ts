@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { isDatabaseAway } from "#src/homeserver/connection-errors.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import { isDatabaseAway } from "#src/homeserver/resilient-sql.ts";
 import { openHomeserver } from "#src/open-homeserver.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
 import type { Change, Stream } from "./stream.ts";

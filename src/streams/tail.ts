@@ -1,9 +1,9 @@
 import { Gauge } from "prom-client";
+import { noAnswer } from "#src/homeserver/connection-errors.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { registry } from "#src/homeserver/metrics.ts";
 import type { Position } from "#src/homeserver/position.ts";
-import { noAnswer } from "#src/homeserver/resilient-sql.ts";
 import { within } from "#src/kit/within.ts";
 import type { Change, Stream } from "./stream.ts";
 

@@ -1,0 +1,135 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { type TestDatabase, testDatabase } from "#src/testing-database.ts";
+import { isConnectionError } from "./connection-errors.ts";
+import { connect } from "./database.ts";
+import type { Queryable, Sql } from "./sql.ts";
+
+const MOST = 3;
+
+let stored: TestDatabase;
+let sql: Sql;
+
+beforeAll(async () => {
+  stored = await testDatabase();
+});
+afterAll(async () => await stored.drop());
+beforeEach(() => {
+  sql = connect(stored.url, MOST);
+});
+afterEach(async () => {
+  vi.useRealTimers();
+  await sql.end();
+});
+
+/** By which process of PostgreSQL a statement is answered, which takes so long. */
+async function process(on: Queryable, seconds = 0): Promise<number> {
+  const [row] = await on<{ pid: number }[]>`
+    select pg_backend_pid() as pid, pg_sleep(${seconds})::text`;
+  return row?.pid ?? 0;
+}
+
+/** By how many processes statements are answered that are asked at once. */
+async function processes(count: number, seconds?: number): Promise<number> {
+  const asked = Array.from({ length: count }, async () => await process(sql, seconds));
+  return new Set(await Promise.all(asked)).size;
+}
+
+describe("a pool", () => {
+  test("makes no more connections than are needed at once, nor than it may", async () => {
+    await process(sql);
+    for (let round = 0; round < 20; round++) expect(await processes(1)).toBe(1);
+    expect(await processes(2, 0.3)).toBe(2);
+    expect(await processes(4 * MOST, 0.1)).toBe(MOST);
+    for (let round = 0; round < 20; round++) expect(await processes(1)).toBe(1);
+  });
+
+  test("closes what is not needed any more", async () => {
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+    const open = async () => {
+      const [row] = await stored.sql<{ count: number }[]>`
+        select count(*)::int as count from pg_stat_activity
+        where datname = current_database() and query like '%pg_backend_pid%' and pid <> pg_backend_pid()`;
+      return row?.count;
+    };
+    const first = await process(sql);
+    await processes(MOST, 0.2);
+    expect(await open()).toBe(MOST);
+    vi.advanceTimersByTime(30_000);
+    expect(await processes(2, 0.1)).toBe(2);
+    vi.advanceTimersByTime(30_000);
+    await expect.poll(open).toBe(2);
+    vi.advanceTimersByTime(60_000);
+    await expect.poll(open).toBe(1);
+    expect(await process(sql)).toBe(first);
+    expect(await processes(MOST, 0.2)).toBe(MOST);
+  });
+
+  test("lets a transaction have its connection for itself, and what comes then wait in turn", async () => {
+    await processes(MOST, 0.2);
+    const order: string[] = [];
+    const transactions = Array.from({ length: 2 * MOST }, async (_, index) => {
+      const pids = await sql.begin(async (tx) => {
+        order.push(`begin ${index}`);
+        const before = await process(tx);
+        await sleep(50);
+        return [before, await process(tx, 0.01)];
+      });
+      order.push(`end ${index}`);
+      return pids;
+    });
+    const alone = process(sql).then(() => order.push("statement"));
+    for (const [before, after] of await Promise.all(transactions)) expect(after).toBe(before);
+    await alone;
+    const begun = order.filter((it) => !it.startsWith("end"));
+    // Which of those that begin at once is answered first is for PostgreSQL to say.
+    const [first, then] = [begun.slice(0, MOST), begun.slice(MOST, 2 * MOST)].map((it) =>
+      it.toSorted(),
+    );
+    expect(first).toEqual(["begin 0", "begin 1", "begin 2"]);
+    expect(then).toEqual(["begin 3", "begin 4", "begin 5"]);
+    expect(begun.slice(2 * MOST)).toEqual(["statement"]);
+  });
+
+  test("answers what has failed where it failed, and goes on", async () => {
+    const failing = Array.from({ length: 20 }, async (_, index) => {
+      if (index % 3 === 0) return await sql`select 1 / ${0}::int`;
+      if (index % 3 === 1) return await sql.begin(async (tx) => await tx`select 1 / ${0}::int`);
+      return await process(sql);
+    });
+    const ends = await Promise.allSettled(failing);
+    const wrong = ends.filter(
+      ({ status }, index) => (status === "fulfilled") !== (index % 3 === 2),
+    );
+    expect(wrong).toEqual([]);
+    expect(await processes(MOST, 0.1)).toBe(MOST);
+  });
+
+  test("loses with a connection what was asked on it, and no more", async () => {
+    const doomed = process(sql, 5);
+    const [second, third] = [process(sql, 0.5), process(sql, 0.5)];
+    await sleep(200);
+    await stored.sql`
+      select pg_terminate_backend(pid) from pg_stat_activity
+      where datname = current_database() and query like '%pg_backend_pid%' and pid <> pg_backend_pid()
+      order by backend_start limit 1`;
+    expect(await doomed.catch(isConnectionError)).toBe(true);
+    expect(await second).not.toBe(await third);
+    expect(await processes(MOST, 0.1)).toBe(MOST);
+  });
+
+  test("refuses what is asked when it has been ended, and what waits then", async () => {
+    const held = Array.from(
+      { length: MOST },
+      async () => await sql.begin(async (tx) => await process(tx, 0.3)),
+    );
+    await sleep(150);
+    const waiting = [process(sql), sql.begin(async (tx) => await process(tx))];
+    const ended = sql.end();
+    for (const it of [...waiting, process(sql)]) {
+      await expect(it).rejects.toMatchObject({ code: "CONNECTION_ENDED" });
+    }
+    expect(new Set(await Promise.all(held)).size).toBe(MOST);
+    await ended;
+  });
+});
