@@ -71,7 +71,9 @@ export const ConfigFile = z.strictObject({
         .min(2)
         .max(1_000)
         .default(10)
-        .describe("Connections of the pool, for each process; a few more are made besides."),
+        .describe(
+          "Most connections of the pool, for each process: as many are made as are needed at once, and a few more besides.",
+        ),
     })
     .refine(({ url, maxConnections }) => url !== null || maxConnections <= MOST_OF_BUILT_IN, {
       path: ["maxConnections"],
