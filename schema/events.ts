@@ -41,7 +41,10 @@ export const events = pgTable(
      */
     anchor: key("anchor"),
     anchorOffset: integer("anchor_offset").notNull().default(0),
-    /** When it got its place, if it was stored without one. */
+    /**
+     * When it got its place, if it was stored without one. Of one that has had its place all along: when it turned out to be
+     * part of the room, or to be none, as the room's members came to be known.
+     */
     placedAt: key("placed_at"),
     /** The state before it and after it: nodes of the state map. Null for an outlier. */
     stateBefore: key("state_before"),

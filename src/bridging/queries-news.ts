@@ -21,6 +21,7 @@ export async function newEvents(
     select event_key as "eventKey", at from (
       (select event_key, event_key as at from events
       where event_key > ${after} and event_key <= ${upTo} and anchor = event_key and status = 0
+        and placed_at is null
       order by at fetch first ${most} rows with ties)
       union
       (select event_key, placed_at from events

@@ -122,7 +122,8 @@ export async function eventsPlacedBetween(
       select *, event_key as at from events
       where event_key > ${after} and event_key <= ${upTo} and anchor = event_key
       union all
-      select *, placed_at from events where placed_at > ${after} and placed_at <= ${upTo}
+      select *, placed_at from events
+      where placed_at > ${after} and placed_at <= ${upTo} and anchor <> event_key
     ) as placed join users on users.user_key = placed.sender_key
     order by at`;
 }

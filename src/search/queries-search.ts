@@ -34,7 +34,7 @@ export async function nextSearched(
       order by event_key limit ${limit})
     union all
     (select event_key, placed_at from events
-      where placed_at > ${done} and placed_at <= ${upTo} and status = 0
+      where placed_at > ${done} and placed_at <= ${upTo}
         and type in ('m.room.message', 'm.room.name', 'm.room.topic', 'm.room.redaction')
       order by placed_at limit ${limit})
     order by at limit ${limit}`;

@@ -79,18 +79,30 @@ export async function makeWhole(
     returning user_key as "userKey", room_key as "roomKey", event_key as "eventKey", position`;
 }
 
-/** Stores what events have become that were judged again. */
-export function restateEvents(lane: Tx, rows: readonly EventRow[]): void {
+/**
+ * Stores what events have become that were judged again. Those that go by when events became part of the room, or no longer are,
+ * find the ones of which that is news.
+ *
+ * @param positions when, for each.
+ */
+export function restateEvents(
+  lane: Tx,
+  rows: readonly EventRow[],
+  positions: readonly Position[],
+): void {
   const column = <K extends keyof EventRow>(name: K) => rows.map((row) => row[name]);
   void lane`
     update events set status = again.status, state_before = again.state_before,
       state_after = again.state_after, room_state = again.room_state, replaces = again.replaces,
-      auth_keys = again.auth_keys::bigint[], on_partial = null
+      auth_keys = again.auth_keys::bigint[], on_partial = null,
+      placed_at = case when events.status <> again.status and events.anchor = events.event_key
+        then again.placed_at else events.placed_at end
     from unnest(${column("event_key")}::bigint[], ${column("status")}::smallint[],
       ${column("state_before")}::bigint[], ${column("state_after")}::bigint[],
       ${column("room_state")}::bigint[], ${column("replaces")}::bigint[],
-      ${rows.map((row) => row.auth_keys && arrayText(row.auth_keys))}::text[])
-      as again (event_key, status, state_before, state_after, room_state, replaces, auth_keys)
+      ${rows.map((row) => row.auth_keys && arrayText(row.auth_keys))}::text[], ${positions}::bigint[])
+      as again (event_key, status, state_before, state_after, room_state, replaces, auth_keys,
+        placed_at)
     where events.event_key = again.event_key`;
 }
 

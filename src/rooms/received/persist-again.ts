@@ -37,6 +37,7 @@ export async function persistAgain(
   restateEvents(
     lane,
     it.placed.map(({ row }) => row),
+    it.placed.map(({ position }) => position),
   );
   if (it.nodes.length > 0) insertNodes(lane, it.nodes);
   if (members.length > 0) upsertMemberships(lane, members);
