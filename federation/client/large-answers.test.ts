@@ -53,7 +53,9 @@ test("a large answer has its memory until what it is for has been made of it", a
     return isThere;
   };
   await withAnswerMemory(hs, async (memory) => {
+    expect(memory.answerBytes()).toBe(0);
     expect(await askForState(2_000, { memory })).toMatchObject({ ok: true });
+    expect(memory.answerBytes()).toBeGreaterThan(2_000 * 1024);
     expect(await isFree()).toBe(false);
     memory.release();
     expect(await isFree()).toBe(true);

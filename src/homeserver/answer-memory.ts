@@ -40,9 +40,10 @@ export async function withAnswerMemory<T>(
 
 function memoryFor(hs: Homeserver): AnswerMemory {
   const turns = answerTurnsOf(hs);
-  let taken = 0;
+  let [taken, asked] = [0, 0];
   return {
     async take(bytes, signal) {
+      asked = bytes;
       if (bytes < LEAST_WEIGHED_BYTES) return true;
       const until = AbortSignal.any([
         hs.stopping,
@@ -53,6 +54,7 @@ function memoryFor(hs: Homeserver): AnswerMemory {
       if (isThere) taken += bytes;
       return isThere;
     },
+    answerBytes: () => asked,
     release() {
       if (taken > 0) turns.give(taken);
       taken = 0;

@@ -27,6 +27,8 @@ export type RemoteAnswer<T> =
 export type AnswerMemory = {
   /** Waits until there is some for an answer that has come. @returns whether there is. */
   take(bytes: number, signal?: AbortSignal): Promise<boolean>;
+  /** How many bytes the last answer had for which it was asked; 0 if none. */
+  answerBytes(): number;
   /** Gives it back: nothing more is made of the answer. To be called before anything is asked that may be as large. */
   release(): void;
 };

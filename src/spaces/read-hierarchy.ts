@@ -25,8 +25,8 @@ const MOST_ROOMS = 5_000;
 /** How many rooms other servers are asked about at once. */
 const MOST_QUESTIONS = 10;
 
-/** How many characters other servers may tell for one request: then the rooms that are left have not been found. */
-const MOST_CHARACTERS = 32_000_000;
+/** How many bytes other servers may tell for one request: then the rooms that are left have not been found. */
+const MOST_BYTES = 32_000_000;
 
 /** A room that is to be looked at. */
 type Step = {
@@ -90,7 +90,7 @@ class Tree {
   /** What other servers have told of rooms in passing, when they were asked about the space above. */
   readonly #told = new Map<RoomId, TreeRoom>();
   readonly #closed = new Set<string>();
-  #characters = 0;
+  #bytes = 0;
 
   constructor(hs: Homeserver, userKey: number) {
     this.#hs = hs;
@@ -131,14 +131,14 @@ class Tree {
     const told = this.#told.get(roomId);
     // What is in a space has to be asked for.
     if (told && told.summary.room_type !== SPACE) return told;
-    if (this.#closed.has(roomId) || this.#characters > MOST_CHARACTERS) return undefined;
+    if (this.#closed.has(roomId) || this.#bytes > MOST_BYTES) return undefined;
     const answer = await remoteSpace(this.#hs, roomId, via);
     if (answer) this.#heed(answer);
     return answer?.room ?? told;
   }
 
-  #heed({ children, closed, characters }: RemoteSpace): void {
-    this.#characters += characters;
+  #heed({ children, closed, bytes }: RemoteSpace): void {
+    this.#bytes += bytes;
     for (const [roomId, room] of children) this.#told.set(roomId, room);
     for (const roomId of closed) this.#closed.add(roomId);
   }

@@ -1,4 +1,5 @@
 import { afterAll, expect, test } from "vitest";
+import type { Remotes } from "#src/homeserver/remotes.ts";
 import type { RoomId, ServerName } from "#src/kit/identifiers.ts";
 import { parseServerName } from "#src/kit/server-name.ts";
 import { createRoom } from "#src/membership/create-room.ts";
@@ -34,8 +35,9 @@ function toldLongWinded(length: number) {
   const { hs } = homes;
   const asked: RoomId[] = [];
   const filler = "x".repeat(length);
-  const getSpaceHierarchy = async (_server: ServerName, { roomId }: { roomId: RoomId }) => {
+  const getSpaceHierarchy: Remotes["getSpaceHierarchy"] = async (_server, { roomId }, options) => {
     asked.push(roomId);
+    await options?.memory?.take(length);
     const common = { num_joined_members: 1, world_readable: true, guest_can_join: false };
     const room = { ...common, room_id: roomId, room_type: "m.space", topic: filler };
     const body = { room, children: [], inaccessible_children: [] };

@@ -2,8 +2,10 @@ import { LRUCache } from "lru-cache";
 import { z } from "zod";
 import type { RoomSummary } from "#src/directory/room-summary.ts";
 import { TOLD_SUMMARY, withoutUndefined } from "#src/directory/told-summary.ts";
+import { withAnswerMemory } from "#src/homeserver/answer-memory.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { AnswerMemory } from "#src/homeserver/remotes.ts";
 import { isRoomId, type RoomId, type ServerName } from "#src/kit/identifiers.ts";
 import { parseServerName } from "#src/kit/server-name.ts";
 import { EVENTS } from "#src/rooms/event-changes.ts";
@@ -19,8 +21,8 @@ export type RemoteSpace = {
   readonly children: ReadonlyMap<RoomId, TreeRoom>;
   /** Those of the children that nobody of this server could come into. */
   readonly closed: ReadonlySet<string>;
-  /** How many characters all of that takes. */
-  readonly characters: number;
+  /** How many bytes it came in. */
+  readonly bytes: number;
 };
 
 /** How long an answer is believed; and, unless somebody comes to a room or goes meanwhile, that there is none. */
@@ -31,9 +33,9 @@ const UNKNOWN_MS = 30_000;
 const TIMEOUT_MS = 10_000;
 const MOST_SERVERS = 3;
 
-/** How many answers are remembered, and of how many characters: who answers may say as much as it likes. */
+/** How many answers are remembered, and of how many bytes: who answers may say as much as it likes. */
 const MOST_ANSWERS = 2_000;
-const MOST_CHARACTERS = 64_000_000;
+const MOST_BYTES = 64_000_000;
 
 type Answers = {
   /** By the room and who was asked: who names others is not to decide what everybody is told. */
@@ -53,8 +55,8 @@ const answersOf = held((hs): Answers => {
   });
   const given = new LRUCache<string, RemoteSpace>({
     max: MOST_ANSWERS,
-    maxSize: MOST_CHARACTERS,
-    sizeCalculation: (it) => it.characters,
+    maxSize: MOST_BYTES,
+    sizeCalculation: (it) => it.bytes,
     ttl: BELIEVED_MS,
   });
   return { none, given, underWay: new Map() };
@@ -98,20 +100,33 @@ async function ask(
   servers: readonly ServerName[],
 ): Promise<RemoteSpace | undefined> {
   for (const server of servers) {
-    const options = { timeoutMs: TIMEOUT_MS };
-    const answer = await hs.remotes.getSpaceHierarchy(server, { roomId }, options);
-    if (!answer.ok) continue;
-    const room = readRoom(answer.body.room);
-    if (room?.summary.room_id !== roomId) continue;
-    const children = answer.body.children.flatMap((it) => readRoom(it) ?? []);
-    return {
-      room,
-      children: new Map(children.map((it) => [it.summary.room_id, it])),
-      closed: new Set(answer.body.inaccessible_children),
-      characters: JSON.stringify(answer.body).length,
-    };
+    const space = await withAnswerMemory(
+      hs,
+      async (memory) => await askOne(hs, roomId, server, memory),
+    );
+    if (space) return space;
   }
   return undefined;
+}
+
+async function askOne(
+  hs: Homeserver,
+  roomId: RoomId,
+  server: ServerName,
+  memory: AnswerMemory,
+): Promise<RemoteSpace | undefined> {
+  const options = { timeoutMs: TIMEOUT_MS, memory };
+  const answer = await hs.remotes.getSpaceHierarchy(server, { roomId }, options);
+  if (!answer.ok) return undefined;
+  const room = readRoom(answer.body.room);
+  if (room?.summary.room_id !== roomId) return undefined;
+  const children = answer.body.children.flatMap((it) => readRoom(it) ?? []);
+  return {
+    room,
+    children: new Map(children.map((it) => [it.summary.room_id, it])),
+    closed: new Set(answer.body.inaccessible_children),
+    bytes: Math.max(1, memory.answerBytes()),
+  };
 }
 
 const text = z.string().optional().catch(undefined);
