@@ -65,7 +65,7 @@ export const partialRooms = pgTable(
 );
 
 /**
- * Rooms that a user of ours is entering from outside: nobody else does meanwhile, and what others send of the room waits.
+ * Rooms that a user of ours is entering from outside, or knocks on: nobody else does meanwhile, and what others send of the room waits.
  *
  * A row goes when that is over. One that a dead process has left counts for nothing after a while, and goes when
  * another does.

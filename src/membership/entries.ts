@@ -17,7 +17,7 @@ const LOOK_MS = 100;
 const lastOf = held(() => new Map<RoomId, Promise<unknown>>());
 
 /**
- * Has only one user at a time enter a room from outside, in whatever process: whoever is first brings the room
+ * Has only one user at a time enter a room from outside, or ask to, in whatever process: whoever is first brings the room
  * here for the others.
  */
 export async function oneByOne(
