@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pino from "pino";
@@ -12,6 +12,10 @@ import { foundRunAuthority } from "./run-authority.ts";
 import { SHARED_HOMESERVERS, shareHomeservers } from "./shared-homeservers.ts";
 
 const PREFIX = "archipel-tests-";
+
+/** Where Linux has files in memory, and how much of it must be free before the tests' database is one of them. */
+const IN_MEMORY = "/dev/shm";
+const FREE_BYTES = 4 * 1024 ** 3;
 
 /**
  * Before all tests of a run: one PostgreSQL server for them, and in it the database that `testDatabase` copies. It is
@@ -28,7 +32,7 @@ export async function setup(): Promise<() => Promise<void>> {
   const copyTemplate = async () => {
     const name = `${template}_${copies.length}`;
     copies.push(name);
-    await admin`create database ${admin(name)} template ${admin(template)}`;
+    await admin`create database ${admin(name)} template ${admin(template)} strategy file_copy`;
     return onDatabase(server, name);
   };
   const files = runDirectory();
@@ -64,7 +68,7 @@ export async function setup(): Promise<() => Promise<void>> {
 }
 
 async function ownServer() {
-  const dataDir = runDirectory();
+  const dataDir = runDirectory(hasRoom(IN_MEMORY) ? IN_MEMORY : tmpdir());
   const log = pino({ level: "warn" }, pino.destination(2));
   const server = await startEmbeddedPostgres({ dataDir, log, durable: false });
   return {
@@ -77,11 +81,24 @@ async function ownServer() {
 }
 
 /** A new directory of this run, which later ones remove if it is left behind. */
-function runDirectory(): string {
-  const home = join(tmpdir(), `${PREFIX}${process.getuid?.() ?? 0}`);
+function runDirectory(parent = tmpdir()): string {
+  const home = join(parent, `${PREFIX}${process.getuid?.() ?? 0}`);
   mkdirSync(home, { recursive: true, mode: 0o700 });
   removeAbandoned(home);
   return mkdtempSync(join(home, `${process.pid}-`));
+}
+
+/**
+ * Whether much can be written there. That databases come and go by the hundred, of a thousand files each, takes file systems
+ * on disks as long as the tests themselves.
+ */
+function hasRoom(directory: string): boolean {
+  try {
+    const { bavail, bsize } = statfsSync(directory);
+    return bavail * bsize >= FREE_BYTES;
+  } catch {
+    return false;
+  }
 }
 
 /** What runs that were killed have left: each directory begins with the number of its process. */

@@ -45,7 +45,7 @@ describe("a database of the version before", () => {
   });
   const make = async (name: string, from: string) => {
     made.push(name);
-    await database.sql`create database ${database.sql(name)} template ${database.sql(from)}`;
+    await database.sql`create database ${database.sql(name)} template ${database.sql(from)} strategy file_copy`;
     return onDatabase(database.url, name);
   };
   /** One that a process of that version has been seen on just now. */
