@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
+// @ts-expect-error It is plain JavaScript, since it runs before there is anything else.
+import { bundleOf } from "../deploy/bundle.mjs";
 import { startBalancer } from "./balancer.ts";
 import { startOnDemand } from "./start-on-demand.ts";
 
@@ -40,6 +42,8 @@ export async function shareHomeservers(
 ): Promise<{ readonly url: string; stop(): Promise<void> }> {
   const children: ChildProcess[] = [];
   const balancers: { close(): void }[] = [];
+  let bundle: string | undefined;
+  const program = (): string => (bundle ??= bundleOf(ROOT));
   const demand = await startOnDemand(async (wanted, index) => {
     const variables = {
       ARCHIPEL_MEDIA_DIRECTORY: join(home, String(index), "media"),
@@ -49,7 +53,7 @@ export async function shareHomeservers(
     const started: Started[] = [];
     for (let nth = 0; nth < PROCESSES; nth++) {
       const dataDir = join(home, String(index), String(nth));
-      const child = launch({ ...variables, ARCHIPEL_DATA_DIR: dataDir });
+      const child = launch(program(), { ...variables, ARCHIPEL_DATA_DIR: dataDir });
       children.push(child);
       started.push(await readiness(child));
     }
@@ -72,21 +76,20 @@ export async function shareHomeservers(
   };
 }
 
-function launch(variables: Readonly<Record<string, string>>): ChildProcess {
-  return spawn(
-    process.execPath,
-    ["--import", join(ROOT, "deploy/end-with-parent.mjs"), join(ROOT, "src/main.ts")],
-    {
-      env: {
-        PATH: process.env["PATH"],
-        ARCHIPEL_LISTENER_PORT: "0",
-        ARCHIPEL_METRICS_ENABLED: "false",
-        ARCHIPEL_LOG_FORMAT: "json",
-        ...variables,
-      },
-      stdio: ["ignore", "pipe", "inherit"],
+/** Starts the program that `npm start` does. */
+function launch(program: string, variables: Readonly<Record<string, string>>): ChildProcess {
+  const compiled = process.env["NODE_COMPILE_CACHE"];
+  return spawn(process.execPath, ["--import", join(ROOT, "deploy/end-with-parent.mjs"), program], {
+    env: {
+      PATH: process.env["PATH"],
+      ...(compiled !== undefined && { NODE_COMPILE_CACHE: compiled }),
+      ARCHIPEL_LISTENER_PORT: "0",
+      ARCHIPEL_METRICS_ENABLED: "false",
+      ARCHIPEL_LOG_FORMAT: "json",
+      ...variables,
     },
-  );
+    stdio: ["ignore", "pipe", "inherit"],
+  });
 }
 
 /** Waits until a server says that it is ready, and how it gets its first administrator. */

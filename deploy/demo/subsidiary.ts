@@ -7,8 +7,10 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { readPostmasterFile } from "#src/homeserver/embedded-postgres-leftovers.ts";
 import type { PrivateAuthority } from "#src/kit/private-authority.ts";
+// @ts-expect-error It is plain JavaScript, since it runs before there is anything else.
+import { bundleOf } from "../bundle.mjs";
 
-const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const ENDS_WITH_US = new URL("../end-with-parent.mjs", import.meta.url).href;
 
 /** How long a server may take to stop before it is killed. */
@@ -99,7 +101,7 @@ export async function foundSubsidiary(group: Group, city: string): Promise<Subsi
     async start() {
       child = spawn(
         process.execPath,
-        ["--disable-warning=ExperimentalWarning", "--import", ENDS_WITH_US, MAIN],
+        ["--disable-warning=ExperimentalWarning", "--import", ENDS_WITH_US, bundleOf(ROOT)],
         // In a group of its own: a Ctrl-C is for us, and we end it when its time has come.
         { cwd: dataDir, env, stdio: ["ignore", "pipe", "pipe"], detached: true },
       );
