@@ -5,14 +5,15 @@ import { ListObjectsV2Command, PutObjectCommand } from "@aws-sdk/client-s3";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
-import { BLOB_PARTS } from "#src/homeserver/blob-store.ts";
-import { sweepBlobs } from "#src/media/job-sweep-blobs.ts";
+import type { UnixMs } from "#src/homeserver/position.ts";
+import { sweepPart } from "#src/media/job-sweep-blobs.ts";
 import { transferFile } from "#src/media/testing-memory.ts";
 import { mediaServers, type MediaServers } from "#src/media/testing.ts";
 import { lacks } from "../needs.ts";
 import { type ObjectStore, startObjectStore } from "./object-store.ts";
 
 const MIB = 1024 * 1024;
+const DAY_MS = 24 * 60 * 60 * 1000;
 const DOWNLOAD = "/_matrix/client/v1/media/download";
 const THUMBNAIL = "/_matrix/client/v1/media/thumbnail";
 
@@ -85,12 +86,14 @@ describe.skipIf(await lacks("object store"))("media in a bucket", () => {
     await store.client.send(new PutObjectCommand({ Bucket: "media", Key: orphan, Body: "orphan" }));
     const [first] = servers.all;
     if (!first) throw new Error("there is no server");
-    const { signal } = new AbortController();
-    const day = 25 * 60 * 60 * 1000;
-    const later = { ...first.hs, now: () => Date.now() + day };
-    for (let run = 0; run < BLOB_PARTS / 16; run++) await sweepBlobs.run(later, signal);
+    const tomorrow = (first.hs.now() + DAY_MS) as UnixMs;
+    // Of the four thousand parts those that anything is in: `jobs.test.ts` sees that all get their turn.
+    const parts = new Set(
+      (await objects()).map((it) => Number.parseInt(it.split("/")[1] ?? "", 16)),
+    );
+    for (const part of parts) await sweepPart(first.hs, part, tomorrow);
     expect(await objects()).toEqual(kept);
-  }, 120_000);
+  });
 
   test("of 300 MiB goes up and down without ever being in memory", async () => {
     const s3 = await store.makeBucket("large");

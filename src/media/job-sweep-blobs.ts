@@ -1,6 +1,8 @@
 import { BLOB_PARTS } from "#src/homeserver/blob-store.ts";
 import { blobsOf } from "#src/homeserver/blobs.ts";
 import { held } from "#src/homeserver/held.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { UnixMs } from "#src/homeserver/position.ts";
 import type { Job } from "#src/jobs/job.ts";
 import { knownBlobs } from "./queries-media.ts";
 
@@ -19,20 +21,26 @@ export const sweepBlobs: Job = {
   everyMs: 5 * 60 * 1000,
 
   async run(hs, signal) {
-    const blobs = blobsOf(hs);
     const before = hs.now() - OLD_MS;
-    await blobs.removeAbandoned(before);
+    await blobsOf(hs).removeAbandoned(before);
 
     const next = nextPartOf(hs);
     for (let count = 0; count < PARTS_AT_ONCE && !signal.aborted; count++) {
-      const keys = await blobs.list(next.part, before);
-      next.part = (next.part + 1) % BLOB_PARTS;
-      if (keys.length === 0) continue;
-      const known = await knownBlobs(hs.sql, keys);
-      const orphans = keys.filter((key) => !known.has(key));
-      await blobs.remove(orphans);
-      if (orphans.length > 0) hs.log.info({ count: orphans.length }, "removed files of no media");
+      const { part } = next;
+      next.part = (part + 1) % BLOB_PARTS;
+      await sweepPart(hs, part, before);
     }
     return "done";
   },
 };
+
+/** Removes blobs of one part that nothing names, if they were made before a time. */
+export async function sweepPart(hs: Homeserver, part: number, before: UnixMs): Promise<void> {
+  const blobs = blobsOf(hs);
+  const keys = await blobs.list(part, before);
+  if (keys.length === 0) return;
+  const known = await knownBlobs(hs.sql, keys);
+  const orphans = keys.filter((key) => !known.has(key));
+  await blobs.remove(orphans);
+  if (orphans.length > 0) hs.log.info({ count: orphans.length }, "removed files of no media");
+}
