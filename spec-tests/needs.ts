@@ -44,15 +44,16 @@ export async function lacks(need: Need): Promise<boolean> {
   return true;
 }
 
+const noted = new Set<string>();
+
 /** Notes for the end of the run that a suite had to do without something. */
 export function noteOmission(what: Need | Want): void {
   const notes = process.env[NOTES];
-  if (notes === undefined) return;
   const suite = expect.getState().testPath ?? "a suite";
-  appendFileSync(
-    notes,
-    `${JSON.stringify({ suite, gets: GETS[what], part: what === "specification" })}\n`,
-  );
+  const note = JSON.stringify({ suite, gets: GETS[what], part: what === "specification" });
+  if (notes === undefined || noted.has(note)) return;
+  noted.add(note);
+  appendFileSync(notes, `${note}\n`);
 }
 
 /** The program of a Chromium or Chrome that can run headless: `CHROMIUM`, or the first one on the path. */

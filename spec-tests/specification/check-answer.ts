@@ -6,7 +6,6 @@ import { operationAt, specifiedOperations, type SpecifiedOperation } from "./ope
 import { faultsOf } from "./schemas.ts";
 
 const directory = specificationData();
-if (directory === undefined) noteOmission("specification");
 
 /**
  * Whose schemas are other than what they describe: of an invitation they want an `origin`, which no room version has,
@@ -29,7 +28,10 @@ export type CheckedAnswer = {
  * specification's sources nothing is found wrong; the end of the run says so.
  */
 export function faultsOfAnswer({ method, path, status, body }: CheckedAnswer): string[] {
-  if (directory === undefined) return [];
+  if (directory === undefined) {
+    noteOmission("specification");
+    return [];
+  }
   operations ??= specifiedOperations(directory);
   const operation = operationAt(operations, method, path);
   const schema = operation && schemaFor(operation, { method, path, status, body });
