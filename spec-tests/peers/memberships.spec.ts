@@ -14,7 +14,10 @@ import {
 const isLacking = await lacksPair();
 
 /** All of them, as long as the other server has them too: the first test says so. */
-const VERSIONS = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12"];
+const ALL_VERSIONS = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12"];
+
+/** Those in which events have another form, knocks or restricted rooms came, and the last, where a test run is waited for. */
+const VERSIONS = process.env["CI"] ? ALL_VERSIONS : ["1", "3", "7", "10", "12"];
 
 const WITH_KNOCKS = VERSIONS.filter((it) => Number(it) >= 7);
 const WITH_RESTRICTED = VERSIONS.filter((it) => Number(it) >= 8);
@@ -27,7 +30,7 @@ describe.skipIf(isLacking)("room versions", () => {
       const user = await personAt(synapse, "version");
       const { capabilities } = await user.does("GET", "/v3/capabilities");
       const offered = Object.keys(capabilities["m.room_versions"]?.["available"] ?? {});
-      expect(VERSIONS.filter((it) => offered.includes(it))).toEqual(VERSIONS);
+      expect(ALL_VERSIONS.filter((it) => offered.includes(it))).toEqual(ALL_VERSIONS);
     },
     WITH_TIME,
   );
