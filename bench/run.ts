@@ -5,6 +5,7 @@ import { cpus, totalmem } from "node:os";
 import { join } from "node:path";
 import { startEmbeddedPostgres } from "#src/homeserver/embedded-postgres.ts";
 import { createLogger } from "#src/homeserver/log.ts";
+import { compareMachine, verificationMicros } from "./measure/machine-speed.ts";
 import { type BenchPostgres, openBenchPostgres } from "./measure/postgres-counters.ts";
 import { type BenchOptions, readOptions, USAGE } from "./options.ts";
 import type { ServerKind } from "./servers/server-under-test.ts";
@@ -41,7 +42,13 @@ async function bench(args: readonly string[]): Promise<number> {
   const database = await openDatabaseServer(options, join(dir, "postgres"));
   let failed: string[];
   try {
-    write({ machine: machine(), commit: commit(), options, postgres: database?.postgres.settings });
+    const before = verificationMicros();
+    write({
+      machine: { ...machine(), verificationMicros: before },
+      commit: commit(),
+      options,
+      postgres: database?.postgres.settings,
+    });
     const { results, failures } = await runAll(options, {
       dir,
       postgres: database?.postgres,
@@ -49,7 +56,10 @@ async function bench(args: readonly string[]): Promise<number> {
       interrupted,
     });
     failed = failures;
+    const after = verificationMicros();
+    write({ verificationMicros: after });
     process.stdout.write(`${renderTable(summarise(results))}\n\n`);
+    process.stdout.write(`${compareMachine([before, after])}\n`);
   } finally {
     await database?.close();
   }
