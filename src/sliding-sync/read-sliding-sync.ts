@@ -3,7 +3,7 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
 import { roomIdsOf, userRoomsAt } from "#src/rooms/user-rooms.ts";
-import { tailOf } from "#src/streams/tail.ts";
+import { changesFor } from "#src/sync/changes-for.ts";
 import { renderAggregated } from "#src/timeline/render-aggregated.ts";
 import { askedRooms, type Moment } from "./asked-rooms.ts";
 import { ConnectionDraft, type ConnectionState } from "./connection-state.ts";
@@ -49,7 +49,10 @@ export async function readSlidingSync(
     roomIdsOf(hs, userRooms),
     ignoredUsersOf(hs, requester.userKey),
   ]);
-  const changes = position === undefined ? undefined : tailOf(hs).between(position, upTo);
+  const changes =
+    position === undefined
+      ? undefined
+      : changesFor(hs, requester, userRooms, { after: position, upTo });
   const draft = new ConnectionDraft(before);
   draft.keepRooms((it) => userRooms.has(it));
   const moment: Moment = { draft, position, changes, roomIds };

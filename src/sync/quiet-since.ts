@@ -1,10 +1,8 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
-import type { Requester } from "#src/kit/requester.ts";
-import { StoredEvent } from "#src/rooms/stored-event.ts";
-import { type UserRooms, userRoomsAt } from "#src/rooms/user-rooms.ts";
-import type { Change } from "#src/streams/stream.ts";
+import { userRoomsAt } from "#src/rooms/user-rooms.ts";
 import { tailOf } from "#src/streams/tail.ts";
+import { isElsewhere } from "./changes-for.ts";
 import type { SyncRequest } from "./sync-request.ts";
 
 /**
@@ -23,15 +21,4 @@ export async function quietSince(
   if (upTo < since) return undefined;
   const changes = tailOf(hs).between(since, upTo);
   return changes?.every((it) => isElsewhere(it, requester, rooms)) ? upTo : undefined;
-}
-
-/** Whether a change is of a room that the user has nothing to do with. What is of no room, those who tell of it have to judge. */
-function isElsewhere(
-  { roomKey, userKey, detail }: Change,
-  requester: Requester,
-  rooms: UserRooms,
-): boolean {
-  if (roomKey === undefined || rooms.has(roomKey) || userKey === requester.userKey) return false;
-  // Whoever is invited is not in the room yet.
-  return !(detail instanceof StoredEvent) || detail.stateKey !== requester.userId;
 }

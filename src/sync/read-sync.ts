@@ -7,9 +7,9 @@ import { partialRoomsOf } from "#src/rooms/partial/partial-rooms.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
 import { strippedStates } from "#src/rooms/stripped-states.ts";
 import { roomIdsOf, type UserRooms, userRoomsAt } from "#src/rooms/user-rooms.ts";
-import { tailOf } from "#src/streams/tail.ts";
 import { renderAggregated } from "#src/timeline/render-aggregated.ts";
 import { type ChangedRoom, changedRooms, type ChangedRooms } from "./changed-rooms.ts";
+import { changesFor } from "./changes-for.ts";
 import { cutAtHoles } from "./cut-at-holes.ts";
 import { withHeroes } from "./hero-members.ts";
 import { beginAnswer } from "./lazy-members.ts";
@@ -56,7 +56,8 @@ export async function readSync(hs: Homeserver, request: SyncRequest): Promise<Sy
   const userRooms = await roomsToTell(hs, request, allRooms);
   const roomIds = await roomIdsOf(hs, userRooms);
   const wanted = wantedRooms(request, userRooms, roomIds);
-  const changes = since === undefined ? undefined : tailOf(hs).between(since, upTo);
+  const changes =
+    since === undefined ? undefined : changesFor(hs, requester, allRooms, { after: since, upTo });
   const ignored = await ignoredUsersOf(hs, requester.userKey);
   const found = await changedRooms(hs, request, wanted, changes);
   const rooms = await withoutUnwanted(hs, requester.userKey, found);
