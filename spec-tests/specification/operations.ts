@@ -99,9 +99,9 @@ export function operationAt(
 ): SpecifiedOperation | undefined {
   const parts = path.split("?")[0]?.replace("/r0/", "/v3/").split("/") ?? [];
   const found = operations.filter((it) => {
-    const template = it.path.split("/");
+    if (it.method !== method) return false;
+    const template = partsOf(it);
     return (
-      it.method === method &&
       template.length === parts.length &&
       template.every((part, index) => {
         // No parameter is empty but a state key.
@@ -112,6 +112,15 @@ export function operationAt(
   });
   // A path that is written out is meant before one with a parameter in that place.
   return found.toSorted((a, b) => parametersOf(a) - parametersOf(b))[0];
+}
+
+const partsByOperation = new WeakMap<SpecifiedOperation, readonly string[]>();
+
+/** Every answer of every test is looked up among all operations: their paths are not taken apart each time. */
+function partsOf(operation: SpecifiedOperation): readonly string[] {
+  const parts = partsByOperation.get(operation) ?? operation.path.split("/");
+  partsByOperation.set(operation, parts);
+  return parts;
 }
 
 function parametersOf({ path }: SpecifiedOperation): number {
