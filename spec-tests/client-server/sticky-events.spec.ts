@@ -165,7 +165,7 @@ describe("a sticky event", () => {
       token = answer.next_batch;
     }
     expect([...told].toSorted()).toEqual(ids.toSorted());
-  });
+  }, 60_000);
 
   test("may be state, which is set again to be sticky for longer", async () => {
     const roomId = await room();
