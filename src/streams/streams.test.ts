@@ -179,6 +179,7 @@ describe("the streams", () => {
     const crossing: Stream<Note, number> = {
       ...notes,
       async store(_hs, lane, placed, looked) {
+        await lane`set local deadlock_timeout = '3s'`;
         await lane`update pairs set at = now() where name = 'one'`;
         await lane`update pairs set at = now() where name = 'other'`;
         return await notes.store(_hs, lane, placed, looked);
@@ -186,9 +187,10 @@ describe("the streams", () => {
     };
     const { promise: position, resolve } = Promise.withResolvers<number>();
     await hs.sql.begin(async (tx) => {
+      await tx`set local deadlock_timeout = '1min'`;
       await tx`update pairs set at = now() where name = 'other'`;
       resolve(write(hs, crossing, { text: "crossing" }));
-      // PostgreSQL gives up on whoever has waited a second, and that is the write.
+      // PostgreSQL gives up on whoever has waited their time, and that is the write, if it is not over before both wait.
       const waiting = async () =>
         await hs.sql`
         select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
