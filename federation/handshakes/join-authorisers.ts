@@ -5,7 +5,7 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { serverNameOf, type UserId } from "#src/kit/identifiers.ts";
 import { authoriserOf } from "#src/membership/authorise-join.ts";
 import type { Room } from "#src/rooms/find-room.ts";
-import { standingOf } from "#src/rooms/memberships.ts";
+import { standingAndStateRoot } from "#src/rooms/memberships.ts";
 import { findUserKeys } from "#src/rooms/user-keys.ts";
 
 /**
@@ -21,10 +21,10 @@ export async function authoriserFor(
   userId: UserId,
 ): Promise<UserId | undefined> {
   const userKey = (await findUserKeys(hs, [userId])).get(userId);
-  const standing = userKey === undefined ? undefined : await standingOf(hs, userKey, room.roomKey);
+  const { standing, stateRoot } = await standingAndStateRoot(hs, userKey, room.roomKey);
   const needsNobody = standing?.membership === "invite" || standing?.membership === "join";
   if (needsNobody) return undefined;
-  return await authoriserOf(hs, { userKey, isLocal: false }, room);
+  return await authoriserOf(hs, { userKey, isLocal: false }, room, stateRoot);
 }
 
 /**

@@ -2,10 +2,13 @@ import { readPowerLevels } from "#src/events/power-levels.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { isRoomId, type RoomId, type UserId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
-import { stateEvent } from "#src/rooms/current-state.ts";
+import { stateEvent, statesAt } from "#src/rooms/current-state.ts";
 import type { Room } from "#src/rooms/find-room.ts";
 import { membersOfRoom } from "#src/rooms/memberships.ts";
+import { pairKey, type StatePair } from "#src/rooms/state-slots.ts";
 import { allowedRoomsOf } from "./queries-allowed-rooms.ts";
+
+const JOIN_RULES: StatePair = ["m.room.join_rules", ""];
 
 /** A user who wants to join. */
 export type Joiner = {
@@ -18,6 +21,7 @@ export type Joiner = {
  * Who lets a user, of this server or another, into a restricted room: a member of this server who may
  * invite, if the user is in one of the rooms that the join rules name.
  *
+ * @param stateRoot the room's current state.
  * @returns undefined if the room is not restricted.
  * @throws MatrixError M_FORBIDDEN if the user is in none of those rooms; M_UNABLE_TO_AUTHORISE_JOIN if we
  *   cannot know that, not being in all of them, or not knowing all of their members yet; M_UNABLE_TO_GRANT_JOIN if nobody here may invite.
@@ -27,8 +31,10 @@ export async function authoriserOf(
   hs: Homeserver,
   { userKey, isLocal }: Joiner,
   { roomKey, rules }: Room,
+  stateRoot: number,
 ): Promise<UserId | undefined> {
-  const joinRules = (await stateEvent(hs, roomKey, "m.room.join_rules", ""))?.content;
+  const states = await statesAt(hs, stateRoot, [JOIN_RULES]);
+  const joinRules = states.get(pairKey(...JOIN_RULES))?.content;
   if (!isRestricted(joinRules?.["join_rule"], rules)) return undefined;
   const roomIds = allowedRooms(joinRules?.["allow"]);
   const known = await allowedRoomsOf(hs.sql, roomIds, userKey ?? null);

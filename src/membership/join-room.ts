@@ -6,7 +6,7 @@ import type { Requester } from "#src/kit/requester.ts";
 import { stateEvent } from "#src/rooms/current-state.ts";
 import { findRoom, type Room } from "#src/rooms/find-room.ts";
 import type { MassagedTime } from "#src/rooms/massaged-time.ts";
-import { standingOf } from "#src/rooms/memberships.ts";
+import { standingAndStateRoot } from "#src/rooms/memberships.ts";
 import { authoriserOf } from "./authorise-join.ts";
 import { memberDraft } from "./member-draft.ts";
 import { setMembership } from "./set-membership.ts";
@@ -29,13 +29,14 @@ export async function joinRoom(
 ): Promise<EventId | undefined> {
   const room = await findRoom(hs, roomId);
   if (!room) throw new MatrixError("M_NOT_FOUND", "This server knows no such room");
-  const standing = await standingOf(hs, requester.userKey, room.roomKey);
+  const { userKey } = requester;
+  const { standing, stateRoot } = await standingAndStateRoot(hs, userKey, room.roomKey);
   if (standing?.membership === "join") return undefined;
   if (requester.isGuest) await requireGuestAccess(hs, room);
 
-  const joiner = { userKey: requester.userKey, isLocal: true };
+  const joiner = { userKey, isLocal: true };
   const authoriser =
-    standing?.membership === "invite" ? undefined : await authoriserOf(hs, joiner, room);
+    standing?.membership === "invite" ? undefined : await authoriserOf(hs, joiner, room, stateRoot);
   const draft = await memberDraft(hs, requester.userId, "join", {
     ...content,
     ...(authoriser !== undefined && { join_authorised_via_users_server: authoriser }),

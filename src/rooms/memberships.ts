@@ -27,6 +27,27 @@ export async function standingOf(
   return row;
 }
 
+/**
+ * What a user is in a room, and the root of its current state: what whoever wants to come in is judged by.
+ *
+ * @param userKey undefined of one of whom no room here has ever spoken.
+ */
+export async function standingAndStateRoot(
+  hs: Homeserver,
+  userKey: number | undefined,
+  roomKey: number,
+): Promise<{ readonly standing: Standing | undefined; readonly stateRoot: number }> {
+  const [row] = await hs.sql<((Standing | { membership: null }) & { stateRoot: number })[]>`
+    select state_root as "stateRoot", membership, memberships.event_key as "eventKey",
+      memberships.position, forgotten
+    from rooms left join memberships
+      on memberships.room_key = rooms.room_key and memberships.user_key = ${userKey ?? null}
+    where rooms.room_key = ${roomKey}`;
+  if (!row) return { standing: undefined, stateRoot: 0 };
+  const { stateRoot, ...standing } = row;
+  return { standing: standing.membership === null ? undefined : standing, stateRoot };
+}
+
 /** What a user is in each of some rooms, by room key. */
 export async function standingsOf(
   hs: Homeserver,
