@@ -54,4 +54,22 @@ describe("sendToDevice", () => {
     const { to_device } = await alice.syncUntil((it) => (it.to_device?.events.length ?? 0) > 0);
     expect(to_device?.events[0]).toMatchObject({ sender: userId, content: { text: "hi" } });
   });
+
+  test("sends once what an application service repeats on no device", async () => {
+    const userId = await newUser();
+    const send = async (txnId: string, text: string) => {
+      const path = `/v3/sendToDevice/test.repeated/${txnId}?${as(userId)}`;
+      const body = { messages: { [alice.userId]: { [alice.deviceId]: { text } } } };
+      expect((await asBridge("PUT", path, body)).status).toBe(200);
+    };
+    for (const text of ["first", "repeated"]) await send("1", text);
+    await send("2", "last");
+    const told: unknown[] = [];
+    await alice.syncUntil(({ to_device }) => {
+      const events = to_device?.events.filter(({ type }) => type === "test.repeated") ?? [];
+      told.splice(0, told.length, ...events.map(({ content }) => content));
+      return told.length > 1;
+    });
+    expect(told).toEqual([{ text: "first" }, { text: "last" }]);
+  });
 });

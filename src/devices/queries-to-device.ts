@@ -30,11 +30,9 @@ export async function insertTransactions(
   if (transactions.length === 0) return;
   await lane`
     insert into to_device_transactions (device_key, type, txn_id, done_ms)
-    select device_key, type, txn_id, ${doneMs}::bigint
-    from unnest(${transactions.map((it) => it.deviceKey)}::bigint[],
-      ${transactions.map((it) => it.type)}::text[], ${transactions.map((it) => it.txnId)}::text[])
-      as new (device_key, type, txn_id)
-    join devices using (device_key)`;
+    select unnest(${transactions.map((it) => it.deviceKey)}::bigint[]),
+      unnest(${transactions.map((it) => it.type)}::text[]), unnest(${transactions.map((it) => it.txnId)}::text[]),
+      ${doneMs}::bigint`;
 }
 
 /** What makes messages that another server brings those ones. */

@@ -21,10 +21,8 @@ export const toDeviceEndpoints: readonly Endpoint[] = [
       checkSize(hs, "default", { requester, ip }, size);
       const { eventType: type = "" } = params;
       const txnId = parseTransactionId(params["txnId"] ?? "");
-      const { deviceId, deviceKey } = requester;
-      // An application service that names no device has nothing by which repetitions are kept.
-      const transaction = deviceId === "" ? undefined : { deviceKey, txnId };
-      const messages = { type, messages: body.messages, ...(transaction && { transaction }) };
+      const { deviceKey } = requester;
+      const messages = { type, messages: body.messages, transaction: { deviceKey, txnId } };
       await sendToDevice(hs, requester, messages);
       return {};
     },

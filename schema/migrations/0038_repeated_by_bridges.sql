@@ -1,0 +1,1 @@
+ALTER TABLE "to_device_transactions" DROP CONSTRAINT "to_device_transactions_device_key_devices_device_key_fk";
