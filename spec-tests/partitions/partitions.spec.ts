@@ -35,7 +35,7 @@ describe.skipIf(isOutside || (await lacks("synapse")))(
 
     test.for(groups)(
       `node spec-tests/partitions/run.ts --processes ${PROCESSES} --runs $count --at-once $count --seed $seed`,
-      { timeout: 300_000 },
+      { timeout: 600_000 },
       async ({ count, seed }, { skip }) => {
         skip(seed >= SEED + LEAST_RUNS && performance.now() > begun + BUDGET_MS, "takes too long");
         const seeds = Array.from({ length: count }, (_, index) => seed + index);
