@@ -1,6 +1,7 @@
 import { Readable } from "node:stream";
+import type { AskOptions } from "#src/homeserver/ask-options.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import type { AskOptions, RemoteAnswer, RemoteMedia, Remotes } from "#src/homeserver/remotes.ts";
+import type { RemoteAnswer, RemoteMedia, Remotes } from "#src/homeserver/remotes.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
 import { collectBody } from "#src/outbound/collect-body.ts";
 import { destinationOfUrl } from "#src/outbound/destination.ts";

@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { withAnswerMemory } from "#src/homeserver/answer-memory.ts";
+import type { AnswerMemory, AskOptions } from "#src/homeserver/ask-options.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import type { AnswerMemory, Ask, AskOptions, RemoteAnswer } from "#src/homeserver/remotes.ts";
+import type { Ask, RemoteAnswer } from "#src/homeserver/remotes.ts";
 import { type CanonicalObject, laxCanonicalJson } from "#src/kit/canonical-json.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
 import { JsonObject } from "#src/kit/json-object.ts";

@@ -4,7 +4,7 @@ import {
   MOST_WORKED_ON_BYTES,
   withAnswerMemory,
 } from "#src/homeserver/answer-memory.ts";
-import type { AskOptions } from "#src/homeserver/remotes.ts";
+import type { AskOptions } from "#src/homeserver/ask-options.ts";
 import type { EventId, RoomId } from "#src/kit/identifiers.ts";
 import { OutboundError } from "#src/outbound/outbound-failure.ts";
 import { testFederation } from "../testing.ts";

@@ -1,8 +1,9 @@
 import { LRUCache } from "lru-cache";
+import type { AskOptions } from "#src/homeserver/ask-options.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { UnixMs } from "#src/homeserver/position.ts";
-import type { Ask, AskOptions, RemoteAnswer } from "#src/homeserver/remotes.ts";
+import type { Ask, RemoteAnswer } from "#src/homeserver/remotes.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
 import { OutboundError, type OutboundFault } from "#src/outbound/outbound-failure.ts";
 import { FROM_BETWEEN } from "./ask-server.ts";

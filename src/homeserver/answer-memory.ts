@@ -1,8 +1,8 @@
 import { getHeapStatistics } from "node:v8";
 import { WeightedTurns } from "#src/kit/weighted-turns.ts";
+import type { AnswerMemory } from "./ask-options.ts";
 import { held } from "./held.ts";
 import type { Homeserver } from "./homeserver.ts";
-import type { AnswerMemory } from "./remotes.ts";
 
 /** Answers of fewer bytes go on however many there are. */
 const LEAST_WEIGHED_BYTES = 1024 * 1024;

@@ -1,12 +1,8 @@
 import { ROOM_VERSIONS, type RoomVersionRules } from "#src/events/room-versions.ts";
 import { withAnswerMemory } from "#src/homeserver/answer-memory.ts";
+import type { AnswerMemory } from "#src/homeserver/ask-options.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import type {
-  AnswerMemory,
-  EventTemplate,
-  Remotes,
-  SendJoinAnswer,
-} from "#src/homeserver/remotes.ts";
+import type { EventTemplate, Remotes, SendJoinAnswer } from "#src/homeserver/remotes.ts";
 import type { CanonicalObject } from "#src/kit/canonical-json.ts";
 import type { RoomId, ServerName } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";

@@ -1,4 +1,5 @@
-import type { AskOptions, KeyLookup, Remotes } from "#src/homeserver/remotes.ts";
+import type { AskOptions } from "#src/homeserver/ask-options.ts";
+import type { KeyLookup, Remotes } from "#src/homeserver/remotes.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
 
 /** Of whom what is missing can be asked, and how. */

@@ -1,6 +1,6 @@
 import { withAnswerMemory } from "#src/homeserver/answer-memory.ts";
+import type { AnswerMemory } from "#src/homeserver/ask-options.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import type { AnswerMemory } from "#src/homeserver/remotes.ts";
 import type { EventId, ServerName } from "#src/kit/identifiers.ts";
 import { findEvents } from "../find-event.ts";
 import type { Room } from "../find-room.ts";

@@ -1,6 +1,7 @@
 import type { WireEvent } from "#src/events/pdu.ts";
+import type { AskOptions } from "#src/homeserver/ask-options.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import type { AskOptions, RemoteAnswer } from "#src/homeserver/remotes.ts";
+import type { RemoteAnswer } from "#src/homeserver/remotes.ts";
 import { withSignature } from "#src/kit/signed-json.ts";
 import type { Room } from "../find-room.ts";
 import { isRecommended, POLICY_KEY_ID, type PolicyServer } from "./policy-server.ts";
