@@ -102,7 +102,7 @@ async function leaveOne(hs: Homeserver, owner: DeviceOwner, roomId: RoomId): Pro
     // A room may refuse it; the others are to be left all the same.
     if (!(error instanceof MatrixError)) throw error;
     hs.log.info({ err: error, roomId, userId: owner.userId }, "a room could not be left");
-    return error.status < 500 && error.errcode !== "M_LIMIT_EXCEEDED";
+    return !error.isForNow;
   }
   return true;
 }

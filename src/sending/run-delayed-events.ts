@@ -120,7 +120,7 @@ async function sendOne(hs: Homeserver, it: DelayedEvent): Promise<void> {
     const lateMs = hs.now() - it.scheduledMs - it.delayMs;
     if (error instanceof MatrixError) {
       const mostLateMs = MOST_LATE_MS[it.stateKey === null ? "message" : "state"];
-      if (isForNow(error) && lateMs < mostLateMs) {
+      if (error.isForNow && lateMs < mostLateMs) {
         sent.inc({ outcome: "put off" });
         hs.log.warn({ err: error, roomId: it.roomId }, "a delayed event cannot be sent now");
         const waitMs = Math.max(RETRY_MS, Math.ceil(lateMs * WAIT_SHARE));
@@ -135,9 +135,4 @@ async function sendOne(hs: Homeserver, it: DelayedEvent): Promise<void> {
     hs.log.error({ err: error, roomId: it.roomId }, "a delayed event could not be sent");
     await giveBack(hs.sql, delayId, hs.now() + RETRY_MS);
   }
-}
-
-/** Whether what keeps an event from being sent says nothing of the event itself. */
-function isForNow({ status, errcode }: MatrixError): boolean {
-  return status >= 500 || errcode === "M_LIMIT_EXCEEDED";
 }
