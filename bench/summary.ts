@@ -1,3 +1,4 @@
+import { type Beside, besideSynapse } from "./beside-synapse.ts";
 import { type Budget, budgetOf } from "./budgets.ts";
 import { median } from "./load/quantiles.ts";
 import type { Measurement } from "./load/stage.ts";
@@ -22,10 +23,21 @@ export type Line = {
   readonly figures: ReadonlyMap<string, Spread>;
   /** Undefined for others than ours, and where there is no budget. */
   readonly over?: readonly string[];
+  /** Undefined for others than ours, and where Synapse did not do the same. */
+  readonly beside?: Beside | undefined;
 };
 
 /** Brings the repetitions of each case and server together. */
 export function summarise(results: readonly Result[]): Line[] {
+  const lines = linesOf(results);
+  return lines.map((line) => {
+    if (line.server !== "archipel") return line;
+    const theirs = lines.find(({ id, server }) => id === line.id && server === "synapse");
+    return theirs === undefined ? line : { ...line, beside: besideSynapse(line, theirs) };
+  });
+}
+
+function linesOf(results: readonly Result[]): Line[] {
   const groups = Map.groupBy(results, ({ server, measurement }) => `${measurement.id} ${server}`);
   return [...groups.values()].flatMap((group) => {
     const [first] = group;

@@ -1,3 +1,4 @@
+import type { Beside } from "./beside-synapse.ts";
 import { type Budget, budgetOf } from "./budgets.ts";
 import type { Line, Spread } from "./summary.ts";
 
@@ -13,6 +14,7 @@ const COLUMNS: readonly Column[] = [
     cell: ({ id, server }) => (server === "archipel" ? budgetText(budgetOf(id)) : ""),
   },
   { title: "", cell: ({ over }) => verdict(over) },
+  { title: "of Synapse (budget)", cell: ({ beside }) => besideText(beside) },
   { title: "op/s", cell: (line) => figure(line, "perSecond", decimals) },
   { title: "p50", cell: (line) => figure(line, "p50", decimals) },
   { title: "p95", cell: (line) => figure(line, "p95", decimals) },
@@ -55,6 +57,14 @@ function cellsOf(line: Line): string[] {
 function verdict(over: Line["over"]): string {
   if (over === undefined) return "";
   return over.length === 0 ? "ok" : "over";
+}
+
+function besideText(beside: Beside | undefined): string {
+  if (beside === undefined) return "";
+  const { times, wanted } = beside;
+  const share = `1/${decimals(times)}`;
+  if (wanted === undefined) return share;
+  return `${share} (1/${decimals(wanted)}) ${times >= wanted ? "ok" : "over"}`;
 }
 
 function budgetText({ serverCpuMs, postgresCpuMs, figures = {} }: Budget): string {
