@@ -15,7 +15,7 @@ test("the young generation is collected when many buffers have come and gone, an
     }
   });
   observer.observe({ entryTypes: ["gc"] });
-  for (let mib = 0; mib < 31; mib++) noteBuffer(MIB);
+  for (let mib = 0; mib < 15; mib++) noteBuffer(MIB);
   await new Promise((resolve) => setTimeout(resolve, 20));
   expect(asked).toEqual([]);
   noteBuffer(MIB);
