@@ -35,7 +35,8 @@ export function notificationOf(
   told: Told | undefined,
 ): Notification {
   const isSparse = to.settings["format"] === "event_id_only";
-  const counts = unread > 0 ? { counts: { unread } } : { counts: {} };
+  // None left is said as well, though it might be left out: gateways in use take a badge from a phone only at a 0.
+  const counts = { counts: { unread } };
   const tweaks = told && !isSparse ? { tweaks: tweaksOf(told.actions) } : {};
   const devices = [{ ...deviceOf(to), ...tweaks }];
   if (!told) return { notification: { ...counts, devices } };
