@@ -36,7 +36,7 @@ export const serverKeys = pgTable(
 
 /**
  * Events in transactions of other servers that could be neither stored nor refused: what authorises them
- * could not be had, or we failed. They are tried again.
+ * could not be had, the room's policy server could not be asked, or we failed. They are tried again.
  *
  * A row goes when its event has been dealt with, when we are in the room no more, or after a month.
  */

@@ -21,7 +21,7 @@ import { requireResidentRoom } from "./resident-room.ts";
  * @returns the event, as part of the room.
  * @throws MatrixError M_NOT_FOUND of a room that this server is not in; M_INVALID_PARAM if it is not an
  *   event such as we proposed, or the server has not signed it; M_FORBIDDEN if the room does not let the user; as
- *   `readMemberEvent`; of joins, as `authoriserOf`.
+ *   `readMemberEvent`; of joins, as `authoriserOf`; 502 if the room's policy server cannot be asked.
  * @spec server-server-api#put_matrixfederationv2send_joinroomideventid
  */
 export async function acceptMember(
@@ -41,7 +41,11 @@ export async function acceptMember(
   if (fault) throw droppedEvent(fault);
   const event = (await findEvents(hs, [member.eventId])).get(member.eventId);
   if (event?.status === EventStatus.accepted) return { room, event };
-  throw new MatrixError("M_FORBIDDEN", reasonOf(receipts.get(member.eventId)));
+  const receipt = receipts.get(member.eventId);
+  if (!receipt) {
+    throw new MatrixError("M_UNKNOWN", "The room's policy server cannot be asked", { status: 502 });
+  }
+  throw new MatrixError("M_FORBIDDEN", reasonOf(receipt));
 }
 
 /** @throws MatrixError M_INVALID_PARAM of an event that follows others than we have proposed: we go looking for nothing. */
@@ -56,6 +60,6 @@ async function requireKnown(
   throw invalidEvent("it does not follow the events that were proposed");
 }
 
-function reasonOf(receipt: Receipt | undefined): string {
-  return receipt && "reason" in receipt ? receipt.reason : "The room does not take the event";
+function reasonOf(receipt: Receipt): string {
+  return "reason" in receipt ? receipt.reason : "The room does not take the event";
 }

@@ -21,6 +21,9 @@ const LONGEST_MS = 5 * 60_000;
 /** What nobody could say anything of for so long does not exist. */
 const KEPT_MS = 30 * 24 * 60 * 60 * 1000;
 
+/** For how long it is waited for a policy server that cannot be asked. Who comes to see it later has no use for it. */
+const POLICY_WAIT_MS = 60 * 60_000;
+
 /** Tries again to take in what could be neither stored nor refused when it came. */
 export const settlePdus: Job = {
   name: "settle-received-pdus",
@@ -66,7 +69,9 @@ async function settle(
   },
 ): Promise<void> {
   const pdus = its.map((it) => parseWireJson(it.json));
-  const options = { ...from, sparesAbsent: true } as const;
+  const isOverdue = (it: Unsettled) => it.receivedMs < hs.now() - POLICY_WAIT_MS;
+  const overdue = new Set(its.filter(isOverdue).map((it) => it.eventId));
+  const options = { ...from, overdue, sparesAbsent: true } as const;
   const { receipts, passed, dropped } = await receivePdus(hs, room, pdus, options);
   const left = new Set<EventId>(
     passed

@@ -14,7 +14,10 @@ import { afterOthers } from "./gap-turns.ts";
 
 /** What became of PDUs. */
 export type Received = {
-  /** By event ID; also of events that were fetched since these need them. */
+  /**
+   * By event ID; also of events that were fetched since these need them. Of one that the room's policy server has to be asked
+   * about, and cannot be now, there is none.
+   */
   readonly receipts: ReadonlyMap<EventId, Receipt>;
   /** Those of the given ones that passed the checks 1 to 3. */
   readonly passed: readonly ReceivedEvent[];
@@ -35,6 +38,8 @@ export type ReceiveOptions = {
   readonly isRelayed?: true;
   /** Gives up asking for what is missing. */
   readonly until?: AbortSignal;
+  /** Those for which it is not waited any longer that the room's policy server can be asked. */
+  readonly overdue?: ReadonlySet<EventId>;
   /** Whether those are passed over that have not answered lately. */
   readonly sparesAbsent?: true;
 };
@@ -57,6 +62,7 @@ export async function receivePdus(
     keys = hs.remotes.verifyKeys,
     remotes = hs.remotes,
     until,
+    overdue,
     isRelayed,
     sparesAbsent,
   }: ReceiveOptions,
@@ -83,7 +89,8 @@ export async function receivePdus(
   const takeIn = async () => {
     const news = { events: own, isNews: true };
     const { events, states } = await fetchMissingEvents(hs, room, news, sources);
-    const asked = await checkPolicy(hs, room, events, until);
+    const isOverdue = (id: EventId) => overdue?.has(id) === true;
+    const asked = await checkPolicy(hs, room, events, { isOverdue, ...(until && { until }) });
     // 4. to 7. It is authorised by its auth events, by the state before it, by the room as it is, and by the
     // room's policy server.
     return await receiveEvents(hs, room, asked, {

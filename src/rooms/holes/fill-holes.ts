@@ -54,6 +54,8 @@ async function takeInWaiting(
   if (waiting.length === 0) return;
   const own = waiting.map((it) => ({ event: it.pdu(room.rules), json: it.json }));
   const fetched = await fetchMissingEvents(hs, room, { events: own, isNews: false }, sources);
-  const checked = await checkPolicy(hs, room, fetched.events, sources.until);
+  // They have waited for long enough, and others for them.
+  const asking = { isOverdue: () => true, ...(sources.until && { until: sources.until }) };
+  const checked = await checkPolicy(hs, room, fetched.events, asking);
   await receiveEvents(hs, room, checked, { as: "live", states: fetched.states });
 }

@@ -9,7 +9,9 @@ import { isRecommended, POLICY_KEY_ID, type PolicyServer } from "./policy-server
 /** An event with the signature of the room's policy server; or what that said, if it does not sign. */
 export type PolicySigned =
   | { readonly ok: true; readonly wire: WireEvent }
-  | { readonly ok: false; readonly answer: Extract<RemoteAnswer<never>, { ok: false }> };
+  | { readonly ok: false; readonly answer: Unsigned };
+
+export type Unsigned = Extract<RemoteAnswer<never>, { ok: false }>;
 
 /** How long a policy server may take: a sender waits for it. */
 const TIMEOUT_MS = 10_000;
@@ -38,4 +40,11 @@ export async function askToSign(
   if (signed && (await isRecommended(signed, room, policy))) return { ok: true, wire: signed };
   const cause = new Error("no valid signature");
   return { ok: false, answer: { ok: false, why: "malformed", cause } };
+}
+
+/** Whether a policy server has said nothing of an event, and may another time: it is away, or does not want to be asked now. */
+export function isSilence(answer: Unsigned): boolean {
+  if (answer.why !== "refused") return answer.why === "unreachable";
+  const { status, errcode } = answer;
+  return status >= 500 || status === 429 || errcode === "M_LIMIT_EXCEEDED";
 }

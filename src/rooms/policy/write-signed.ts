@@ -106,9 +106,10 @@ const PASSED_ON: readonly Errcode[] = ["M_FORBIDDEN", "M_LIMIT_EXCEEDED", "M_BAD
 const NOT_POLICING: readonly string[] = ["M_UNRECOGNIZED", "M_NOT_FOUND"];
 
 function refusalOf(server: string, { answer }: Extract<PolicySigned, { ok: false }>): MatrixError {
-  if (answer.why !== "refused") {
+  if (answer.why !== "refused" || answer.status >= 500) {
     const message = `The room's policy server ${server} could not be asked`;
-    return new MatrixError("M_UNKNOWN", message, { status: 502, cause: answer.cause });
+    const cause = answer.why === "refused" ? `it answered ${answer.status}` : answer.cause;
+    return new MatrixError("M_UNKNOWN", message, { status: 502, cause });
   }
   if (answer.status === 404 || NOT_POLICING.includes(answer.errcode)) {
     const message = `${server}, which this room names as its policy server, is none or does not know the room`;
