@@ -67,6 +67,9 @@ export const accounts = pgTable(
 export const guestRooms = pgTable("guest_rooms", {
   roomKey: number("room_key").primaryKey(),
   lookedAt: number("looked_at").notNull(),
+  /** Since when a guest whom it does not let in cannot be made to leave, and when that is tried again. Null if all are out. */
+  stuckSinceMs: number("stuck_since_ms"),
+  dueMs: number("due_ms"),
 });
 
 /**
@@ -172,7 +175,7 @@ export const profiles = pgTable("profiles", {
 /**
  * Profiles whose name or picture changed, and how far the rooms have been told.
  *
- * A row goes when all rooms have been told.
+ * A row goes when all rooms have been told, or after a day.
  */
 export const profileUpdates = pgTable("profile_updates", {
   userKey: number("user_key").primaryKey(),
@@ -182,6 +185,12 @@ export const profileUpdates = pgTable("profile_updates", {
   afterRoomKey: number("after_room_key").notNull().default(0),
   /** Until when the rooms are being told by some process. */
   leasedUntilMs: number("leased_until_ms").notNull().default(0),
+  /** When it last changed. */
+  sinceMs: number("since_ms").notNull().default(0),
+  /** After which room those come that cannot be told now, and are to be later. Null while all could be told. */
+  againAfter: number("again_after"),
+  /** When these are told, after all others have been. */
+  dueMs: number("due_ms").notNull().default(0),
 });
 
 /**

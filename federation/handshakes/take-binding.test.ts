@@ -60,3 +60,13 @@ test("where the servers that are named do not answer, it is not gone on for ever
   Object.assign(hs, { now });
   expect(asked).toEqual(["a.test", "b.test", "c.test"]);
 });
+
+test("what may come to something later is told the identity server, whatever else was refused", async () => {
+  const later = { ok: false, why: "refused", status: 429, errcode: "M_LIMIT_EXCEEDED", body: {} };
+  const never = { ok: false, why: "refused", status: 403, errcode: "M_FORBIDDEN", body: {} };
+  const exchangeThirdPartyInvite = async (server: string) =>
+    await Promise.resolve(server === "b.test" ? later : never);
+  Object.assign(hs.remotes, { exchangeThirdPartyInvite });
+  const invites = invitesOf(["a.test", "b.test", "c.test"]);
+  await expect(takeBinding(hs, { userId, invites })).rejects.toMatchObject({ status: 429 });
+});

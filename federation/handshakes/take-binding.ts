@@ -65,7 +65,7 @@ async function takeInvites(hs: Homeserver, { userId, invites }: Binding): Promis
       // The other invitations are to be had all the same.
       if (!(error instanceof MatrixError)) throw error;
       hs.log.info({ err: error, userId }, "an invitation by an address came to nothing");
-      if (!failure || failure.status < 500) failure = error;
+      if (!failure?.isForNow) failure = error;
     }
   }
   if (failure) throw failure;

@@ -1,5 +1,10 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { signEvent } from "#src/events/event-signatures.ts";
+import { ROOM_VERSIONS, type RoomVersionRules } from "#src/events/room-versions.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { Remotes } from "#src/homeserver/remotes.ts";
+import { unpaddedBase64 } from "#src/kit/base64.ts";
+import { signingKeyFromSeed } from "#src/kit/signed-json.ts";
 import { type Ask, asking, LENIENT, registered } from "#src/testing-http.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
 import { dismissGuests } from "./job-dismiss-guests.ts";
@@ -19,8 +24,11 @@ beforeAll(async () => {
 });
 afterAll(async () => await servers.close());
 
+const rules = ROOM_VERSIONS.get("12") as RoomVersionRules;
 const E = encodeURIComponent;
 const signal = new AbortController().signal;
+
+const run = async () => await dismissGuests.run(hs, signal);
 
 test("guests leave a room that lets none in any more, and nobody else does", async () => {
   const [host, other] = [await registered(ask, "host"), await registered(ask, "other")];
@@ -49,7 +57,7 @@ test("guests leave a room that lets none in any more, and nobody else does", asy
   await dismissGuests.run(hs, signal);
   expect(await joined()).toEqual(all);
   // What has been looked at is not looked at again, until something changes.
-  expect(await guestRoomsToLookAt(hs.sql, 10)).toEqual([]);
+  expect(await guestRoomsToLookAt(hs.sql, { now: hs.now(), most: 10 })).toEqual([]);
 
   await ask("PUT", `rooms/${E(roomId)}/state/m.room.guest_access/`, {
     token: host.access_token,
@@ -63,4 +71,56 @@ test("guests leave a room that lets none in any more, and nobody else does", asy
 
   await dismissGuests.run(hs, signal);
   expect(await hs.sql`select from guest_rooms`).toHaveLength(0);
+});
+
+test("a guest who cannot be made to leave now is made to leave later", async () => {
+  const { access_token: token } = await registered(ask, "policed");
+  const guest = (await ask("POST", "register?kind=guest", { body: {} })).body;
+  const made = await ask("POST", "createRoom", { token, body: { preset: "public_chat" } });
+  const path = `rooms/${E(made.body.room_id as string)}`;
+  const setState = async (type: string, body: object) =>
+    await ask("PUT", `${path}/state/${type}/`, { token, body });
+  await setState("m.room.guest_access", { guest_access: "can_join" });
+  await ask("POST", `join/${E(made.body.room_id as string)}`, {
+    token: guest.access_token,
+    body: {},
+  });
+  await setState("m.room.guest_access", { guest_access: "forbidden" });
+  const { publicKey } = signingKeyFromSeed("ed25519:policy_server", Buffer.alloc(32, 7));
+  const public_keys = { ed25519: unpaddedBase64(publicKey) };
+  await setState("m.room.policy", { via: hs.name, public_keys });
+  const { askPolicyServerToSign } = hs.remotes;
+  const silent: Remotes["askPolicyServerToSign"] = async () =>
+    await Promise.resolve({ ok: false, why: "unreachable", cause: "silence" });
+  Object.assign(hs.remotes, { askPolicyServerToSign: silent });
+  const isIn = async () => {
+    const { joined } = (await ask("GET", `${path}/joined_members`, { token })).body;
+    return Object.hasOwn(joined as object, guest.user_id as string);
+  };
+  await run();
+  expect(await isIn()).toBe(true);
+  // Not at once, and less often the longer it takes.
+  const waits = async (stuckMs: number) => {
+    await hs.sql`update guest_rooms set due_ms = 1, stuck_since_ms = ${hs.now() - stuckMs}`;
+    await run();
+    const [row] = await hs.sql<{ due: number }[]>`select due_ms as due from guest_rooms`;
+    return Math.round(((row?.due ?? 0) - hs.now()) / 60_000);
+  };
+  expect(await guestRoomsToLookAt(hs.sql, { now: hs.now(), most: 10 })).toEqual([]);
+  expect(await waits(1_000)).toBe(1);
+  expect(await waits(8 * 60 * 60_000)).toBe(120);
+  const signs: Remotes["askPolicyServerToSign"] = async (server, { event }) => {
+    const key = signingKeyFromSeed("ed25519:policy_server", Buffer.alloc(32, 7));
+    const { signatures } = signEvent(event, rules, server, key);
+    const own = (signatures as Record<string, Record<string, string>>)[server] ?? {};
+    return await Promise.resolve({
+      ok: true,
+      body: new Map([[server, new Map([[key.keyId, own[key.keyId] ?? ""]])]]),
+    });
+  };
+  Object.assign(hs.remotes, { askPolicyServerToSign: signs });
+  await hs.sql`update guest_rooms set due_ms = 1`;
+  await run();
+  expect(await isIn()).toBe(false);
+  Object.assign(hs.remotes, { askPolicyServerToSign });
 });

@@ -21,6 +21,8 @@ const MOST = 10_000;
  * sent afterwards is not looked at.
  *
  * @param relTypes the ways, or `*`.
+ * @throws MatrixError if some cannot be redacted for now, as the room's policy server does not answer: the same transaction
+ *   goes on with them.
  */
 export async function redactRelated(
   hs: Homeserver,
@@ -51,8 +53,8 @@ export async function redactRelated(
     try {
       await redactEvent(hs, { requester, room, target: id, content, transaction });
     } catch (error) {
-      // The room may refuse it, or have changed meanwhile.
-      if (!(error instanceof MatrixError)) throw error;
+      // The room may refuse it, or have changed meanwhile. What cannot be redacted now is when the client asks once more.
+      if (!(error instanceof MatrixError) || error.isForNow) throw error;
     }
   }
 }

@@ -1,10 +1,25 @@
+import type { Tx } from "#src/homeserver/database.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { UnixMs } from "#src/homeserver/position.ts";
 
 /** For how long a process has the telling of a profile for itself, from each sign of life. */
 const LEASE_MS = 30_000;
 
+/** For how long rooms are told that could not be at first, and the shortest wait; the longer it takes, the longer the waits. */
+const MOST_MS = 24 * 60 * 60_000;
+const FIRST_RETRY_MS = 60_000;
+const WAIT_SHARE = 0.25;
+
 /** How far the rooms have been told of a profile, and of which state of it. */
 export type Progress = { readonly generation: number; readonly afterRoomKey: number };
+
+/** Notes that rooms are to be told of a profile, all of them from now on. */
+export async function noteChanged(tx: Tx, userKey: number, nowMs: UnixMs): Promise<void> {
+  await tx`
+    insert into profile_updates (user_key, since_ms) values (${userKey}, ${nowMs})
+    on conflict (user_key) do update set generation = profile_updates.generation + 1,
+      after_room_key = 0, again_after = null, due_ms = 0, since_ms = excluded.since_ms`;
+}
 
 /** Takes the telling of a profile in hand. @returns undefined if nothing is to be told, or another process has it in hand. */
 export async function claimUpdate(hs: Homeserver, userKey: number): Promise<Progress | undefined> {
@@ -19,31 +34,43 @@ export async function claimUpdate(hs: Homeserver, userKey: number): Promise<Prog
 /**
  * Notes how far the rooms have been told, and keeps the telling in hand.
  *
+ * @param again after which room those come that are to be told later; undefined if there are none.
  * @returns from where to go on: from the start, if the profile has changed meanwhile.
  */
 export async function advanceUpdate(
   hs: Homeserver,
   userKey: number,
-  { generation, afterRoomKey }: Progress,
+  { generation, afterRoomKey, again }: Progress & { readonly again?: number | undefined },
 ): Promise<Progress | undefined> {
   const [row] = await hs.sql<Progress[]>`
     update profile_updates set leased_until_ms = ${hs.now() + LEASE_MS},
-      after_room_key = case when generation = ${generation} then ${afterRoomKey} else 0 end
+      after_room_key = case when generation = ${generation} then ${afterRoomKey} else 0 end,
+      again_after = case when generation = ${generation} then least(again_after, ${again ?? null}::bigint) end
     where user_key = ${userKey}
     returning generation, after_room_key as "afterRoomKey"`;
   return row;
 }
 
-/** Notes that all rooms have been told. @returns false if the profile has changed meanwhile. */
+/**
+ * Notes that all rooms have been told, or that those that could not be are to be later.
+ *
+ * @returns false if the profile has changed meanwhile.
+ */
 export async function finishUpdate(
   hs: Homeserver,
   userKey: number,
   { generation }: Progress,
 ): Promise<boolean> {
-  const rows = await hs.sql`
+  const now = hs.now();
+  const ended = await hs.sql`
     delete from profile_updates where user_key = ${userKey} and generation = ${generation}
-    returning user_key`;
-  return rows.length > 0;
+      and (again_after is null or since_ms <= ${now - MOST_MS})`;
+  if (ended.count > 0) return true;
+  const putOff = await hs.sql`
+    update profile_updates set leased_until_ms = 0, after_room_key = again_after, again_after = null,
+      due_ms = ${now} + greatest(${FIRST_RETRY_MS}, ${WAIT_SHARE}::float8 * (${now} - since_ms))::bigint
+    where user_key = ${userKey} and generation = ${generation}`;
+  return putOff.count > 0;
 }
 
 /** Gives the telling out of hand, for the next try. */
@@ -59,7 +86,8 @@ export async function waitingUpdates(
   return await hs.sql<{ userKey: number; userId: `@${string}:${string}` }[]>`
     select user_key as "userKey", user_id as "userId"
     from profile_updates join users using (user_key)
-    where leased_until_ms <= ${hs.now()} and user_key > ${afterKey} order by user_key limit ${limit}`;
+    where leased_until_ms <= ${hs.now()} and due_ms <= ${hs.now()} and user_key > ${afterKey}
+    order by user_key limit ${limit}`;
 }
 
 /** The next rooms that a user is joined to, by the rooms' keys. */

@@ -7,6 +7,7 @@ import { replaceWords } from "./directory-words.ts";
 import { requireFieldName } from "./profile-fields.ts";
 import { type Profile, type ProfileRow, wholeProfile } from "./profile.ts";
 import { profilesStream } from "./profiles-stream.ts";
+import { noteChanged } from "./queries-profile-updates.ts";
 import { tellRoomsSoon } from "./tell-rooms.ts";
 
 /** @spec client-server-api#profiles */
@@ -41,10 +42,7 @@ export async function setProfileField(
     if (after.displayname === before.displayname && after.avatar_url === before.avatar_url) {
       return false;
     }
-    await tx`
-      insert into profile_updates (user_key) values (${owner.userKey})
-      on conflict (user_key) do update
-        set generation = profile_updates.generation + 1, after_room_key = 0`;
+    await noteChanged(tx, owner.userKey, hs.now());
     return true;
   });
   await write(hs, profilesStream, { userKey: owner.userKey, fields: [key] });

@@ -63,7 +63,8 @@ export function tellRoomsSoon(hs: Homeserver, owner: Owner): void {
 
 /**
  * Tells every room that a user is joined to of their name and picture, by a member event. One process
- * does it at a time; if the profile changes meanwhile, it begins anew.
+ * does it at a time; if the profile changes meanwhile, it begins anew. Rooms that cannot be told now, as their policy server
+ * does not answer, are told by a later run.
  */
 async function tellRooms(hs: Homeserver, owner: Owner): Promise<void> {
   let progress = await claimUpdate(hs, owner.userKey);
@@ -91,24 +92,29 @@ async function tellNextRooms(
   // Read after the generation was: at worst it is newer, and then the rooms are told once more.
   const profile = await profileByKey(hs.sql, userKey);
   const rooms = await roomsByKeys(hs, keys);
+  const putOff: number[] = [];
   await Promise.all(
-    [...rooms.values()].map(async (room) => await tellRoom(hs, owner, room, profile)),
+    [...rooms.values()].map(async (room) => {
+      if (!(await tellRoom(hs, owner, room, profile))) putOff.push(room.roomKey);
+    }),
   );
-  return await advanceUpdate(hs, userKey, { generation, afterRoomKey: last });
+  const again = putOff.length > 0 ? Math.min(...putOff) - 1 : undefined;
+  return await advanceUpdate(hs, userKey, { generation, afterRoomKey: last, again });
 }
 
+/** @returns false if it is to be tried again. */
 async function tellRoom(
   hs: Homeserver,
   owner: Owner,
   room: Room,
   profile: ShownProfile,
-): Promise<void> {
+): Promise<boolean> {
   const before = await stateEvent(hs, room.roomKey, "m.room.member", owner.userId);
-  if (!before || before.content["membership"] !== "join") return;
+  if (!before || before.content["membership"] !== "join") return true;
   const shown = shownContent(before, room.rules);
   const content = memberContent(shown, profile);
   // Rooms of old versions may hold numbers that others may not.
-  if (laxCanonicalJson(content) === laxCanonicalJson(shown)) return;
+  if (laxCanonicalJson(content) === laxCanonicalJson(shown)) return true;
   try {
     await sendEvent(hs, {
       sender: owner,
@@ -126,7 +132,9 @@ async function tellRoom(
     // A room may refuse it; the others are to be told all the same.
     if (!(error instanceof MatrixError)) throw error;
     hs.log.debug({ err: error, roomId: room.roomId }, "a room was not told of a profile");
+    return !error.isForNow;
   }
+  return true;
 }
 
 /** What of a join is about its circumstances, and not about who has joined. */

@@ -63,7 +63,7 @@ export async function tryToTell(
         "a server was not told that a user is out of a room",
       );
       // Who knows nothing of it need not be told.
-      if (error.status >= 500 || error.status === 429) isOver = false;
+      if (error.isForNow) isOver = false;
     }
   }
   const waitMs = Math.min(FIRST_RETRY_MS * 2 ** Math.min(failures, 20), LAST_RETRY_MS);
