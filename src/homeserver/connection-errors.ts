@@ -22,10 +22,12 @@ export function isConnectionError(error: unknown): boolean {
  * was asked of it may have been done or not.
  */
 export function isDatabaseAway(error: unknown): boolean {
-  return (
-    isConnectionError(error) ||
-    (error instanceof Error && "code" in error && error.code === "53300")
-  );
+  return isConnectionError(error) || isDatabaseFull(error);
+}
+
+/** Whether the database lets no more connections be made than there are. What was asked on one more was not done. */
+export function isDatabaseFull(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "53300";
 }
 
 /** As the driver says it of a connection that has closed: nobody knows whether what was sent is durable. */

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { type TestDatabase, testDatabase } from "#src/testing-database.ts";
@@ -131,5 +132,48 @@ describe("a pool", () => {
     }
     expect(new Set(await Promise.all(held)).size).toBe(MOST);
     await ended;
+  });
+});
+
+describe("a pool of which the database lets only two connections be made", () => {
+  const role = `few_${randomUUID().slice(0, 8)}`;
+  let few: Sql;
+  let others: Sql;
+  beforeAll(async () => {
+    await stored.sql.unsafe(`create role ${role} login connection limit 2 password '${role}'`);
+  });
+  afterAll(async () => await stored.sql.unsafe(`drop role ${role}`));
+  beforeEach(() => {
+    const url = Object.assign(new URL(stored.url), { username: role, password: role }).href;
+    few = connect(url, MOST);
+    others = connect(url, MOST);
+  });
+  afterEach(async () => await Promise.all([few.end(), others.end()]));
+
+  const inTransaction = async (on: Sql, seconds: number) =>
+    await on.begin(async (tx) => await process(tx, seconds));
+
+  test("has what waits done on those", async () => {
+    const asked = Array.from({ length: 4 * MOST }, async (_, index) =>
+      index % 2 === 0 ? await process(few, 0.1) : await inTransaction(few, 0.1),
+    );
+    expect(new Set(await Promise.all(asked)).size).toBe(2);
+  });
+
+  test("makes more when it may again, and says so at once where it has none", async () => {
+    const held = [inTransaction(others, 1), inTransaction(others, 1)];
+    await sleep(300);
+    const refused = expect.objectContaining({ code: "53300" });
+    expect(await Promise.allSettled([process(few), inTransaction(few, 0)])).toEqual([
+      { status: "rejected", reason: refused },
+      { status: "rejected", reason: refused },
+    ]);
+    await Promise.all(held);
+    await others.end();
+    const made = async () => {
+      const asked = Array.from({ length: 2 }, async () => await process(few, 0.1).catch(() => 0));
+      return new Set(await Promise.all(asked)).size;
+    };
+    await expect.poll(made, { timeout: 5_000 }).toBe(2);
   });
 });

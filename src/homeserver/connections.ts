@@ -1,4 +1,4 @@
-import { isConnectionError } from "./connection-errors.ts";
+import { isDatabaseAway, isDatabaseFull } from "./connection-errors.ts";
 import type { Sql } from "./sql.ts";
 
 /** What the driver makes of a template. When it is waited for, it has itself handed to `handler`, which sends it. */
@@ -10,6 +10,9 @@ export type Statement = {
 
 /** How long a statement waits for one of the connections that there are, before another is made. */
 const PATIENCE_MS = 2;
+
+/** For how long no more are made when the database has refused one since there are too many. */
+const FULL_MS = 1_000;
 
 /** A connection that nobody has needed for so long is closed. */
 const KEEP_MS = 30_000;
@@ -24,11 +27,14 @@ type Connection = {
   /** How many statements and transactions it has to answer. */
   running: number;
   isInTransaction: boolean;
-  /** Whether anything has ever been answered on it. */
+  /** Whether anything has ever been done on it. */
   isMade: boolean;
   /** Whether it was needed since that was looked at last. */
   isNeeded: boolean;
 };
+
+/** Whether something comes after all others that wait, or has waited before. */
+type Turn = "first" | "last";
 
 type Waiting = { go(connection: Connection): void; refuse(error: unknown): void };
 
@@ -38,7 +44,8 @@ type Waiting = { go(connection: Connection): void; refuse(error: unknown): void 
  * PostgreSQL process of a server that has little to do takes the memory, and the time to prepare, of one that does all.
  *
  * When all are busy another is made, up to the most that there may be, for what has waited a moment: most
- * statements take less time than a connection takes to be made. Beyond that, statements follow those that run.
+ * statements take less time than a connection takes to be made. Beyond that, statements follow those that run. Where the database lets
+ * no more be made, what one was made for has one of the others, as soon as that is free.
  */
 export class Connections {
   readonly #most: number;
@@ -47,6 +54,8 @@ export class Connections {
   readonly #waiting: Waiting[] = [];
   #making: NodeJS.Timeout | undefined;
   #sparing: NodeJS.Timeout | undefined;
+  /** Until when no more are made. */
+  #fullUntil = 0;
   #isEnding = false;
 
   /** @param open makes a driver for one connection, and is told what to call when that closes. */
@@ -58,12 +67,15 @@ export class Connections {
   /** Sends a statement. */
   readonly send = (statement: Statement): void => {
     const { resolve, reject } = statement;
-    const end = (connection: Connection) => {
+    const restore = () => {
       statement.resolve = resolve;
       statement.reject = reject;
+    };
+    const end = (connection: Connection) => {
+      restore();
       this.#free(connection);
     };
-    this.#use({
+    const it: Waiting = {
       refuse: reject,
       go: (connection) => {
         statement.resolve = (rows) => {
@@ -72,6 +84,11 @@ export class Connections {
           end(connection);
         };
         statement.reject = (error) => {
+          if (this.#isOneTooMany(connection, error)) {
+            restore();
+            this.#use(it, "first");
+            return;
+          }
           reject(error);
           this.#heed(connection, error);
           end(connection);
@@ -79,32 +96,42 @@ export class Connections {
         connection.running += 1;
         connection.send(statement);
       },
-    });
+    };
+    this.#use(it);
   };
 
-  /** Does something on a connection on which nothing else is done meanwhile. */
-  async alone<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
-    const connection = await new Promise<Connection>((resolve, reject) => {
-      this.#use({
-        refuse: reject,
-        go(free) {
-          free.running += 1;
-          free.isInTransaction = true;
-          resolve(free);
-        },
-      });
-    });
-    try {
-      const result = await work(connection.sql);
-      connection.isMade = true;
-      return result;
-    } catch (error) {
-      this.#heed(connection, error);
-      throw error;
-    } finally {
-      connection.isInTransaction = false;
-      this.#free(connection);
+  /**
+   * Does something on a connection on which nothing else is done meanwhile.
+   *
+   * @param work is to say when something has been done on it: until then it may have to begin anew on another.
+   */
+  async alone<T>(work: (sql: Sql, begun: () => void) => Promise<T>): Promise<T> {
+    for (let turn: Turn = "last"; ; turn = "first") {
+      const connection = await this.#take(turn);
+      try {
+        return await work(connection.sql, () => {
+          connection.isMade = true;
+        });
+      } catch (error) {
+        if (this.#isOneTooMany(connection, error)) continue;
+        this.#heed(connection, error);
+        throw error;
+      } finally {
+        connection.isInTransaction = false;
+        this.#free(connection);
+      }
     }
+  }
+
+  async #take(turn: Turn): Promise<Connection> {
+    return await new Promise<Connection>((resolve, reject) => {
+      const go = (free: Connection) => {
+        free.running += 1;
+        free.isInTransaction = true;
+        resolve(free);
+      };
+      this.#use({ refuse: reject, go }, turn);
+    });
   }
 
   /** Ends all when what was sent on them is done, or by force. */
@@ -116,12 +143,13 @@ export class Connections {
     await Promise.all(this.#all.map(async ({ sql }) => await sql.end(options)));
   }
 
-  #use(it: Waiting): void {
+  #use(it: Waiting, turn: Turn = "last"): void {
     if (this.#isEnding) {
       it.refuse(ended());
       return;
     }
-    this.#waiting.push(it);
+    if (turn === "first") this.#waiting.unshift(it);
+    else this.#waiting.push(it);
     this.#serve();
   }
 
@@ -134,12 +162,15 @@ export class Connections {
       this.#waiting.shift()?.go(connection);
     }
     if (this.#waiting.length === 0 || this.#all.length >= this.#most) return;
-    this.#making ??= setTimeout(() => {
-      this.#making = undefined;
-      // Who waits no longer than the others may have come just now: it is the first that gets it.
-      if (this.#waiting.length > 0) this.#make();
-      this.#serve();
-    }, PATIENCE_MS);
+    this.#making ??= setTimeout(
+      () => {
+        this.#making = undefined;
+        // Who waits no longer than the others may have come just now: it is the first that gets it.
+        if (this.#waiting.length > 0) this.#make();
+        this.#serve();
+      },
+      Math.max(PATIENCE_MS, this.#fullUntil - performance.now()),
+    );
   }
 
   #choose(): Connection | undefined {
@@ -147,7 +178,8 @@ export class Connections {
     if (free) return free;
     if (this.#all.length === 0) return this.#make();
     if (this.#all.length < this.#most) return undefined;
-    const open = this.#all.filter((it) => !it.isInTransaction);
+    // What follows on one that cannot be made would be lost with it.
+    const open = this.#all.filter((it) => !it.isInTransaction && it.isMade);
     return open.reduce<Connection | undefined>(
       (least, it) => (least && least.running <= it.running ? least : it),
       undefined,
@@ -175,8 +207,18 @@ export class Connections {
     if (!this.#isEnding) this.#serve();
   }
 
+  /** Whether a connection could not be made since there are enough, of which others are ours: then these have to do. */
+  #isOneTooMany(connection: Connection, error: unknown): boolean {
+    if (connection.isMade || !isDatabaseFull(error) || this.#all.every((it) => it === connection)) {
+      return false;
+    }
+    this.#fullUntil = performance.now() + FULL_MS;
+    this.#remove(connection);
+    return true;
+  }
+
   #heed(connection: Connection, error: unknown): void {
-    if (!isConnectionError(error)) return;
+    if (!isDatabaseAway(error)) return;
     this.#lose(connection);
     // The database cannot be reached: others would find that out one after the other.
     if (connection.isMade) return;

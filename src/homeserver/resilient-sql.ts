@@ -28,7 +28,9 @@ export function resilientSql(most: number, open: (onClose: () => void) => Sql): 
     begin: async (...args: readonly unknown[]) => {
       const work = args.at(-1) as (tx: Tx) => Promise<unknown>;
       const options = typeof args[0] === "string" ? args[0] : "";
-      return await connections.alone(async (sql) => await transaction(sql, options, work));
+      return await connections.alone(
+        async (sql, begun) => await transaction(sql, { options, begun }, work),
+      );
     },
     unsafe: (...args: Parameters<Sql["unsafe"]>) => toSend(maker.unsafe(...args)),
     end: async (options?: { timeout?: number }) => {
@@ -47,10 +49,10 @@ export function resilientSql(most: number, open: (onClose: () => void) => Sql): 
   });
 }
 
-/** Does something in a transaction. */
+/** Does something in a transaction. @param begun is told when that has begun. */
 async function transaction<T>(
   pool: Sql,
-  options: string,
+  { options, begun }: { readonly options: string; readonly begun: () => void },
   work: (tx: Tx) => Promise<T>,
 ): Promise<T> {
   const connection = { isLost: false, isOver: false };
@@ -60,6 +62,7 @@ async function transaction<T>(
   });
   try {
     return (await pool.begin(options, async (tx) => {
+      begun();
       try {
         return await work(unlessOver(tx as Tx, connection));
       } catch (error) {
