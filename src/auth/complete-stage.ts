@@ -3,7 +3,7 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { userIdsOf } from "#src/rooms/user-keys.ts";
 import type { AuthData } from "./auth-data.ts";
-import { findSession, saveSession } from "./queries-uia.ts";
+import { findSession, lockSession, updateSession } from "./queries-uia.ts";
 import { type Stage, tryStage } from "./uia-stages.ts";
 
 /** Of a session whose stage was completed on a page of ours: which request it is for is not known yet. */
@@ -29,14 +29,23 @@ export async function completeStage(
   auth: AuthData,
 ): Promise<void> {
   const row = await findSession(hs.sql, sessionId, hs.now());
-  if (!row) throw new MatrixError("M_NOT_FOUND", "This has expired: begin again");
+  if (!row) throw expired();
   const { userKey } = row;
   const userId = userKey === null ? undefined : (await userIdsOf(hs, [userKey])).get(userKey);
   const subject = userKey === null || userId === undefined ? undefined : { userKey, userId };
   const proof = await tryStage(hs, stage, auth, subject);
   if (proof instanceof MatrixError) throw proof;
-  const before = Completed.parse(JSON.parse(row.completed));
-  const completed = JSON.stringify([...before.filter(([it]) => it !== stage), [stage, proof]]);
-  const bodyHash = before.length === 0 ? ANY_BODY : row.bodyHash;
-  await saveSession(hs.sql, { ...row, completed, bodyHash }, hs.now());
+  await hs.sql.begin(async (tx) => {
+    // The client may have completed another meanwhile.
+    const now = await lockSession(tx, sessionId, hs.now());
+    if (!now) throw expired();
+    const before = Completed.parse(JSON.parse(now.completed));
+    const completed = JSON.stringify([...before.filter(([it]) => it !== stage), [stage, proof]]);
+    const bodyHash = before.length === 0 ? ANY_BODY : now.bodyHash;
+    await updateSession(tx, { sessionId, completed, bodyHash });
+  });
+}
+
+function expired(): MatrixError {
+  return new MatrixError("M_NOT_FOUND", "This has expired: begin again");
 }

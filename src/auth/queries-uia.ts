@@ -1,4 +1,4 @@
-import type { Queryable } from "#src/homeserver/database.ts";
+import type { Queryable, Tx } from "#src/homeserver/database.ts";
 import type { UnixMs } from "#src/homeserver/position.ts";
 
 /** A row of `uia_sessions`. */
@@ -27,17 +27,34 @@ export async function findSession(
   return row;
 }
 
-/** Stores how far a session has come. */
-export async function saveSession(
+/** The same; until the transaction ends nobody else can change it. */
+export async function lockSession(
+  tx: Tx,
+  sessionId: string,
+  now: UnixMs,
+): Promise<SessionRow | undefined> {
+  const { count } = await tx`select from uia_sessions where session_id = ${sessionId} for update`;
+  return count > 0 ? await findSession(tx, sessionId, now) : undefined;
+}
+
+export async function insertSession(
   sql: Queryable,
   it: SessionRow,
   expiresAtMs: UnixMs,
 ): Promise<void> {
   await sql`
     insert into uia_sessions (session_id, subject, user_key, body_hash, completed, expires_at_ms)
-    values (${it.sessionId}, ${it.subject}, ${it.userKey}, ${it.bodyHash}, ${it.completed}, ${expiresAtMs})
-    on conflict (session_id) do update
-      set body_hash = excluded.body_hash, completed = excluded.completed`;
+    values (${it.sessionId}, ${it.subject}, ${it.userKey}, ${it.bodyHash}, ${it.completed}, ${expiresAtMs})`;
+}
+
+/** Stores how far a session has come that is locked. */
+export async function updateSession(
+  tx: Tx,
+  it: Pick<SessionRow, "sessionId" | "bodyHash" | "completed">,
+): Promise<void> {
+  await tx`
+    update uia_sessions set body_hash = ${it.bodyHash}, completed = ${it.completed}
+    where session_id = ${it.sessionId}`;
 }
 
 /** Ends a session. @returns false if it had ended already. */

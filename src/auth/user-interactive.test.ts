@@ -1,4 +1,6 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Tx } from "#src/homeserver/database.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { OperationId } from "#src/kit/operation-ids.ts";
@@ -176,4 +178,54 @@ test("what was proved a moment ago is not asked for again, where that is so, but
   expect(await tried(here, undefined)).toEqual({});
   await forgetProved(here, requester.userKey);
   expect(await tried(here, undefined)).toEqual(asked);
+});
+
+/** Has requests of a session come so far that they have read it, and none of them has stored anything. */
+async function atOnce<T>(
+  session: string,
+  requests: () => Promise<T>,
+  meanwhile: (tx: Tx) => Promise<unknown> = async () => {},
+): Promise<T> {
+  let answers: Promise<T> | undefined;
+  await hs.sql.begin(async (tx) => {
+    await tx`select from uia_sessions where session_id = ${session} for update`;
+    answers = requests();
+    await sleep(300);
+    await meanwhile(tx);
+  });
+  return await (answers as Promise<T>);
+}
+
+test("stages that are completed at the same time all count", async () => {
+  const { session = "" } = await tried(hs, undefined, { flows: BOTH });
+  const outcomes = await atOnce(session, async () => {
+    return await Promise.all([
+      tried(hs, { ...password, session }, { flows: BOTH }),
+      tried(other, { type: "m.login.dummy", session }, { flows: BOTH }),
+    ]);
+  });
+  expect(outcomes).toContainEqual({ userKey: requester.userKey });
+});
+
+test("what a stage has proved counts though another fails at the same time", async () => {
+  const { session = "" } = await tried(hs, undefined, { flows: BOTH });
+  await atOnce(session, async () => {
+    await Promise.all([
+      tried(other, { type: "m.login.dummy", session }, { flows: BOTH }),
+      tried(hs, { ...password, password: "wrong", session }, { flows: BOTH }),
+    ]);
+  });
+  const proved = await tried(hs, { ...password, session }, { flows: BOTH });
+  expect(proved).toEqual({ userKey: requester.userKey });
+});
+
+test("a session that ends while a stage is being completed has ended", async () => {
+  const { session = "" } = await tried(hs, undefined, { flows: BOTH });
+  const slow = await atOnce(
+    session,
+    async () => await tried(hs, { ...password, session }, { flows: BOTH }),
+    async (tx) => await tx`delete from uia_sessions where session_id = ${session}`,
+  );
+  expect(slow).toMatchObject({ status: 403 });
+  expect(await hs.sql`select from uia_sessions where session_id = ${session}`).toEqual([]);
 });

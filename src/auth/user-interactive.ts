@@ -5,7 +5,15 @@ import type { UserId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { OperationId } from "#src/kit/operation-ids.ts";
 import type { AuthData } from "./auth-data.ts";
-import { deleteSession, findSession, finishSession, saveSession } from "./queries-uia.ts";
+import {
+  deleteSession,
+  findSession,
+  finishSession,
+  insertSession,
+  lockSession,
+  type SessionRow,
+  updateSession,
+} from "./queries-uia.ts";
 import { isProvedLately, noteProved } from "./recent-proof.ts";
 import { termsParams } from "./terms.ts";
 import { type Proof, type Stage, tryStage } from "./uia-stages.ts";
@@ -45,8 +53,7 @@ const LIFETIME_MS = 30 * 60 * 1000;
 
 type Session = {
   readonly sessionId: string;
-  readonly isStored: boolean;
-  readonly completed: Map<string, Proof>;
+  readonly completed: ReadonlyMap<string, Proof>;
 };
 
 const Completed = z.array(
@@ -94,42 +101,90 @@ async function proofOf(
 ): Promise<Proof> {
   const { auth } = call.body;
   const binding = bindingOf(call, operation);
-  const session = (await continuedSession(hs, auth?.session, binding)) ?? freshSession();
-
-  const save = async () => {
-    const completed = JSON.stringify([...session.completed]);
-    const { sessionId } = session;
-    await saveSession(hs.sql, { ...binding, sessionId, completed }, hs.now() + LIFETIME_MS);
+  const row = auth?.session && (await findSession(hs.sql, auth.session, hs.now()));
+  // Before a stage is tried: whoever has another session is told nothing of passwords.
+  if (row) completedIn(row, binding);
+  const outcome = await outcomeOf(hs, call, flows.flat());
+  const failure = outcome instanceof MatrixError ? outcome : undefined;
+  const step: Step = {
+    binding,
+    proved: outcome instanceof MatrixError ? [] : outcome,
+    isLast: (completed) => !failure && flows.some((flow) => flow.every((it) => completed.has(it))),
+    end: remembered === true ? finishSession : deleteSession,
   };
-  if (auth?.type !== undefined) {
-    const stage = flows.flat().find((it) => it === auth.type);
-    const outcome = stage
-      ? await tryStage(hs, stage, auth, call.requester)
-      : new MatrixError("M_UNRECOGNIZED", "This stage is not asked for", { status: 401 });
-    if (outcome instanceof MatrixError) {
-      await save();
-      const { errcode, message, status } = outcome;
-      throw new MatrixError(errcode, message, { status, fields: wantedOf(hs, session, flows) });
-    }
-    session.completed.set(auth.type, outcome);
+  // What has expired begins anew.
+  const session = row ? await goOn(hs, row.sessionId, step) : await begin(hs, step);
+  if (step.isLast(session.completed)) {
+    return Object.assign({}, ...session.completed.values()) as Proof;
   }
-  if (!flows.some((flow) => flow.every((stage) => session.completed.has(stage)))) {
-    await save();
+  const fields = wantedOf(hs, session, flows);
+  if (!failure) {
     throw new MatrixError("M_UNAUTHORIZED", "More authentication is needed", {
-      fields: wantedOf(hs, session, flows),
+      fields,
       bare: true,
     });
   }
-  await endSession(hs, session, remembered === true);
-  return Object.assign({}, ...session.completed.values()) as Proof;
+  const { errcode, message, status } = failure;
+  throw new MatrixError(errcode, message, { status, fields });
 }
 
-/** @throws MatrixError M_FORBIDDEN if another request has ended it. */
-async function endSession(hs: Homeserver, session: Session, isKept: boolean): Promise<void> {
-  if (!session.isStored) return;
-  const end = isKept ? finishSession : deleteSession;
-  if (await end(hs.sql, session.sessionId)) return;
-  throw new MatrixError("M_FORBIDDEN", "This session has been used");
+/** What comes of the stage that a request offers, if it offers one: the stage with what it proves, or why it does not. */
+async function outcomeOf(
+  hs: Homeserver,
+  { body: { auth }, requester }: InteractiveCall,
+  stages: readonly Stage[],
+): Promise<Step["proved"] | MatrixError> {
+  if (auth?.type === undefined) return [];
+  const stage = stages.find((it) => it === auth.type);
+  if (!stage) {
+    return new MatrixError("M_UNRECOGNIZED", "This stage is not asked for", { status: 401 });
+  }
+  const outcome = await tryStage(hs, stage, auth, requester);
+  return outcome instanceof MatrixError ? outcome : [[stage, outcome]];
+}
+
+/** What one request does in a session. */
+type Step = {
+  readonly binding: Binding;
+  /** The stage that it completes, if any. */
+  readonly proved: readonly (readonly [Stage, Proof])[];
+  /** Whether all that is needed has been proved. */
+  readonly isLast: (completed: Session["completed"]) => boolean;
+  readonly end: typeof deleteSession;
+};
+
+async function begin(hs: Homeserver, { binding, proved, isLast }: Step): Promise<Session> {
+  const sessionId = randomBytes(18).toString("base64url");
+  const completed = new Map<string, Proof>(proved);
+  if (!isLast(completed)) {
+    const row = { ...binding, sessionId, completed: JSON.stringify([...completed]) };
+    await insertSession(hs.sql, row, hs.now() + LIFETIME_MS);
+  }
+  return { sessionId, completed };
+}
+
+/**
+ * Takes a session further, from where it is by now: other requests may have completed stages of it while this one did.
+ *
+ * @throws MatrixError M_FORBIDDEN if another request has ended it, or it has become that of another.
+ */
+async function goOn(
+  hs: Homeserver,
+  sessionId: string,
+  { binding, proved, isLast, end }: Step,
+): Promise<Session> {
+  return await hs.sql.begin(async (tx) => {
+    const row = await lockSession(tx, sessionId, hs.now());
+    if (!row) throw new MatrixError("M_FORBIDDEN", "This session has been used");
+    const completed = new Map([...completedIn(row, binding), ...proved]);
+    if (isLast(completed)) {
+      await end(tx, sessionId);
+    } else {
+      const { bodyHash } = binding;
+      await updateSession(tx, { sessionId, bodyHash, completed: JSON.stringify([...completed]) });
+    }
+    return { sessionId, completed };
+  });
 }
 
 /** What a session is of. */
@@ -152,14 +207,8 @@ export function bindingOf(
   };
 }
 
-/** The session that a client goes on with; undefined if it has expired, so that it begins anew. */
-async function continuedSession(
-  hs: Homeserver,
-  sessionId: string | undefined,
-  binding: Binding,
-): Promise<Session | undefined> {
-  const row = sessionId === undefined ? undefined : await findSession(hs.sql, sessionId, hs.now());
-  if (!row) return undefined;
+/** What has been completed in a session. @throws MatrixError M_FORBIDDEN if it is of another request. */
+function completedIn(row: SessionRow, binding: Binding): Session["completed"] {
   const completed = new Map(Completed.parse(JSON.parse(row.completed)) as [string, Proof][]);
   const isOther = row.subject !== binding.subject || row.userKey !== binding.userKey;
   // Of a session whose stage was completed on a page of ours there is none yet.
@@ -167,15 +216,7 @@ async function continuedSession(
   if (isOther || (isBound && !row.bodyHash.equals(binding.bodyHash))) {
     throw new MatrixError("M_FORBIDDEN", "This session is of another request");
   }
-  return { sessionId: row.sessionId, isStored: true, completed };
-}
-
-function freshSession(): Session {
-  return {
-    sessionId: randomBytes(18).toString("base64url"),
-    isStored: false,
-    completed: new Map(),
-  };
+  return completed;
 }
 
 function wantedOf(
