@@ -17,6 +17,7 @@ import { migrateDatabase } from "#src/homeserver/migrate-database.ts";
 import { malformedResponse, refuseMalformed } from "#src/http/malformed-request.ts";
 import { renewCertificate } from "#src/http/renew-certificate.ts";
 import { runJobs } from "#src/jobs/run-jobs.ts";
+import { watchFileStore } from "#src/media/watch-file-store.ts";
 import { runPushers } from "#src/pushers/run-pushers.ts";
 import { finishingEnds } from "#src/rooms/partial/finish-partial-room.ts";
 import { runDelayedEvents } from "#src/sending/run-delayed-events.ts";
@@ -81,6 +82,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
     opened.until(runDelayedEvents(hs));
     opened.until(runFeeds(hs));
     opened.until(finishingEnds(hs));
+    opened.until(watchFileStore(hs));
     if (config.metrics.enabled) {
       measureProcess();
       const metrics = await serveMetrics(config.metrics);

@@ -20,6 +20,7 @@ describe.skipIf(await lacks("object store"))("files in a bucket", () => {
   let store: ObjectStore;
   let opened: BlobStore;
   const blobs: BlobStore = {
+    check: async (...of) => await opened.check(...of),
     create: async () => await opened.create(),
     open: async (...of) => await opened.open(...of),
     withFile: async (...of) => await opened.withFile(...of),

@@ -41,6 +41,8 @@ export type BlobReader = {
  * names exists, and what no row names, some time after it was made, is garbage.
  */
 export type BlobStore = {
+  /** Asks whether it is there. @param signal gives up. @throws what stands in the way, for the operator. */
+  check(signal: AbortSignal): Promise<void>;
   create(): Promise<BlobWriter>;
   /**
    * @param range what of it is to be read; all of it if left out.

@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { type FileHandle, mkdir, open as openFile, rename, rm } from "node:fs/promises";
+import { access, type FileHandle, mkdir, open as openFile, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { createDraft } from "./blob-draft.ts";
 import { filesBefore, isMissing, READ_BYTES, readExactly, removeBefore } from "./blob-files.ts";
@@ -23,6 +23,7 @@ export function openDiskBlobs(directory: string): BlobStore {
   const pathOf = (key: BlobKey) => join(directory, blobPath(key));
   const unfinished = join(directory, "unfinished");
   return {
+    check: async () => await checkDirectory(directory),
     create: async () => await createOnDisk(unfinished, pathOf),
     open: async (key, range) => await openOnDisk(pathOf(key), range),
     withFile: async (key, use) => await use(pathOf(key)),
@@ -36,6 +37,15 @@ export function openDiskBlobs(directory: string): BlobStore {
     },
     removeAbandoned: async (before) => await removeBefore(unfinished, before),
   };
+}
+
+/** @throws if there is one in which nothing can be made. */
+async function checkDirectory(directory: string): Promise<void> {
+  try {
+    await access(directory, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+  }
 }
 
 async function createOnDisk(

@@ -59,6 +59,7 @@ export function openS3Blobs(
     await openInBucket(await bucket(), key, { range, idleMs });
 
   return {
+    check: async (signal) => await (await bucket()).check(signal),
     open,
     create: async () => await createInBucket(await bucket(), unfinished, open),
 

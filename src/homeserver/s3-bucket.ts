@@ -9,6 +9,8 @@ import type { UnixMs } from "./position.ts";
 
 /** What we do with a bucket of an object store that speaks the S3 API. Names are below our prefix. */
 export type S3Bucket = {
+  /** Asks whether it is there, and lets us in. @throws Error that says what to do, if it is not. */
+  check(signal: AbortSignal): Promise<void>;
   /** Returns when the object is durable. */
   put(name: string, file: FileHandle, sizeBytes: number): Promise<void>;
   /** @returns undefined if there is no such object, or it ends before the range does. */
@@ -44,6 +46,17 @@ export async function openS3Bucket(settings: S3Settings): Promise<S3Bucket> {
   const at = (name: string) => ({ Bucket, Key: prefix + name });
 
   return {
+    async check(abortSignal) {
+      const asked = { Bucket, Prefix: prefix, MaxKeys: 1 };
+      try {
+        await client.send(new s3.ListObjectsV2Command(asked), { abortSignal });
+      } catch (cause) {
+        if (!(cause instanceof Error) || cause.name !== "NoSuchBucket") throw cause;
+        const message = `there is no bucket ${Bucket}: make it, or name another in media.s3.bucket`;
+        throw new Error(message, { cause });
+      }
+    },
+
     async put(name, file, sizeBytes) {
       const part = async (start: number, end: number, send: (bytes: Uint8Array) => Promise<void>) =>
         await turns.take(async () => await send(await readExactly(file, start, end - start)));

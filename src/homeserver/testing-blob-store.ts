@@ -12,6 +12,9 @@ export function testBlobStore(blobs: BlobStore): void {
     testEnds(blobs);
   });
   describe("the store", () => {
+    test("is there", async () => {
+      await expect(blobs.check(new AbortController().signal)).resolves.toBeUndefined();
+    });
     testSweeping(blobs);
   });
 }
