@@ -5,6 +5,12 @@ import {
 } from "#src/devices/device-lists.ts";
 import { type DeviceUpdate, recordDeviceUpdates } from "#src/devices/device-updates.ts";
 import type { Outcome, Placed, Stream } from "#src/streams/stream.ts";
+import {
+  type Dehydrated,
+  type DehydrationWrite,
+  makeDehydrated,
+  storeDehydrations,
+} from "./dehydrated/store-dehydrations.ts";
 import { supplyChangesBetween } from "./key-supply.ts";
 import { usersSignedBetween } from "./queries-cross-signing.ts";
 import {
@@ -25,6 +31,7 @@ import type { EncryptionWritten } from "./stored-write.ts";
 
 export type EncryptionWrite =
   | UploadWrite
+  | DehydrationWrite
   | ClaimWrite
   | CrossSigningWrite
   | SignaturesWrite
@@ -34,6 +41,7 @@ type Looked = readonly [
   Awaited<ReturnType<typeof lookForUploads>>,
   Awaited<ReturnType<typeof lookForCrossSigning>>,
   KnownLists,
+  Dehydrated,
 ];
 
 /**
@@ -44,17 +52,37 @@ type Looked = readonly [
 export const encryptionStream: Stream<EncryptionWrite, EncryptionWritten> = {
   name: "encryption",
 
-  look: async (_hs, lane, writes): Promise<Looked> =>
-    await Promise.all([
-      lookForUploads(lane, writes.filter(isUpload)),
+  async look(_hs, lane, writes): Promise<Looked> {
+    const dehydrations = writes.filter(isDehydration);
+    const making = makeDehydrated(lane, dehydrations);
+    const lookingForUploads = async () => {
+      const made = dehydrations.length > 0 ? [...(await making).values()] : [];
+      return await lookForUploads(lane, [
+        ...writes.filter(isUpload),
+        ...made.map((it) => it.upload),
+      ]);
+    };
+    return await Promise.all([
+      lookingForUploads(),
       lookForCrossSigning(lane, writes.filter(isCrossSigning)),
       lookForRemoteLists(lane, writes.filter(isRemoteList)),
-    ]),
+      making,
+    ]);
+  },
 
   async store(hs, lane, placed, looked) {
-    const [forUploads, forCrossSigning, lists] = looked as Looked;
+    const [forUploads, forCrossSigning, lists, dehydrated] = looked as Looked;
+    const uploads = placed.flatMap(({ write, position }): Placed<UploadWrite>[] => {
+      const upload = isDehydration(write) ? dehydrated.get(write)?.upload : write;
+      return upload && isUpload(upload) ? [{ write: upload, position }] : [];
+    });
+    const storing = storeUploads(lane, uploads, { known: forUploads, now: hs.now() });
     const parts = await Promise.all([
-      storeUploads(lane, only(placed, isUpload), { known: forUploads, now: hs.now() }),
+      storing,
+      storing.then(
+        async (uploaded) =>
+          await storeDehydrations(lane, only(placed, isDehydration), { dehydrated, uploaded }),
+      ),
       storeClaims(lane, only(placed, isClaim), hs.now()),
       storeCrossSigning(lane, only(placed, isCrossSigning), forCrossSigning),
       storeSignatures(lane, only(placed, isSignatures)),
@@ -104,6 +132,7 @@ function only<W extends EncryptionWrite>(
 }
 
 const isUpload = (it: EncryptionWrite): it is UploadWrite => it.kind === "upload";
+const isDehydration = (it: EncryptionWrite): it is DehydrationWrite => it.kind === "dehydrate";
 const isClaim = (it: EncryptionWrite): it is ClaimWrite => it.kind === "claim";
 const isCrossSigning = (it: EncryptionWrite): it is CrossSigningWrite =>
   it.kind === "cross-signing";

@@ -8,6 +8,7 @@ import { countsByAlgorithm } from "./key-counts.ts";
 import type { DeviceKeys, KeyUpload } from "./key-schemas.ts";
 import type { OneTimeKeyRow } from "./queries-uploads.ts";
 import { requireKey } from "./signed-keys.ts";
+import type { UploadWrite } from "./store-uploads.ts";
 
 /** The most one-time keys that a request may bring: clients keep fifty to a hundred here. */
 const MOST_KEYS = 1_000;
@@ -29,19 +30,27 @@ export async function uploadKeys(
   requester: Requester,
   upload: KeyUpload,
 ): Promise<Record<string, number>> {
-  const { userKey, deviceKey } = requester;
+  const { counts = [] } = await write(hs, encryptionStream, uploadOf(requester, upload));
+  return countsByAlgorithm(counts);
+}
+
+/** What is stored of keys that a device publishes. @throws MatrixError as `uploadKeys`, but of those that are there already. */
+export function uploadOf(
+  owner: Pick<Requester, "userId" | "userKey" | "deviceId" | "deviceKey">,
+  upload: KeyUpload,
+): UploadWrite {
+  const { userKey, deviceKey } = owner;
   const deviceKeys = upload.device_keys;
-  if (deviceKeys) requireOwnKeys(requester, deviceKeys);
+  if (deviceKeys) requireOwnKeys(owner, deviceKeys);
   const fallback = upload.fallback_keys ?? upload["org.matrix.msc2732.fallback_keys"];
-  const { counts = [] } = await write(hs, encryptionStream, {
+  return {
     kind: "upload",
     userKey,
     deviceKey,
     deviceKeys: deviceKeys && canonicalJson(withoutUnsigned(deviceKeys)),
     oneTimeKeys: rowsOf(deviceKey, upload.one_time_keys),
     fallbackKeys: lastOfEachAlgorithm(rowsOf(deviceKey, fallback)),
-  });
-  return countsByAlgorithm(counts);
+  };
 }
 
 /** `unsigned` is ours to add; from a client it would be passed on to others as if it were. */
@@ -54,8 +63,10 @@ function withoutUnsigned(keys: DeviceKeys): object {
  * The device's own signature is not looked at: clients ignore devices that have not signed their keys, so those harm
  * nobody, and there are programs that publish them, also with signatures that are none.
  */
-function requireOwnKeys(requester: Requester, keys: DeviceKeys): void {
-  const { userId, deviceId } = requester;
+function requireOwnKeys(
+  { userId, deviceId }: Pick<Requester, "userId" | "deviceId">,
+  keys: DeviceKeys,
+): void {
   if (keys.user_id !== userId || keys.device_id !== deviceId) {
     throw new MatrixError("M_INVALID_PARAM", "These are the keys of another user or device");
   }

@@ -1,14 +1,16 @@
-import { createDevice } from "#src/devices/create-device.ts";
 import { deleteDevices } from "#src/devices/delete-devices.ts";
+import { requireDeviceId, shortened } from "#src/devices/device-name.ts";
 import { readQueue, type ToDeviceEvent } from "#src/devices/to-device-queue.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { tailOf } from "#src/streams/tail.ts";
+import { write } from "#src/streams/write.ts";
+import { encryptionStream } from "../encryption-stream.ts";
 import type { KeyUpload } from "../key-schemas.ts";
-import { uploadKeys } from "../upload-keys.ts";
-import { dehydratedOf, insertDehydrated, isDehydratedRow } from "./queries-dehydrated.ts";
+import { uploadOf } from "../upload-keys.ts";
+import { dehydratedOf, isDehydratedRow } from "./queries-dehydrated.ts";
 
 /** The most that the secrets of a device may take, in characters. */
 const LONGEST_SECRETS = 1024 * 1024;
@@ -22,60 +24,37 @@ export type NewDehydratedDevice = {
   readonly keys: KeyUpload;
 };
 
-/** How often it is begun anew, should another request take the device away meanwhile. */
-const MOST_TRIES = 3;
-
 /**
- * Keeps a device that gets what is sent to the user while nobody is logged in, in place of the one before.
+ * Keeps a device that gets what is sent to the user while nobody is logged in, in place of the one before: all of it, or
+ * nothing if part of it is refused.
  *
- * @throws MatrixError M_INVALID_PARAM if the ID is that of a device that is logged in; M_TOO_LARGE; M_UNKNOWN (409) if
- *   others keep taking it away; and what `createDevice` and `uploadKeys` throw.
+ * @throws MatrixError M_INVALID_PARAM if no device can have the ID, or somebody is logged in on that; M_TOO_LARGE; and what
+ *   `uploadKeys` throws.
  */
 export async function dehydrateDevice(
   hs: Homeserver,
   requester: Requester,
-  wanted: NewDehydratedDevice,
+  { deviceId, displayName, keys, ...wanted }: NewDehydratedDevice,
 ): Promise<void> {
+  const { userKey, userId } = requester;
   const secrets = JSON.stringify(wanted.secrets);
   if (secrets.length > LONGEST_SECRETS) {
     throw new MatrixError("M_TOO_LARGE", `A device has at most ${LONGEST_SECRETS} characters`);
   }
-  for (let tries = 0; tries < MOST_TRIES; tries++) {
-    if (await isKept(hs, requester, wanted, secrets)) return;
-  }
-  throw new MatrixError("M_UNKNOWN", "Your dehydrated device is taken away by others", {
-    status: 409,
-  });
-}
-
-/** @returns false if the device has been deleted meanwhile. */
-async function isKept(
-  hs: Homeserver,
-  requester: Requester,
-  { deviceId, displayName, keys }: NewDehydratedDevice,
-  secrets: string,
-): Promise<boolean> {
-  const { userKey } = requester;
+  requireDeviceId(deviceId);
   const before = await dehydratedOf(hs.sql, userKey);
-  const { deviceKey, isNew } = await createDevice(hs, requester, { deviceId, displayName });
-  if (!isNew && !before.some((it) => it.deviceKey === deviceKey)) {
-    throw new MatrixError("M_INVALID_PARAM", "You are logged in on a device of this ID");
-  }
-  try {
-    await uploadKeys(hs, { ...requester, deviceId, deviceKey }, keys);
-  } catch (error) {
-    // That is said of the device, and not of the one that asks.
-    if (error instanceof MatrixError && error.errcode === "M_UNKNOWN_TOKEN") return false;
-    if (isNew) await deleteDevices(hs, requester, [deviceId]);
-    throw error;
-  }
-  const device = { userKey, deviceKey };
-  const isStored = await hs.sql.begin(async (tx) => await insertDehydrated(tx, device, secrets));
-  if (!isStored) return false;
+  await write(hs, encryptionStream, {
+    kind: "dehydrate",
+    userKey,
+    deviceId,
+    displayName: displayName && shortened(displayName),
+    secrets,
+    upload: uploadOf({ userId, userKey, deviceId, deviceKey: 0 }, keys),
+  });
+  // Should that not be done, the newest is the one that counts, and these go with the next.
   const others = before.map((it) => it.deviceId).filter((it) => it !== deviceId);
   await deleteDevices(hs, requester, others);
-  hs.log.info({ userId: requester.userId, deviceId }, "keeps a dehydrated device");
-  return true;
+  hs.log.info({ userId, deviceId }, "keeps a dehydrated device");
 }
 
 /** Whether nobody can be logged in on a device, as it is a dehydrated one. */

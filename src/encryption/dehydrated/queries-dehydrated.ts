@@ -18,21 +18,27 @@ export async function dehydratedOf(
     where dehydrated_devices.user_key = ${userKey} order by device_key desc`;
 }
 
-/** Makes a device a dehydrated one. @returns false if there is no such device, or somebody has logged in on it. */
-export async function insertDehydrated(
-  tx: Tx,
-  { userKey, deviceKey }: { readonly userKey: number; readonly deviceKey: number },
-  secrets: string,
-): Promise<boolean> {
-  // Who logs in locks the device as well: after this, what they have done is seen.
-  await tx`select from devices where device_key = ${deviceKey} for no key update`;
-  const { count } = await tx`
+/** Those of some devices that are dehydrated ones, by their keys. */
+export async function dehydratedAmong(
+  lane: Tx,
+  deviceKeys: readonly number[],
+): Promise<readonly number[]> {
+  const rows = await lane<{ device_key: number }[]>`
+    select device_key from dehydrated_devices where device_key = any(${deviceKeys}::bigint[])`;
+  return rows.map((it) => it.device_key);
+}
+
+/** Stores the secrets of dehydrated devices, by their keys. */
+export async function upsertDehydrated(
+  lane: Tx,
+  devices: ReadonlyMap<number, { readonly userKey: number; readonly secrets: string }>,
+): Promise<void> {
+  const its = [...devices.values()];
+  await lane`
     insert into dehydrated_devices (device_key, user_key, secrets)
-    select device_key, ${userKey}, ${secrets} from devices
-    where device_key = ${deviceKey}
-      and not exists (select from access_tokens where access_tokens.device_key = devices.device_key)
+    select unnest(${[...devices.keys()]}::bigint[]), unnest(${its.map((it) => it.userKey)}::bigint[]),
+      unnest(${its.map((it) => it.secrets)}::text[])
     on conflict (device_key) do update set secrets = excluded.secrets`;
-  return count > 0;
 }
 
 /** Whether a device is a dehydrated one. */
