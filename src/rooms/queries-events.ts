@@ -111,7 +111,10 @@ export async function authChainKeys(
   return rows.map((it) => it.event_key);
 }
 
-/** Events that got their places in their rooms in a range of positions, and when. */
+/**
+ * Events that got their places in their rooms in a range of positions, and when. Those at the end of a room have the place that
+ * they got then; else they had it before, and have been judged again.
+ */
 export async function eventsPlacedBetween(
   db: Queryable,
   after: number,
@@ -124,6 +127,7 @@ export async function eventsPlacedBetween(
       union all
       select *, placed_at from events
       where placed_at > ${after} and placed_at <= ${upTo} and anchor <> event_key
+        and (anchor_offset < 0 or anchor = placed_at)
     ) as placed join users on users.user_key = placed.sender_key
     order by at`;
 }

@@ -95,8 +95,7 @@ export function restateEvents(
     update events set status = again.status, state_before = again.state_before,
       state_after = again.state_after, room_state = again.room_state, replaces = again.replaces,
       auth_keys = again.auth_keys::bigint[], on_partial = null,
-      placed_at = case when events.status <> again.status and events.anchor = events.event_key
-        then again.placed_at else events.placed_at end
+      placed_at = case when events.status <> again.status then again.placed_at else events.placed_at end
     from unnest(${column("event_key")}::bigint[], ${column("status")}::smallint[],
       ${column("state_before")}::bigint[], ${column("state_after")}::bigint[],
       ${column("room_state")}::bigint[], ${column("replaces")}::bigint[],

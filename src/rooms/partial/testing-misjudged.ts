@@ -6,8 +6,8 @@ import { forkedRoom } from "../received/testing-forks.ts";
 import { deliverBatch } from "../received/testing.ts";
 import { complete, enterPartially } from "./testing.ts";
 
-/** Comes to such a room. */
-export async function misjudgedRoom(hs: Homeserver) {
+/** Comes to such a room. @param isLate whether what is said in it waits for what it follows. */
+export async function misjudgedRoom(hs: Homeserver, { isLate = false } = {}) {
   const { room: remote, basis } = forkedRoom("12", []);
   const before = basis.at(-2) ?? "$";
   const bob: UserId = "@bob:two.test";
@@ -23,10 +23,13 @@ export async function misjudgedRoom(hs: Homeserver) {
   const own = remote.add(local, member(local, "join"), [gone]);
   const { room, ...known } = await enterPartially(hs, remote, [...basis.slice(0, -1), gone, own]);
   const text = (body: string) => ({ type: "m.room.message", content: { body } });
-  const stray = remote.add(bob, text("stray"), [own], [before]);
+  const mention = { "m.mentions": { user_ids: [local] } };
+  const straying = { type: "m.room.message", content: { body: "stray", ...mention } };
+  const stray = remote.add(bob, straying, [own], [before]);
   const kick = remote.add(bob, member(carol, "leave"), [stray], [before]);
   const said = remote.add(carol, text("said"), [kick]);
-  await deliverBatch(hs, room, remote, [stray, kick, said]);
+  const batches = isLate ? [[kick], [said], [stray]] : [[stray, kick, said]];
+  for (const batch of batches) await deliverBatch(hs, room, remote, batch);
   return {
     room,
     /** What seems to be part of the room, and is not. */
