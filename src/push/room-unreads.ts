@@ -183,10 +183,10 @@ const roomsOf = held((hs) => {
 type Cache = LRUCache<number, Entry>;
 
 function heed(hs: Homeserver, cache: Cache, { stream, roomKey, detail }: Change): void {
-  // As happens when a room's members are all known, and when forks are resolved.
-  if (detail instanceof MemberMoved || detail instanceof ServersMoved) {
-    cache.peek(roomKey ?? 0)?.room.forgetContext();
-  }
+  // As happens when forks are resolved.
+  if (detail instanceof ServersMoved) cache.peek(roomKey ?? 0)?.room.forgetContext();
+  // And when a room's members are all known: then it is another room, too, that is to be read.
+  if (detail instanceof MemberMoved) cache.delete(roomKey ?? 0);
   // What is redacted counts no more: that is read anew.
   if (stream === SENDER_REDACTIONS) cache.delete((detail as RedactionStep).roomKey);
   if (stream === EVENTS && detail instanceof StoredEvent) heedEvent(hs, cache, detail);

@@ -4,6 +4,7 @@ import type { RoomId } from "#src/kit/identifiers.ts";
 import type { Owner } from "#src/push-rules/stored-push-rules.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
 import { WHOLE_ROOM } from "#src/rooms/room-reads.ts";
+import { EventStatus, type StoredEvent } from "#src/rooms/stored-event.ts";
 import { threadOf } from "#src/rooms/thread-of.ts";
 import { tallyByRules } from "./count-by-rules.ts";
 import { type CountingMode, countingMode } from "./counting-mode.ts";
@@ -63,6 +64,11 @@ function modeFor({ rules, ignored }: Reader, roomId: RoomId): CountingMode {
   return ignored.size > 0 && mode !== "silent" ? "rules" : mode;
 }
 
+/** Whether an event is still what it was when it came: neither redacted, nor has it turned out to be no part of the room. */
+function isWhole({ redactedBy, status }: StoredEvent): boolean {
+  return redactedBy === undefined && status === EventStatus.accepted;
+}
+
 /** Highlights notify, too; those of events that count have been counted. */
 async function tallyHighlights(
   hs: Homeserver,
@@ -73,7 +79,7 @@ async function tallyHighlights(
   const keys = await room.highlightsFor(hs, userKey, marks?.get(WHOLE_ROOM)?.anchor ?? 0);
   if (keys.length === 0) return;
   for (const event of (await eventsOf(hs, keys)).values()) {
-    if (event.senderKey === userKey || event.redactedBy !== undefined) continue;
+    if (event.senderKey === userKey || !isWhole(event)) continue;
     const thread = await threadOf(hs, event);
     if (event.eventKey <= markOf(marks, thread).anchor) continue;
     const { type, content, stateKey } = event;

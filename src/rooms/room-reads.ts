@@ -74,7 +74,7 @@ export function insertThreaded(lane: Tx, rows: readonly ThreadedEvent[]): void {
 }
 
 /**
- * Has redacted events count as unread no more, if they did: those whose place in their room's count is after that of
+ * Has events count as unread no more that are redacted, or turn out to be no part of their rooms, if they did: those whose place in their room's count is after that of
  * what came before them.
  */
 export function uncount(lane: Tx, eventKeys: readonly number[]): void {

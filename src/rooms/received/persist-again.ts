@@ -12,6 +12,7 @@ import {
   type RelationRow,
   upsertMemberships,
 } from "../queries-persist.ts";
+import { uncount } from "../room-reads.ts";
 import { EventStatus, type StoredEvent } from "../stored-event.ts";
 import type { PersistedReceived } from "./persist-received.ts";
 import type { PlacedEvent, PlacedReceived } from "./place-received.ts";
@@ -42,11 +43,20 @@ export async function persistAgain(
   if (it.nodes.length > 0) insertNodes(lane, it.nodes);
   if (members.length > 0) upsertMemberships(lane, members);
   await noteRemovedBefore(hs, lane, it, members);
+  uncount(
+    lane,
+    it.placed.filter(isNoneAfterAll).map(({ row }) => row.event_key),
+  );
   const redacted = await redactAgain(lane, it);
   await relateAgain(hs, lane, it, redacted);
   const position = it.placed.at(-1)?.position ?? 0;
   const toldAnew = await makeWhole(lane, roomKey, position);
   return { members, redacted, toldAnew };
+}
+
+/** Whether an event that was part of the room has turned out to be none. */
+function isNoneAfterAll(it: PlacedEvent): boolean {
+  return it.settled.assessed.outlier?.status === EventStatus.accepted && !isShown(it);
 }
 
 /** By its ID, what an event is redacted by now; null if by nothing any more. */
