@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { RoomId } from "#src/kit/identifiers.ts";
 import { signTemplate } from "#src/membership/outside/sign-template.ts";
 import { openStage, type Stage, stateIds, user, type User, VERSIONS } from "./testing.ts";
 
@@ -219,26 +220,24 @@ describe("a room of another server", () => {
 });
 
 describe("a server that joins", () => {
+  test.each(VERSIONS)(
+    "is told what made a room of version %s as a part of what authorises its state",
+    async (version) => {
+      const { roomId } = await roomOf({ room_version: version });
+      const { state, auth_chain } = await toldAtJoin(roomId, { omitMembers: false });
+      for (const its of [state, auth_chain]) {
+        expect(its.filter((it) => it["type"] === "m.room.create")).toHaveLength(1);
+      }
+    },
+  );
+
   test("may leave the members for later", async () => {
     const dave = await user(onOne, "dave");
     for (const name of ["Named", undefined]) {
       const { roomId } = await roomOf({ name, room_alias_name: undefined });
       await onOne("POST", `join/${E(roomId)}`, { token: dave.token, body: {} });
-      const question = { roomId, userId: bob.userId, versions: VERSIONS };
-      const template = await two.hs.remotes.makeJoin(one.name, question);
-      if (!template.ok) throw new Error(template.why);
-      const draft = {
-        type: "m.room.member",
-        state_key: bob.userId,
-        content: { membership: "join" },
-      };
-      const join = { roomId, sender: bob.userId, draft };
-      const { event, wire } = signTemplate(two.hs, one.name, template.body, join);
-      expect(wire["origin"]).toBe(two.name);
-      const sent = { roomId, eventId: event.event_id, event: wire, omitMembers: true };
-      const answer = await two.hs.remotes.sendJoinV2(one.name, sent);
-      if (!answer.ok) throw new Error(answer.why);
-      const { state, auth_chain, members_omitted, servers_in_room } = answer.body;
+      const told = await toldAtJoin(roomId, { omitMembers: true });
+      const { state, auth_chain, members_omitted, servers_in_room } = told;
       expect({ members_omitted, servers_in_room }).toEqual({
         members_omitted: true,
         servers_in_room: [one.name],
@@ -254,3 +253,18 @@ describe("a server that joins", () => {
     }
   });
 });
+
+/** What is told of a room to a server that joins it for Bob. */
+async function toldAtJoin(roomId: RoomId, { omitMembers }: { omitMembers: boolean }) {
+  const question = { roomId, userId: bob.userId, versions: VERSIONS };
+  const template = await two.hs.remotes.makeJoin(one.name, question);
+  if (!template.ok) throw new Error(template.why);
+  const draft = { type: "m.room.member", state_key: bob.userId, content: { membership: "join" } };
+  const join = { roomId, sender: bob.userId, draft };
+  const { event, wire } = signTemplate(two.hs, one.name, template.body, join);
+  expect(wire["origin"]).toBe(two.name);
+  const sent = { roomId, eventId: event.event_id, event: wire, omitMembers };
+  const answer = await two.hs.remotes.sendJoinV2(one.name, sent);
+  if (!answer.ok) throw new Error(answer.why);
+  return answer.body;
+}

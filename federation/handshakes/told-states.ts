@@ -31,7 +31,7 @@ export async function joinedStatePieces(
   const state = omitMembers
     ? [...(await stateWithoutMembers(hs, root)), ...(await heroesOf(hs, room, join))]
     : await allStateAt(hs, root);
-  const chain = await authChainOf(hs, [...state, join]);
+  const chain = await authChainOf(hs, room, [...state, join]);
   const told = new Set(omitMembers ? state : []);
   const others = chain.filter((it) => !told.has(it));
   const servers = omitMembers ? await serversInRoom(hs, room.roomKey, join.eventKey) : [];

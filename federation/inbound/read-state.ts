@@ -45,7 +45,7 @@ export async function readStateBefore(hs: Homeserver, asked: Asked): Promise<Sta
   const root = event.stateBefore;
   return await inStateTurn(hs, asked.server, async () => {
     const state = await allStateAt(hs, root);
-    return { room, state, authChain: await authChainOf(hs, state) };
+    return { room, state, authChain: await authChainOf(hs, room, state) };
   });
 }
 
@@ -61,9 +61,11 @@ export async function readAuthChain(
   const { room, event } = await requireEvent(hs, asked);
   return await inStateTurn(hs, asked.server, async () => {
     // Of state events it is written down which events authorise them.
-    if (event.stateKey !== undefined) return { room, authChain: await authChainOf(hs, [event]) };
+    if (event.stateKey !== undefined) {
+      return { room, authChain: await authChainOf(hs, room, [event]) };
+    }
     const cited = [...(await findEvents(hs, event.pdu(room.rules).auth_events)).values()];
-    return { room, authChain: [...new Set([...cited, ...(await authChainOf(hs, cited))])] };
+    return { room, authChain: [...new Set([...cited, ...(await authChainOf(hs, room, cited))])] };
   });
 }
 
