@@ -4,6 +4,7 @@ import { createServer, type RequestListener, type Server as HttpServer } from "n
 import { createServer as createTlsServer } from "node:https";
 import { getRequestListener } from "@hono/node-server";
 import type { Logger } from "pino";
+import { greetServers } from "#federation/outbound/greet-servers.ts";
 import { runOutbound } from "#federation/outbound/run-outbound.ts";
 import { registerSenders } from "#src/accounts/appservice-users.ts";
 import { runFeeds } from "#src/bridging/run-feeds.ts";
@@ -107,6 +108,8 @@ export async function startServer(config: Config, options: StartOptions): Promis
       ends.push(async () => ended());
     }
     signal.throwIfAborted();
+    // Those who hear of us send at once what they could not: by now there is somebody to take it.
+    opened.until(greetServers(hs));
     return { hs, url: `http://${inUrl({ host: config.listener.host, port })}`, stop };
   } catch (error) {
     await stop();
