@@ -1,14 +1,6 @@
 import { budgetOf } from "./budgets.ts";
-import type { Line } from "./summary.ts";
+import type { Beside, Line } from "./line.ts";
 import { numberAt } from "./workloads/workload.ts";
-
-/** How our CPU time, server and PostgreSQL together, stands to Synapse's for the same in the same run. */
-export type Beside = {
-  /** Ours is Synapse's divided by this. */
-  readonly times: number;
-  /** What the budget is by the same measure where it was set; undefined where Synapse was not measured there. */
-  readonly wanted?: number | undefined;
-};
 
 /**
  * What Synapse 1.163 took where the budgets were set: CPU in milliseconds for each operation, server and PostgreSQL. A

@@ -1,5 +1,6 @@
-import { type Beside, besideSynapse } from "./beside-synapse.ts";
+import { besideSynapse } from "./beside-synapse.ts";
 import { type Budget, budgetOf } from "./budgets.ts";
+import type { Line, Spread } from "./line.ts";
 import { median } from "./load/quantiles.ts";
 import type { Measurement } from "./load/stage.ts";
 import type { ServerKind } from "./servers/server-under-test.ts";
@@ -9,22 +10,6 @@ export type Result = {
   readonly server: ServerKind;
   readonly repetition: number;
   readonly measurement: Measurement;
-};
-
-/** A figure over all repetitions. */
-export type Spread = { readonly median: number; readonly least: number; readonly most: number };
-
-/** One line of the table. */
-export type Line = {
-  readonly id: string;
-  readonly server: ServerKind;
-  readonly repetitions: number;
-  /** By name: CPU in milliseconds and bytes, each for one operation; the rest as it is. */
-  readonly figures: ReadonlyMap<string, Spread>;
-  /** Undefined for others than ours, and where there is no budget. */
-  readonly over?: readonly string[];
-  /** Undefined for others than ours, and where Synapse did not do the same. */
-  readonly beside?: Beside | undefined;
 };
 
 /** Brings the repetitions of each case and server together. */

@@ -1,6 +1,5 @@
-import type { Beside } from "./beside-synapse.ts";
 import { type Budget, budgetOf } from "./budgets.ts";
-import type { Line, Spread } from "./summary.ts";
+import type { Beside, Line, Spread } from "./line.ts";
 
 type Column = { readonly title: string; readonly cell: (line: Line) => string };
 
