@@ -30,7 +30,11 @@ test("cuts from an event's text what clientEvent makes of the event", () => {
   fc.assert(
     fc.property(events, fc.string(), fc.boolean(), (event, id, roomId) => {
       const text = wireText(parseWireJson(JSON.stringify(event)) as WireEvent, lax ?? never());
-      const { room_id, ...rest } = clientEvent(`$${id}`, parseWireJson(text) as WireEvent);
+      const { room_id, ...rest } = clientEvent(
+        `$${id}`,
+        parseWireJson(text) as WireEvent,
+        lax ?? never(),
+      );
       const made = `${clientEventOpening(`$${id}` as EventId, text, { roomId })}}`;
       expect(JSON.parse(made)).toEqual(
         JSON.parse(JSON.stringify({ ...rest, ...(roomId && { room_id }) })),

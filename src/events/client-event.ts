@@ -2,6 +2,7 @@ import type { CanonicalObject, CanonicalValue } from "#src/kit/canonical-json.ts
 import type { EventId, RoomId } from "#src/kit/identifiers.ts";
 import { roomIdOfCreate } from "./event-hash.ts";
 import type { WireEvent } from "./pdu.ts";
+import type { RoomVersionRules } from "./room-versions.ts";
 import { STICKY } from "./sticky.ts";
 
 /** An event as clients get it. @spec client-server-api#room-event-format */
@@ -20,7 +21,8 @@ export type ClientEvent = {
 
 /**
  * The client form of an event: what a client may know of it, the room ID also where the event itself
- * has none, and `redacts` both in the content and beside it, whichever the room version has.
+ * has none, and `redacts` both in the content and beside it. What counts is where the room version has it: what an event
+ * says in the other place may be another, which nobody has allowed it to redact.
  *
  * @param eventId the ID, which since room version 3 the event does not hold.
  * @param unsigned what this server adds, such as `transaction_id`; left out if there is nothing.
@@ -29,12 +31,14 @@ export type ClientEvent = {
 export function clientEvent(
   eventId: EventId,
   wire: WireEvent,
+  rules: RoomVersionRules,
   unsigned?: CanonicalObject,
 ): ClientEvent {
   const { type, state_key } = wire as { type: string; state_key?: string };
   const content = wire["content"] as CanonicalObject;
   const sticky = wire[STICKY];
-  const redacts = type === "m.room.redaction" ? (wire["redacts"] ?? content["redacts"]) : undefined;
+  const holder = rules.redactsInContent ? content : wire;
+  const redacts = type === "m.room.redaction" ? holder["redacts"] : undefined;
   const moved = typeof redacts === "string" && content["redacts"] !== redacts;
   return {
     content: moved ? { ...content, redacts } : content,

@@ -195,13 +195,12 @@ function heed(hs: Homeserver, cache: Cache, { stream, roomKey, detail }: Change)
 function heedEvent(hs: Homeserver, cache: Cache, event: StoredEvent): void {
   const room = cache.peek(event.roomKey)?.room;
   if (!room) return;
-  const redacts = redactedIn(event);
   // What others have redacted is forgotten, and so are counts where it is not known what was redacted, and whether.
-  const target = redacts === undefined ? undefined : redactedInMemory(hs, redacts);
-  const isHeeded = target?.roomKey === event.roomKey && room.redact(target);
-  if ((redacts !== undefined && !isHeeded) || event.redactedBy !== undefined) {
-    cache.delete(event.roomKey);
-  }
+  const isHeeded = redactedIn(event).every((redacts) => {
+    const target = redactedInMemory(hs, redacts);
+    return target?.roomKey === event.roomKey && room.redact(target);
+  });
+  if (!isHeeded || event.redactedBy !== undefined) cache.delete(event.roomKey);
   if (isCounted(event)) room.take(event);
 }
 

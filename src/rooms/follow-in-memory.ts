@@ -31,10 +31,10 @@ export function followInMemory(hs: Homeserver): void {
         rememberStored(hs, detail);
         // Whether a redaction took effect is in the row of its target. This process's own have been heeded; of
         // others' the event may have been read before it was heard of, so that says nothing.
-        const redacts = redactedIn(detail);
-        if (redacts === undefined) continue;
-        forgetUnredacted(hs, redacts);
-        redacted.add(redacts);
+        for (const redacts of redactedIn(detail)) {
+          forgetUnredacted(hs, redacts);
+          redacted.add(redacts);
+        }
       }
       if (redacted.size > 0) markInTail(hs, redacted);
       if (moved.size > 0) forgetEventsOf(hs, moved);

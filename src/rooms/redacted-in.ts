@@ -1,9 +1,13 @@
 import type { EventId } from "#src/kit/identifiers.ts";
 import type { StoredEvent } from "./stored-event.ts";
 
-/** What an event redacts, wherever its room version puts that; undefined if it is no redaction, or names nothing. */
-export function redactedIn({ type, wire, content }: StoredEvent): EventId | undefined {
-  if (type !== "m.room.redaction") return undefined;
-  const redacts = wire["redacts"] ?? content["redacts"];
-  return typeof redacts === "string" ? (redacts as EventId) : undefined;
+/**
+ * What an event may redact: what it names in either of the places in which room versions have that. They need not be the same,
+ * and which of them counts only the room's version says.
+ */
+export function redactedIn({ type, wire, content }: StoredEvent): EventId[] {
+  if (type !== "m.room.redaction") return [];
+  return [...new Set([wire["redacts"], content["redacts"]])].filter(
+    (it): it is EventId => typeof it === "string" && it.startsWith("$"),
+  );
 }

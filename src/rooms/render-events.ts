@@ -121,7 +121,7 @@ function renderEvent(event: StoredEvent, around: Surroundings, options: RenderOp
   const open = isRedacted
     ? redactedOpening(event, around, options)
     : options.unredacted?.has(event)
-      ? JSON.stringify(clientEvent(event.eventId, event.wire)).slice(0, -1)
+      ? unredactedOpening(event, around)
       : options.format === "federation"
         ? federationOpening(event, around)
         : clientOpening(event, around, options);
@@ -171,7 +171,8 @@ function newOpening(
   if (event.redactedBy === undefined && event.type !== "m.room.redaction") {
     return clientEventOpening(event.eventId, event.json, { roomId });
   }
-  const full = clientEvent(event.eventId, shownWire(event, rulesOf(event, rules)));
+  const own = rulesOf(event, rules);
+  const full = clientEvent(event.eventId, shownWire(event, own), own);
   const { room_id: _, ...without } = full;
   return JSON.stringify(roomId ? full : without).slice(0, -1);
 }
@@ -182,12 +183,17 @@ function rulesOf(event: StoredEvent, rules: ReadonlyMap<number, RoomVersionRules
   return found;
 }
 
+function unredactedOpening(event: StoredEvent, { rules }: Surroundings): string {
+  return JSON.stringify(clientEvent(event.eventId, event.wire, rulesOf(event, rules))).slice(0, -1);
+}
+
 function redactedOpening(
   event: StoredEvent,
   { rules }: Surroundings,
   { roomId }: RenderOptions,
 ): string {
-  const full = clientEvent(event.eventId, redact(event.wire, rulesOf(event, rules)));
+  const own = rulesOf(event, rules);
+  const full = clientEvent(event.eventId, redact(event.wire, own), own);
   const { room_id: _, ...without } = full;
   return JSON.stringify(roomId ? full : without).slice(0, -1);
 }
@@ -243,7 +249,7 @@ function unsignedOf(event: StoredEvent, around: Surroundings): string {
     const rules = rulesOf(redaction, around.rules);
     const isKnown = !around.unknownRedactions.has(redaction);
     const because = isKnown ? shownWire(redaction, rules) : redact(redaction.wire, rules);
-    unsigned["redacted_because"] = clientEvent(redaction.eventId, because);
+    unsigned["redacted_because"] = clientEvent(redaction.eventId, because, rules);
   }
   return JSON.stringify(unsigned);
 }

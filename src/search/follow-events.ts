@@ -3,6 +3,7 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Job } from "#src/jobs/job.ts";
 import type { EventId } from "#src/kit/identifiers.ts";
 import { eventsOf, findEvents } from "#src/rooms/find-event.ts";
+import { redactedIn } from "#src/rooms/redacted-in.ts";
 import { EventStatus, type StoredEvent } from "#src/rooms/stored-event.ts";
 import { tailOf } from "#src/streams/tail.ts";
 import { editsOf } from "#src/timeline/aggregate-events.ts";
@@ -69,19 +70,12 @@ async function changedEvents(
   hs: Homeserver,
   events: readonly StoredEvent[],
 ): Promise<Iterable<StoredEvent>> {
-  const redacted = await findEvents(hs, events.flatMap(redactedBy));
+  const redacted = await findEvents(hs, events.flatMap(redactedIn));
   const said = [...events.filter((it) => it.type !== "m.room.redaction"), ...redacted.values()];
   const changed = new Map(said.filter((it) => !editedBy(it)).map((it) => [it.eventId, it]));
   const edited = said.flatMap((it) => editedBy(it) ?? []).filter((it) => !changed.has(it));
   for (const [id, event] of await findEvents(hs, edited)) changed.set(id, event);
   return changed.values();
-}
-
-function redactedBy({ type, wire, content }: StoredEvent): EventId[] {
-  if (type !== "m.room.redaction") return [];
-  return [wire["redacts"], content["redacts"]].filter(
-    (it): it is EventId => typeof it === "string" && it.startsWith("$"),
-  );
 }
 
 /** The event that an edit is of, also of one that was redacted. */
