@@ -100,11 +100,11 @@ describe.each([...ROOM_VERSIONS.values()])("buildEvent in room version $version"
     expect(await verifyEventSignature(moved, rules, server, verifyKey)).toBe(false);
   });
 
-  test("puts what is redacted where the version has it", () => {
+  test("puts what is redacted where the version has it, and where older servers look for it", () => {
     const draft: EventDraft = { type: "m.room.redaction", content: {}, redacts: "$redacted" };
     const { wire, event } = buildEvent(draft, setting(rules));
     expect(event.redacts).toBe("$redacted");
-    expect(wire["redacts"]).toBe(rules.redactsInContent ? undefined : "$redacted");
+    expect(wire["redacts"]).toBe("$redacted");
     expect(wire["content"]).toEqual(rules.redactsInContent ? { redacts: "$redacted" } : {});
   });
 
