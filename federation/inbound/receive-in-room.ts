@@ -1,6 +1,6 @@
 import { Counter } from "prom-client";
 import { parsePdu } from "#src/events/parse-pdu.ts";
-import { isConnectionError } from "#src/homeserver/connection-errors.ts";
+import { isDatabaseAway } from "#src/homeserver/connection-errors.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { registry } from "#src/homeserver/metrics.ts";
 import { type EventId, type ServerName, serverNameOf } from "#src/kit/identifiers.ts";
@@ -37,7 +37,7 @@ export async function receiveInRoom(
     result = await receivePdus(hs, room, pdus, from);
   } catch (error) {
     // Without a database nothing can be kept: the other server sends it again.
-    if (isConnectionError(error)) throw error;
+    if (isDatabaseAway(error)) throw error;
     return await afterFailure(hs, room, pdus, { ...from, error });
   }
   return await answersTo(hs, room, result, from.origin);

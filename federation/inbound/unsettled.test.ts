@@ -133,10 +133,24 @@ describe("an event that cannot be judged when it comes", () => {
     expect([...(await findEvents(hs, ids)).keys()]).not.toContain(poison);
     await settle();
     expect(await unsettled()).toEqual([poison]);
-    await hs.sql`drop trigger refusal on events`;
+    await hs.sql`drop function refuse cascade`;
     await settle();
     expect(await unsettled()).toEqual([]);
     expect((await findEvents(hs, ids)).size).toBe(3);
+  });
+
+  test("since the database has no connection left is to be sent again", async () => {
+    const { remote, wire, joined } = await sharedRoom(hs, peer);
+    const says = remote.add(peer.user("creator"), message("full"), [joined]);
+    await hs.sql`
+      create function refuse() returns trigger language plpgsql as
+        $$ begin raise exception 'full' using errcode = '53300'; end $$`;
+    await hs.sql`create trigger refusal before insert on events for each row execute function refuse()`;
+    expect((await peer.send(hs, [wire(says)], "full")).status).toBe(503);
+    await hs.sql`drop function refuse cascade`;
+    expect(await unsettled()).toEqual([]);
+    expect((await peer.send(hs, [wire(says)], "full")).body.pdus).toEqual({ [says]: {} });
+    expect((await findEvents(hs, [says])).get(says)?.anchor).toBeDefined();
   });
 
   test("is forgotten after a month, and when we have left the room", async () => {

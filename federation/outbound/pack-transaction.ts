@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Bundle } from "#src/devices/messages-for-servers.ts";
-import { isConnectionError } from "#src/homeserver/connection-errors.ts";
+import { isDatabaseAway } from "#src/homeserver/connection-errors.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
@@ -118,7 +118,7 @@ async function answer(hs: Homeserver, questions: readonly Question[]): Promise<v
       it.resolve({ ...parcel, isMore: parcel.isMore || it.upTo < position });
     }
   } catch (error) {
-    if (questions.length === 1 || isConnectionError(error)) {
+    if (questions.length === 1 || isDatabaseAway(error)) {
       for (const { reject } of questions) reject(error);
       return;
     }

@@ -1,5 +1,5 @@
 import { Counter, Histogram } from "prom-client";
-import { isConnectionError, isDeadlock } from "#src/homeserver/connection-errors.ts";
+import { isDatabaseAway, isDeadlock } from "#src/homeserver/connection-errors.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { registry } from "#src/homeserver/metrics.ts";
 import { OneStatement, written } from "#src/homeserver/one-statement.ts";
@@ -38,7 +38,7 @@ const MOST_TRIES = 4;
  *
  * If the database undoes the group as it and another transaction wait for each other, it is tried again. If it
  * refuses the group, its halves are tried, so that in the end only the write at fault fails.
- * If the connection is lost, all fail: the group may be durable or not, so nothing is tried again.
+ * If the connection is lost, or none can be made, all fail: the group may be durable or not, so nothing is tried again.
  */
 export async function commitGroup(
   hs: Homeserver,
@@ -52,7 +52,7 @@ export async function commitGroup(
     groupSize.observe(pending.length);
   } catch (error) {
     for (const { stream, writes } of group.byStream) stream.failed?.(hs, writes);
-    const lost = isConnectionError(error);
+    const lost = isDatabaseAway(error);
     groups.inc({ outcome: lost ? "lost" : "refused" });
     if (isDeadlock(error) && tries > 1) return await commitGroup(hs, pending, tries - 1);
     if (pending.length === 1 || lost) {

@@ -30,3 +30,24 @@ test("what can wait goes on waiting for others while a group is committed", asyn
   await Promise.all(later);
   expect(groups).toEqual([["at once"], ["soon", "a little later"]]);
 });
+
+test("writes that wait together are not tried one by one where the database has no connection left", async () => {
+  const { hs } = servers;
+  let tries = 0;
+  const full = Object.assign(new Error("too many clients already"), { code: "53300" });
+  const stream: Stream<number, void> = {
+    name: "full",
+    async prepare() {
+      tries++;
+      return await Promise.reject(full);
+    },
+    store: async () => await Promise.resolve([]),
+    changesBetween: async () => await Promise.resolve([]),
+  };
+  const writes = Array.from({ length: 8 }, async (_, index) => await write(hs, stream, index));
+  const reasons = (await Promise.allSettled(writes)).flatMap((it) =>
+    it.status === "rejected" ? [it.reason as unknown] : [],
+  );
+  expect(reasons).toEqual(Array.from({ length: 8 }, () => full));
+  expect(tries).toBe(1);
+});
