@@ -14,7 +14,7 @@ import { FaultyNetwork } from "./faulty-network.ts";
 
 /** A thousand messages; fewer where a test run is waited for. */
 const ROOMS = 5;
-const MESSAGES_EACH = process.env["CI"] ? 200 : 40;
+const MESSAGES_EACH = process.env["CI"] ? 200 : 12;
 
 /** What is missed arrives within seconds; this is for a machine with much else to do. */
 const SOON_MS = 45_000;

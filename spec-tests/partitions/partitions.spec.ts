@@ -6,7 +6,7 @@ import { openStage, type Stage } from "./stage.ts";
 import { runTrials } from "./trial.ts";
 
 /** As many as can be waited for. The seeds are the same each time, so that they tell what a change breaks; `run.ts` makes others. */
-const RUNS = process.env["CI"] ? (PROCESSES === 1 ? 50 : 12) : 3;
+const RUNS = process.env["CI"] ? (PROCESSES === 1 ? 50 : 12) : 2;
 const SEED = Number(process.env["PARTITIONS_SEED"] ?? 674_595);
 
 /** How many are made at once: most of the time of each is waiting. */

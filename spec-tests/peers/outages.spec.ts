@@ -7,7 +7,7 @@ import { lacksPair, type Pair, startPair } from "./pair.ts";
 import { eventually, type Person, personAt, textsOf } from "./person.ts";
 
 const ROOMS = 5;
-const IN_EACH = process.env["CI"] ? 200 : 40;
+const IN_EACH = process.env["CI"] ? 200 : 12;
 
 /** A thousand events are neither said nor there in a moment, on a busy machine. */
 const MUCH_LATER = { timeout: 300_000, interval: 500 };
