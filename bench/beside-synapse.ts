@@ -1,4 +1,4 @@
-import { budgetOf } from "./budgets.ts";
+import { budgetOf, ROOMS_OF_BUDGET } from "./budgets.ts";
 import type { Beside, Line } from "./line.ts";
 import { numberAt } from "./workloads/workload.ts";
 
@@ -23,9 +23,6 @@ const SYNAPSE_THERE: ReadonlyMap<string, readonly [server: number, postgres: num
   ["createRoom", [99, 49]],
 ]);
 
-/** Of an initial sync in this many rooms. */
-const ROOMS = 201;
-
 export function besideSynapse(ours: Line, theirs: Line): Beside {
   const { id } = ours;
   const there = synapseThere(id);
@@ -39,7 +36,7 @@ export function besideSynapse(ours: Line, theirs: Line): Beside {
 
 function synapseThere(id: string): number | undefined {
   if (id.startsWith("W5/")) {
-    return ((id.endsWith("/cold") ? 1_320 + 1_100 : 842 + 344) * numberAt(id, 1)) / ROOMS;
+    return ((id.endsWith("/cold") ? 1_320 + 1_100 : 842 + 344) * numberAt(id, 1)) / ROOMS_OF_BUDGET;
   }
   const parts = id.split("/");
   const names = parts.map((_, index) => parts.slice(0, parts.length - index).join("/"));

@@ -39,7 +39,7 @@ const BUDGETS: ReadonlyMap<string, Budget> = new Map<string, Budget>([
 ]);
 
 /** W5's budgets are for a user in this many rooms. */
-const ROOMS_OF_BUDGET = 201;
+export const ROOMS_OF_BUDGET = 201;
 
 /** The budget of a case. */
 export function budgetOf(id: string): Budget {

@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { forgetBundles } from "#src/devices/messages-for-servers.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position, UnixMs } from "#src/homeserver/position.ts";
@@ -8,6 +7,7 @@ import { OutboundError } from "#src/outbound/outbound-failure.ts";
 import { type Parcel, packTransaction } from "./pack-transaction.ts";
 import type { Leased } from "./queries-destinations.ts";
 import { type Delivery, isRefusedAsBad, sendTransaction } from "./send-transaction.ts";
+import { newTransactionId } from "./transaction-id.ts";
 import { whyNotTaken } from "./why-not-taken.ts";
 
 /** EDUs of a transaction that nobody would miss. */
@@ -155,7 +155,7 @@ export class Courier {
     return {
       parcel,
       transaction: {
-        txnId: `${now.toString(36)}-${randomBytes(6).toString("base64url")}`,
+        txnId: newTransactionId(now),
         origin_server_ts: now,
         pdus: parcel.pdus,
         edus: [...parcel.edus, ...passing],

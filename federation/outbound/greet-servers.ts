@@ -1,9 +1,9 @@
-import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ALIVE_SECONDS } from "#src/homeserver/count-alive.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { processesAlive } from "#src/streams/presence.ts";
 import { serversThere } from "./queries-greet.ts";
+import { newTransactionId } from "./transaction-id.ts";
 
 /** Servers that are greeted at once. */
 const AT_ONCE = 8;
@@ -35,7 +35,7 @@ export async function greetServers(hs: Homeserver, certainMs = CERTAIN_MS): Prom
     const greetSome = async () => {
       for (let it = servers.pop(); it !== undefined && !signal.aborted; it = servers.pop()) {
         const now = hs.now();
-        const txnId = `${now.toString(36)}-${randomBytes(6).toString("base64url")}`;
+        const txnId = newTransactionId(now);
         const nothing = { txnId, origin_server_ts: now, pdus: [], edus: [] };
         // Who does not answer is not there, or will hear of us later.
         await hs.remotes.sendTransaction(it, nothing, { signal, timeoutMs: TIMEOUT_MS });
