@@ -6,7 +6,7 @@ import {
 } from "#src/kit/canonical-json.ts";
 import { groupToObject } from "#src/kit/group-to-object.ts";
 import type { RoomId, UserId } from "#src/kit/identifiers.ts";
-import type { PresenceContent } from "#src/presence/presence.ts";
+import type { OwnPresence } from "#src/presence/presence-for-servers.ts";
 import { WHOLE_ROOM } from "#src/rooms/room-reads.ts";
 import type { ReceiptRow } from "./queries-owed.ts";
 
@@ -107,9 +107,7 @@ export function typingEdu(roomId: RoomId, userId: UserId, typing: boolean): stri
 }
 
 /** Who is there of our users, of each once. @spec server-server-api#presence */
-export function presenceEdu(
-  push: readonly (PresenceContent & { readonly user_id: UserId })[],
-): string | undefined {
+export function presenceEdu(push: readonly OwnPresence["told"][]): string | undefined {
   return edu("m.presence", { push });
 }
 

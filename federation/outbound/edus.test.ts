@@ -93,6 +93,18 @@ describe("presence", () => {
     await expect.poll(() => by(two).length, WAIT).toBeGreaterThan(0);
   });
 
+  test("says when the user last did something also of who was never seen to", async () => {
+    const { local } = await sharedRoom(hs1.hs, [one.name], "away");
+    await setPresence(hs1.hs, local, { state: "unavailable", statusMsg: "away at once" });
+    const pushed = () => told(one, "m.presence").flatMap((it) => it["push"] as object[]);
+    await expect.poll(pushed, WAIT).toContainEqual({
+      user_id: local.userId,
+      presence: "unavailable",
+      status_msg: "away at once",
+      last_active_ago: 0,
+    });
+  });
+
   test("is told to the servers in rooms to which the user comes", async () => {
     const comer = await testUser(hs1.hs, "comer");
     await setPresence(hs1.hs, comer, { state: "online", statusMsg: "about to come" });

@@ -9,7 +9,7 @@ import { smallRooms, smallRoomsOfUsers } from "./small-rooms.ts";
 /** The presence of a user of ours, and the rooms with whose members it is shared. */
 export type OwnPresence = {
   readonly userKey: number;
-  readonly told: PresenceContent & { readonly user_id: UserId };
+  readonly told: PresenceContent & { readonly user_id: UserId; readonly last_active_ago: number };
   readonly roomKeys: readonly number[];
 };
 
@@ -26,7 +26,9 @@ export async function ownPresence(
   return known.flatMap((it) => {
     const [user_id, roomKeys] = [userIds.get(it.userKey), rooms.get(it.userKey)];
     if (user_id === undefined || !roomKeys) return [];
-    return [{ userKey: it.userKey, told: { ...contentOf(it, now), user_id }, roomKeys }];
+    // Servers, other than clients, are told it of everybody: who was never seen to do anything has just come.
+    const told = { last_active_ago: 0, ...contentOf(it, now), user_id };
+    return [{ userKey: it.userKey, told, roomKeys }];
   });
 }
 
