@@ -5,10 +5,10 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId, ServerName } from "#src/kit/identifiers.ts";
 import { findEvents } from "../find-event.ts";
 import type { Room } from "../find-room.ts";
-import { storeOutliers } from "../received/store-outliers.ts";
 import { checkedOfRoom } from "./checked-of-room.ts";
 import { MOST_SERVERS, optionsOf, type Sources } from "./sources.ts";
 import { onlyPredecessor, rawEventFrom, storedEvent, withEvent } from "./state-after.ts";
+import { storeGiven } from "./store-given.ts";
 
 /** If more events of a state than this are unknown, all of it is asked for. */
 const MOST_SINGLE_EVENTS = 50;
@@ -65,7 +65,8 @@ export async function fetchState(
         unknown.length > MOST_SINGLE_EVENTS
           ? await wholeState(server, memory)
           : await singleEvents(server, unknown);
-      await storeOutliers(hs, room, await checkedOfRoom(hs, room, fetched, sources));
+      const checked = await checkedOfRoom(hs, room, fetched, sources);
+      await storeGiven(hs, room, checked, { ...sources, servers: [server] });
     });
     const stored = await findEvents(hs, pdu_ids);
     const isWhole = pdu_ids.every((id) => stored.has(id));

@@ -6,7 +6,7 @@ import { findEvents } from "../find-event.ts";
 import type { Room } from "../find-room.ts";
 import { checkedOfRoom } from "../holes/checked-of-room.ts";
 import { onlyPredecessor, rawEventFrom, storedEvent, withEvent } from "../holes/state-after.ts";
-import { storeOutliers } from "../received/store-outliers.ts";
+import { storeGiven } from "../holes/store-given.ts";
 
 /** If more events of a state than this are unknown, all of it is asked for at once. */
 const MOST_SINGLE_EVENTS = 50;
@@ -87,8 +87,8 @@ async function stateFrom(
   const unknown = wanted.filter((id) => !stored.has(id));
   await withAnswerMemory(hs, async (memory) => {
     const pdus = await (unknown.length > MOST_SINGLE_EVENTS ? whole(memory) : single(unknown));
-    const checked = await checkedOfRoom(hs, room, pdus, { keys: hs.remotes.verifyKeys });
-    await storeOutliers(hs, room, checked);
+    const sources = { servers: [server], remotes: hs.remotes, keys: hs.remotes.verifyKeys, until };
+    await storeGiven(hs, room, await checkedOfRoom(hs, room, pdus, sources), sources);
   });
   return pdu_ids;
 

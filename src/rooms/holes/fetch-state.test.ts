@@ -1,0 +1,38 @@
+import { expect, test } from "vitest";
+import { answersFrom, sharedRoom } from "#federation/inbound/testing.ts";
+import { memberDraft, message } from "#src/events/testing.ts";
+import { fetchState } from "./fetch-state.ts";
+import { holedFederation } from "./testing.ts";
+
+const { hs, peer } = await holedFederation();
+
+/** Above and below the number of unknown events from which on all of a state is asked for at once. */
+const GUESTS = [2, 60];
+
+test.each(GUESTS)(
+  "the state of a server that does not tell all that authorises it is had whole, with %i guests",
+  async (guests) => {
+    const { remote, room, joined } = await sharedRoom(hs, peer);
+    let last = joined;
+    const invites = new Set<unknown>();
+    for (let n = 0; n < guests; n++) {
+      const guest = peer.user(`guest${n}`);
+      const invite = remote.add(peer.user("creator"), memberDraft(guest, "invite"), [last]);
+      invites.add(invite);
+      last = remote.add(guest, memberDraft(guest, "join"), [invite]);
+    }
+    const end = remote.add(peer.user("creator"), message("here"), [last]);
+    const all = answersFrom(remote);
+    peer.answer((request) => {
+      const answer = all(request);
+      if (request.path.includes("/state_ids/")) {
+        const { auth_chain_ids: chain, ...rest } = answer as { auth_chain_ids: unknown[] };
+        return { ...rest, auth_chain_ids: chain.filter((id) => !invites.has(id)) };
+      }
+      return request.path.includes("/state/") ? { ...(answer as object), auth_chain: [] } : answer;
+    });
+    const sources = { servers: [peer.name], remotes: hs.remotes, keys: hs.remotes.verifyKeys };
+    const state = await fetchState(hs, room, end, sources);
+    expect(state?.toSorted()).toEqual([...remote.stateAfter([last]).values()].toSorted());
+  },
+);
