@@ -1,7 +1,8 @@
 import { BaseSequencer, type TestSpecification } from "vitest/node";
+import { LONG_SUITES } from "./long-suites.ts";
 
 /** What takes minutes, of which most is waiting. */
-const LONG = ["/partitions/partitions.spec.ts", "/peers/outages.spec.ts"];
+const LONG = LONG_SUITES.slice(0, 2);
 
 /** Begins with the files that take longest, so that none of them is what all wait for in the end. */
 export class LongestFirst extends BaseSequencer {

@@ -6,8 +6,12 @@ import { z } from "zod";
 
 const Omission = z.object({ suite: z.string(), gets: z.string(), part: z.boolean() });
 
-/** Says at the end of a run which suites `lacks` of `needs.ts` left out, and what gets them. */
-export function omissionsReporter(): Reporter {
+/**
+ * Says at the end of a run which suites `lacks` of `needs.ts` left out, and what gets them.
+ *
+ * @param leftToCi those that are left out since they take long.
+ */
+export function omissionsReporter(leftToCi: readonly string[]): Reporter {
   let directory: string;
   let notes: string;
   return {
@@ -28,6 +32,12 @@ export function omissionsReporter(): Reporter {
           ? "Left out in part"
           : "Left out";
         process.stdout.write(`\n${how}: ${names.join(", ")}\n  To run it, get ${gets}.\n`);
+      }
+      if (leftToCi.length > 0) {
+        process.stdout.write(`\nLeft to CI, since they take long: ${leftToCi.join(", ")}\n`);
+        process.stdout.write(
+          "  To run them, name them: npm test -- spec-tests. CI=true runs all.\n",
+        );
       }
       rmSync(directory, { recursive: true, force: true });
     },
