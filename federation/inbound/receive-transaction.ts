@@ -17,6 +17,8 @@ export type ReceivedTransaction = {
   readonly txnId: string;
   readonly pdus: readonly unknown[];
   readonly edus: readonly unknown[];
+  /** The length of all of it, as it was sent. */
+  readonly bytes: number;
 };
 
 /** For how long it waits while one of ours enters a room of which it tells us already. */

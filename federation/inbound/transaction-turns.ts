@@ -4,44 +4,59 @@ import type { ServerName } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 
 /**
- * How many transactions of one server are in memory: the one that is being taken in, and those that wait
+ * How many transactions of one server are in memory, whatever they have: the one that is being taken in, and those that wait
  * for it. A server that keeps to the rules sends the next when it has the answer.
  */
-const MOST_OF_ONE_SERVER = 3;
+const MOST_OF_ANY_SIZE = 3;
+
+/** Of one that does not, so many may wait that together have few bytes: to hold them costs less than to refuse them. */
+const MOST_SMALL = 1_000;
+const MOST_BYTES = 1024 * 1024;
 
 /** When a server that has sent too much may come again. */
 const RETRY_MS = 2_000;
 
-/** By server, and in order: their answers by transaction ID. */
-const turnsOf = held(() => new Map<ServerName, Map<string, Promise<string>>>());
+type Turns = {
+  /** In order: the answers, by transaction ID. */
+  readonly answers: Map<string, Promise<string>>;
+  bytes: number;
+};
+
+const turnsOf = held(() => new Map<ServerName, Turns>());
 
 /**
  * Takes in a server's transactions one after the other, so that its events keep their order; the same
  * one, sent again before it was answered, only once. Whoever sends faster than that waits.
  *
+ * @param transaction with how long its text is.
  * @throws MatrixError M_LIMIT_EXCEEDED if too many wait already.
  */
 export async function inServersTurn(
   hs: Homeserver,
-  { origin, txnId }: { readonly origin: ServerName; readonly txnId: string },
+  { origin, txnId, bytes }: { origin: ServerName; txnId: string; bytes: number },
   takeIn: () => Promise<string>,
 ): Promise<string> {
-  const turns = turnsOf(hs);
-  const own = turns.get(origin) ?? new Map<string, Promise<string>>();
-  const same = own.get(txnId);
+  const all = turnsOf(hs);
+  const own = all.get(origin) ?? { answers: new Map<string, Promise<string>>(), bytes: 0 };
+  const { answers } = own;
+  const same = answers.get(txnId);
   if (same) return await same;
-  if (own.size >= MOST_OF_ONE_SERVER) {
+  const isSmall = answers.size < MOST_SMALL && own.bytes + bytes <= MOST_BYTES;
+  if (answers.size >= MOST_OF_ANY_SIZE && !isSmall) {
     throw new MatrixError("M_LIMIT_EXCEEDED", "Wait for the answer to one transaction", {
       fields: { retry_after_ms: RETRY_MS },
     });
   }
-  const before = [...own.values()].at(-1) ?? Promise.resolve();
+  const before = [...answers.values()].at(-1) ?? Promise.resolve();
   const answer = before.then(takeIn, takeIn);
-  turns.set(origin, own.set(txnId, answer));
+  answers.set(txnId, answer);
+  own.bytes += bytes;
+  all.set(origin, own);
   try {
     return await answer;
   } finally {
-    own.delete(txnId);
-    if (own.size === 0) turns.delete(origin);
+    answers.delete(txnId);
+    own.bytes -= bytes;
+    if (answers.size === 0) all.delete(origin);
   }
 }

@@ -9,6 +9,9 @@ const MOST_EDUS = 100;
 /** Longer than any that a server makes. */
 const LONGEST_ID = 512;
 
+/** Who does not say beforehand how much it sends may be sending this much. */
+const UNTOLD_BYTES = 16 * 1024 * 1024;
+
 /** A list of which some servers write null when it is empty. */
 const list = (most: number) =>
   z
@@ -27,12 +30,13 @@ export const transactionEndpoints: readonly Endpoint[] = [
     method: "PUT",
     path: "/_matrix/federation/v1/send/:txnId",
     body: Transaction,
-    async handle(hs, { requester: origin, params, body: { pdus, edus } }) {
+    async handle(hs, { requester: origin, params, request, body: { pdus, edus } }) {
       const { txnId = "" } = params;
       if (txnId.length > LONGEST_ID || txnId.includes("\0")) {
         throw new MatrixError("M_INVALID_PARAM", "Not a transaction ID");
       }
-      return jsonText(await receiveTransaction(hs, { origin, txnId, pdus, edus }));
+      const bytes = Number(request.header("content-length") ?? UNTOLD_BYTES);
+      return jsonText(await receiveTransaction(hs, { origin, txnId, pdus, edus, bytes }));
     },
   }),
 ];
