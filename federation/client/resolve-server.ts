@@ -1,8 +1,8 @@
-import { LRUCache } from "lru-cache";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { UnixMs } from "#src/homeserver/position.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
+import { lru } from "#src/kit/lru.ts";
 import type { Destination } from "#src/outbound/destination.ts";
 import { nameLookupOf, type ServiceHost } from "#src/outbound/name-lookup.ts";
 import { OutboundError } from "#src/outbound/outbound-failure.ts";
@@ -30,7 +30,7 @@ type KnownService = {
   readonly untilMs: UnixMs;
 };
 
-const servicesOf = held(() => new LRUCache<string, KnownService>({ max: 20_000 }));
+const servicesOf = held(() => lru<string, KnownService>(20_000));
 
 /**
  * Finds where another server is to be reached: several places if DNS names several, in the order to

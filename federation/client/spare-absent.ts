@@ -1,10 +1,10 @@
-import { LRUCache } from "lru-cache";
 import type { AskOptions } from "#src/homeserver/ask-options.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { UnixMs } from "#src/homeserver/position.ts";
 import type { Ask, RemoteAnswer } from "#src/homeserver/remotes.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
+import { lru } from "#src/kit/lru.ts";
 import { OutboundError, type OutboundFault } from "#src/outbound/outbound-failure.ts";
 import { FROM_BETWEEN } from "./ask-server.ts";
 import { onHeardFrom } from "./heard-from.ts";
@@ -20,7 +20,7 @@ type Absence = { readonly untilMs: UnixMs; readonly failures: number };
 
 /** Servers that have not answered lately, and have not been heard of since. */
 const absencesOf = held((hs) => {
-  const absences = new LRUCache<ServerName, Absence>({ max: 10_000 });
+  const absences = lru<ServerName, Absence>(10_000);
   onHeardFrom(hs, (server) => absences.delete(server));
   return absences;
 });

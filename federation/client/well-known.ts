@@ -1,8 +1,8 @@
-import { LRUCache } from "lru-cache";
 import { z } from "zod";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { UnixMs } from "#src/homeserver/position.ts";
+import { lru } from "#src/kit/lru.ts";
 import { parseClientJson } from "#src/kit/wire-json.ts";
 import { type OutboundAnswer, sendRequest } from "#src/outbound/send-request.ts";
 import { parseServerNameParts, type ServerNameParts } from "./parse-server-name.ts";
@@ -65,7 +65,7 @@ export function newDelegations(
   askHost: (host: string) => Promise<FileAnswer>,
   now: () => UnixMs,
 ): Delegations {
-  const answers = new LRUCache<string, Cached>({ max: 20_000 });
+  const answers = lru<string, Cached>(20_000);
   const underWay = new Map<string, Promise<Delegation | undefined>>();
 
   const ask = async (host: string) => {

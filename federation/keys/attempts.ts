@@ -1,6 +1,6 @@
-import { LRUCache } from "lru-cache";
 import type { UnixMs } from "#src/homeserver/position.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
+import { lru } from "#src/kit/lru.ts";
 
 /** How soon a server that has answered is asked again for a key that it did not have. */
 const AGAIN_MS = 30_000;
@@ -22,7 +22,7 @@ export type Attempts = {
 
 /** Attempts at many servers; of too many, those long ago are forgotten. */
 export function newAttempts(): Attempts {
-  const attempts = new LRUCache<ServerName, Attempt>({ max: 50_000 });
+  const attempts = lru<ServerName, Attempt>(50_000);
   return {
     mayTry: (server, now) => (attempts.get(server)?.notBeforeMs ?? 0) <= now,
     note(server, now, hasAnswered) {

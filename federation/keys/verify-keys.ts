@@ -1,9 +1,9 @@
-import { LRUCache } from "lru-cache";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { UnixMs } from "#src/homeserver/position.ts";
 import type { KeyQuestion } from "#src/homeserver/remotes.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
+import { lru } from "#src/kit/lru.ts";
 import { askNotaries, isAnswered, isValidAt } from "./ask-notaries.ts";
 import { fetchKeys } from "./fetch-keys.ts";
 import type { PublishedKey } from "./key-document.ts";
@@ -19,11 +19,8 @@ const REMEMBER_MS = 60 * 60 * 1000;
 /** The most keys of one server that are looked for at once: one good signature is enough. */
 const MOST_KEYS = 50;
 
-const rememberedOf = held(
-  () =>
-    new LRUCache<string, { readonly key: PublishedKey; readonly untilMs: UnixMs }>({
-      max: 50_000,
-    }),
+const rememberedOf = held(() =>
+  lru<string, { readonly key: PublishedKey; readonly untilMs: UnixMs }>(50_000),
 );
 
 /**

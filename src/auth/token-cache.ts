@@ -1,8 +1,9 @@
 import { hash } from "node:crypto";
-import { LRUCache } from "lru-cache";
+import type { LRUCache } from "lru-cache";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { UnixMs } from "#src/homeserver/position.ts";
+import { lru } from "#src/kit/lru.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { tailOf } from "#src/streams/tail.ts";
 import { ACCOUNTS } from "./accounts-stream.ts";
@@ -31,14 +32,13 @@ export class TokenCache {
   readonly #known: LRUCache<string, KnownToken>;
   readonly #byUser = new Map<number, Set<string>>();
   /** At which epochs users were forgotten lately, and all of them. */
-  readonly #forgotten = new LRUCache<number, number>({ max: 100_000 });
+  readonly #forgotten = lru<number, number>(100_000);
   #allForgotten = 0;
   /** How often something was forgotten: who asked the database before that may have an old answer. */
   epoch = 0;
 
   constructor(most = 100_000) {
-    this.#known = new LRUCache({
-      max: most,
+    this.#known = lru(most, {
       dispose: (token, key) => this.#unlist(token.requester.userKey, key),
     });
   }

@@ -1,10 +1,10 @@
 import { isIP, type LookupFunction } from "node:net";
 import { checkServerIdentity } from "node:tls";
 import { callbackify } from "node:util";
-import { LRUCache } from "lru-cache";
 import { buildConnector, type Dispatcher, Pool } from "undici";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { lru } from "#src/kit/lru.ts";
 import { type AddressGuard, addressGuard } from "./address-guard.ts";
 import { authoritiesOf } from "./authorities.ts";
 import { type Destination, originOf } from "./destination.ts";
@@ -35,8 +35,7 @@ export type Connections = {
 type Pooled = Connections & { readonly pool: Pool };
 
 const poolsOf = held((hs) => {
-  const pools = new LRUCache<string, Pooled>({
-    max: MOST_DESTINATIONS,
+  const pools = lru<string, Pooled>(MOST_DESTINATIONS, {
     // Lets what is under way come to its end.
     dispose: ({ pool }) => void pool.close().catch(() => {}),
   });

@@ -34,16 +34,8 @@ const cacheOf = held((): Cache => ({
     sizeCalculation: (event) => 600 + event.json.length,
   }),
   keys: lru(100_000),
-  redactedLately: new LRUCache({
-    maxSize: 10_000,
-    sizeCalculation: () => 1,
-    ttl: REDACTED_LATELY_MS,
-  }),
-  sendersLately: new LRUCache({
-    maxSize: 10_000,
-    sizeCalculation: () => 1,
-    ttl: REDACTED_LATELY_MS,
-  }),
+  redactedLately: lru(10_000, { ttl: REDACTED_LATELY_MS }),
+  sendersLately: lru(10_000, { ttl: REDACTED_LATELY_MS }),
 }));
 
 /** Puts a row into memory, or gives the event that is there already. */

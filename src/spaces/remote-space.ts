@@ -7,6 +7,7 @@ import type { AnswerMemory } from "#src/homeserver/ask-options.ts";
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { isRoomId, type RoomId, type ServerName } from "#src/kit/identifiers.ts";
+import { lru } from "#src/kit/lru.ts";
 import { parseServerName } from "#src/kit/server-name.ts";
 import { EVENTS } from "#src/rooms/event-changes.ts";
 import { StoredEvent } from "#src/rooms/stored-event.ts";
@@ -46,7 +47,7 @@ type Answers = {
 };
 
 const answersOf = held((hs): Answers => {
-  const none = new LRUCache<string, true>({ max: MOST_ANSWERS, ttl: UNKNOWN_MS });
+  const none = lru<string, true>(MOST_ANSWERS, { ttl: UNKNOWN_MS });
   tailOf(hs).listen({
     changed(changes) {
       if (none.size > 0 && changes.some(isAboutMember)) none.clear();
