@@ -1,11 +1,9 @@
 import type { Pdu } from "#src/events/pdu.ts";
-import { withAnswerMemory } from "#src/homeserver/answer-memory.ts";
 import type { AnswerMemory } from "#src/homeserver/ask-options.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId, ServerName } from "#src/kit/identifiers.ts";
 import { findEvents } from "../find-event.ts";
 import type { Room } from "../find-room.ts";
-import { checkedOfRoom } from "./checked-of-room.ts";
 import { MOST_SERVERS, optionsOf, type Sources } from "./sources.ts";
 import { onlyPredecessor, rawEventFrom, storedEvent, withEvent } from "./state-after.ts";
 import { storeGiven } from "./store-given.ts";
@@ -60,14 +58,11 @@ export async function fetchState(
     const wanted = [...new Set([...auth_chain_ids, ...pdu_ids])];
     const known = await findEvents(hs, wanted);
     const unknown = wanted.filter((id) => !known.has(id));
-    await withAnswerMemory(hs, async (memory) => {
-      const fetched =
-        unknown.length > MOST_SINGLE_EVENTS
-          ? await wholeState(server, memory)
-          : await singleEvents(server, unknown);
-      const checked = await checkedOfRoom(hs, room, fetched, sources);
-      await storeGiven(hs, room, checked, { ...sources, servers: [server] });
-    });
+    const ask = async (memory: AnswerMemory) =>
+      unknown.length > MOST_SINGLE_EVENTS
+        ? await wholeState(server, memory)
+        : await singleEvents(server, unknown);
+    await storeGiven(hs, room, ask, { ...sources, servers: [server] });
     const stored = await findEvents(hs, pdu_ids);
     const isWhole = pdu_ids.every((id) => stored.has(id));
     if (isWhole && stored.values().some((it) => it.type === "m.room.create")) return pdu_ids;

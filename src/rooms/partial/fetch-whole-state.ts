@@ -1,10 +1,8 @@
-import { withAnswerMemory } from "#src/homeserver/answer-memory.ts";
 import type { AnswerMemory } from "#src/homeserver/ask-options.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId, ServerName } from "#src/kit/identifiers.ts";
 import { findEvents } from "../find-event.ts";
 import type { Room } from "../find-room.ts";
-import { checkedOfRoom } from "../holes/checked-of-room.ts";
 import { onlyPredecessor, rawEventFrom, storedEvent, withEvent } from "../holes/state-after.ts";
 import { storeGiven } from "../holes/store-given.ts";
 
@@ -85,11 +83,10 @@ async function stateFrom(
   const wanted = [...new Set([...auth_chain_ids, ...pdu_ids])];
   const stored = await findEvents(hs, wanted);
   const unknown = wanted.filter((id) => !stored.has(id));
-  await withAnswerMemory(hs, async (memory) => {
-    const pdus = await (unknown.length > MOST_SINGLE_EVENTS ? whole(memory) : single(unknown));
-    const sources = { servers: [server], remotes: hs.remotes, keys: hs.remotes.verifyKeys, until };
-    await storeGiven(hs, room, await checkedOfRoom(hs, room, pdus, sources), sources);
-  });
+  const sources = { servers: [server], remotes: hs.remotes, keys: hs.remotes.verifyKeys, until };
+  const ask = async (memory: AnswerMemory) =>
+    await (unknown.length > MOST_SINGLE_EVENTS ? whole(memory) : single(unknown));
+  await storeGiven(hs, room, ask, sources);
   return pdu_ids;
 
   async function whole(memory: AnswerMemory): Promise<readonly unknown[]> {
