@@ -29,8 +29,8 @@ test.each(GUESTS)(
     const end = remote.add(peer.user("creator"), message("here"), [last]);
     const all = answersFrom(remote);
     // Leaves memory for one such answer at a time.
-    const rest = MOST_WORKED_ON_BYTES - 1.5 * LARGE_BYTES;
-    expect(await answerTurnsOf(hs).take(rest, hs.stopping)).toBe(true);
+    const taken = MOST_WORKED_ON_BYTES - 1.5 * LARGE_BYTES;
+    expect(await answerTurnsOf(hs).take(taken, hs.stopping)).toBe(true);
     peer.answer((request) => {
       const answer = all(request);
       if (request.path.includes("/state_ids/")) {
@@ -43,7 +43,7 @@ test.each(GUESTS)(
     });
     const sources = { servers: [peer.name], remotes: hs.remotes, keys: hs.remotes.verifyKeys };
     const state = await fetchState(hs, room, end, sources);
-    answerTurnsOf(hs).give(rest);
+    answerTurnsOf(hs).give(taken);
     expect(state?.toSorted()).toEqual([...remote.stateAfter([last]).values()].toSorted());
   },
 );

@@ -1,15 +1,11 @@
 import type { Pdu } from "#src/events/pdu.ts";
-import type { AnswerMemory } from "#src/homeserver/ask-options.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import type { EventId, ServerName } from "#src/kit/identifiers.ts";
+import type { EventId } from "#src/kit/identifiers.ts";
 import { findEvents } from "../find-event.ts";
 import type { Room } from "../find-room.ts";
-import { MOST_SERVERS, optionsOf, type Sources } from "./sources.ts";
+import { MOST_SERVERS, type Sources } from "./sources.ts";
 import { onlyPredecessor, rawEventFrom, storedEvent, withEvent } from "./state-after.ts";
-import { storeGiven } from "./store-given.ts";
-
-/** If more events of a state than this are unknown, all of it is asked for. */
-const MOST_SINGLE_EVENTS = 50;
+import { stateFrom } from "./state-from.ts";
 
 /**
  * Asks for the state before an event of which it is not known what leads to it: for that before the event that it
@@ -48,36 +44,12 @@ export async function fetchState(
   eventId: EventId,
   sources: Sources,
 ): Promise<readonly EventId[] | undefined> {
-  const { servers, remotes } = sources;
-  const question = { roomId: room.roomId, eventId };
-  const options = optionsOf(sources);
-  for (const server of servers.slice(0, MOST_SERVERS)) {
-    const answer = await remotes.getRoomStateIds(server, question, options);
-    if (!answer.ok) continue;
-    const { pdu_ids, auth_chain_ids } = answer.body;
-    const wanted = [...new Set([...auth_chain_ids, ...pdu_ids])];
-    const known = await findEvents(hs, wanted);
-    const unknown = wanted.filter((id) => !known.has(id));
-    const ask = async (memory: AnswerMemory) =>
-      unknown.length > MOST_SINGLE_EVENTS
-        ? await wholeState(server, memory)
-        : await singleEvents(server, unknown);
-    await storeGiven(hs, room, ask, { ...sources, servers: [server] });
-    const stored = await findEvents(hs, pdu_ids);
-    const isWhole = pdu_ids.every((id) => stored.has(id));
-    if (isWhole && stored.values().some((it) => it.type === "m.room.create")) return pdu_ids;
+  for (const server of sources.servers.slice(0, MOST_SERVERS)) {
+    const given = await stateFrom(hs, room, { eventId, server }, sources);
+    if (!given) continue;
+    const stored = await findEvents(hs, given);
+    const isWhole = given.every((id) => stored.has(id));
+    if (isWhole && stored.values().some((it) => it.type === "m.room.create")) return given;
   }
   return undefined;
-
-  async function wholeState(server: ServerName, memory: AnswerMemory): Promise<readonly unknown[]> {
-    const answer = await remotes.getRoomState(server, question, { ...options, memory });
-    return answer.ok ? [...answer.body.auth_chain, ...answer.body.pdus] : [];
-  }
-
-  async function singleEvents(server: ServerName, ids: readonly EventId[]) {
-    const answers = await Promise.all(
-      ids.map(async (id) => await remotes.getEvent(server, { eventId: id }, options)),
-    );
-    return answers.flatMap((it) => (it.ok ? it.body.pdus : []));
-  }
 }

@@ -1,13 +1,9 @@
-import type { AnswerMemory } from "#src/homeserver/ask-options.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { EventId, ServerName } from "#src/kit/identifiers.ts";
 import { findEvents } from "../find-event.ts";
 import type { Room } from "../find-room.ts";
 import { onlyPredecessor, rawEventFrom, storedEvent, withEvent } from "../holes/state-after.ts";
-import { storeGiven } from "../holes/store-given.ts";
-
-/** If more events of a state than this are unknown, all of it is asked for at once. */
-const MOST_SINGLE_EVENTS = 50;
+import { stateFrom } from "../holes/state-from.ts";
 
 /** How many servers are asked in one go. */
 const MOST_SERVERS = 5;
@@ -54,50 +50,18 @@ type Source = { readonly server: ServerName; readonly until: AbortSignal };
 async function stateBefore(
   hs: Homeserver,
   room: Room,
-  { joinId, ...source }: Source & { readonly joinId: EventId },
+  { joinId, server, until }: Source & { readonly joinId: EventId },
 ): Promise<readonly EventId[] | undefined> {
   const join = (await findEvents(hs, [joinId])).get(joinId);
   const last = join && onlyPredecessor(join.pdu(room.rules));
   const { remotes } = hs;
-  const asked = { remotes, keys: remotes.verifyKeys, until: source.until };
-  const pdu = last && (await rawEventFrom(hs, { eventId: last, server: source.server }, asked));
+  const asked = { remotes, keys: remotes.verifyKeys, until };
+  const pdu = last && (await rawEventFrom(hs, { eventId: last, server }, asked));
   if (pdu) {
-    const given = await stateFrom(hs, room, { eventId: last, ...source });
+    const given = await stateFrom(hs, room, { eventId: last, server }, asked);
     if (!given) return undefined;
     const event = await storedEvent(hs, room, { eventId: last, pdu }, asked);
     if (event) return await withEvent(hs, given, event);
   }
-  return await stateFrom(hs, room, { eventId: joinId, ...source });
-}
-
-async function stateFrom(
-  hs: Homeserver,
-  room: Room,
-  { eventId, server, until }: Source & { readonly eventId: EventId },
-): Promise<readonly EventId[] | undefined> {
-  const question = { roomId: room.roomId, eventId };
-  const options = { signal: until };
-  const answer = await hs.remotes.getRoomStateIds(server, question, options);
-  if (!answer.ok) return undefined;
-  const { pdu_ids, auth_chain_ids } = answer.body;
-  const wanted = [...new Set([...auth_chain_ids, ...pdu_ids])];
-  const stored = await findEvents(hs, wanted);
-  const unknown = wanted.filter((id) => !stored.has(id));
-  const sources = { servers: [server], remotes: hs.remotes, keys: hs.remotes.verifyKeys, until };
-  const ask = async (memory: AnswerMemory) =>
-    await (unknown.length > MOST_SINGLE_EVENTS ? whole(memory) : single(unknown));
-  await storeGiven(hs, room, ask, sources);
-  return pdu_ids;
-
-  async function whole(memory: AnswerMemory): Promise<readonly unknown[]> {
-    const state = await hs.remotes.getRoomState(server, question, { ...options, memory });
-    return state.ok ? [...state.body.auth_chain, ...state.body.pdus] : [];
-  }
-
-  async function single(ids: readonly EventId[]): Promise<readonly unknown[]> {
-    const answers = await Promise.all(
-      ids.map(async (id) => await hs.remotes.getEvent(server, { eventId: id }, options)),
-    );
-    return answers.flatMap((it) => (it.ok ? it.body.pdus : []));
-  }
+  return await stateFrom(hs, room, { eventId: joinId, server }, asked);
 }
