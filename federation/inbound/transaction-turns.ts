@@ -17,8 +17,10 @@ const MOST_BYTES = 1024 * 1024;
 const RETRY_MS = 2_000;
 
 type Turns = {
-  /** In order: the answers, by transaction ID. */
+  /** By transaction ID. */
   readonly answers: Map<string, Promise<string>>;
+  /** That of the transaction that came last. */
+  last: Promise<unknown>;
   bytes: number;
 };
 
@@ -37,7 +39,7 @@ export async function inServersTurn(
   takeIn: () => Promise<string>,
 ): Promise<string> {
   const all = turnsOf(hs);
-  const own = all.get(origin) ?? { answers: new Map<string, Promise<string>>(), bytes: 0 };
+  const own = all.get(origin) ?? noTurns();
   const { answers } = own;
   const same = answers.get(txnId);
   if (same) return await same;
@@ -47,8 +49,8 @@ export async function inServersTurn(
       fields: { retry_after_ms: RETRY_MS },
     });
   }
-  const before = [...answers.values()].at(-1) ?? Promise.resolve();
-  const answer = before.then(takeIn, takeIn);
+  const answer = own.last.then(takeIn, takeIn);
+  own.last = answer;
   answers.set(txnId, answer);
   own.bytes += bytes;
   all.set(origin, own);
@@ -59,4 +61,8 @@ export async function inServersTurn(
     own.bytes -= bytes;
     if (answers.size === 0) all.delete(origin);
   }
+}
+
+function noTurns(): Turns {
+  return { answers: new Map(), last: Promise.resolve(), bytes: 0 };
 }

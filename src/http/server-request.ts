@@ -31,8 +31,8 @@ export type OriginCheck = (
   request: SignedRequest,
 ) => Promise<ServerName> | ServerName;
 
-/** More than fifty of the largest events with a hundred messages to devices. */
-const MOST_BYTES = 16 * 1024 * 1024;
+/** The longest body: more than fifty of the largest events with a hundred messages to devices. */
+export const MOST_BYTES = 16 * 1024 * 1024;
 
 /**
  * More than fifty events can be made of, however they are nested: a transaction is not refused for an event in it. What

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { type Endpoint, jsonText, serverEndpoint } from "#src/http/endpoint.ts";
+import { MOST_BYTES } from "#src/http/server-request.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { receiveTransaction } from "../receive-transaction.ts";
 
@@ -8,9 +9,6 @@ const MOST_EDUS = 100;
 
 /** Longer than any that a server makes. */
 const LONGEST_ID = 512;
-
-/** Who does not say beforehand how much it sends may be sending this much. */
-const UNTOLD_BYTES = 16 * 1024 * 1024;
 
 /** A list of which some servers write null when it is empty. */
 const list = (most: number) =>
@@ -35,7 +33,8 @@ export const transactionEndpoints: readonly Endpoint[] = [
       if (txnId.length > LONGEST_ID || txnId.includes("\0")) {
         throw new MatrixError("M_INVALID_PARAM", "Not a transaction ID");
       }
-      const bytes = Number(request.header("content-length") ?? UNTOLD_BYTES);
+      // Who does not say beforehand how much it sends may be sending all that there may be.
+      const bytes = Number(request.header("content-length") ?? MOST_BYTES);
       return jsonText(await receiveTransaction(hs, { origin, txnId, pdus, edus, bytes }));
     },
   }),
