@@ -154,11 +154,16 @@ describe("a pool of which the database lets only two connections be made", () =>
     await on.begin(async (tx) => await process(tx, seconds));
 
   test("has what waits done on those", async () => {
-    const asked = Array.from({ length: 4 * MOST }, async (_, index) =>
-      index % 2 === 0 ? await process(few, 0.1) : await inTransaction(few, 0.1),
-    );
-    // Of many that are made at once PostgreSQL may refuse all but one: each counts the others.
-    expect(new Set(await Promise.all(asked)).size).toBeLessThan(3);
+    const used = async () => {
+      const asked = Array.from({ length: 4 * MOST }, async (_, index) =>
+        index % 2 === 0 ? await process(few, 0.1) : await inTransaction(few, 0.1),
+      );
+      return new Set(await Promise.all(asked)).size;
+    };
+    // Of many that are made at once PostgreSQL may refuse all but one, since each counts the others.
+    let most = await used();
+    while (most === 1) most = await used();
+    expect(most).toBe(2);
   });
 
   test("makes more when it may again, and says so at once where it has none", async () => {
