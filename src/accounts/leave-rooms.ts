@@ -11,7 +11,6 @@ import { forgetSettings } from "#src/push/forget-settings.ts";
 import { clearProfile } from "#src/users/set-profile.ts";
 import {
   endLeaving,
-  leaveLater,
   leavingAccounts,
   leavingAfter,
   noteLeft,
@@ -58,37 +57,34 @@ export function leaveRoomsSoon(hs: Homeserver, owner: DeviceOwner): void {
   });
 }
 
-/** For how long it is tried again to leave rooms that cannot be left now. */
+/** For how long it is tried again to leave rooms that cannot be left. */
 const MOST_MS = 24 * 60 * 60_000;
 
 /**
  * Leaves every room of a deactivated account, and declines its invitations. To leave a room twice
  * changes nothing, so it does no harm if two processes are about it. What cannot be left now, as the room's policy server
- * does not answer, is left by a later run.
+ * does not answer, is left by a later run: that is seen by the memberships, which outlive the process.
  */
 async function leaveRooms(hs: Homeserver, owner: DeviceOwner): Promise<void> {
   const { userKey } = owner;
-  let isLeft = true;
   while (!hs.stopping.aborted) {
     const after = await leavingAfter(hs.sql, userKey);
-    if (after === undefined) break;
+    if (after === undefined) return;
     const rooms = await roomsToLeave(hs.sql, { userKey, after, limit: AT_ONCE });
     const last = rooms.at(-1);
     if (!last) {
       await forgetSettings(hs, userKey);
+      const again = { userKey, after, endedSinceMs: hs.now() - MOST_MS };
       // Unless it has come to another room since.
-      if (await endLeaving(hs.sql, { userKey, after })) break;
+      if (await endLeaving(hs.sql, again)) return;
       continue;
     }
-    const left = await Promise.all(rooms.map(async (it) => await leaveOne(hs, owner, it.roomId)));
-    isLeft &&= left.every((it) => it);
+    await Promise.all(rooms.map(async (it) => await leaveOne(hs, owner, it.roomId)));
     await noteLeft(hs.sql, { userKey, after, upTo: last.roomKey });
   }
-  if (!isLeft) await leaveLater(hs.sql, { userKey, endedSinceMs: hs.now() - MOST_MS });
 }
 
-/** @returns false if it is to be tried again. */
-async function leaveOne(hs: Homeserver, owner: DeviceOwner, roomId: RoomId): Promise<boolean> {
+async function leaveOne(hs: Homeserver, owner: DeviceOwner, roomId: RoomId): Promise<void> {
   const leaver: Requester = {
     ...owner,
     deviceId: "",
@@ -102,7 +98,5 @@ async function leaveOne(hs: Homeserver, owner: DeviceOwner, roomId: RoomId): Pro
     // A room may refuse it; the others are to be left all the same.
     if (!(error instanceof MatrixError)) throw error;
     hs.log.info({ err: error, roomId, userId: owner.userId }, "a room could not be left");
-    return !error.isForNow;
   }
-  return true;
 }

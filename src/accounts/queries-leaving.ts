@@ -28,7 +28,7 @@ export async function roomsToLeave(
 ): Promise<readonly { readonly roomKey: number; readonly roomId: RoomId }[]> {
   return await db<{ roomKey: number; roomId: RoomId }[]>`
     select room_key as "roomKey", room_id as "roomId" from memberships join rooms using (room_key)
-    where user_key = ${userKey} and room_key > ${after} and membership in ('join', 'invite', 'knock')
+    where user_key = ${userKey} and room_key > ${after} and ${isIn(db)}
     order by room_key limit ${limit}`;
 }
 
@@ -41,19 +41,23 @@ export async function noteLeft(
     update accounts set leaving_after = ${upTo} where user_key = ${userKey} and leaving_after = ${after}`;
 }
 
-/** Notes that no room is left to leave. @returns false if it is to begin anew. */
-export async function endLeaving(db: Queryable, { userKey, after }: From): Promise<boolean> {
+/**
+ * Notes that every room was gone through. If the account is still in some, as they could not be left, it begins anew with
+ * its next run, unless it ended long ago.
+ *
+ * @returns false if it is to go on at once, as it came to another room meanwhile or another process was quicker.
+ */
+export async function endLeaving(
+  db: Queryable,
+  { userKey, after, endedSinceMs }: From & { readonly endedSinceMs: UnixMs },
+): Promise<boolean> {
   const { count } = await db`
-    update accounts set leaving_after = null where user_key = ${userKey} and leaving_after = ${after}`;
+    update accounts set leaving_after = case when deactivated_at_ms > ${endedSinceMs} and exists (
+      select from memberships where memberships.user_key = accounts.user_key and ${isIn(db)}
+    ) then 0 end
+    where user_key = ${userKey} and leaving_after = ${after}`;
   return count > 0;
 }
 
-/** Has an account leave its rooms once more, if it has ended after a time. */
-export async function leaveLater(
-  db: Queryable,
-  { userKey, endedSinceMs }: { readonly userKey: number; readonly endedSinceMs: UnixMs },
-): Promise<void> {
-  await db`
-    update accounts set leaving_after = 0
-    where user_key = ${userKey} and leaving_after is null and deactivated_at_ms > ${endedSinceMs}`;
-}
+/** Memberships that are left when an account ends. */
+const isIn = (db: Queryable) => db`membership in ('join', 'invite', 'knock')`;
