@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { memberDraft } from "#src/events/testing.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import { processesAlive, processIdOf } from "#src/streams/presence.ts";
 import { type FederatedHomeserver, testFederation } from "../testing.ts";
 import { greetServers } from "./greet-servers.ts";
 import { putOff, QUICK, recorder, sharedRoom, WAIT } from "./testing.ts";
@@ -40,10 +42,25 @@ test("servers in our rooms hear of us once we are there again, but for those tha
   expect([...away.transactions, ...left.transactions]).toEqual([]);
 });
 
-test("nobody is greeted by a process where others are alive", async () => {
-  const hs2 = await federation.open({ processes: 2, isSilent: true, host: "hs1.test" });
+test("of two processes the one greets that was there first: then the other has not been away", async () => {
+  const { all } = await federation.open({ processes: 2, isSilent: true, host: "hs1.test" });
+  const [first, second] = all as [Homeserver, Homeserver];
   const it = await recorder(federation, "hs2.test");
-  await sharedRoom(hs2.hs, [it.name]);
-  await greetServers(hs2.hs, 0);
+  await sharedRoom(first, [it.name]);
+  await expect.poll(() => processesAlive(first)).toBe(2);
+  await greetServers(second, 0);
   expect(it.transactions).toEqual([]);
+  await greetServers(first, 0);
+  expect(it.transactions).toHaveLength(1);
+});
+
+test("a process greets that came while another had just died", async () => {
+  const { hs, all } = await federation.open({ processes: 2, isSilent: true, host: "hs1.test" });
+  const [dead, next] = all as [Homeserver, Homeserver];
+  const it = await recorder(federation, "hs2.test");
+  await sharedRoom(next, [it.name]);
+  await hs.sql`
+    update processes set seen_at = now() - interval '2 minutes' where process_id = ${processIdOf(dead)}`;
+  await greetServers(next, 0);
+  expect(it.transactions).toHaveLength(1);
 });

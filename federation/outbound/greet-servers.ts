@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { ALIVE_SECONDS } from "#src/homeserver/count-alive.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import { processesAlive } from "#src/streams/presence.ts";
-import { serversThere } from "./queries-greet.ts";
+import { processesBefore } from "#src/streams/presence.ts";
+import { isOneAlive, serversThere } from "./queries-greet.ts";
 import { newTransactionId } from "./transaction-id.ts";
 
 /** Servers that are greeted at once. */
@@ -20,7 +20,7 @@ const CERTAIN_MS = (ALIVE_SECONDS + 30) * 1000;
 /**
  * Sends the servers in rooms with us a transaction of nothing. Whoever had something for us while we were not there has
  * been waiting since it failed: Synapse for ten minutes at first. They all try again as soon as they get a request that we
- * have signed. Not while other processes of the homeserver are there: then it has not been away.
+ * have signed. Not if another process of the homeserver was there before this one and is there still: then it has not been away.
  *
  * @returns when all have been greeted that can be, at the latest when the homeserver stops. Never throws.
  * @spec server-server-api#put_matrixfederationv1sendtxnid
@@ -28,8 +28,9 @@ const CERTAIN_MS = (ALIVE_SECONDS + 30) * 1000;
 export async function greetServers(hs: Homeserver, certainMs = CERTAIN_MS): Promise<void> {
   if (!hs.config.federation.enabled) return;
   try {
-    if (processesAlive(hs) > 1) await sleep(certainMs, undefined, { signal: hs.stopping });
-    if (processesAlive(hs) > 1) return;
+    const before = processesBefore(hs);
+    if (before.length > 0) await sleep(certainMs, undefined, { signal: hs.stopping });
+    if (await isOneAlive(hs.sql, before)) return;
     const signal = AbortSignal.any([hs.stopping, AbortSignal.timeout(LONGEST_MS)]);
     const servers = await serversThere(hs.sql);
     const greetSome = async () => {

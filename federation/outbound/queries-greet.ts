@@ -1,3 +1,4 @@
+import { ALIVE_SECONDS } from "#src/homeserver/count-alive.ts";
 import type { Sql } from "#src/homeserver/database.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
 
@@ -17,4 +18,12 @@ export async function serversThere(sql: Sql): Promise<ServerName[]> {
       select from destinations
       where destinations.server_name = there.server_name and failing_since_ms is not null)`;
   return rows.map((it) => it.server_name);
+}
+
+/** Whether one of some processes of the homeserver is alive. */
+export async function isOneAlive(sql: Sql, processIds: readonly string[]): Promise<boolean> {
+  const { count } = await sql`
+    select from processes where process_id = any(${processIds}::text[])
+      and seen_at > now() - ${ALIVE_SECONDS} * interval '1 second' limit 1`;
+  return count > 0;
 }

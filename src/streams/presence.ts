@@ -63,13 +63,20 @@ type Processes = {
   alive: number;
   /** When this process was last seen; undefined while it has not said that it is there. */
   seenMs: UnixMs | undefined;
+  /** Those that seemed to be alive before this one was there. Of two that start at once one at most was there before the other. */
+  before: readonly string[];
 };
 
-const processesOf = held((): Processes => ({ alive: 1, seenMs: undefined }));
+const processesOf = held((): Processes => ({ alive: 1, seenMs: undefined, before: [] }));
 
 /** How many processes are alive on the database, as this one has last seen; itself included. */
 export function processesAlive(hs: Homeserver): number {
   return processesOf(hs).alive;
+}
+
+/** The processes that seemed to be alive on the database when this one came. One may just have died. */
+export function processesBefore(hs: Homeserver): readonly string[] {
+  return processesOf(hs).before;
 }
 
 /** Whether this process has stood still, so that it is to make sure of its tables before it writes. */
@@ -86,14 +93,18 @@ export function isDoubtful(hs: Homeserver): boolean {
  */
 export async function saySeen(hs: Homeserver): Promise<void> {
   const isNews = processesOf(hs).seenMs === undefined || isDoubtful(hs);
-  const [seen] = await hs.sql`
+  const [seen] = await hs.sql<{ others: string[] }[]>`
     insert into processes (process_id, seen_at)
     select ${processIdOf(hs)}, now() where not exists (
       select from drizzle.__drizzle_migrations where created_at > ${OWN_SCHEMA}::bigint)
     on conflict (process_id) do update set seen_at = excluded.seen_at
-    returning process_id`;
+    returning array(
+      select process_id from processes
+      where process_id <> ${processIdOf(hs)} and seen_at > now() - ${ALIVE_SECONDS} * interval '1 second'
+    ) as others`;
   if (!seen) throw new NewerSchemaError();
   const processes = processesOf(hs);
+  if (processes.seenMs === undefined) processes.before = seen.others;
   processes.seenMs = hs.now();
   processes.alive = Math.max(1, await countAlive(hs.sql));
   if (isNews && processes.alive > 1) {
