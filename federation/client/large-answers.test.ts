@@ -30,7 +30,7 @@ test("a large answer waits until there is memory for it, and a small one does no
   expect(await turns.take(MOST_WORKED_ON_BYTES, never)).toBe(true);
   const answered = vi.fn<() => void>();
   const large = askForState(2_000).finally(answered);
-  await vi.waitFor(() => expect(other.asked.request).toContain("/state/"));
+  await expect.poll(() => other.asked.request).toContain("/state/");
   expect(await askForState(1)).toMatchObject({ ok: true });
   expect(answered).not.toHaveBeenCalled();
   turns.give(MOST_WORKED_ON_BYTES);

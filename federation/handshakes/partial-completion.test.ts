@@ -25,7 +25,9 @@ describe("a room of which the members are not known yet", () => {
         return await two.hs.sql`select from partial_rooms`;
       })
       .toHaveLength(0);
-    expect(await stateIds(two, roomId)).toEqual(await stateIds(one, roomId));
+    // The first process hears of it.
+    const state = await stateIds(one, roomId);
+    await expect.poll(async () => await stateIds(two, roomId)).toEqual(state);
     first?.resolve();
   });
 

@@ -12,7 +12,7 @@ import { type HomeserverUnderTest, isOutside, startHomeserver } from "../homeser
 import { PASSWORD, type TestUser } from "../test-user.ts";
 import { newDevice, SOON } from "./js-sdk.ts";
 
-const TOKEN_LIFETIME_MS = 1_500;
+const TOKEN_LIFETIME_MS = 5_000;
 
 let homeserver: HomeserverUnderTest;
 let user: TestUser;

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Tx } from "#src/homeserver/database.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
@@ -183,47 +182,47 @@ test("what was proved a moment ago is not asked for again, where that is so, but
 /** Has requests of a session come so far that they have read it, and none of them has stored anything. */
 async function atOnce<T>(
   session: string,
-  requests: () => Promise<T>,
+  requests: readonly (() => Promise<T>)[],
   meanwhile: (tx: Tx) => Promise<unknown> = async () => {},
-): Promise<T> {
-  let answers: Promise<T> | undefined;
+): Promise<T[]> {
+  const answers: Promise<T>[] = [];
   await hs.sql.begin(async (tx) => {
     await tx`select from uia_sessions where session_id = ${session} for update`;
-    answers = requests();
-    await sleep(300);
+    for (const request of requests) answers.push(request());
+    const waiting = async () =>
+      await hs.sql`
+        select from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock'`;
+    await expect.poll(waiting).toHaveLength(requests.length);
     await meanwhile(tx);
   });
-  return await (answers as Promise<T>);
+  return await Promise.all(answers);
 }
 
 test("stages that are completed at the same time all count", async () => {
   const { session = "" } = await tried(hs, undefined, { flows: BOTH });
-  const outcomes = await atOnce(session, async () => {
-    return await Promise.all([
-      tried(hs, { ...password, session }, { flows: BOTH }),
-      tried(other, { type: "m.login.dummy", session }, { flows: BOTH }),
-    ]);
-  });
+  const outcomes = await atOnce(session, [
+    async () => await tried(hs, { ...password, session }, { flows: BOTH }),
+    async () => await tried(other, { type: "m.login.dummy", session }, { flows: BOTH }),
+  ]);
   expect(outcomes).toContainEqual({ userKey: requester.userKey });
 });
 
 test("what a stage has proved counts though another fails at the same time", async () => {
   const { session = "" } = await tried(hs, undefined, { flows: BOTH });
-  await atOnce(session, async () => {
-    await Promise.all([
-      tried(other, { type: "m.login.dummy", session }, { flows: BOTH }),
-      tried(hs, { ...password, password: "wrong", session }, { flows: BOTH }),
-    ]);
-  });
+  await atOnce(session, [
+    async () => await tried(other, { type: "m.login.dummy", session }, { flows: BOTH }),
+    async () => await tried(hs, { ...password, password: "wrong", session }, { flows: BOTH }),
+  ]);
   const proved = await tried(hs, { ...password, session }, { flows: BOTH });
   expect(proved).toEqual({ userKey: requester.userKey });
 });
 
 test("a session that ends while a stage is being completed has ended", async () => {
   const { session = "" } = await tried(hs, undefined, { flows: BOTH });
-  const slow = await atOnce(
+  const [slow] = await atOnce(
     session,
-    async () => await tried(hs, { ...password, session }, { flows: BOTH }),
+    [async () => await tried(hs, { ...password, session }, { flows: BOTH })],
     async (tx) => await tx`delete from uia_sessions where session_id = ${session}`,
   );
   expect(slow).toMatchObject({ status: 403 });

@@ -1,8 +1,8 @@
 import { once } from "node:events";
-import { writeFileSync } from "node:fs";
+import { renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { connect } from "node:tls";
-import { afterAll, expect, test, vi } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import { createLogger } from "#src/homeserver/log.ts";
 import { testAuthority, testTlsServer } from "#src/outbound/testing.ts";
 import { testDirectory } from "#src/testing-directory.ts";
@@ -19,6 +19,12 @@ const first = authority.issue("first.test");
 const server = await testTlsServer(first, (_request, response) => response.end("here"));
 afterAll(async () => await server.close());
 
+/** Has a file say something else, of which nobody reads a half. */
+function put(file: string, text: string): void {
+  writeFileSync(`${file}.new`, text);
+  renameSync(`${file}.new`, file);
+}
+
 /** Whom somebody meets who connects now. */
 async function whoAnswers(): Promise<string> {
   const socket = connect({ host: "127.0.0.1", port: server.port, rejectUnauthorized: false });
@@ -29,29 +35,29 @@ async function whoAnswers(): Promise<string> {
 }
 
 test("a renewed certificate is taken while the server runs; a broken or half-written one is not", async () => {
-  writeFileSync(certFile, first.cert);
-  writeFileSync(keyFile, first.key);
+  put(certFile, first.cert);
+  put(keyFile, first.key);
   const current = { cert: Buffer.from(first.cert), key: Buffer.from(first.key) };
   const end = renewCertificate(server.http, { certFile, keyFile }, current, { log, everyMs: 20 });
   expect(await whoAnswers()).toBe("first.test");
 
   const second = authority.issue("second.test");
-  writeFileSync(certFile, second.cert);
-  await vi.waitFor(() => expect(lines).toHaveLength(1));
+  put(certFile, second.cert);
+  await expect.poll(() => lines).toHaveLength(1);
   expect(await whoAnswers()).toBe("first.test");
-  writeFileSync(keyFile, second.key);
-  await vi.waitFor(async () => expect(await whoAnswers()).toBe("second.test"));
+  put(keyFile, second.key);
+  await expect.poll(whoAnswers).toBe("second.test");
 
-  writeFileSync(certFile, "no certificate");
-  await vi.waitFor(() => expect(lines).toHaveLength(2));
+  put(certFile, "no certificate");
+  await expect.poll(() => lines).toHaveLength(2);
   await new Promise((resolve) => setTimeout(resolve, 100));
   expect(lines).toHaveLength(2);
   expect(await whoAnswers()).toBe("second.test");
 
-  writeFileSync(certFile, second.cert);
+  put(certFile, second.cert);
   end();
-  writeFileSync(certFile, first.cert);
-  writeFileSync(keyFile, first.key);
+  put(certFile, first.cert);
+  put(keyFile, first.key);
   await new Promise((resolve) => setTimeout(resolve, 100));
   expect(await whoAnswers()).toBe("second.test");
 });

@@ -10,7 +10,7 @@ import { runJobs } from "./run-jobs.ts";
 const servers = await testHomeservers(2);
 afterAll(async () => await servers.close());
 
-const TIMES = { lookMs: 5, leaseMs: 600 };
+const TIMES = { lookMs: 5, leaseMs: 1_500 };
 
 /** Something of no consequence. */
 const nothing: Stream<undefined, undefined> = {
@@ -92,7 +92,7 @@ describe("a job", () => {
         return "done";
       },
     };
-    await running([job], 2, () => expect.poll(() => ranAt, { timeout: 5_000 }).toBeGreaterThan(0));
+    await running([job], 2, () => expect.poll(() => ranAt, { timeout: 10_000 }).toBeGreaterThan(0));
     expect(ranAt).toBeGreaterThanOrEqual(leaseEnds - 5);
   });
 
@@ -125,7 +125,7 @@ describe("a job", () => {
         return "more";
       },
     };
-    await running([job], 1, () => expect.poll(() => wasStopped, { timeout: 5_000 }).toBe(true));
+    await running([job], 1, () => expect.poll(() => wasStopped, { timeout: 10_000 }).toBe(true));
     expect(await rowOf("lost")).toMatchObject({ holder: "other" });
   });
 

@@ -57,9 +57,10 @@ test("whoever waits for it waits for other processes too", async () => {
 
 test("what is done only if nobody enters is not done while somebody does, and then waited for", async () => {
   const order: string[] = [];
+  const gate = Promise.withResolvers<void>();
   const act = async () => {
     order.push("act");
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await gate.promise;
     order.push("done");
   };
   await oneByOne(hs, roomId, async () => {
@@ -67,11 +68,14 @@ test("what is done only if nobody enters is not done while somebody does, and th
   });
   const acting = unlessEntered(other, roomId, act);
   await expect.poll(() => order).toEqual(["act"]);
-  await oneByOne(hs, roomId, async () => {
+  const entry = oneByOne(hs, roomId, async () => {
     order.push("enter");
     await Promise.resolve();
   });
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  gate.resolve();
   expect(await acting).toBe(true);
+  await entry;
   expect(order).toEqual(["act", "done", "enter"]);
   expect(await hs.sql`select from room_entries`).toHaveLength(0);
 });

@@ -92,7 +92,7 @@ describe("a follower", () => {
     }
     const all = await happened();
     expect(all).toHaveLength(300);
-    await expect.poll(() => handled("once"), { timeout: 5_000 }).toEqual(all);
+    await expect.poll(() => handled("once"), { timeout: 15_000 }).toEqual(all);
   });
 
   test("misses nothing and does nothing twice when its process is killed in the middle", async () => {
@@ -108,7 +108,7 @@ describe("a follower", () => {
     run(hs, noting("killed"));
     await happen(hs);
     const all = await happened();
-    await expect.poll(() => handled("killed"), { timeout: 5_000 }).toEqual(all);
+    await expect.poll(() => handled("killed"), { timeout: 15_000 }).toEqual(all);
   });
 
   test("that fails is undone and tried again", async () => {
@@ -124,7 +124,7 @@ describe("a follower", () => {
     await happen(hs);
     run(hs, failing);
     const all = await happened();
-    await expect.poll(() => handled("fails"), { timeout: 5_000 }).toEqual(all);
+    await expect.poll(() => handled("fails"), { timeout: 15_000 }).toEqual(all);
     expect(attempts).toBe(4);
   });
 
@@ -167,7 +167,7 @@ describe("a follower", () => {
     run(hs, idle);
     for (let count = 0; count < 100; count++) await happen(hs);
     const all = await happened();
-    await expect.poll(() => handled("elsewhere"), { timeout: 5_000 }).toEqual(all);
+    await expect.poll(() => handled("elsewhere"), { timeout: 15_000 }).toEqual(all);
     // Seven at a time, and once more for each time that it has looked.
     const rounds = (performance.now() - begun) / TIMES.lookMs;
     expect(looks).toBeLessThan(100 / 7 + rounds + 3);

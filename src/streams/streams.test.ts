@@ -250,7 +250,7 @@ describe("the streams", () => {
       changesBetween: async (db, after, upTo) =>
         isDead.reading ? await never : await notes.changesBetween(db, after, upTo),
     };
-    const tail = new Tail({ ...hs, sql }, 100);
+    const tail = new Tail({ ...hs, sql }, 1_000);
     const heard: Change[] = [];
     tail.listen({ changed: (changes) => heard.push(...changes), missed() {} });
     isDead.asking = false;

@@ -24,7 +24,7 @@ test("what can wait goes on waiting for others while a group is committed", asyn
     },
     changesBetween: async () => await Promise.resolve([]),
   };
-  const patient: Stream<string, void> = { ...urgent, patienceMs: 300 };
+  const patient: Stream<string, void> = { ...urgent, patienceMs: 1_500 };
   await write(hs, urgent, "at once");
   later.push(write(hs, patient, "a little later"));
   await Promise.all(later);

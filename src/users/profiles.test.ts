@@ -9,14 +9,8 @@ const { hs } = homes;
 const [ask, there] = homes.all.map(asking) as [Ask, Ask];
 afterAll(async () => await homes.close());
 
-/** Waits for what happens in the background. */
-async function until(isSo: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 200; tries++) {
-    if (await isSo()) return;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  throw new Error("it never came to be so");
-}
+/** What rooms are to be told of. */
+const updates = () => hs.sql`select from profile_updates`;
 
 describe("profiles", () => {
   test("fields are set, read, and taken away", async () => {
@@ -96,7 +90,7 @@ describe("profiles", () => {
       await at("PUT", `profile/${user_id}/${key}`, { token, body: { [key]: value } });
     await Promise.all([set(ask, "displayname", "Old"), set(there, "avatar_url", "mxc://test/a")]);
     await set(there, "displayname", "New");
-    await until(async () => (await hs.sql`select 1 from profile_updates`).length === 0);
+    await expect.poll(updates).toEqual([]);
     for (const roomId of rooms.filter((it) => it !== left)) {
       expect((await ask("GET", path(roomId), { token })).body).toMatchObject({
         membership: "join",
@@ -118,7 +112,7 @@ describe("profiles", () => {
     expect(await set(0.5)).toMatchObject({ status: 200 });
     expect(await set(1.5)).toMatchObject({ status: 200 });
     await ask("PUT", `profile/${user_id}/displayname`, { token, body: { displayname: "Ida" } });
-    await until(async () => (await hs.sql`select 1 from profile_updates`).length === 0);
+    await expect.poll(updates).toEqual([]);
     expect((await ask("GET", path, { token })).body).toMatchObject({
       displayname: "Ida",
       ratio: 1.5,
@@ -137,7 +131,7 @@ describe("profiles", () => {
     expect(await tellRoomsOfProfiles.run(hs, new AbortController().signal)).toBe("done");
     const path = `rooms/${room_id}/state/m.room.member/${user_id}`;
     expect((await ask("GET", path, { token })).body.displayname).toBe("After");
-    expect(await hs.sql`select 1 from profile_updates`).toHaveLength(0);
+    expect(await updates()).toEqual([]);
   });
 });
 
