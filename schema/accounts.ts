@@ -50,6 +50,9 @@ export const accounts = pgTable(
     index("accounts_erased")
       .on(table.userKey)
       .where(sql`is_erased`),
+    index("accounts_ended")
+      .on(table.deactivatedAtMs)
+      .where(sql`deactivated_at_ms is not null`),
     index("accounts_leaving")
       .on(table.userKey)
       .where(sql`leaving_after is not null`),

@@ -125,11 +125,8 @@ test("a room that an account comes to while it leaves the others is left as well
   const askPolicyServerToSign: Remotes["askPolicyServerToSign"] = async () => {
     if (!isIn) {
       isIn = true;
+      // As by a request that was begun before the account ended.
       await joinRoom(hs, requester, first);
-      // As who joins by way of another server does, who may have begun before the account ended.
-      await hs.sql`
-        update accounts set leaving_after = least(leaving_after, 0) - 1
-        where user_key = ${requester.userKey}`;
     }
     return { ok: false, why: "refused", status: 403, errcode: "M_FORBIDDEN", body: {} };
   };
@@ -138,6 +135,26 @@ test("a room that an account comes to while it leaves the others is left as well
   await run();
   expect(isIn).toBe(true);
   const path = `rooms/${first}/state/m.room.member/@late:test`;
-  const membership = async () => (await ask("GET", path, { token: owner })).body.membership;
+  const membership = async () => {
+    await run();
+    return (await ask("GET", path, { token: owner })).body.membership;
+  };
   await expect.poll(membership).toBe("leave");
+});
+
+test("a room that an account comes to when it has left all others is left as well", async () => {
+  const owner = (await registered(ask, "owner-of-latest")).access_token;
+  const { access_token: token } = await registered(ask, "latest");
+  const body = { preset: "public_chat" };
+  const { room_id } = (await ask("POST", "createRoom", { token: owner, body })).body;
+  const requester = await testUser(hs, "latest");
+  await ask("POST", "account/deactivate", { token, body: passwordAuth("latest") });
+  const leaving = async () =>
+    await hs.sql`select from accounts where user_key = ${requester.userKey} and leaving_after is not null`;
+  await expect.poll(leaving).toHaveLength(0);
+  // As by a request that was begun before the account ended.
+  await joinRoom(hs, requester, room_id as RoomId);
+  await run();
+  const path = `rooms/${room_id}/state/m.room.member/@latest:test`;
+  expect((await ask("GET", path, { token: owner })).body.membership).toBe("leave");
 });

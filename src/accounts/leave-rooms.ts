@@ -11,6 +11,7 @@ import { forgetSettings } from "#src/push/forget-settings.ts";
 import { clearProfile } from "#src/users/set-profile.ts";
 import {
   endLeaving,
+  leaveAgain,
   leavingAccounts,
   leavingAfter,
   noteLeft,
@@ -20,11 +21,18 @@ import {
 /** How many rooms are left at once. */
 const AT_ONCE = 20;
 
-/** Finishes what was begun when accounts were deactivated, as after a crash. */
+/** For how long it is tried again to leave rooms that cannot be left, and looked whether an ended account has come to others. */
+const MOST_MS = 24 * 60 * 60_000;
+
+/**
+ * Finishes what was begun when accounts were deactivated, as after a crash. Which rooms one is still in, or in again, is seen
+ * by its memberships, whatever process has brought it there.
+ */
 export const finishDeactivations: Job = {
   name: "finish-deactivations",
   everyMs: 60_000,
   async run(hs, signal) {
+    await leaveAgain(hs.sql, hs.now() - MOST_MS);
     let owners = await leavingAccounts(hs.sql, 0);
     while (owners.length > 0) {
       for (const owner of owners) {
@@ -57,13 +65,10 @@ export function leaveRoomsSoon(hs: Homeserver, owner: DeviceOwner): void {
   });
 }
 
-/** For how long it is tried again to leave rooms that cannot be left. */
-const MOST_MS = 24 * 60 * 60_000;
-
 /**
  * Leaves every room of a deactivated account, and declines its invitations. To leave a room twice
  * changes nothing, so it does no harm if two processes are about it. What cannot be left now, as the room's policy server
- * does not answer, is left by a later run: that is seen by the memberships, which outlive the process.
+ * does not answer, is left by a later run.
  */
 async function leaveRooms(hs: Homeserver, owner: DeviceOwner): Promise<void> {
   const { userKey } = owner;
@@ -74,9 +79,7 @@ async function leaveRooms(hs: Homeserver, owner: DeviceOwner): Promise<void> {
     const last = rooms.at(-1);
     if (!last) {
       await forgetSettings(hs, userKey);
-      const again = { userKey, after, endedSinceMs: hs.now() - MOST_MS };
-      // Unless it has come to another room since.
-      if (await endLeaving(hs.sql, again)) return;
+      if (await endLeaving(hs.sql, { userKey, after })) return;
       continue;
     }
     await Promise.all(rooms.map(async (it) => await leaveOne(hs, owner, it.roomId)));

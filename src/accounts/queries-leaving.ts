@@ -41,22 +41,22 @@ export async function noteLeft(
     update accounts set leaving_after = ${upTo} where user_key = ${userKey} and leaving_after = ${after}`;
 }
 
-/**
- * Notes that every room was gone through. If the account is still in some, as they could not be left, it begins anew with
- * its next run, unless it ended long ago.
- *
- * @returns false if it is to go on at once, as it came to another room meanwhile or another process was quicker.
- */
-export async function endLeaving(
-  db: Queryable,
-  { userKey, after, endedSinceMs }: From & { readonly endedSinceMs: UnixMs },
-): Promise<boolean> {
+/** Notes that every room was gone through. @returns false if it is to go on at once, as another process was quicker. */
+export async function endLeaving(db: Queryable, { userKey, after }: From): Promise<boolean> {
   const { count } = await db`
-    update accounts set leaving_after = case when deactivated_at_ms > ${endedSinceMs} and exists (
-      select from memberships where memberships.user_key = accounts.user_key and ${isIn(db)}
-    ) then 0 end
-    where user_key = ${userKey} and leaving_after = ${after}`;
+    update accounts set leaving_after = null where user_key = ${userKey} and leaving_after = ${after}`;
   return count > 0;
+}
+
+/**
+ * Has accounts that ended after a time leave the rooms that they are still in, or in again: those that could not be left, and
+ * those that they came to by what had been begun before.
+ */
+export async function leaveAgain(db: Queryable, endedSinceMs: UnixMs): Promise<void> {
+  await db`
+    update accounts set leaving_after = 0
+    where deactivated_at_ms > ${endedSinceMs} and leaving_after is null and exists (
+      select from memberships where memberships.user_key = accounts.user_key and ${isIn(db)})`;
 }
 
 /** Memberships that are left when an account ends. */

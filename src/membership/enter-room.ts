@@ -14,7 +14,6 @@ import { memberDraft } from "./member-draft.ts";
 import { joinOutsideRoom } from "./outside/join-outside-room.ts";
 import { letsGuestsIn } from "./outside/lets-guests-in.ts";
 import { serversToAsk } from "./outside/servers-to-ask.ts";
-import { leaveAgainIfEnded } from "./queries-ended.ts";
 
 /** A room, and the servers by which it may be entered should this one not be in it. */
 export type RoomToEnter = { readonly roomId: RoomId; readonly via: readonly ServerName[] };
@@ -50,8 +49,6 @@ export async function enterRoom(
     const draft = await memberDraft(hs, requester.userId, "join", further);
     try {
       await joinOutsideRoom(hs, { roomId, sender: requester.userId, draft }, servers);
-      // It may have taken minutes.
-      await leaveAgainIfEnded(hs.sql, requester.userKey);
     } catch (error) {
       if (!room || !(error instanceof MatrixError)) throw error;
       if (!(await isRoomHere(hs.sql, room.roomKey))) throw error;

@@ -8,7 +8,6 @@ import { oneByOne } from "./entries.ts";
 import { memberDraft } from "./member-draft.ts";
 import { knockOnOutsideRoom } from "./outside/knock-on-outside-room.ts";
 import { serversToAsk } from "./outside/servers-to-ask.ts";
-import { leaveAgainIfEnded } from "./queries-ended.ts";
 import { setMembership } from "./set-membership.ts";
 
 /**
@@ -51,7 +50,5 @@ export async function knockOnRoom(
     const servers = await serversToAsk(hs, { userKey, room, via });
     const knock = { roomId, sender: userId, draft, begunAt: standing?.eventKey ?? null };
     await knockOnOutsideRoom(hs, knock, servers);
-    // It may have taken minutes.
-    await leaveAgainIfEnded(hs.sql, userKey);
   }
 }

@@ -1,0 +1,1 @@
+CREATE INDEX "accounts_ended" ON "accounts" USING btree ("deactivated_at_ms") WHERE deactivated_at_ms is not null;
