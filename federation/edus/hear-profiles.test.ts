@@ -1,4 +1,6 @@
 import { afterAll, expect, test } from "vitest";
+import { killedAnywhere } from "#src/testing-crash.ts";
+import { hearProfiles } from "#src/users/hear-profiles.ts";
 import { tellingServers } from "./testing.ts";
 
 const { hs1, hs2, ask1, alice, bob, say, close } = await tellingServers();
@@ -46,4 +48,16 @@ test("nobody is told of users of others, of whom nobody knows, or of profiles th
   expect(rows.map((it) => it.fields)).toEqual(["{}"]);
   const path = `profile/${alice.user_id}/${FIELD}`;
   expect((await ask1("GET", path, { token: alice.access_token })).status).toBe(404);
+});
+
+test("what a process was told that is killed is told to those who share a room when it is said again", async () => {
+  let told: object | undefined;
+  const hear = async () => {
+    told = (await sync()) ?? told;
+    return told;
+  };
+  const said = { userId: bob.user_id, fields: { [FIELD]: "calm" } };
+  const act = async () => await hearProfiles(hs1.hs, [said]);
+  await killedAnywhere(hs1.hs, act, async () => void (await hear()));
+  await expect.poll(hear).toEqual({ [FIELD]: "calm" });
 });

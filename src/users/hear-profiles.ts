@@ -4,8 +4,9 @@ import type { UserId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { write } from "#src/streams/write.ts";
 import { requireFieldName } from "./profile-fields.ts";
+import type { Profile } from "./profile.ts";
 import { profilesStream } from "./profiles-stream.ts";
-import { deleteUnheard, heardProfiles, storeHeard } from "./queries-heard-profiles.ts";
+import { deleteUnheard, usersToHearOf } from "./queries-heard-profiles.ts";
 
 /** As many bytes as a profile of ours may have. @spec client-server-api#profiles */
 const MOST_BYTES = 65_536;
@@ -23,24 +24,30 @@ export type ToldProfile = {
 export async function hearProfiles(hs: Homeserver, told: readonly ToldProfile[]): Promise<void> {
   if (told.length === 0) return;
   const byUser = Map.groupBy(told, (it) => it.userId);
-  const known = await heardProfiles(hs.sql, [...byUser.keys()]);
-  const changed = known.flatMap(({ userKey, userId, fields }) => {
-    const said = Object.assign({}, ...(byUser.get(userId) ?? []).map((it) => it.fields));
-    const profile = new Map(Object.entries(JSON.parse(fields ?? "{}") as object));
-    const names = Object.entries(said as object).flatMap(([name, value]) =>
-      isFieldName(name) && setField(profile, name, value) ? [name] : [],
-    );
-    const text = JSON.stringify(Object.fromEntries(profile));
-    const isFit = Buffer.byteLength(text) <= MOST_BYTES && !text.includes(String.raw`\u0000`);
-    return names.length > 0 && isFit ? [{ userKey, fields: text, names }] : [];
-  });
-  if (changed.length === 0) return;
-  await storeHeard(hs.sql, changed);
+  const known = await usersToHearOf(hs.sql, [...byUser.keys()]);
   await Promise.all(
-    changed.map(
-      async ({ userKey, names }) => await write(hs, profilesStream, { userKey, fields: names }),
-    ),
+    known.map(async ({ userKey, userId }) => {
+      const said = Object.assign(
+        {},
+        ...(byUser.get(userId) ?? []).map((it) => it.fields),
+      ) as object;
+      const change = (before: Profile) => withSaid(before, Object.entries(said));
+      await write(hs, profilesStream, { kind: "heard", userKey, change });
+    }),
   );
+}
+
+/** A profile with what is said of it; as it was, if that makes more of it than it may be. */
+function withSaid(before: Profile, said: readonly (readonly [string, unknown])[]): Profile {
+  const fields = new Map(Object.entries(before));
+  for (const [name, value] of said.filter(([it]) => isFieldName(it))) {
+    if (value === null) fields.delete(name);
+    else fields.set(name, value);
+  }
+  const profile = Object.fromEntries(fields);
+  const text = JSON.stringify(profile);
+  const isFit = Buffer.byteLength(text) <= MOST_BYTES && !text.includes(String.raw`\u0000`);
+  return isFit ? profile : before;
 }
 
 function isFieldName(name: string): boolean {
@@ -51,14 +58,6 @@ function isFieldName(name: string): boolean {
     if (error instanceof MatrixError) return false;
     throw error;
   }
-}
-
-/** @returns whether that changes anything. */
-function setField(profile: Map<string, unknown>, name: string, value: unknown): boolean {
-  if (value === null) return profile.delete(name);
-  if (JSON.stringify(profile.get(name)) === JSON.stringify(value)) return false;
-  profile.set(name, value);
-  return true;
 }
 
 /** Forgets what was heard of users with whom nobody shares a room any more. */

@@ -5,6 +5,12 @@ import {
   roomsOfChanged,
   upsertChangedFields,
 } from "./queries-profile-changes.ts";
+import {
+  type KnownProfiles,
+  lookForProfiles,
+  type ProfileWrite,
+  storeProfiles,
+} from "./store-profiles.ts";
 
 /** The name of the stream, in every `Change` of it. The detail of its changes is a `ProfileDetail`. */
 export const PROFILES = "profiles";
@@ -15,21 +21,36 @@ export const PROFILES = "profiles";
  */
 export type ProfileDetail = { readonly userKey: number; readonly fields: readonly string[] };
 
-/** What users of this server tell about themselves. The profile itself is stored before. */
-export const profilesStream: Stream<ProfileDetail, void> = {
+/** Whether rooms show what has changed. */
+export type ProfileWritten = { readonly isShown: boolean };
+
+/** What users tell about themselves: stored with the news of it, so that nobody misses any. */
+export const profilesStream: Stream<ProfileWrite, ProfileWritten> = {
   name: PROFILES,
 
-  async store(_hs, lane, placed) {
-    const changed = placed.flatMap(({ write: { userKey, fields }, position }) =>
-      fields.map((field) => ({ userKey, field, position })),
-    );
+  look: async (_hs, lane, writes) => await lookForProfiles(lane, writes),
+
+  async store(hs, lane, placed, looked) {
+    const known = looked as KnownProfiles;
+    const stored = await storeProfiles(lane, placed, { known, now: hs.now() });
+    const changed = placed.flatMap(({ write: { userKey }, position }, index) => {
+      const it = stored[index];
+      const fields = it && "fields" in it ? it.fields : [];
+      return fields.map((field) => ({ userKey, field, position }));
+    });
     // Of several changes of one field in a group the last counts.
     const last = new Map(changed.map((it) => [`${it.userKey} ${it.field}`, it]));
     if (last.size > 0) await upsertChangedFields(lane, [...last.values()]);
     const rooms = await roomsOfChanged(lane, [...new Set(changed.map((it) => it.userKey))]);
-    return placed.map(({ write: detail, position }): Outcome<void> => {
-      const changes = changesOf(position, detail, rooms.get(detail.userKey) ?? []);
-      return { ok: true, result: undefined, changes };
+    return placed.map(({ write: { userKey }, position }, index): Outcome<ProfileWritten> => {
+      const it = stored[index];
+      if (!it) return { ok: false, error: new Error("a profile was passed over") };
+      if ("error" in it) return { ok: false, error: it.error };
+      const { fields, isShown } = it;
+      const detail = { userKey, fields };
+      const changes =
+        fields.length > 0 ? changesOf(position, detail, rooms.get(userKey) ?? []) : [];
+      return { ok: true, result: { isShown }, changes };
     });
   },
 

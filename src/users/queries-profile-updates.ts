@@ -13,10 +13,16 @@ const WAIT_SHARE = 0.25;
 /** How far the rooms have been told of a profile, and of which state of it. */
 export type Progress = { readonly generation: number; readonly afterRoomKey: number };
 
-/** Notes that rooms are to be told of a profile, all of them from now on. */
-export async function noteChanged(tx: Tx, userKey: number, nowMs: UnixMs): Promise<void> {
+/** Notes that rooms are to be told of profiles, all of them from now on. */
+export async function noteChanged(
+  tx: Tx,
+  userKeys: readonly number[],
+  nowMs: UnixMs,
+): Promise<void> {
+  if (userKeys.length === 0) return;
   await tx`
-    insert into profile_updates (user_key, since_ms) values (${userKey}, ${nowMs})
+    insert into profile_updates (user_key, since_ms)
+    select unnest(${userKeys}::bigint[]), ${nowMs}::bigint
     on conflict (user_key) do update set generation = profile_updates.generation + 1,
       after_room_key = 0, again_after = null, due_ms = 0, since_ms = excluded.since_ms`;
 }
