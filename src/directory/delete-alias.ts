@@ -29,8 +29,9 @@ export async function deleteAlias(
     found.creatorKey === requester.userKey ||
     (await mayNameRoom(hs, requester, found.roomId));
   if (!mayDelete) throw new MatrixError("M_FORBIDDEN", "You may not delete this alias");
-  await hs.sql`delete from room_aliases where alias = ${alias}`;
+  // In this order: whoever is cut off in between can say it again.
   await takeFromRoom(hs, requester, { alias, roomId: found.roomId });
+  await hs.sql`delete from room_aliases where alias = ${alias}`;
 }
 
 /** Has the room no longer name the alias, if it does and the user may change that. */
