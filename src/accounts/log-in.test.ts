@@ -1,5 +1,4 @@
 import { afterAll, expect, test } from "vitest";
-import { issueTokens } from "#src/auth/issue-tokens.ts";
 import { createDevice } from "#src/devices/create-device.ts";
 import { listDevices } from "#src/devices/list-devices.ts";
 import { asking, type Ask, LENIENT, registered } from "#src/testing-http.ts";
@@ -44,9 +43,9 @@ test("a device that is logged in to while it is logged out is one or the other",
 test("of two who log in to a device at the same moment, one stays", async () => {
   const { account } = await admitted("twins");
   const { deviceKey } = await createDevice(hs, account, { deviceId: "SAME" });
-  const device = { deviceKey, userKey: account.userKey };
-  const issue = async () => await issueTokens(hs, device, { refreshable: false });
-  await issue();
+  const device = { deviceId: "SAME", refreshable: false };
+  const issue = async (at: number) => await logIn(homes.all[at] ?? hs, account, device);
+  await issue(0);
   const waiting = async () =>
     (
       await hs.sql`
@@ -58,7 +57,7 @@ test("of two who log in to a device at the same moment, one stays", async () => 
   let both: Promise<unknown> = Promise.resolve();
   await hs.sql.begin(async (tx) => {
     await tx`select 1 from access_tokens where device_key = ${deviceKey} for update`;
-    both = Promise.all([issue(), issue()]);
+    both = Promise.all([issue(0), issue(1)]);
     await expect.poll(waiting).toBe(2);
   });
   await both;

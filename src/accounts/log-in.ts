@@ -2,11 +2,10 @@ import { checkPassword } from "#src/auth/check-password.ts";
 import type { Account } from "#src/auth/find-account.ts";
 import { findAccount } from "#src/auth/find-account.ts";
 import { type Identification, identifiedUser } from "#src/auth/identify-user.ts";
-import { issueTokens, type IssuedTokens } from "#src/auth/issue-tokens.ts";
+import { type IssuedTokens, makePair } from "#src/auth/issue-tokens.ts";
 import { userLocked } from "#src/auth/moderated-accounts.ts";
 import { takeOneTimeToken } from "#src/auth/one-time-tokens.ts";
-import { createDevice, type DeviceOwner } from "#src/devices/create-device.ts";
-import { deleteDevices } from "#src/devices/delete-devices.ts";
+import { type DeviceOwner, enterDevice, type WantedDevice } from "#src/devices/create-device.ts";
 import { isDehydrated } from "#src/encryption/dehydrated/dehydrated-device.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { ServerName, UserId } from "#src/kit/identifiers.ts";
@@ -14,10 +13,7 @@ import { MatrixError } from "#src/kit/matrix-error.ts";
 import { userIdsOf } from "#src/rooms/user-keys.ts";
 
 /** What a client says of the device that logs in. */
-export type LoginDevice = {
-  readonly deviceId?: string | undefined;
-  /** Only for a device that is new. */
-  readonly displayName?: string | undefined;
+export type LoginDevice = WantedDevice & {
   /** Whether the client can use a refresh token. */
   readonly refreshable: boolean;
 };
@@ -43,15 +39,14 @@ export async function logIn(
   wanted: LoginDevice,
 ): Promise<LoggedIn> {
   const { userKey, userId, passwordHash } = owner;
-  const { deviceKey, deviceId, isNew } = await createDevice(hs, owner, wanted);
-  const tokens = await issueTokens(hs, { deviceKey, userKey, passwordHash }, wanted);
-  if (tokens) return { user_id: userId, device_id: deviceId, home_server: hs.name, ...tokens };
+  const { tokens, pair } = makePair(hs, wanted);
+  const { deviceId, isIn } = await enterDevice(hs, owner, wanted, { pair, passwordHash });
+  if (isIn) return { user_id: userId, device_id: deviceId, home_server: hs.name, ...tokens };
 
-  if (await isDehydrated(hs, deviceKey)) {
+  if (await isDehydrated(hs, userKey, deviceId)) {
     throw new MatrixError("M_INVALID_PARAM", "That is the ID of your dehydrated device");
   }
   // The device, or what let its user in, has gone at the same moment.
-  if (isNew) await deleteDevices(hs, owner, [deviceId]);
   const account = await findAccount(hs, userId);
   if (!account || (passwordHash !== undefined && account.passwordHash !== passwordHash)) {
     throw wrongPassword();

@@ -4,10 +4,8 @@ import { changeAccount } from "./accounts-stream.ts";
 import { userLocked } from "./moderated-accounts.ts";
 import {
   endReplacedPair,
-  insertFirstPair,
   insertNextPair,
   lockByRefreshHash,
-  lockDevice,
   type NewPair,
 } from "./queries-tokens.ts";
 import { newToken, tokenHash } from "./secret-tokens.ts";
@@ -19,37 +17,6 @@ export type IssuedTokens = {
   readonly expires_in_ms?: number;
 };
 
-/** A device that logs in. */
-export type DeviceToAdmit = {
-  readonly deviceKey: number;
-  readonly userKey: number;
-  /** The hash of the password that was given for it, if one was. */
-  readonly passwordHash?: string | undefined;
-};
-
-/**
- * Gives a device that logs in its tokens. Those it had before end.
- *
- * @param refreshable whether the client can use a refresh token.
- * @returns undefined if, meanwhile, the device has been deleted, or the account has ended or been given
- *   another password.
- * @spec client-server-api#relationship-between-access-tokens-and-devices
- */
-export async function issueTokens(
-  hs: Homeserver,
-  { deviceKey, userKey, passwordHash }: DeviceToAdmit,
-  { refreshable }: { readonly refreshable: boolean },
-): Promise<IssuedTokens | undefined> {
-  const { tokens, pair } = makePair(hs, refreshable);
-  const ended = await hs.sql.begin(async (tx) => {
-    if (!(await lockDevice(tx, { deviceKey, passwordHash }))) return undefined;
-    return await insertFirstPair(tx, deviceKey, pair);
-  });
-  if (ended === undefined) return undefined;
-  if (ended > 0) await changeAccount(hs, userKey, {});
-  return tokens;
-}
-
 /**
  * Gives a device its next tokens. The old ones stay valid until a new one is used, so that a client
  * that never got the answer can ask again.
@@ -59,7 +26,7 @@ export async function issueTokens(
  * @spec client-server-api#refreshing-access-tokens
  */
 export async function refreshTokens(hs: Homeserver, refreshToken: string): Promise<IssuedTokens> {
-  const { tokens, pair } = makePair(hs, true);
+  const { tokens, pair } = makePair(hs, { refreshable: true });
   const endedOf = await hs.sql.begin(async (tx) => {
     const old = await lockByRefreshHash(tx, tokenHash(refreshToken));
     if (!old) throw new MatrixError("M_UNKNOWN_TOKEN", "Unknown refresh token");
@@ -78,7 +45,15 @@ export async function refreshTokens(hs: Homeserver, refreshToken: string): Promi
   return tokens;
 }
 
-function makePair(hs: Homeserver, refreshable: boolean): { tokens: IssuedTokens; pair: NewPair } {
+/**
+ * Makes tokens: what a client gets, and what is kept of it.
+ *
+ * @param refreshable whether the client can use a refresh token.
+ */
+export function makePair(
+  hs: Homeserver,
+  { refreshable }: { readonly refreshable: boolean },
+): { readonly tokens: IssuedTokens; readonly pair: NewPair } {
   const { accessTokenLifetimeMs, refreshTokenLifetimeMs, nonRefreshableLifetimeMs } =
     hs.config.sessions;
   const access = newToken("access");

@@ -1,5 +1,5 @@
 import type { Queryable, Tx } from "#src/homeserver/database.ts";
-import type { UnixMs } from "#src/homeserver/position.ts";
+import type { Position, UnixMs } from "#src/homeserver/position.ts";
 import type { UserId } from "#src/kit/identifiers.ts";
 
 /** What a row of `access_tokens` holds of a new pair. */
@@ -10,47 +10,84 @@ export type NewPair = {
   readonly refreshExpiresAtMs: UnixMs | null;
 };
 
+/** Somebody who logs in on a device. */
+export type LogIn = {
+  readonly userKey: number;
+  readonly deviceId: string;
+  /** What the account's password must be, if that let them in. */
+  readonly passwordHash: string | undefined;
+};
+
 /**
- * Locks a device, so that it stays until the transaction ends and is given no tokens by another.
- *
- * @param passwordHash what the account's password must be, if that let its user in.
- * @returns false if there is no such device, or nobody can log in on it since it is dehydrated; or if its account has ended
- *   or has another password.
+ * Which of those who log in may not any more, by their places: those whose account has ended or has another password, and
+ * those who name a dehydrated device, on which nobody can be logged in.
  */
-export async function lockDevice(
-  tx: Tx,
-  {
-    deviceKey,
-    passwordHash,
-  }: { readonly deviceKey: number; readonly passwordHash: string | undefined },
-): Promise<boolean> {
-  // What others did with the device before they let go of it is seen only by what begins then.
-  await tx`select from devices where device_key = ${deviceKey} for no key update`;
-  const rows = await tx`
-    select 1 from devices join accounts using (user_key)
-    where device_key = ${deviceKey} and deactivated_at_ms is null
-      and password_hash is not distinct from coalesce(${passwordHash ?? null}, password_hash)
-      and not exists (select from dehydrated_devices where device_key = ${deviceKey})`;
-  return rows.length > 0;
+export async function refusedLogIns(lane: Tx, logIns: readonly LogIn[]): Promise<Set<number>> {
+  if (logIns.length === 0) return new Set();
+  const rows = await lane<{ index: number }[]>`
+    select (index - 1)::int as index from unnest(
+      ${logIns.map((it) => it.userKey)}::bigint[], ${logIns.map((it) => it.deviceId)}::text[],
+      ${logIns.map((it) => it.passwordHash ?? null)}::text[])
+      with ordinality as it (user_key, device_id, password_hash, index)
+    where not exists (select from accounts
+      where accounts.user_key = it.user_key and deactivated_at_ms is null
+        and accounts.password_hash is not distinct from coalesce(it.password_hash, accounts.password_hash))
+      or exists (select from dehydrated_devices join devices using (device_key)
+        where devices.user_key = it.user_key and devices.device_id = it.device_id)`;
+  return new Set(rows.map((it) => it.index));
 }
 
-/** Gives a device its first pair of tokens. Those it had before end; says how many these were. */
-export async function insertFirstPair(
-  sql: Queryable,
-  deviceKey: number,
-  pair: NewPair,
-): Promise<number> {
-  const [row] = await sql<{ ended: number }[]>`
-    with ended as (
-      delete from access_tokens where device_key = ${deviceKey} returning token_key
+/** The first pair of a device, and where in the streams it is given. */
+export type FirstPair = {
+  readonly deviceKey: number;
+  readonly pair: NewPair;
+  readonly position: Position;
+};
+
+/**
+ * Gives devices their first pairs of tokens, each at most one. Those they had before end.
+ *
+ * @returns which devices are still there; and whose other tokens have ended, and at which position it is told.
+ */
+export async function insertFirstPairs(
+  lane: Tx,
+  its: readonly FirstPair[],
+): Promise<readonly { readonly deviceKey: number; readonly endedOf: number | null }[]> {
+  if (its.length === 0) return [];
+  const deviceKeys = its.map((it) => it.deviceKey);
+  // What others did with a device before they let go of it is seen only by what begins then.
+  void lane`
+    select from devices where device_key = any(${deviceKeys}::bigint[])
+    order by device_key for no key update`;
+  return await lane<{ deviceKey: number; endedOf: number | null }[]>`
+    with given as (
+      select given.*, user_key from unnest(
+        ${deviceKeys}::bigint[], ${its.map((it) => it.position)}::bigint[],
+        ${its.map((it) => hexOf(it.pair.accessHash))}::text[], ${its.map((it) => hexOf(it.pair.refreshHash))}::text[],
+        ${its.map((it) => it.pair.accessExpiresAtMs)}::bigint[], ${its.map((it) => it.pair.refreshExpiresAtMs)}::bigint[])
+        as given (device_key, position, access_hash, refresh_hash, access_expires_at_ms, refresh_expires_at_ms)
+      join devices using (device_key)
+    ), ended as (
+      delete from access_tokens using given where access_tokens.device_key = given.device_key
+      returning given.device_key, given.user_key, given.position
+    ), told as (
+      update accounts set position = news.position
+      from (select user_key, max(position) as position from ended group by user_key) as news
+      where accounts.user_key = news.user_key
     ), made as (
       insert into access_tokens
         (access_hash, refresh_hash, device_key, access_expires_at_ms, refresh_expires_at_ms)
-      values (${pair.accessHash}, ${pair.refreshHash}, ${deviceKey}, ${pair.accessExpiresAtMs},
-        ${pair.refreshExpiresAtMs})
+      select decode(access_hash, 'hex'), decode(refresh_hash, 'hex'), device_key, access_expires_at_ms,
+        refresh_expires_at_ms
+      from given
     )
-    select count(*) as ended from ended`;
-  return row?.ended ?? 0;
+    select device_key as "deviceKey", case when exists (
+      select from ended where ended.device_key = given.device_key) then user_key end as "endedOf"
+    from given`;
+}
+
+function hexOf(hash: Uint8Array | null): string | null {
+  return hash && Buffer.from(hash).toString("hex");
 }
 
 export type StoredPair = {

@@ -10,7 +10,7 @@ import { write } from "#src/streams/write.ts";
 import { encryptionStream } from "../encryption-stream.ts";
 import type { KeyUpload } from "../key-schemas.ts";
 import { uploadOf } from "../upload-keys.ts";
-import { dehydratedOf, isDehydratedRow } from "./queries-dehydrated.ts";
+import { dehydratedOf } from "./queries-dehydrated.ts";
 
 /** The most that the secrets of a device may take, in characters. */
 const LONGEST_SECRETS = 1024 * 1024;
@@ -57,9 +57,13 @@ export async function dehydrateDevice(
   hs.log.info({ userId, deviceId }, "keeps a dehydrated device");
 }
 
-/** Whether nobody can be logged in on a device, as it is a dehydrated one. */
-export async function isDehydrated(hs: Homeserver, deviceKey: number): Promise<boolean> {
-  return await isDehydratedRow(hs.sql, deviceKey);
+/** Whether nobody can be logged in on a device of a user, as it is a dehydrated one. */
+export async function isDehydrated(
+  hs: Homeserver,
+  userKey: number,
+  deviceId: string,
+): Promise<boolean> {
+  return (await dehydratedOf(hs.sql, userKey)).some((it) => it.deviceId === deviceId);
 }
 
 /** The dehydrated device of a user, as JSON that is its secrets. @throws MatrixError M_NOT_FOUND */

@@ -40,9 +40,3 @@ export async function upsertDehydrated(
       unnest(${its.map((it) => it.secrets)}::text[])
     on conflict (device_key) do update set secrets = excluded.secrets`;
 }
-
-/** Whether a device is a dehydrated one. */
-export async function isDehydratedRow(db: Queryable, deviceKey: number): Promise<boolean> {
-  const { count } = await db`select from dehydrated_devices where device_key = ${deviceKey}`;
-  return count > 0;
-}
