@@ -9,6 +9,7 @@ export const ACCOUNTS = "accounts";
 
 /** What of an account changes; what is left out stays. An empty one says that tokens have ended. */
 export type AccountChange = {
+  /** Of another password. Nothing is believed any more for the sake of the one before. */
   readonly passwordHash?: string;
   readonly isAdmin?: boolean;
   readonly isGuest?: boolean;
@@ -29,7 +30,9 @@ export const accountsStream: Stream<AccountWrite, boolean> = {
   name: ACCOUNTS,
 
   async store(_hs, lane, placed) {
-    const known = await updateAccounts(lane, foldByUser(placed));
+    const folded = foldByUser(placed);
+    forgetShown(lane, folded);
+    const known = await updateAccounts(lane, folded);
     return placed.map(({ write: { userKey }, position }): Outcome<boolean> => {
       const result = known.has(userKey);
       return { ok: true, result, changes: result ? [changeOf(userKey, position)] : [] };
@@ -69,6 +72,19 @@ function foldByUser(placed: readonly Placed<AccountWrite>[]): Placed<AccountWrit
     folded.set(userKey, { ...it, write: { userKey, change: { ...before, ...change } } });
   }
   return [...folded.values()];
+}
+
+/** What users have been let do by the passwords that they had ends with these: to log in by a token, or to prove nothing anew. */
+function forgetShown(lane: Tx, placed: readonly Placed<AccountWrite>[]): void {
+  const userKeys = placed.flatMap(({ write: { userKey, change } }) =>
+    change.passwordHash === undefined ? [] : [userKey],
+  );
+  if (userKeys.length === 0) return;
+  void lane`
+    delete from one_time_tokens where purpose = 'login' and user_key = any(${userKeys}::bigint[])`;
+  void lane`
+    update devices set proved_ms = null
+    where user_key = any(${userKeys}::bigint[]) and proved_ms is not null`;
 }
 
 async function updateAccounts(

@@ -71,13 +71,3 @@ export async function keepNewestTokens(
 export async function endOneTimeTokens(sql: Queryable, purpose: OneTimePurpose): Promise<void> {
   await sql`delete from one_time_tokens where purpose = ${purpose}`;
 }
-
-/** Ends all secrets for a purpose that are for one user. */
-export async function endOneTimeTokensOf(
-  hs: Homeserver,
-  purpose: OneTimePurpose,
-  userKey: number,
-): Promise<void> {
-  await hs.sql`
-    delete from one_time_tokens where purpose = ${purpose} and user_key = ${userKey}`;
-}

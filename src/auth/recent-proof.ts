@@ -31,8 +31,3 @@ export async function noteProved(hs: Homeserver, deviceKey: number | undefined):
   if (hs.config.sessions.authenticationReuseMs === 0 || deviceKey === undefined) return;
   await hs.sql`update devices set proved_ms = ${hs.now()} where device_key = ${deviceKey}`;
 }
-
-/** Has what was proved at a user's devices be proved again: their password is another. */
-export async function forgetProved(hs: Homeserver, userKey: number): Promise<void> {
-  await hs.sql`update devices set proved_ms = null where user_key = ${userKey} and proved_ms is not null`;
-}

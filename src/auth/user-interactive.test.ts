@@ -6,10 +6,11 @@ import type { OperationId } from "#src/kit/operation-ids.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { asking, type Ask, LENIENT, registered } from "#src/testing-http.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
+import { changeAccount } from "./accounts-stream.ts";
 import type { AuthData } from "./auth-data.ts";
+import { findAccount } from "./find-account.ts";
 import { expireUiaSessions } from "./job-forget-expired.ts";
 import { lookupToken } from "./lookup-token.ts";
-import { forgetProved } from "./recent-proof.ts";
 import { makeRegistrationToken } from "./registration-tokens.ts";
 import type { Stage } from "./uia-stages.ts";
 import { requireUserInteractive } from "./user-interactive.ts";
@@ -175,7 +176,8 @@ test("what was proved a moment ago is not asked for again, where that is so, but
   const later = { ...here, now: () => Date.now() + 61_000 };
   expect(await tried(later, undefined)).toEqual(asked);
   expect(await tried(here, undefined)).toEqual({});
-  await forgetProved(here, requester.userKey);
+  const { passwordHash = "" } = (await findAccount(hs, requester.userId)) ?? {};
+  await changeAccount(hs, requester.userKey, { passwordHash });
   expect(await tried(here, undefined)).toEqual(asked);
 });
 

@@ -9,13 +9,14 @@ import { devicesStream } from "./devices-stream.ts";
  * deleted.
  *
  * @param except the ID of a device that stays all the same.
+ * @param also what else is written to the streams, and committed with it.
  * @returns how many there were.
  */
 export async function deleteDevices(
   hs: Homeserver,
   owner: DeviceOwner,
   deviceIds: readonly string[] | "all",
-  except?: string,
+  { except, also }: Sparing = {},
 ): Promise<number> {
   if (deviceIds !== "all" && deviceIds.length === 0) return 0;
   const { userKey } = owner;
@@ -25,7 +26,13 @@ export async function deleteDevices(
   // Asked for together, they are committed together.
   const [{ count }] = await Promise.all([
     write(hs, devicesStream, { kind: "delete", userKey, deviceIds, except }),
+    also?.(),
     ...silenced.map(async (it) => await removeDeviceSettings(hs, userKey, it)),
   ]);
   return count;
 }
+
+type Sparing = {
+  readonly except?: string | undefined;
+  readonly also?: () => Promise<unknown>;
+};

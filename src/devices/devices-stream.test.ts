@@ -37,7 +37,7 @@ test("deletions spare the exception, and other processes hear of them", async ()
   await createDevice(one, other, { deviceId: "GONE" });
   const before = tailOf(one).position;
 
-  expect(await deleteDevices(one, user, "all", "KEPT")).toBe(1);
+  expect(await deleteDevices(one, user, "all", { except: "KEPT" })).toBe(1);
 
   const left = await one.sql`
     select device_key from devices where user_key in (${user.userKey}, ${other.userKey}) and device_id = 'GONE'`;
