@@ -1,3 +1,4 @@
+import type { Made } from "#src/auth/made-accounts.ts";
 import { hashPassword } from "#src/auth/password-hash.ts";
 import type { Tx } from "#src/homeserver/database.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
@@ -25,8 +26,8 @@ export type NewAccount = {
 export async function createAccount(
   hs: Homeserver,
   { userId, password, displayname, isAdmin = false, isGuest = false }: NewAccount,
-  claim?: (tx: Tx) => Promise<void>,
-): Promise<{ userKey: number; userId: UserId }> {
+  claim?: (tx: Tx, made: Made) => Promise<void>,
+): Promise<Made> {
   const passwordHash = password === undefined ? null : await hashPassword(hs, password);
   const userKey = await userKeyOf(hs, userId);
   await hs.sql.begin(async (tx) => {
@@ -35,7 +36,7 @@ export async function createAccount(
       values (${userKey}, ${passwordHash}, ${isAdmin}, ${isGuest}, ${hs.now()})
       on conflict do nothing returning user_key`;
     if (made.length === 0) throw userInUse();
-    await claim?.(tx);
+    await claim?.(tx, { userKey, userId });
     await storeNewProfile(tx, { userKey, userId }, displayname);
   });
   hs.log.info({ userId, isAdmin, isGuest }, "made an account");

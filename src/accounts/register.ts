@@ -3,7 +3,7 @@ import { requireGoodPassword } from "#src/auth/password-hash.ts";
 import { isRegistrationToken, useRegistrationToken } from "#src/auth/registration-tokens.ts";
 import type { Proof, Stage } from "#src/auth/uia-stages.ts";
 import { requireDeviceId } from "#src/devices/device-name.ts";
-import type { Queryable } from "#src/homeserver/database.ts";
+import type { Tx } from "#src/homeserver/database.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { ServerName, UserId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
@@ -60,6 +60,7 @@ export type Registered = { readonly user_id: UserId; readonly home_server: Serve
 /**
  * Makes the account of somebody who registers.
  *
+ * @param remember notes who has been made, as they are.
  * @throws MatrixError what `checkRegistration` throws, if things have changed since; M_MISSING_PARAM
  *   without a password; M_FORBIDDEN if the registration token was used up meanwhile.
  * @spec client-server-api#post_matrixclientv3register
@@ -68,15 +69,18 @@ export async function makeAccount(
   hs: Homeserver,
   { username, password, guest }: Registration,
   proof: Proof,
+  remember: (tx: Tx, made: Made) => Promise<void>,
 ): Promise<Made> {
   if (password === undefined) throw new MatrixError("M_MISSING_PARAM", "Missing password");
-  const claim = async (sql: Queryable) => {
+  const claim = async (tx: Tx, made: Made) => {
     const token = proof.registrationToken;
-    if (token !== undefined) await useRegistrationToken(hs, sql, token);
+    if (token !== undefined) await useRegistrationToken(hs, tx, token);
+    await remember(tx, made);
   };
-  return guest
-    ? await upgradeGuest(hs, guest, password, async () => await claim(hs.sql))
-    : await createAccount(hs, newAccount(hs, username, password), claim);
+  if (!guest) return await createAccount(hs, newAccount(hs, username, password), claim);
+  return await upgradeGuest(hs, guest, password, async () => {
+    await hs.sql.begin(async (tx) => await claim(tx, guest));
+  });
 }
 
 /** Answers somebody who has registered, and logs them in if they want. */

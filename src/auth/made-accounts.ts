@@ -1,3 +1,4 @@
+import type { Tx } from "#src/homeserver/database.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { UserId } from "#src/kit/identifiers.ts";
 import { userIdsOf } from "#src/rooms/user-keys.ts";
@@ -8,14 +9,14 @@ import { bindingOf, type InteractiveCall } from "./user-interactive.ts";
 /** Who has registered. */
 export type Made = { readonly userKey: number; readonly userId: UserId };
 
-/** Remembers for a while, for the client's session, which account has been made by a request. */
+/** Remembers for a while, for the client's session, which account is made by a request, in the transaction that makes it. */
 export async function rememberMade(
-  hs: Homeserver,
+  tx: Tx,
   call: InteractiveCall,
   { userKey }: Made,
 ): Promise<void> {
   const { session } = call.body.auth ?? {};
-  if (session !== undefined) await noteMade(hs.sql, session, userKey);
+  if (session !== undefined) await noteMade(tx, session, userKey);
 }
 
 /**

@@ -97,9 +97,9 @@ async function makeAsked(
   await checkRegistration(hs, registration);
   const options = { operation: "register", flows, remembered: true } as const;
   const proof = await requireUserInteractive(hs, asked, options);
-  const made = await makeAccount(hs, registration, proof);
-  await rememberMade(hs, asked, made);
-  return made;
+  return await makeAccount(hs, registration, proof, async (tx, made) => {
+    await rememberMade(tx, asked, made);
+  });
 }
 
 /** The guest who registers, if it is one. */
