@@ -1,6 +1,6 @@
 import {
   endOneTimeTokens,
-  isOneTimeToken,
+  findOneTimeToken,
   keepNewestTokens,
   makeOneTimeToken,
   takeOneTimeToken,
@@ -33,7 +33,7 @@ export async function firstAdministratorLink(hs: Homeserver): Promise<string | u
 
 /** Whether a link would still make an administrator. */
 export async function isSetupToken(hs: Homeserver, token: string): Promise<boolean> {
-  return await isOneTimeToken(hs, { purpose: "setup", token });
+  return (await findOneTimeToken(hs, { purpose: "setup", token })) !== undefined;
 }
 
 /**

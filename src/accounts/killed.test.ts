@@ -48,6 +48,25 @@ test("tokens that a log-in has ended are none anywhere", async () => {
   });
 });
 
+test("a log-in token lets somebody in once", async () => {
+  const { user_id } = await registered(ask, "token");
+  const { userKey = 0 } = (await findAccount(hs, user_id)) ?? {};
+  const devices = async () =>
+    (await hs.sql`select from devices where user_key = ${userKey}`).length;
+  let body = {};
+  let before = 0;
+  const act = async () => {
+    before = await devices();
+    body = { type: "m.login.token", token: await makeOneTimeToken(hs, "login", { userKey }) };
+    requireDone(await askVictim("POST", "login", { body }));
+  };
+  await killedAnywhere(victim, act, async () => {
+    const again = await ask("POST", "login", { body });
+    expect([200, 403]).toContain(again.status);
+    expect(await devices()).toBe(before + 1);
+  });
+});
+
 test("a new password lets nobody stay in whom the old one has let in", async () => {
   let other = "";
   const act = async (round: number) => {

@@ -4,7 +4,7 @@ import { findAccount } from "#src/auth/find-account.ts";
 import { type Identification, identifiedUser } from "#src/auth/identify-user.ts";
 import { type IssuedTokens, makePair } from "#src/auth/issue-tokens.ts";
 import { userLocked } from "#src/auth/moderated-accounts.ts";
-import { takeOneTimeToken } from "#src/auth/one-time-tokens.ts";
+import { findOneTimeToken } from "#src/auth/one-time-tokens.ts";
 import { type DeviceOwner, enterDevice, type WantedDevice } from "#src/devices/create-device.ts";
 import { isDehydrated } from "#src/encryption/dehydrated/dehydrated-device.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
@@ -26,27 +26,35 @@ export type LoggedIn = IssuedTokens & {
   readonly home_server: ServerName;
 };
 
+/** Who logs in, and by what: by the password of which this is the hash, or by a log-in token. */
+type WhoLogsIn = DeviceOwner &
+  Pick<Partial<Account>, "passwordHash"> & { readonly loginToken?: string };
+
 /**
  * Makes a device of a user, or goes on with one, and gives it tokens.
  *
- * @param owner with the hash of the password that was given, if one was.
  * @throws MatrixError M_FORBIDDEN, M_USER_DEACTIVATED, M_USER_LOCKED if that would not let them in any more;
  *   M_INVALID_PARAM if the device is one that nobody can be logged in on.
  */
 export async function logIn(
   hs: Homeserver,
-  owner: DeviceOwner & Pick<Partial<Account>, "passwordHash">,
+  owner: WhoLogsIn,
   wanted: LoginDevice,
 ): Promise<LoggedIn> {
-  const { userKey, userId, passwordHash } = owner;
+  const { userKey, userId, passwordHash, loginToken } = owner;
   const { tokens, pair } = makePair(hs, wanted);
-  const { deviceId, isIn } = await enterDevice(hs, owner, wanted, { pair, passwordHash });
+  const { deviceId, isIn } = await enterDevice(hs, owner, wanted, {
+    pair,
+    passwordHash,
+    loginToken,
+  });
   if (isIn) return { user_id: userId, device_id: deviceId, home_server: hs.name, ...tokens };
 
   if (await isDehydrated(hs, userKey, deviceId)) {
     throw new MatrixError("M_INVALID_PARAM", "That is the ID of your dehydrated device");
   }
   // The device, or what let its user in, has gone at the same moment.
+  if (loginToken !== undefined) await accountByLoginToken(hs, loginToken);
   const account = await findAccount(hs, userId);
   if (!account || (passwordHash !== undefined && account.passwordHash !== passwordHash)) {
     throw wrongPassword();
@@ -72,18 +80,20 @@ export async function accountByPassword(
 }
 
 /**
- * The account for which a log-in token was made. It is used up.
+ * The account for which a log-in token was made. Who logs in by it uses it up.
  *
  * @throws MatrixError M_FORBIDDEN if there is no such token, or no longer; M_USER_DEACTIVATED;
  *   M_USER_LOCKED.
  */
-export async function accountByLoginToken(hs: Homeserver, token: string): Promise<Account> {
-  const taken = await takeOneTimeToken(hs, hs.sql, { purpose: "login", token });
-  const userKey = taken?.userKey;
+export async function accountByLoginToken(
+  hs: Homeserver,
+  loginToken: string,
+): Promise<Account & { readonly loginToken: string }> {
+  const { userKey } = (await findOneTimeToken(hs, { purpose: "login", token: loginToken })) ?? {};
   const userId = userKey === undefined ? undefined : (await userIdsOf(hs, [userKey])).get(userKey);
   const account = userId && (await findAccount(hs, userId));
   if (!account) throw new MatrixError("M_FORBIDDEN", "Unknown log-in token, or used already");
-  return requireUsable(account);
+  return { ...requireUsable(account), loginToken };
 }
 
 function wrongPassword(): MatrixError {

@@ -1,6 +1,8 @@
 import type { Tx } from "#src/homeserver/database.ts";
+import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Change } from "#src/streams/stream.ts";
 import { ACCOUNTS } from "./accounts-stream.ts";
+import { takeOneTimeToken } from "./one-time-tokens.ts";
 import {
   type FirstPair,
   insertFirstPairs,
@@ -16,13 +18,18 @@ export type Admission = {
   readonly pair: NewPair;
   /** The hash of the password that was given, if one was. */
   readonly passwordHash: string | undefined;
+  /** The log-in token that was given, if one was. It is used up. */
+  readonly loginToken?: string | undefined;
 };
+
+type Coming = { readonly logIn: (LogIn & Pick<Admission, "loginToken">) | undefined };
 
 /**
  * Those who log in on devices, in the lane, as far as nothing keeps them from it: that the account has ended or been given another
- * password, or that the device is a dehydrated one.
+ * password, that the log-in token was used by others, or that the device is a dehydrated one.
  */
-export async function admissible<T extends { readonly logIn: LogIn | undefined }>(
+export async function admissible<T extends Coming>(
+  hs: Homeserver,
   lane: Tx,
   all: readonly T[],
 ): Promise<readonly T[]> {
@@ -32,6 +39,11 @@ export async function admissible<T extends { readonly logIn: LogIn | undefined }
     coming.flatMap(({ logIn }) => logIn ?? []),
   );
   const out = new Set(coming.filter((_, index) => refused.has(index)));
+  for (const it of coming) {
+    const token = it.logIn?.loginToken;
+    if (token === undefined || out.has(it)) continue;
+    if (!(await takeOneTimeToken(hs, lane, { purpose: "login", token }))) out.add(it);
+  }
   return all.filter((it) => !out.has(it));
 }
 

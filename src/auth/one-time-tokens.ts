@@ -44,15 +44,15 @@ export async function takeOneTimeToken(
   return { userKey: row.user_key ?? undefined };
 }
 
-/** Whether a secret could be used now. */
-export async function isOneTimeToken(
+/** A secret that could be used now, and for whom it is. */
+export async function findOneTimeToken(
   hs: Homeserver,
   { purpose, token }: { readonly purpose: OneTimePurpose; readonly token: string },
-): Promise<boolean> {
-  const rows = await hs.sql`
-    select 1 from one_time_tokens where hash = ${tokenHash(token)} and purpose = ${purpose}
+): Promise<{ readonly userKey: number | undefined } | undefined> {
+  const [row] = await hs.sql<{ user_key: number | null }[]>`
+    select user_key from one_time_tokens where hash = ${tokenHash(token)} and purpose = ${purpose}
       and (expires_at_ms is null or expires_at_ms > ${hs.now()})`;
-  return rows.length > 0;
+  return row && { userKey: row.user_key ?? undefined };
 }
 
 /** Ends the oldest secrets for a purpose, but for some that are newer. */

@@ -61,7 +61,7 @@ export const devicesStream: Stream<DeviceWrite, DeviceWritten> = {
   name: DEVICES,
 
   async store(hs, lane, placed) {
-    const creations = await admissible(lane, placed.flatMap(creationsOf));
+    const creations = await admissible(hs, lane, placed.flatMap(creationsOf));
     const [made, renamed, deleted] = await Promise.all([
       insertDevices(
         lane,
@@ -129,7 +129,7 @@ const NOTHING: Stored = { count: 0, gone: [] };
 function creationsOf({ write, position }: Placed<DeviceWrite>) {
   if (write.kind !== "create") return [];
   const { userKey, deviceId, admission } = write;
-  const logIn = admission && { userKey, deviceId, passwordHash: admission.passwordHash };
+  const logIn = admission && { ...admission, userKey, deviceId };
   return [{ write, position, logIn }];
 }
 
