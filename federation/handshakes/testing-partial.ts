@@ -21,7 +21,8 @@ export type PartialStage = TwoServers & {
 const E = encodeURIComponent;
 
 const syncOf = async (ask: Ask, { token }: User, query: string) =>
-  (await ask("GET", `sync?${query}`, { token })).body;
+  // That he is there would be news to himself.
+  (await ask("GET", `sync?set_presence=offline&${query}`, { token })).body;
 
 export async function openPartialStage(): Promise<PartialStage> {
   const servers = await openTwoServers((uri) =>

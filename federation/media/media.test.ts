@@ -77,6 +77,16 @@ async function copies(): Promise<number> {
   return rows.count;
 }
 
+/** Has the first server fetch a file. @returns its bytes once it is kept: all of it is told a moment before that. */
+async function fetched(file: string): Promise<Buffer> {
+  const bytes = await bytesOf(await get(`download/${file}`));
+  const [, mediaId = ""] = file.split("/");
+  const kept = async () =>
+    await hs1.hs.sql`select from media where media_id = ${mediaId} and used_ms is not null`;
+  await expect.poll(kept, { timeout: 20_000 }).toHaveLength(1);
+  return bytes;
+}
+
 describe("a file of another server", () => {
   const bytes = Buffer.from(Array.from({ length: 300_000 }, (_, index) => index % 251));
 
@@ -121,7 +131,7 @@ describe("a file of another server", () => {
       await uploaded(bytes),
     ];
     const mxcOf = (file: string) => parseMxc(...(file.split("/") as [string, string]));
-    expect((await bytesOf(await get(`download/${here}`))).equals(bytes)).toBe(true);
+    expect((await fetched(here)).equals(bytes)).toBe(true);
     for (const file of [here, gone]) await quarantineMedia(hs1.hs, admin, mxcOf(file));
     await quarantineMedia(hs2.hs, await testUser(hs2.hs, "admin"), mxcOf(there));
     const kept = await copies();
@@ -137,7 +147,7 @@ describe("a file of another server", () => {
     await hs1.hs.sql`delete from media where used_ms is not null`;
     expect((await get(`download/${here}`)).status).toBe(404);
     await liftQuarantine(hs1.hs, admin, mxcOf(gone));
-    expect((await bytesOf(await get(`download/${gone}`))).equals(bytes)).toBe(true);
+    expect((await fetched(gone)).equals(bytes)).toBe(true);
   });
 
   test("is shown small here, and by its own server", async () => {
@@ -214,14 +224,14 @@ describe("what another server sends", () => {
       response.write(`${before}${"a".repeat(300)}`, () => response.destroy());
     };
     requests = 0;
-    const path = `download/${liar}/file${files++}`;
+    const file = `${liar}/file${files++}`;
     const kept = await copies();
     // Who wants a part waits for the whole.
-    const cut = await get(path, { range: "bytes=0-" });
+    const cut = await get(`download/${file}`, { range: "bytes=0-" });
     expect(cut.status).toBe(502);
     expect(await copies()).toBe(kept);
     says = (response) => response.writeHead(200, multipart).end(`${before}whole${after}`);
-    expect((await bytesOf(await get(path))).toString()).toBe("whole");
+    expect((await fetched(file)).toString()).toBe("whole");
     expect(requests).toBe(2);
   });
 
@@ -247,7 +257,7 @@ describe("what another server sends", () => {
 
 test("copies that nobody wants any more go, and no others", async () => {
   const file = await uploaded(Buffer.from("old"));
-  await bytesOf(await get(`download/${file}`));
+  await fetched(file);
   const recent = await copies();
   const old = Date.now() - 91 * 24 * 60 * 60 * 1000;
   await hs1.hs.sql`update media set used_ms = ${old} where media_id = ${file.split("/")[1] ?? ""}`;

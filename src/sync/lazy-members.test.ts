@@ -71,7 +71,9 @@ async function conversation(names: readonly [string, string]) {
   const sync = async (since?: string, further = "") => {
     const query = since === undefined ? "" : `&since=${since}${further}`;
     const token = alice.access_token;
-    const { body } = await ask("GET", `sync?filter=${FILTER}${query}`, { token });
+    // That she is there, too, would be news to whoever waits.
+    const path = `sync?set_presence=offline&filter=${FILTER}${query}`;
+    const { body } = await ask("GET", path, { token });
     const events = body.rooms?.join?.[roomId]?.state?.events ?? [];
     const members = events.filter((it) => it.type === "m.room.member");
     return { since: body.next_batch, of: members.map((it) => it.state_key) };

@@ -62,20 +62,26 @@ test("those who wait are told together of what somebody reads, and the last of i
 
 const SLIDING = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync";
 
+/** That who waits is there would be news as well. */
+const OFFLINE = "set_presence=offline";
+
 /** Begins to wait for news on one of the ways there are, and says when it does. */
 async function waitingBy(way: "sync" | "events" | "sliding", token: string) {
   if (way === "sliding") {
     const lists = { all: { ranges: [[0, 9]], timeline_limit: 5, required_state: [] } };
-    const { body } = await ask<{ pos: string }>("POST", SLIDING, { token, body: { lists } });
-    const waiting = ask("POST", `${SLIDING}?pos=${body.pos}&timeout=30000`, {
+    const { body } = await ask<{ pos: string }>("POST", `${SLIDING}?${OFFLINE}`, {
+      token,
+      body: { lists },
+    });
+    const waiting = ask("POST", `${SLIDING}?${OFFLINE}&pos=${body.pos}&timeout=30000`, {
       token,
       body: { lists },
     });
     return { waiting };
   }
-  const { next_batch: since } = (await ask("GET", "sync", { token })).body;
+  const { next_batch: since } = (await ask("GET", `sync?${OFFLINE}`, { token })).body;
   const name = way === "sync" ? "since" : "from";
-  return { waiting: ask("GET", `${way}?${name}=${since}&timeout=30000`, { token }) };
+  return { waiting: ask("GET", `${way}?${OFFLINE}&${name}=${since}&timeout=30000`, { token }) };
 }
 
 const somebodyWaits = async () =>
