@@ -14,7 +14,7 @@ export async function readDoors(
   return await hs.sql<DoorRow[]>`
     select room_key, state_root, exists (
       select from memberships
-      where memberships.room_key = rooms.room_key and membership = 'join' and local
+      where memberships.room_key = rooms.room_key and membership = 'join' and local offset 0
     ) as is_ours
     from rooms where room_key = any(${roomKeys}::bigint[])`;
 }

@@ -15,7 +15,7 @@ export async function publishedRooms(sql: Queryable, network: string | null): Pr
       select room_key from published_rooms where network = coalesce(${network}, network))
     and exists (
       select from memberships
-      where memberships.room_key = rooms.room_key and membership = 'join' and local)`;
+      where memberships.room_key = rooms.room_key and membership = 'join' and local offset 0)`;
 }
 
 export async function isPublished(sql: Queryable, roomKey: number): Promise<boolean> {

@@ -73,6 +73,8 @@ export async function usersChanged(
   userKey: number,
   { after, upTo, rooms, others }: Bounds & { rooms: RoomsInRange; others: OthersMoved },
 ): Promise<UserId[]> {
+  const moved = [...others.entrances, ...others.returns];
+  const newcomersIn = moved.length > 0 ? [...rooms.entered, ...rooms.joined] : rooms.entered;
   const rows = await sql<{ user_id: UserId }[]>`
     with fresh as (
       select user_key from device_lists
@@ -84,10 +86,8 @@ export async function usersChanged(
       where position > ${after} and position <= ${upTo} and signer_key = ${userKey}
       union
       select user_key from memberships as newcomer
-      where membership = 'join'
-        and (room_key = any(${rooms.entered}::bigint[])
-          or (room_key = any(${rooms.joined}::bigint[])
-            and event_key = any(${[...others.entrances, ...others.returns]}::bigint[])))
+      where membership = 'join' and room_key = any(${newcomersIn}::bigint[])
+        and (room_key = any(${rooms.entered}::bigint[]) or event_key = any(${moved}::bigint[]))
         and not exists (
           select from memberships as known where known.user_key = newcomer.user_key
             and known.room_key = any(${rooms.long}::bigint[]) and known.membership = 'join'

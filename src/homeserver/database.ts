@@ -130,6 +130,9 @@ function driver(url: string, { name, patience, ...options }: DriverOptions): Sql
       enable_seqscan: "off",
       enable_hashjoin: "off",
       enable_mergejoin: "off",
+      // While nobody knows how much a table holds, a page of a room was made by sorting the whole room, and indexes of all
+      // rooms were read to be compared with one room's.
+      enable_bitmapscan: "off",
       // Before version 18, a plan that reads a table whole all the same counts as so costly that it would be compiled,
       // for 80 ms each time.
       jit: "off",

@@ -20,6 +20,6 @@ export async function allowedRoomsOf(
         and memberships.user_key = ${userKey}::bigint and membership = 'join') as "isIn"
     from rooms cross join lateral (
       select exists (select from memberships where memberships.room_key = rooms.room_key
-        and membership = 'join' and local) as is_resident) as ours
+        and membership = 'join' and local offset 0) as is_resident) as ours
     where room_id = any(${roomIds}::text[])`;
 }

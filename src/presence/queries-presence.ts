@@ -157,7 +157,7 @@ export async function usersWithUs(db: Queryable, userKeys: readonly number[]): P
       select from memberships as theirs where theirs.user_key = wanted.user_key
         and theirs.membership = 'join' and exists (
           select from memberships as ours where ours.room_key = theirs.room_key
-            and ours.local and ours.membership = 'join'))`;
+            and ours.local and ours.membership = 'join' offset 0) offset 0)`;
   return rows.map((it) => it.user_key);
 }
 

@@ -127,8 +127,9 @@ export async function markOwed(tx: Tx, after: Position, upTo: Position): Promise
       select distinct room_key from events
       where placed_at > ${after} and placed_at <= ${upTo} and anchor_offset = 0 and status = 0
     ), concerned as (
-      select memberships.user_key from moved join memberships using (room_key)
-      where membership = 'join' and local
+      select user_key from moved cross join lateral (
+        select user_key from memberships
+        where memberships.room_key = moved.room_key and membership = 'join' and local offset 0) as members
       union
       select user_key from memberships
       where position > ${after} and position <= ${upTo} and membership = 'invite' and local

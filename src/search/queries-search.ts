@@ -1,4 +1,4 @@
-import type { Queryable, Tx } from "#src/homeserver/database.ts";
+import type { Queryable, Sql, Tx } from "#src/homeserver/database.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
 import { advancePlace } from "#src/streams/advance-place.ts";
@@ -125,17 +125,21 @@ export async function newestEntries(
 
 /** The newest entries that match, by the index of tokens. */
 export async function indexedEntries(
-  db: Queryable,
+  db: Sql,
   { query, roomKeys, from, limit }: EntryQuery,
 ): Promise<readonly FoundEntry[]> {
-  return await db<FoundEntry[]>`
-    with found as materialized (
-      select event_key, anchor, anchor_offset from search_entries
-      where tokens @@ ${query}::tsquery and room_key = any(${roomKeys}::bigint[])
-    )
-    select * from found
-    where (anchor, anchor_offset) <= (${from ? String(from.anchor) : END}::bigint, ${from?.offset ?? 0}::int)
-    order by anchor desc, anchor_offset desc limit ${limit}`;
+  return await db.begin(async (tx) => {
+    // This kind of index is read in no other way; see `database.ts`.
+    await tx`set local enable_bitmapscan = on`;
+    return await tx<FoundEntry[]>`
+      with found as materialized (
+        select event_key, anchor, anchor_offset from search_entries
+        where tokens @@ ${query}::tsquery and room_key = any(${roomKeys}::bigint[])
+      )
+      select * from found
+      where (anchor, anchor_offset) <= (${from ? String(from.anchor) : END}::bigint, ${from?.offset ?? 0}::int)
+      order by anchor desc, anchor_offset desc limit ${limit}`;
+  });
 }
 
 /** Events before and after others in their rooms. */

@@ -9,7 +9,7 @@ export async function roomsHere(sql: Queryable, roomIds: readonly RoomId[]): Pro
     select room_key, room_id, version, state_root from rooms
     where room_id = any(${roomIds}::text[]) and exists (
       select from memberships
-      where memberships.room_key = rooms.room_key and membership = 'join' and local)`;
+      where memberships.room_key = rooms.room_key and membership = 'join' and local offset 0)`;
 }
 
 /** What a user is in some rooms. */

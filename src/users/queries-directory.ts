@@ -59,7 +59,7 @@ export async function residedRooms(
   const rows = await hs.sql<{ room_key: number }[]>`
     select room_key from unnest(${roomKeys}::bigint[]) as wanted (room_key)
     where exists (select from memberships
-      where memberships.room_key = wanted.room_key and membership = 'join' and local)`;
+      where memberships.room_key = wanted.room_key and membership = 'join' and local offset 0)`;
   return new Set(rows.map((it) => it.room_key));
 }
 

@@ -169,7 +169,7 @@ export async function deleteUnsharedLists(sql: Queryable, limit: number): Promis
         select from memberships as theirs
         where theirs.user_key = list.user_key and theirs.membership = 'join' and exists (
           select from memberships as ours where ours.room_key = theirs.room_key
-            and ours.local and ours.membership = 'join'))
+            and ours.local and ours.membership = 'join' offset 0) offset 0)
       limit ${limit}
     ), keys as (
       delete from cross_signing_keys using unshared
