@@ -135,6 +135,43 @@ test("a knock that is refused before the answer to it has come is refused", asyn
   await expect.poll(knocks).not.toHaveProperty([roomId]);
 });
 
+/** Has a knock be heard, and nobody here know of it. @returns what the user is then, and when the other process has seen to it. */
+async function knockUnknown(roomId: string, meanwhile = async () => {}): Promise<string[]> {
+  const { sendKnock } = two.hs.remotes;
+  const lost: typeof sendKnock = async (...asked) => {
+    await sendKnock(...asked);
+    return AWAY;
+  };
+  const { status } = await asking({ sendKnock: lost }, async () => await act("knock", roomId));
+  expect(status).toBe(502);
+  const before = await membershipOf(roomId);
+  await meanwhile();
+  await tellNow();
+  return [before, await membershipOf(roomId)];
+}
+
+describe("a knock of which nobody knows here whether it was heard", () => {
+  test("is taken back", async () => {
+    const { roomId } = await roomOf(KNOCKING);
+    expect(await knockUnknown(roomId)).toEqual(["knock", "leave"]);
+    expect(await two.hs.sql`select from untold_leaves`).toHaveLength(0);
+    expect((await act("knock", roomId)).status).toBe(200);
+    await tellNow();
+    expect(await membershipOf(roomId)).toBe("knock");
+  });
+
+  test("stands if the user has been invited since, or had knocked before", async () => {
+    const { roomId } = await roomOf(KNOCKING);
+    const invited = await knockUnknown(roomId, async () => await invite(roomId));
+    expect(invited).toEqual(["knock", "invite"]);
+    expect(await invitesOf(onTwo, bob)).toHaveProperty([roomId]);
+    const known = await roomOf(KNOCKING);
+    expect((await act("knock", known.roomId)).status).toBe(200);
+    expect(await knockUnknown(known.roomId)).toEqual(["knock", "knock"]);
+    expect(await two.hs.sql`select from untold_leaves`).toHaveLength(0);
+  });
+});
+
 test("an invitation that is declined is declined once more", async () => {
   const { roomId } = await roomOf({ preset: "private_chat", invite: [bob.userId] });
   expect((await leave(roomId)).status).toBe(200);

@@ -48,7 +48,9 @@ export async function knockOnRoom(
     const room = await findRoom(hs, roomId);
     const standing = room && (await standingOf(hs, userKey, room.roomKey));
     const servers = await serversToAsk(hs, { userKey, room, via });
-    const knock = { roomId, sender: userId, draft, begunAt: standing?.eventKey ?? null };
+    const begunAt = standing?.eventKey ?? null;
+    const isRepeated = standing?.membership === "knock";
+    const knock = { roomId, sender: userId, draft, begunAt, isRepeated };
     await knockOnOutsideRoom(hs, knock, servers);
   }
 }
