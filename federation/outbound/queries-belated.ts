@@ -42,11 +42,11 @@ export function belatedUpdates(db: Queryable, limit: number) {
         select from memberships as other join room_servers as theirs using (room_key)
         where other.user_key = own.user_key and other.membership = 'join'
           and theirs.server_name = place.server_name and theirs.since <= own.position
-          and theirs.until is null)
+          and theirs.until is null offset 0)
       and not exists (
         select from room_servers as theirs
         where theirs.room_key = own.room_key and theirs.server_name = place.server_name
-          and theirs.since <= own.event_key and theirs.until is null)
+          and theirs.since <= own.event_key and theirs.until is null offset 0)
     order by own.position limit ${limit}`;
 }
 

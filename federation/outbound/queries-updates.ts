@@ -20,7 +20,7 @@ export function isNewTo(db: Queryable) {
           or before.event_key < own.event_key
             and ${wasJoin(db)})
         and theirs.server_name = place.server_name and theirs.since < own.event_key
-        and theirs.until is null)`;
+        and theirs.until is null offset 0)`;
 }
 
 /** What a text in JSON has escaped. None of it is part of the words that are looked for. */
@@ -72,10 +72,11 @@ export async function introductionsAt(
     from events join users on users.user_key = events.sender_key
     cross join lateral (
       select device_id, display_name, row_number() over (order by device_key desc) as part
-      from devices left join device_keys using (device_key) left join memberships
+      from (select * from devices where user_key = events.sender_key offset 0) as devices
+      left join device_keys using (device_key) left join memberships
         on memberships.user_key = events.sender_key and memberships.room_key = events.room_key
-      where devices.user_key = events.sender_key and (device_keys.json is not null
-        or events.on_partial is null and memberships.position = events.event_key)
+      where device_keys.json is not null
+        or events.on_partial is null and memberships.position = events.event_key
       order by device_key desc limit ${MOST_INTRODUCED}
     ) as introduced
     where event_key = any(${positions}::bigint[]) order by event_key, part`;

@@ -39,17 +39,17 @@ export async function writeSightings(hs: Homeserver): Promise<void> {
   if (sightings.length === 0) return;
   sightingsOf(hs).clear();
   await hs.sql`
-    with free as (
-      select device_key from devices
-      where device_key = any(${sightings.map(([deviceKey]) => deviceKey)}::bigint[])
-      for no key update skip locked
+    with seen as (
+      select * from unnest(
+        ${sightings.map(([deviceKey]) => deviceKey)}::bigint[],
+        ${sightings.map(([, it]) => it.atMs)}::bigint[], ${sightings.map(([, it]) => it.ip)}::text[],
+        ${sightings.map(([, it]) => it.userAgent?.slice(0, MOST_CHARACTERS) ?? "")}::text[]
+      ) as seen (device_key, at_ms, ip, agent)
+    ), free as (
+      select seen.* from seen join devices using (device_key) for no key update of devices skip locked
     )
-    update devices set last_seen_ms = seen.at_ms, last_seen_ip = nullif(seen.ip, ''),
-      last_seen_agent = nullif(seen.agent, '')
-    from unnest(
-      ${sightings.map(([deviceKey]) => deviceKey)}::bigint[],
-      ${sightings.map(([, it]) => it.atMs)}::bigint[], ${sightings.map(([, it]) => it.ip)}::text[],
-      ${sightings.map(([, it]) => it.userAgent?.slice(0, MOST_CHARACTERS) ?? "")}::text[]
-    ) as seen (device_key, at_ms, ip, agent) join free using (device_key)
-    where devices.device_key = seen.device_key and coalesce(devices.last_seen_ms, 0) < seen.at_ms`;
+    update devices set last_seen_ms = free.at_ms, last_seen_ip = nullif(free.ip, ''),
+      last_seen_agent = nullif(free.agent, '')
+    from free
+    where devices.device_key = free.device_key and coalesce(devices.last_seen_ms, 0) < free.at_ms`;
 }

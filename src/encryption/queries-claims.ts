@@ -25,47 +25,51 @@ export async function takeKeys(
 ): Promise<Row[]> {
   return await lane<Row[]>`
     with wanted as (
-      select position, device_key, algorithm,
-        row_number() over (partition by device_key, algorithm order by place) as turn
+      select device_key, algorithm, array_agg(position order by place) as positions
       from unnest(${claims.map((it) => it.position)}::bigint[],
         ${claims.map((it) => it.deviceKey)}::bigint[], ${claims.map((it) => it.algorithm)}::text[])
         with ordinality as claim (position, device_key, algorithm, place)
-    ), needed as (
-      select device_key, algorithm, count(*) as number from wanted group by device_key, algorithm
+      group by device_key, algorithm
     ), oldest as (
-      select found.*, row_number()
-        over (partition by found.device_key, found.algorithm order by found.ordinal) as turn
-      from needed cross join lateral (
+      select found.*, positions[row_number()
+        over (partition by found.device_key, found.algorithm order by found.ordinal)] as position
+      from wanted cross join lateral (
         select * from one_time_keys
-        where device_key = needed.device_key and algorithm = needed.algorithm
-        order by ordinal limit needed.number
+        where device_key = wanted.device_key and algorithm = wanted.algorithm
+        order by ordinal limit cardinality(positions)
       ) as found
     ), taken as (
       delete from one_time_keys using oldest
       where one_time_keys.device_key = oldest.device_key
         and one_time_keys.algorithm = oldest.algorithm and one_time_keys.key_id = oldest.key_id
-      returning oldest.device_key, oldest.algorithm, oldest.turn, oldest.key_id, oldest.json
+      returning oldest.position, oldest.device_key, oldest.algorithm, oldest.key_id, oldest.json
     ), noted as (
       insert into claimed_keys (device_key, algorithm, key_id, json, claimed_at_ms)
       select device_key, algorithm, key_id, json, ${now}::bigint from taken
       on conflict (device_key, algorithm, key_id) do update
         set json = excluded.json, claimed_at_ms = excluded.claimed_at_ms
     ), left_over as (
-      select wanted.* from wanted left join oldest using (device_key, algorithm, turn)
-      where oldest.key_id is null
+      select device_key, algorithm, positions[number + 1:] as positions
+      from wanted cross join lateral (
+        select count(*)::int as number from (
+          select from one_time_keys
+          where device_key = wanted.device_key and algorithm = wanted.algorithm
+          limit cardinality(positions)) as found
+      ) as counted
+      where number < cardinality(positions)
     ), fallback as (
-      select * from fallback_keys
-      where (device_key, algorithm) in (select device_key, algorithm from left_over)
+      select found.*, positions from left_over cross join lateral (
+        select * from fallback_keys
+        where device_key = left_over.device_key and algorithm = left_over.algorithm offset 0
+      ) as found
     ), used as (
       update fallback_keys set used = true from fallback
       where not fallback.used and fallback_keys.device_key = fallback.device_key
         and fallback_keys.algorithm = fallback.algorithm
     ), given as (
-      select position, device_key, algorithm, key_id, json, true as changed
-      from wanted join taken using (device_key, algorithm, turn)
+      select position, device_key, algorithm, key_id, json, true as changed from taken
       union all
-      select position, device_key, algorithm, key_id, json, not used
-      from left_over join fallback using (device_key, algorithm)
+      select unnest(positions), device_key, algorithm, key_id, json, not used from fallback
     )
     select position, user_key as "userKey", device_key as "deviceKey", algorithm, key_id as "keyId",
       json, changed
