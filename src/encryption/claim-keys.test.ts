@@ -18,20 +18,26 @@ async function claim(hs: Homeserver, userId: `@${string}:${string}`, deviceId = 
   return Object.keys(claimed[userId]?.[deviceId] ?? {})[0];
 }
 
-test("each key goes to one of many who claim at once, in two processes", async () => {
+test("each key goes to one of many who claim at once, in two processes, and the fallback key to the others", async () => {
   let count = 0;
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.boolean(), { minLength: 1, maxLength: 40 }),
       fc.integer({ min: 0, max: 30 }),
-      async (claimers, keyCount) => {
+      fc.boolean(),
+      async (claimers, keyCount, hasFallback) => {
         const device = await testDevice(one, `claimed${count++}`);
         const names = Array.from({ length: keyCount }, (_, index) => `K${index}`);
-        await uploadKeys(one, device, { one_time_keys: oneTimeKeys(names) });
+        await uploadKeys(one, device, {
+          one_time_keys: oneTimeKeys(names),
+          ...(hasFallback && { fallback_keys: oneTimeKeys(["F"]) }),
+        });
         const claimed = await Promise.all(
           claimers.map(async (isOne) => await claim(isOne ? one : two, device.userId)),
         );
-        const got = claimed.filter((it) => it !== undefined);
+        const others = claimed.filter((it) => it === (hasFallback ? `${ALGORITHM}:F` : undefined));
+        expect(others).toHaveLength(Math.max(0, claimers.length - keyCount));
+        const got = claimed.filter((it) => it !== undefined && it !== `${ALGORITHM}:F`);
         expect(got).toHaveLength(Math.min(claimers.length, keyCount));
         expect(new Set(got).size).toBe(got.length);
         const { device_one_time_keys_count: left } = await keyCountsOf(one, device.deviceKey);
