@@ -1,4 +1,7 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { makePair } from "#src/auth/issue-tokens.ts";
+import { createDevice, enterDevice } from "#src/devices/create-device.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
@@ -72,4 +75,30 @@ test("devices that are dehydrated at the same moment are each whole, and one sta
   expect(JSON.parse(secrets)).toEqual({ pickle: deviceId });
   await dehydrateDevice(hs, carol, sleeping(carol, "LAST", "last"));
   expect(await devicesOf(carol)).toEqual([carol.deviceId, "LAST"]);
+});
+
+test("nobody is logged in on a device that is dehydrated with the same commit", async () => {
+  const dave = await testDevice(hs, "dave");
+  await hs.sql`insert into accounts (user_key, created_at_ms) values (${dave.userKey}, 0)`;
+  const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+  const holding = hs.sql.begin(async (tx) => {
+    await tx`select from positions where id = 1 for update`;
+    await gate;
+  });
+  const { pair } = makePair(hs, { refreshable: false });
+  const entering = async () =>
+    await enterDevice(hs, dave, { deviceId: "BOTH" }, { pair, passwordHash: undefined });
+  const dehydrating = async () => await dehydrateDevice(hs, dave, sleeping(dave, "BOTH", "both"));
+  await sleep(100);
+  // Both wait until this one is committed, and go together then.
+  const before = createDevice(hs, dave, { deviceId: "BEFORE" });
+  await sleep(100);
+  const both = Promise.allSettled([entering(), dehydrating()]);
+  await sleep(200);
+  open();
+  await Promise.all([holding, before]);
+  const [entered, dehydrated] = await both;
+  const isIn = entered.status === "fulfilled" && entered.value.isIn;
+  expect([isIn, dehydrated.status]).not.toEqual([true, "fulfilled"]);
+  expect(isIn || dehydrated.status === "fulfilled").toBe(true);
 });

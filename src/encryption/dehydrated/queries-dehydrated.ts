@@ -33,6 +33,7 @@ export async function upsertDehydrated(
   lane: Tx,
   devices: ReadonlyMap<number, { readonly userKey: number; readonly secrets: string }>,
 ): Promise<void> {
+  if (devices.size === 0) return;
   const its = [...devices.values()];
   await lane`
     insert into dehydrated_devices (device_key, user_key, secrets)

@@ -25,7 +25,7 @@ export type Dehydrated = ReadonlyMap<
   { readonly deviceKey: number; readonly upload: UploadWrite; readonly isNew: boolean }
 >;
 
-/** Makes the devices, in the lane. */
+/** Makes the devices, in the lane. From then on nobody can log in on them. */
 export async function makeDehydrated(
   lane: Tx,
   writes: readonly DehydrationWrite[],
@@ -34,7 +34,7 @@ export async function makeDehydrated(
   const made = await makeDevices(lane, writes);
   const keys = made.map((it) => it.deviceKey);
   const dehydrated = new Set(await dehydratedAmong(lane, keys));
-  return new Map(
+  const devices = new Map(
     writes.flatMap((write) => {
       const own = made.filter(
         (it) => it.userKey === write.userKey && it.deviceId === write.deviceId,
@@ -46,6 +46,9 @@ export async function makeDehydrated(
       return [[write, { deviceKey, isNew, upload: ofDevice(write.upload, deviceKey) }]];
     }),
   );
+  const fresh = [...devices].filter(([, it]) => it.isNew);
+  await upsertDehydrated(lane, new Map(fresh.map(([write, it]) => [it.deviceKey, write])));
+  return devices;
 }
 
 function ofDevice(upload: UploadWrite, deviceKey: number): UploadWrite {
@@ -81,6 +84,6 @@ export async function storeDehydrations(
       if (device.isNew) throw keys.error;
     } else secrets.set(device.deviceKey, write);
   }
-  if (secrets.size > 0) await upsertDehydrated(lane, secrets);
+  await upsertDehydrated(lane, secrets);
   return refused;
 }
