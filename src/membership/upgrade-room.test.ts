@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Requester } from "#src/kit/requester.ts";
 import { stateEvent } from "#src/rooms/current-state.ts";
@@ -36,12 +37,17 @@ test("two who upgrade at once, in two processes, make one successor each time or
     content: { users: { [alice.userId]: 100 } },
   };
   const upgrade = { roomId, version: "11", additionalCreators: [] };
-  const tries = await Promise.allSettled([
+  // Who begins when the room has ended already makes another successor: so nothing is written before all have looked.
+  const release = holdWrites(servers.all);
+  const tried = Promise.allSettled([
     upgradeRoom(other, bob, upgrade),
     sendEvent(hs, { sender: alice, room, draft: demotion }),
     upgradeRoom(other, bob, upgrade),
     upgradeRoom(hs, alice, upgrade),
   ]);
+  await sleep(500);
+  release();
+  const tries = await tried;
   const successors = [0, 2, 3].flatMap((index) => {
     const it = tries[index];
     return it?.status === "fulfilled" ? [it.value as string] : [];
@@ -99,6 +105,28 @@ test("who is banned in the moment of an upgrade, through another process, is ban
   const member = await stateEvent(hs, successor?.roomKey ?? 0, "m.room.member", bob.userId);
   expect(member?.content).toEqual(ban.content);
 });
+
+/** Lets no process write. @returns what lets them. */
+function holdWrites(all: TestHomeservers["all"]): () => void {
+  const { promise: released, resolve } = Promise.withResolvers<void>();
+  for (const hs of all) {
+    const { lane } = hs;
+    const held: typeof lane = {
+      ...lane,
+      async transaction(work) {
+        await released;
+        return await lane.transaction(work);
+      },
+      async statement(work) {
+        await released;
+        return await lane.statement(work);
+      },
+    };
+    Object.assign(hs, { lane: held });
+    void released.then(() => Object.assign(hs, { lane }));
+  }
+  return resolve;
+}
 
 async function rooms(): Promise<number> {
   return (await servers.hs.sql`select from rooms`).count;
