@@ -1,4 +1,5 @@
 import { afterAll, expect, test } from "vitest";
+import { changeAccount } from "#src/auth/accounts-stream.ts";
 import { createDevice } from "#src/devices/create-device.ts";
 import { listDevices } from "#src/devices/list-devices.ts";
 import { asking, type Ask, LENIENT, registered } from "#src/testing-http.ts";
@@ -84,4 +85,11 @@ test("a deactivated account lets nobody in, whoever has shown its password befor
   expect((await ask("POST", "account/deactivate", { token, body })).status).toBe(200);
   await expect(goOn()).rejects.toMatchObject({ errcode: "M_FORBIDDEN" });
   expect(await listDevices(hs, account)).toEqual([]);
+});
+
+test("a locked account lets nobody in, whoever has shown its password before", async () => {
+  const { account, goOn } = await admitted("shut");
+  await changeAccount(hs, account.userKey, { isLocked: true });
+  await expect(goOn()).rejects.toMatchObject({ errcode: "M_USER_LOCKED" });
+  expect(await listDevices(hs, account)).toHaveLength(1);
 });

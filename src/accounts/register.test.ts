@@ -1,7 +1,10 @@
 import { createHmac } from "node:crypto";
 import { afterAll, expect, test } from "vitest";
 import { appOf } from "#src/app.ts";
+import { changeAccount } from "#src/auth/accounts-stream.ts";
+import { findAccount } from "#src/auth/find-account.ts";
 import { makeRegistrationToken } from "#src/auth/registration-tokens.ts";
+import type { UserId } from "#src/kit/identifiers.ts";
 import { asking, LENIENT, register } from "#src/testing-http.ts";
 import { testHomeservers } from "#src/testing.ts";
 import { firstAdministratorLink } from "./first-administrator.ts";
@@ -25,6 +28,19 @@ test("registering takes two requests, or one that brings its proof", async () =>
   });
   const profile = await ask("GET", "profile/@two-steps:test");
   expect(profile.body).toEqual({ displayname: "Two-Steps" });
+});
+
+test("who asks again for the account that they have made is not let in once it is locked", async () => {
+  const wanted = { username: "shut", password: "secret" };
+  const { session } = (await ask("POST", "register", { body: wanted })).body;
+  const body = { ...wanted, auth: { type: "m.login.dummy", session } };
+  const { user_id } = (await ask<{ user_id: UserId }>("POST", "register", { body })).body;
+  expect((await ask("POST", "register", { body })).body).toMatchObject({ user_id });
+
+  const account = await findAccount(hs, user_id);
+  await changeAccount(hs, account?.userKey ?? 0, { isLocked: true });
+  const again = await ask("POST", "register", { body });
+  expect(again).toMatchObject({ status: 401, body: { errcode: "M_USER_LOCKED" } });
 });
 
 test("an account can be made without logging in, and without a name", async () => {

@@ -25,7 +25,7 @@ export type Admission = {
 type Coming = { readonly logIn: (LogIn & Pick<Admission, "loginToken">) | undefined };
 
 /**
- * Those who log in on devices, in the lane, as far as nothing keeps them from it: that the account has ended or been given another
+ * Those who log in on devices, in the lane, as far as nothing keeps them from it: that the account has ended, or been locked or given another
  * password, that the log-in token was used by others, or that the device is a dehydrated one.
  */
 export async function admissible<T extends Coming>(

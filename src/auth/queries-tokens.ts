@@ -19,8 +19,8 @@ export type LogIn = {
 };
 
 /**
- * Which of those who log in may not any more, by their places: those whose account has ended or has another password, and
- * those who name a dehydrated device, on which nobody can be logged in.
+ * Which of those who log in may not any more, by their places: those whose account has ended, is locked or has another
+ * password, and those who name a dehydrated device, on which nobody can be logged in.
  */
 export async function refusedLogIns(lane: Tx, logIns: readonly LogIn[]): Promise<Set<number>> {
   if (logIns.length === 0) return new Set();
@@ -30,7 +30,7 @@ export async function refusedLogIns(lane: Tx, logIns: readonly LogIn[]): Promise
       ${logIns.map((it) => it.passwordHash ?? null)}::text[])
       with ordinality as it (user_key, device_id, password_hash, index)
     where not exists (select from accounts
-      where accounts.user_key = it.user_key and deactivated_at_ms is null
+      where accounts.user_key = it.user_key and deactivated_at_ms is null and not is_locked
         and accounts.password_hash is not distinct from coalesce(it.password_hash, accounts.password_hash))
       or exists (select from dehydrated_devices join devices using (device_key)
         where devices.user_key = it.user_key and devices.device_id = it.device_id)`;

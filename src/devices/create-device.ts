@@ -35,8 +35,8 @@ export async function createDevice(
 /**
  * The same for a user who logs in: the device and the tokens by which they are logged in on it are made together.
  *
- * @returns whether they are: not, if meanwhile the account has ended or been given another password, the log-in token has been used,
- *   or the device has been deleted; nor on a dehydrated device.
+ * @returns whether they are: not, if meanwhile the account has ended, or been locked or given another password, the log-in token has been
+ *   used, or the device has been deleted; nor on a dehydrated device.
  * @throws MatrixError M_INVALID_PARAM if no device can have the ID.
  * @spec client-server-api#relationship-between-access-tokens-and-devices
  */
