@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { connect } from "node:tls";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, expect, test, vi } from "vitest";
 import { createLogger } from "#src/homeserver/log.ts";
 import { testAuthority, testTlsServer } from "#src/outbound/testing.ts";
 import { testDirectory } from "#src/testing-directory.ts";
@@ -60,4 +60,19 @@ test("a renewed certificate is taken while the server runs; a broken or half-wri
   put(keyFile, first.key);
   await new Promise((resolve) => setTimeout(resolve, 100));
   expect(await whoAnswers()).toBe("second.test");
+});
+
+test("nothing is taken that was being read when it ended", async () => {
+  const [own, next] = [authority.issue("own.test"), authority.issue("next.test")];
+  server.http.setSecureContext(own);
+  put(certFile, next.cert);
+  put(keyFile, next.key);
+  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+  const current = { cert: Buffer.from(own.cert), key: Buffer.from(own.key) };
+  const end = renewCertificate(server.http, { certFile, keyFile }, current, { log, everyMs: 20 });
+  vi.advanceTimersByTime(20);
+  end();
+  vi.useRealTimers();
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(await whoAnswers()).toBe("own.test");
 });

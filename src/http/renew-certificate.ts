@@ -30,9 +30,11 @@ export function renewCertificate(
   let known = current;
   let lastFault = "";
   let isLooking = false;
+  let isEnded = false;
 
   async function look(): Promise<void> {
     const [cert, key] = await Promise.all([readFile(certFile), readFile(keyFile)]);
+    if (isEnded) return;
     if (cert.equals(known.cert) && key.equals(known.key)) return;
     // Throws of what is no pair, before the server has any of it.
     createSecureContext({ cert, key });
@@ -57,5 +59,8 @@ export function renewCertificate(
       .finally(() => (isLooking = false));
   }, everyMs);
   timer.unref();
-  return () => clearInterval(timer);
+  return () => {
+    isEnded = true;
+    clearInterval(timer);
+  };
 }
