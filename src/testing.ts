@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import pino from "pino";
 import { loadConfig } from "#src/config/load-config.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
@@ -6,6 +7,7 @@ import type { Requester } from "#src/kit/requester.ts";
 import { createRoom } from "#src/membership/create-room.ts";
 import { findRoom, type Room } from "#src/rooms/find-room.ts";
 import { userKeyOf } from "#src/rooms/user-keys.ts";
+import { processesAlive } from "#src/streams/presence.ts";
 import { testDatabase, type TestDatabase } from "#src/testing-database.ts";
 import { openHomeserver, type OpenHomeserver } from "./open-homeserver.ts";
 
@@ -43,6 +45,8 @@ export async function testHomeservers(
   const all = opened.map((it) => it.hs);
   const [hs] = all;
   if (!hs) throw new RangeError("a test needs at least one homeserver");
+  // It hears of the others a moment after they have come: until then it does not look what they have done.
+  while (all.length > 1 && processesAlive(hs) === 1) await sleep(5);
   return {
     hs,
     all,
