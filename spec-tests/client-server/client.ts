@@ -212,7 +212,7 @@ function testUser(request: TestHomeserver["request"], login: Body, password: str
     sync: async (parameters = {}) =>
       await good("GET", `/v3/sync?${new URLSearchParams(parameters).toString()}`),
     async syncUntil(holds, since) {
-      const until = Date.now() + 5_000;
+      const until = Date.now() + 15_000;
       let answer = await it.sync(since === undefined ? {} : { since });
       while (!holds(answer)) {
         if (Date.now() > until) throw new Error(`it has not come: ${JSON.stringify(answer)}`);
