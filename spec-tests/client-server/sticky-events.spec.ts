@@ -104,10 +104,13 @@ describe("a sticky event", () => {
   });
 
   test("wakes those who wait, with a filter that leaves nothing else", async () => {
-    const roomId = await room(bob);
-    const since = (await bob.sync()).next_batch;
+    // That they are there would be news to them as well.
+    const waiter = await hs.registerUser("waiter");
+    const set_presence = "offline";
+    const roomId = await room(waiter);
+    const since = (await waiter.sync({ set_presence })).next_batch;
     const filter = JSON.stringify({ room: { timeline: { types: [] } } });
-    const waiting = bob.sync({ since, filter, timeout: "15000" });
+    const waiting = waiter.sync({ set_presence, since, filter, timeout: "15000" });
     const eventId = await stick(alice, roomId);
     expect(idsOf(stickyOf(await waiting, roomId))).toEqual([eventId]);
   });

@@ -30,14 +30,19 @@ describe("sync", () => {
   });
 
   test("waits for news as long as it is told, and no longer", async () => {
-    const { next_batch: since } = await alice.sync();
+    // That somebody is there would be news as well: neither of these two ever is.
+    const [carol, dave] = [await hs.registerUser("carol"), await hs.registerUser("dave")];
+    const theirs = await dave.createRoom({ preset: "public_chat" });
+    await carol.call("POST", `/v3/join/${theirs}`, {});
+    const set_presence = "offline";
+    const { next_batch: since } = await carol.sync({ set_presence });
     const begun = performance.now();
-    const idle = await alice.sync({ since, timeout: "300" });
+    const idle = await carol.sync({ set_presence, since, timeout: "300" });
     expect(performance.now() - begun).toBeGreaterThan(250);
     expect(idle.rooms?.join ?? {}).toEqual({});
-    const waiting = alice.sync({ since: idle.next_batch, timeout: "10000" });
-    const eventId = await bob.sendText(roomId, "wake up");
-    expect(timelineHas(roomId, eventId)(await waiting)).toBe(true);
+    const waiting = carol.sync({ set_presence, since: idle.next_batch, timeout: "10000" });
+    const eventId = await dave.sendText(theirs, "wake up");
+    expect(timelineHas(theirs, eventId)(await waiting)).toBe(true);
   });
 
   test("tells of a new room also that nothing is going on in it", async () => {
