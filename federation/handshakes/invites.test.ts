@@ -154,7 +154,7 @@ describe("an invitation", () => {
     const both = Promise.withResolvers<void>();
     const slow: typeof sendInviteV2 = async (server, ...asked) => {
       if (order.push(`asked ${server}`) === 2) both.resolve();
-      await Promise.race([both.promise, sleep(1_000)]);
+      await Promise.race([both.promise, sleep(8_000)]);
       order.push(`told ${server}`);
       return await sendInviteV2(server, ...asked);
     };

@@ -45,7 +45,7 @@ test("two who upgrade at once, in two processes, make one successor each time or
     upgradeRoom(other, bob, upgrade),
     upgradeRoom(hs, alice, upgrade),
   ]);
-  await sleep(500);
+  await sleep(2_000);
   release();
   const tries = await tried;
   const successors = [0, 2, 3].flatMap((index) => {

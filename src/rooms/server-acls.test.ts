@@ -40,5 +40,7 @@ test("a list that is full of globs is gone through once for a server, and not wi
     return performance.now() - begun;
   };
   const first = await msFor(1);
-  expect(await msFor(100)).toBeLessThan(20 * first);
+  // Of several, since anything else may run at the moment.
+  const times = [await msFor(100), await msFor(100), await msFor(100)];
+  expect(Math.min(...times)).toBeLessThan(20 * first);
 });
