@@ -182,10 +182,14 @@ describe.skipIf(process.platform !== "linux")("the built-in PostgreSQL", () => {
       () => undefined,
       (error: unknown) => error,
     );
-    await sleep(300);
-    const [busy] = childrenOf(postmasterOf(shared)).filter((pid) =>
-      readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(" SELECT"),
-    );
+    let busy: number | undefined;
+    const counter = () => {
+      [busy] = childrenOf(postmasterOf(shared)).filter((pid) =>
+        readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(" SELECT"),
+      );
+      return busy;
+    };
+    await expect.poll(counter).toBeDefined();
     first.process.kill("SIGSTOP");
     process.kill(postmasterOf(shared), "SIGKILL");
     await end(first.process, "SIGKILL");

@@ -164,8 +164,8 @@ describe("a room of two", () => {
     await expect.poll(typing, SOON).toBe(true);
     await bob.client.sendTyping(roomId, false, 0);
     await expect.poll(typing, SOON).toBe(false);
-    // Less than a moment nobody need hear of.
-    await bob.client.sendTyping(roomId, true, 2_000);
+    // Less than a moment nobody need hear of, nor does who is busy.
+    await bob.client.sendTyping(roomId, true, 5_000);
     await expect.poll(typing, SOON).toBe(true);
     await expect.poll(typing, SOON).toBe(false);
   });
