@@ -53,7 +53,7 @@ export type Stage = {
   databaseBytes(): Promise<number>;
   /** How many messages to devices the database has. */
   waitingMessages(): Promise<number>;
-  /** Ends the server and starts it again on what it has stored. The address stays. */
+  /** Ends the server, once everything is quiet, and starts it again on what it has stored. The address stays. */
   restart(): Promise<void>;
   report(measurement: Measurement): Promise<void>;
 };
