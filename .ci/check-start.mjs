@@ -1,6 +1,7 @@
 // Checks `npm start` and `npm run demo` as somebody who has just cloned the repository meets them, by real requests: as
 // root and as an ordinary user, the first time and again, stopped and killed. Prints a line for each check and their sums.
 import { execFileSync, spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { chmodSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
@@ -31,13 +32,20 @@ function must(condition, message) {
   if (!condition) throw new Error(message);
 }
 
+/** None of those that the system gives to whoever asks for any: one could be gone before the server listens there again. */
 async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
+  for (;;) {
+    const port = randomInt(11_000, 32_768);
+    const server = createServer().listen(port, "127.0.0.1");
+    const isFree = await once(server, "listening").then(
+      () => true,
+      () => false,
+    );
+    if (!isFree) continue;
+    server.close();
+    await once(server, "close");
+    return port;
+  }
 }
 
 /** Two seconds, or longer where Node alone takes longer than a slow machine needs for it, a tenth of a second, to do nothing. */

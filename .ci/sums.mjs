@@ -8,6 +8,7 @@ import { existsSync, readFileSync } from "node:fs";
 const MOST_AGAIN = 6;
 
 const [what, first, second] = process.argv.slice(2);
+const said = new Set();
 const files = filesOf(first);
 if (what === "files") {
   const failed = files.filter(hasFailed);
@@ -58,5 +59,8 @@ function isPassed(test) {
 }
 
 function say(what, name, why = "") {
-  console.log(`${what}: ${name}: ${why.slice(0, 600).replaceAll(/\s+/g, " ")}`);
+  const reason = why.slice(0, 600).replaceAll(/\s+/g, " ");
+  // What keeps a whole file from being tested is said once of it.
+  console.log(`${what}: ${name}${said.has(reason) ? "" : `: ${reason}`}`);
+  said.add(reason);
 }

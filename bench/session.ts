@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { freePort } from "#src/kit/free-port.ts";
 import { foundAuthority } from "#src/kit/private-authority.ts";
 import type { Answered, Asked, Question } from "./load/remote-stage.ts";
 import type { Measurement, Size } from "./load/stage.ts";
@@ -18,7 +19,6 @@ import { forgetPeak, memoryOf, treeUsage } from "./measure/process-tree.ts";
 import { archipelCommand } from "./servers/archipel.ts";
 import {
   type Command,
-  freePort,
   type PasswordCost,
   type Place,
   type RunningServer,

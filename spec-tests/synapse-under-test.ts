@@ -13,8 +13,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { freePort } from "#src/kit/free-port.ts";
 import type { Certificate } from "#src/kit/private-authority.ts";
-import { freePort } from "./homeserver-under-test.ts";
 import { installOracle } from "./oracle/install.ts";
 import { registerUser, type TestUser } from "./test-user.ts";
 

@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, openSync, readFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { HttpTarget } from "../load/http-connection.ts";
 import type { FederationOfRun } from "../load/stage.ts";
@@ -73,17 +72,6 @@ export async function startServer(
   }
   await stop();
   throw new Error(`${program} did not start:\n${readFileSync(logFile, "utf8").slice(-3000)}`);
-}
-
-/** A port that is free now. */
-export async function freePort(host: string): Promise<number> {
-  const probe = createServer().listen(0, host);
-  await once(probe, "listening");
-  const address = probe.address();
-  probe.close();
-  await once(probe, "close");
-  if (address === null || typeof address === "string") throw new Error("No port is free.");
-  return address.port;
 }
 
 async function answers(child: ChildProcess, { host, port }: HttpTarget): Promise<boolean> {

@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { readPostmasterFile } from "#src/homeserver/embedded-postgres-leftovers.ts";
+import { freePort } from "#src/kit/free-port.ts";
 import type { PrivateAuthority } from "#src/kit/private-authority.ts";
 // @ts-expect-error It is plain JavaScript, since it runs before there is anything else.
 import { bundleOf } from "../bundle.mjs";
@@ -119,16 +119,6 @@ export async function foundSubsidiary(group: Group, city: string): Promise<Subsi
 /** The environment of whoever started us, without what it says of another server. */
 function withoutOurs(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith("ARCHIPEL_")));
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const address = probe.address();
-  probe.close();
-  await once(probe, "close");
-  if (address === null || typeof address === "string") throw new Error("No port is free.");
-  return address.port;
 }
 
 async function untilReady(child: ChildProcess, city: string): Promise<void> {

@@ -1,8 +1,7 @@
 import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { createServer } from "node:net";
 import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
 import type { S3Settings } from "#src/homeserver/s3-bucket.ts";
+import { freePort } from "#src/kit/free-port.ts";
 import { installObjectStore } from "./install.ts";
 
 /** A server of the S3 API in a process of its own. */
@@ -72,14 +71,4 @@ async function untilItAnswers(url: string, hasEnded: () => boolean): Promise<voi
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
   throw new Error("the object store for tests did not start");
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("no free port");
-  return address.port;
 }

@@ -1,12 +1,8 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { freePort } from "#src/kit/free-port.ts";
 import { testDirectory } from "#src/testing-directory.ts";
-import {
-  freePort,
-  type HomeserverUnderTest,
-  isOutside,
-  startHomeserver,
-} from "../homeserver-under-test.ts";
+import { type HomeserverUnderTest, isOutside, startHomeserver } from "../homeserver-under-test.ts";
 import { lacks } from "../needs.ts";
 import { runAuthority } from "../run-authority.ts";
 import { startSynapse, type SynapseUnderTest } from "../synapse-under-test.ts";
