@@ -12,21 +12,21 @@ const said = new Set();
 const files = filesOf(first);
 if (what === "files") {
   const failed = files.filter(hasFailed);
-  if (failed.length <= MOST_AGAIN) for (const { name } of failed) console.log(name);
+  if (failed.length <= MOST_AGAIN) for (const { name } of failed) say(name);
 } else {
   const again = second !== undefined && existsSync(second) ? filesOf(second) : [];
   const sums = { passed: 0, failed: 0 };
   for (const file of files) {
     const fresh = hasFailed(file) ? again.find((it) => it.name === file.name) : undefined;
     // A file that could not even be read has no tests to count.
-    if (isBroken(fresh ?? file)) say("broken", file.name, file.message);
+    if (isBroken(fresh ?? file)) sayOf("broken", file.name, file.message);
     const passedAfresh = new Set(fresh?.assertionResults.filter(isPassed).map((it) => it.fullName));
     for (const test of isBroken(file) && fresh ? fresh.assertionResults : file.assertionResults) {
       count(test, passedAfresh.has(test.fullName));
     }
     if (isBroken(fresh ?? file)) sums.failed += 1;
   }
-  console.log(`${sums.passed} passed, ${sums.failed} failed`);
+  say(`${sums.passed} passed, ${sums.failed} failed`);
 
   function count(test, hasPassedAfresh) {
     // Of the first go: a second may fail of what the first left behind.
@@ -34,10 +34,10 @@ if (what === "files") {
     if (isPassed(test) || (test.status === "failed" && hasPassedAfresh)) {
       sums.passed += 1;
       // Each of them is a fault to be found, of ours or of the test.
-      if (why !== undefined) say("passed at a second go only", test.fullName, why);
+      if (why !== undefined) sayOf("passed at a second go only", test.fullName, why);
     } else if (test.status === "failed") {
       sums.failed += 1;
-      say("FAILED", test.fullName, why);
+      sayOf("FAILED", test.fullName, why);
     }
   }
 }
@@ -58,9 +58,13 @@ function isPassed(test) {
   return test.status === "passed";
 }
 
-function say(what, name, why = "") {
+function sayOf(what, name, why = "") {
   const reason = why.slice(0, 600).replaceAll(/\s+/g, " ");
   // What keeps a whole file from being tested is said once of it.
-  console.log(`${what}: ${name}${said.has(reason) ? "" : `: ${reason}`}`);
+  say(`${what}: ${name}${said.has(reason) ? "" : `: ${reason}`}`);
   said.add(reason);
+}
+
+function say(line) {
+  process.stdout.write(`${line}\n`);
 }
