@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import type { RequestListener } from "node:http";
 import { createServer, type Server } from "node:https";
-import type { AddressInfo } from "node:net";
+import { freePort } from "#src/kit/free-port.ts";
 import type { FederationOfRun } from "../load/stage.ts";
 
 const HOST = "127.0.0.1";
@@ -29,8 +29,8 @@ export async function peerListener(
     await once(listening, "listening");
     return listening;
   };
-  let server = await listen(0);
-  const { port } = server.address() as AddressInfo;
+  const port = await freePort(HOST);
+  let server = await listen(port);
   return {
     address: `${HOST}:${port}`,
     async goDown() {

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
+import { freePort } from "#src/kit/free-port.ts";
 import { driverAddress } from "./database-url.ts";
 
 /** A way to a database that can be closed and opened: a port before it. */
@@ -54,10 +55,7 @@ export async function databaseGate(databaseUrl: string): Promise<DatabaseGate> {
     await closed;
   };
 
-  const first = await listenAt(0);
-  const address = first.address();
-  const port = typeof address === "object" && address !== null ? address.port : 0;
-  await shut(first);
+  const port = await freePort();
   let server: Server | undefined;
   const turn = async (to: Mode) => {
     mode = to;

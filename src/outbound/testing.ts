@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import type { RequestListener } from "node:http";
 import { createServer, type Server } from "node:https";
 import { join } from "node:path";
+import { freePort } from "#src/kit/free-port.ts";
 import {
   type Certificate,
   foundAuthority,
@@ -31,14 +32,14 @@ export type TestTlsServer = {
 export async function testTlsServer(
   certificate: Certificate,
   listener: RequestListener,
-  { host = "127.0.0.1", port = 0 } = {},
+  { host = "127.0.0.1", port: wanted }: { host?: string; port?: number } = {},
 ): Promise<TestTlsServer> {
+  const port = wanted ?? (await freePort(host));
   const http = createServer(certificate, listener);
   http.listen(port, host);
   await once(http, "listening");
-  const address = http.address();
   return {
-    port: typeof address === "object" && address ? address.port : 0,
+    port,
     http,
     async close() {
       const closed = once(http, "close");
