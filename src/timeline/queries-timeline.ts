@@ -36,6 +36,53 @@ export async function eventKeysForwards(
     order by anchor, anchor_offset limit ${limit}`;
 }
 
+/** An event on a page, and what saves asking further. */
+export type PageRow = {
+  readonly event_key: number;
+  readonly anchor: number;
+  readonly anchor_offset: number;
+  /** Whether something relates to it that is told with it. */
+  readonly isRelatedTo: boolean;
+  /** Whether there is an event of the room that we have not got. */
+  readonly hasHoles: boolean;
+};
+
+/** A page of a room's order backwards, newest first. */
+export async function pageBackwards(
+  db: Queryable,
+  roomKey: number,
+  { from, to, limit }: { from: Place | undefined; to: Place | undefined; limit: number },
+): Promise<readonly PageRow[]> {
+  return await db<PageRow[]>`
+    select event_key, anchor, anchor_offset,
+      exists (select from relations where relates_to = events.event_id
+        and rel_type in ('m.thread', 'm.reference', 'm.replace')) as "isRelatedTo",
+      exists (select from missing_events where room_key = ${roomKey}) as "hasHoles"
+    from events
+    where room_key = ${roomKey} and status = 0
+      and (anchor, anchor_offset) <= (${from ? String(from.anchor) : END}::bigint, ${from?.offset ?? 0}::int)
+      and (anchor, anchor_offset) > (${to?.anchor ?? -1}::bigint, ${to?.offset ?? 0}::int)
+    order by anchor desc, anchor_offset desc limit ${limit}`;
+}
+
+/** The same forwards, oldest first. */
+export async function pageForwards(
+  db: Queryable,
+  roomKey: number,
+  { from, to, limit }: { from: Place | undefined; to: Place | undefined; limit: number },
+): Promise<readonly PageRow[]> {
+  return await db<PageRow[]>`
+    select event_key, anchor, anchor_offset,
+      exists (select from relations where relates_to = events.event_id
+        and rel_type in ('m.thread', 'm.reference', 'm.replace')) as "isRelatedTo",
+      exists (select from missing_events where room_key = ${roomKey}) as "hasHoles"
+    from events
+    where room_key = ${roomKey} and status = 0
+      and (anchor, anchor_offset) > (${from?.anchor ?? -1}::bigint, ${from?.offset ?? 0}::int)
+      and (anchor, anchor_offset) <= (${to ? String(to.anchor) : END}::bigint, ${to?.offset ?? 0}::int)
+    order by anchor, anchor_offset limit ${limit}`;
+}
+
 /** When an event was sent, and its place in its room's order. */
 export type TimedPlace = { readonly anchor: number; readonly offset: number; readonly ts: number };
 

@@ -6,7 +6,7 @@ import type { Requester } from "#src/kit/requester.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
 import { pastOf } from "./past.ts";
-import { eventKeysBackwards, eventKeysForwards } from "./queries-timeline.ts";
+import { pageBackwards, pageForwards, type PageRow } from "./queries-timeline.ts";
 import { relatingEvents } from "./relating-events.ts";
 import { type Place, placeBefore } from "./token.ts";
 import type { RoomView } from "./view-of-room.ts";
@@ -14,8 +14,20 @@ import { visibleEvents } from "./visible-events.ts";
 
 export type Page = {
   readonly events: readonly StoredEvent[];
+  /** Those to which something relates that is told with them. */
+  readonly related: readonly StoredEvent[];
   /** Where the next page begins; undefined if there is none. */
   readonly end: Place | undefined;
+};
+
+const NOTHING: Page = { events: [], related: [], end: undefined };
+
+/** A page as it was read. */
+type ReadPage = Page & {
+  /** Whether there is nothing beyond it. */
+  readonly isLast: boolean;
+  /** Whether the room may lack events. */
+  readonly hasHoles: boolean;
 };
 
 export type PageRequest = {
@@ -47,12 +59,13 @@ export async function readMessages(
   view: RoomView,
   request: PageRequest,
 ): Promise<Page> {
-  if (!matchesRooms(request.filter, view.room.roomId)) return { events: [], end: undefined };
+  if (!matchesRooms(request.filter, view.room.roomId)) return NOTHING;
   if (request.direction === "f") return await readPage(hs, requester, view, request);
   const past = pastOf(hs, view.room);
   const { from } = withinView(view, request);
   for (;;) {
     const page = await readPage(hs, requester, view, request);
+    if (!page.hasHoles) return page;
     const stretch = { from, to: page.isLast ? request.to : page.end };
     const { hasMore, hole } = await past.fetchInto(stretch);
     // What comes is put where it belongs, so the same page has more then.
@@ -73,7 +86,7 @@ async function upToHole(hs: Homeserver, page: Page, hole: number): Promise<Page>
   const events = page.events.filter(
     (it) => (it.anchor ?? 0) > anchor || (it.anchor === anchor && it.anchorOffset >= offset),
   );
-  return events.length > 0 ? { events, end: placeBefore(anchor, offset) } : page;
+  return events.length > 0 ? { ...page, events, end: placeBefore(anchor, offset) } : page;
 }
 
 async function readPage(
@@ -81,36 +94,59 @@ async function readPage(
   requester: Requester,
   view: RoomView,
   request: PageRequest,
-): Promise<Page & { readonly isLast: boolean }> {
+): Promise<ReadPage> {
   const { direction, limit } = request;
-  const read = direction === "b" ? eventKeysBackwards : eventKeysForwards;
   const { from: start, to } = withinView(view, request);
   const found: StoredEvent[] = [];
+  const looked: PageRow[] = [];
   const mostRows = Math.max(limit * MOST_LOOKED_AT, LEAST_LOOKED_AT);
   let from = start;
   let size = limit;
-  for (let rowsSeen = 0; rowsSeen < mostRows; size *= MORE_EACH_TIME) {
-    const count = Math.min(size, mostRows - rowsSeen, MOST_AT_ONCE);
-    const rows = await read(hs.sql, view.room.roomKey, { from, to, limit: count });
-    rowsSeen += rows.length;
-    const events = await eventsOf(
-      hs,
-      rows.map((it) => it.event_key),
-    );
-    const page = rows.flatMap((it) => events.get(it.event_key) ?? []);
-    const wanted = await wantedOf(hs, requester, view, { page, filter: request.filter });
+  let [isLast, hasHoles] = [false, false];
+  for (; !isLast && found.length < limit && looked.length < mostRows; size *= MORE_EACH_TIME) {
+    const count = Math.min(size, mostRows - looked.length, MOST_AT_ONCE);
+    const { rows, wanted, mayHaveHoles } = await look(hs, requester, view, {
+      ...request,
+      from,
+      to,
+      limit: count,
+    });
+    looked.push(...rows);
+    hasHoles ||= mayHaveHoles;
     const left = limit - found.length;
     found.push(...wanted.slice(0, left));
     const last = wanted.length > left ? placeOfEvent(found.at(-1)) : placeOfRow(rows.at(-1));
     if (last) from = direction === "b" ? placeBefore(last.anchor, last.offset) : last;
-    if (wanted.length > left) break;
-    // Clients expect an end of every page that has read something; the next one says that it is the last.
-    if (rows.length < count) {
-      return { events: found, end: rowsSeen > 0 ? from : undefined, isLast: true };
-    }
-    if (found.length === limit) break;
+    isLast = rows.length < count && wanted.length <= left;
   }
-  return { events: found, end: from, isLast: false };
+  // Clients expect an end of every page that has read something; the next one says that it is the last.
+  const end = isLast && looked.length === 0 ? undefined : from;
+  const relatedTo = new Set(looked.flatMap((it) => (it.isRelatedTo ? [it.event_key] : [])));
+  const related = found.filter((it) => relatedTo.has(it.eventKey));
+  return { events: found, related, end, isLast, hasHoles };
+}
+
+type Looked = {
+  readonly rows: readonly PageRow[];
+  readonly wanted: readonly StoredEvent[];
+  readonly mayHaveHoles: boolean;
+};
+
+/** So many rows of a room's order as are asked for, or all that are left; and those of their events that are wanted. */
+async function look(
+  hs: Homeserver,
+  requester: Requester,
+  view: RoomView,
+  { direction, filter, ...stretch }: PageRequest,
+): Promise<Looked> {
+  const read = direction === "b" ? pageBackwards : pageForwards;
+  const rows = await read(hs.sql, view.room.roomKey, stretch);
+  const keys = rows.map((it) => it.event_key);
+  const events = await eventsOf(hs, keys);
+  const page = keys.flatMap((it) => events.get(it) ?? []);
+  const wanted = await wantedOf(hs, requester, view, { page, filter });
+  // Where there is no row, nothing is said of holes.
+  return { rows, wanted, mayHaveHoles: rows[0]?.hasHoles ?? true };
 }
 
 function placeOfEvent(event: StoredEvent | undefined): Place | undefined {

@@ -1,9 +1,13 @@
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { RoomId } from "#src/kit/identifiers.ts";
 import type { Requester } from "#src/kit/requester.ts";
-import { currentStateRoot } from "#src/rooms/current-state.ts";
 import type { Room } from "#src/rooms/find-room.ts";
-import { forbidden, requireRoom, type Standing, standingOf } from "#src/rooms/memberships.ts";
+import {
+  forbidden,
+  requireRoom,
+  type Standing,
+  standingAndStateRoot,
+} from "#src/rooms/memberships.ts";
 import type { RenderOptions } from "#src/rooms/render-events.ts";
 import { isWorldReadable } from "#src/rooms/world-readable.ts";
 import { endOfLastStay } from "./last-stay.ts";
@@ -30,10 +34,7 @@ export async function viewOfRoom(
   roomId: RoomId,
 ): Promise<RoomView> {
   const room = await requireRoom(hs, roomId);
-  const [standing, root] = await Promise.all([
-    standingOf(hs, userKey, room.roomKey),
-    currentStateRoot(hs, room.roomKey),
-  ]);
+  const { standing, stateRoot: root } = await standingAndStateRoot(hs, userKey, room.roomKey);
   if (standing?.membership === "join" || (await isWorldReadable(hs, root))) {
     return { room, standing, root, until: undefined };
   }

@@ -30,13 +30,13 @@ export const messagePaginationEndpoints: readonly Endpoint[] = [
       const view = await viewOfRoom(hs, requester, parseRoomId(params["roomId"] ?? ""));
       const request = pageRequestOf(query);
       const { filter, direction, from } = request;
-      const { events, end } = await readMessages(hs, requester, view, request);
+      const { events, related, end } = await readMessages(hs, requester, view, request);
       const members = filter?.lazy_load_members
         ? await memberStates(hs, newestOf(request, events)?.stateAfter ?? view.root, events)
         : [];
       const shown = shownIn(view);
       const [chunk, state] = await Promise.all([
-        renderAggregated(hs, events, requester, shown),
+        renderAggregated(hs, events, requester, { ...shown, aggregated: related }),
         renderEvents(hs, members, requester, shown),
       ]);
       const start = from ?? startOf(direction, events[0], view.until);
