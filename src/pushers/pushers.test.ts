@@ -1,9 +1,12 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { parseUserId, serverNameOf, type UserId } from "#src/kit/identifiers.ts";
+import { unreadTotal } from "#src/push/unread-total.ts";
 import { storeOutsideMembership } from "#src/rooms/received/outside-membership.ts";
 import { knownRoom, RemoteRoom } from "#src/rooms/received/testing.ts";
 import { userKeyOf } from "#src/rooms/user-keys.ts";
+import { currentPosition, tailOf } from "#src/streams/tail.ts";
 import type { OwedPusher } from "./pusher.ts";
+import { owedEvents } from "./queries-owed.ts";
 import { tellOverGateway } from "./tell-over-gateway.ts";
 import { pushingHouse } from "./testing.ts";
 
@@ -133,26 +136,7 @@ describe("a pusher", () => {
   test("says that more is unread with what that is, and not before", async () => {
     const [alice, bob] = [await user("alice"), await user("bob")];
     await say(alice, await roomOf(alice, bob));
-    const userId = parseUserId(
-      (await ask("GET", "account/whoami", { token: bob.token })).body.user_id,
-    );
-    const pusher: OwedPusher = {
-      pusherKey: 0,
-      userKey: await userKeyOf(hs, userId),
-      userId,
-      appId: "org.example",
-      pushkey: bob.pushkey,
-      kind: "http",
-      lang: "en",
-      data: JSON.stringify({ url: gateway.url }),
-      setMs: 0,
-      owedUpTo: 7,
-      pushedUpTo: 0,
-      toldUnread: 0,
-      failures: 0,
-      mailedMs: 0,
-      mailGapMs: 0,
-    };
+    const pusher = { ...(await pusherOf(bob)), owedUpTo: 7 };
     /** A turn in which it is not owed yet what was said. */
     const turn = async (unread: number) => {
       const progress = { upTo: 0, unread, mailedMs: 0, mailGapMs: 0 };
@@ -164,4 +148,47 @@ describe("a pusher", () => {
     expect(await turn(5)).toMatchObject({ upTo: 7, unread: 1 });
     expect(bob.told()).toMatchObject([{ counts: { unread: 1 } }]);
   });
+
+  test("counts what another process has taken in, though nothing has been heard of that yet", async () => {
+    const [alice, bob] = [await user("alice"), await user("bob")];
+    const roomId = await roomOf(alice, bob);
+    await say(alice, roomId);
+    const pusher = await pusherOf(bob);
+    expect(await unreadTotal(hs, pusher)).toBe(1);
+    // As long as this process is about to write something itself it heeds no news.
+    const heedAgain = tailOf(hs).expectOwn();
+    await say(alice, roomId);
+    const owedUpTo = await currentPosition(hs);
+    expect(tailOf(hs).position).toBeLessThan(owedUpTo);
+    const progress = { upTo: 0, unread: 1, mailedMs: 0, mailGapMs: 0 };
+    const owed = await owedEvents(hs.sql, [{ ...pusher, owedUpTo }], 20);
+    await tellOverGateway(hs, { ...pusher, owedUpTo }, { owed, reached: owedUpTo }, progress);
+    heedAgain();
+    expect(bob.told()).toMatchObject([{ counts: { unread: 2 } }, { counts: { unread: 2 } }]);
+  });
 });
+
+/** A pusher of a user's that nobody runs. */
+async function pusherOf({
+  token,
+  pushkey,
+}: Pick<OwedPusher, "pushkey"> & { readonly token: string }): Promise<OwedPusher> {
+  const userId = parseUserId((await ask("GET", "account/whoami", { token })).body.user_id);
+  return {
+    pusherKey: 0,
+    userKey: await userKeyOf(hs, userId),
+    userId,
+    appId: "org.example",
+    pushkey,
+    kind: "http",
+    lang: "en",
+    data: JSON.stringify({ url: gateway.url }),
+    setMs: 0,
+    owedUpTo: 0,
+    pushedUpTo: 0,
+    toldUnread: 0,
+    failures: 0,
+    mailedMs: 0,
+    mailGapMs: 0,
+  };
+}

@@ -2,6 +2,7 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { JsonObject } from "#src/kit/json-object.ts";
 import { notableEvents } from "#src/push/notable-events.ts";
 import { unreadTotal } from "#src/push/unread-total.ts";
+import { tailOf } from "#src/streams/tail.ts";
 import { toldWithNames } from "./notification-names.ts";
 import { notificationOf, type Told } from "./notification.ts";
 import type { Owed, Progress } from "./progress.ts";
@@ -33,6 +34,8 @@ export async function tellOverGateway(
 ): Promise<boolean> {
   const settings = JsonObject.parse(JSON.parse(pusher.data));
   const url = typeof settings["url"] === "string" ? settings["url"] : "";
+  // What they are owed may be of another process, and this one has not heard of it yet.
+  await tailOf(hs).hasReached(pusher.owedUpTo);
   const unread = await unreadTotal(hs, pusher);
   const tell = async (told?: Told): Promise<boolean> => {
     const notification = notificationOf({ ...pusher, settings }, unread, told);
