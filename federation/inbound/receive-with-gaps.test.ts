@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type StateKey, stateKeyOf } from "#src/events/pdu.ts";
 import { message, topic } from "#src/events/testing.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
+import type { RawPdu } from "#src/homeserver/remotes.ts";
 import type { EventId } from "#src/kit/identifiers.ts";
 import { allStateAt } from "#src/rooms/current-state.ts";
 import { findEvents } from "#src/rooms/find-event.ts";
@@ -107,6 +108,29 @@ describe("PDUs of which something that leads to them is missing", () => {
       select extremities from rooms where room_key = ${room.roomKey}`;
     const newest = (await findEvents(hs, [next])).get(next);
     expect(head?.extremities).toEqual([newest?.eventKey]);
+  });
+
+  test("have the state asked for at once where their server answers with nothing but themselves", async () => {
+    const { remote, room, last } = await begun(hs);
+    const lost = remote.add(BOB, message("lost"), [last]);
+    const id = remote.add(BOB, message("hello"), [lost]);
+    const again = (it: EventId) => JSON.parse(remote.received(it).json) as RawPdu;
+    const remotes: Sources["remotes"] = {
+      ...serverOf(remote, new Set([lost])),
+      async getMissingPreviousEvents(_server, { latest_events, limit }) {
+        const events = Array.from({ length: limit }, () => latest_events.map(again)).flat();
+        return { ok: true, body: { events } };
+      },
+    };
+    const { receipts } = await receivePdus(hs, room, [wireOf(remote, id)], {
+      origin,
+      keys,
+      remotes,
+    });
+    expect(receipts.get(id)).toEqual({ outcome: "accepted" });
+    const holes =
+      await hs.sql`select missing_id from missing_events where room_key = ${room.roomKey}`;
+    expect(holes.map((it) => it["missing_id"])).toEqual([lost]);
   });
 
   test("wait without a place if nobody can say what led to them", async () => {

@@ -89,9 +89,10 @@ async function fetchBetween(
       const question = { server, latest: unled, min_depth };
       const previous = await previousEvents(hs, room, question, sources);
       if (!previous) break;
-      isAnswered = true;
       const { fetched, isFull } = previous;
       const isNew = fetched.filter((it) => !all.has(it.event.event_id));
+      // Some servers give back only what they are asked about: that does not say that nothing leads to it.
+      if (isNew.length > 0 || fetched.length === 0) isAnswered = true;
       for (const it of isNew) all.set(it.event.event_id, it);
       characters += isNew.reduce((sum, it) => sum + it.json.length, 0);
       const which = new Set([...unled, ...isNew]);
