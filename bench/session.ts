@@ -7,7 +7,7 @@ import { freePort } from "#src/kit/free-port.ts";
 import { foundAuthority } from "#src/kit/private-authority.ts";
 import type { Answered, Asked, Question } from "./load/remote-stage.ts";
 import type { Measurement, Size } from "./load/stage.ts";
-import { type Reading, readGauge, untilQuiet, usageBetween } from "./measure/gauge.ts";
+import { type Gauged, type Reading, readGauge, untilQuiet, usageBetween } from "./measure/gauge.ts";
 import {
   type BenchPostgres,
   createDatabase,
@@ -164,15 +164,22 @@ async function answer(state: SessionState, question: Question): Promise<unknown>
     case "waitingMessages":
     case "databaseBytes":
       return await askDatabase(state, question.kind);
+    case "settle":
+      await settled(gauged);
+      return undefined;
     case "restart":
-      // What is left to be done for what came before would be done, and counted, after it.
-      await sleep(BY_THE_CLOCK_MS);
-      await untilQuiet(gauged);
+      await settled(gauged);
       await state.restart();
       return undefined;
     case "report":
       return state.onMeasurement(question.measurement);
   }
+}
+
+/** What is left to be done for what came before would be done, and counted, later. */
+async function settled(gauged: Gauged): Promise<void> {
+  await sleep(BY_THE_CLOCK_MS);
+  await untilQuiet(gauged);
 }
 
 /** The null server has none, and nothing in it. */

@@ -2,7 +2,14 @@ import { z } from "zod";
 import type { Usage } from "../measure/gauge.ts";
 import type { Measurement, Memory, Stage } from "./stage.ts";
 
-type Plain = "begin" | "end" | "memory" | "databaseBytes" | "waitingMessages" | "restart";
+type Plain =
+  | "begin"
+  | "end"
+  | "memory"
+  | "databaseBytes"
+  | "waitingMessages"
+  | "settle"
+  | "restart";
 
 /** What the load asks of the process that started it. */
 export type Question =
@@ -60,6 +67,7 @@ export function remoteStage(about: Pick<Stage, "target" | "federation" | "size">
     memory: async () => memory.parse(await ask({ kind: "memory" })),
     databaseBytes: async () => z.number().parse(await ask({ kind: "databaseBytes" })),
     waitingMessages: async () => z.number().parse(await ask({ kind: "waitingMessages" })),
+    settle: async () => void (await ask({ kind: "settle" })),
     restart: async () => void (await ask({ kind: "restart" })),
     report: async (measurement) => void (await ask({ kind: "report", measurement })),
   };

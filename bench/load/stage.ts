@@ -53,7 +53,9 @@ export type Stage = {
   databaseBytes(): Promise<number>;
   /** How many messages to devices the database has. */
   waitingMessages(): Promise<number>;
-  /** Ends the server, once everything is quiet, and starts it again on what it has stored. The address stays. */
+  /** Waits until that is done too which the server does by the clock for what came before. */
+  settle(): Promise<void>;
+  /** Ends the server, once it has settled, and starts it again on what it has stored. The address stays. */
   restart(): Promise<void>;
   report(measurement: Measurement): Promise<void>;
 };

@@ -20,18 +20,19 @@ export async function warmUp(
   await Promise.all(Array.from({ length: 8 }, (_, lane) => runLane(lane)));
 }
 
-/** Sends to a room that is measured nowhere. */
+/** Sends to a room that is measured nowhere, and waits until all has been done that this brings about. */
 export async function warmUpSending(
-  { size }: Stage,
+  stage: Stage,
   connections: Connections,
   users: readonly Account[],
 ): Promise<void> {
   const room = await fillRoom(connections.lane(0), users);
-  await warmUp(size, async (index, lane) => {
+  await warmUp(stage.size, async (index, lane) => {
     await putEvent(connections.lane(lane), memberAt(room, index), {
       roomId: room.roomId,
       path: `send/m.room.message/${newTransactionId()}`,
       content: messageContent({ stream: lane, ordinal: index }),
     });
   });
+  await stage.settle();
 }
