@@ -1,0 +1,45 @@
+import type { Queryable, Sql } from "#src/homeserver/database.ts";
+
+/** A connection that has just been closed may be seen for a moment. */
+const LINGERING_SECONDS = 0.1;
+
+/**
+ * Ends all leases if no other process is on the database. Those that are left are of one that was killed: what it was about
+ * nobody else would go on with until they end by themselves, for up to a minute and a half. To be called by a process that
+ * has one connection.
+ *
+ * @returns whether it was alone.
+ */
+export async function endLeasesOfTheDead(sql: Sql): Promise<boolean> {
+  const isAlone = (await countOthers(sql)) === 0 || (await countOthersLater(sql)) === 0;
+  if (!isAlone) return false;
+  await sql`
+    with outbound as (
+      update destinations set holder = null, leased_until_ms = 0 where leased_until_ms > 0
+    ), told as (
+      update pushers set holder = null, leased_until_ms = 0 where leased_until_ms > 0
+    ), fed as (
+      update appservice_feeds set holder = null, leased_until_ms = 0 where leased_until_ms > 0
+    ), run as (
+      update jobs set holder = null, leased_until_ms = 0 where leased_until_ms > 0
+    ), sent as (
+      update delayed_events set leased_until_ms = 0 where leased_until_ms > 0
+    ), named as (
+      update profile_updates set leased_until_ms = 0 where leased_until_ms > 0
+    )
+    delete from room_entries`;
+  return true;
+}
+
+/** How many connections of ours there are besides this one. */
+async function countOthers(db: Queryable): Promise<number> {
+  const [row] = await db<{ others: number }[]>`
+    select count(*)::int as others from pg_stat_activity
+    where datname = current_database() and application_name like 'archipel%' and pid <> pg_backend_pid()`;
+  return row?.others ?? 0;
+}
+
+async function countOthersLater(sql: Sql): Promise<number> {
+  await sql`select pg_sleep(${LINGERING_SECONDS})`;
+  return await countOthers(sql);
+}
