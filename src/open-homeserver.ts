@@ -14,7 +14,7 @@ import { openPostgresBus } from "#src/streams/postgres-bus.ts";
 import { bePresent } from "#src/streams/presence.ts";
 import { tailOf } from "#src/streams/tail.ts";
 import { requireServerName } from "#src/users/require-server-name.ts";
-import { endLeasesOfTheDead } from "./end-leases.ts";
+import { clearUpAfterKilled } from "./clear-up-after-killed.ts";
 import { STREAMS } from "./roles.ts";
 
 /** How long work may take to end when the homeserver stops. */
@@ -50,7 +50,7 @@ export async function openHomeserver(
     maxConnections: config.database.maxConnections,
   });
   await requireServerName(database.sql, config.serverName);
-  await endLeasesOfTheDead(database.sql);
+  await clearUpAfterKilled(database.sql);
   const bus = await openPostgresBus(databaseUrl, log);
   const stopping = new AbortController();
   const signingKey = await openSigningKey(database.sql, Date.now, { log });

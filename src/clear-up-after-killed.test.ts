@@ -1,6 +1,7 @@
 import pino from "pino";
 import { afterAll, expect, test } from "vitest";
 import { loadConfig } from "#src/config/load-config.ts";
+import { processesAlive, processesBefore } from "#src/streams/presence.ts";
 import { testDatabase } from "#src/testing-database.ts";
 import { openHomeserver, type OpenHomeserver } from "./open-homeserver.ts";
 
@@ -34,10 +35,15 @@ test("what a process had that was killed the next one goes on with at once, unle
     values ('one.test', 0, 1, 'dead', 9e15)`;
   await sql`insert into jobs (name, holder, leased_until_ms) values ('count', 'dead', 9e15)`;
   await sql`insert into room_entries (room_id, holder, until_ms) values ('!a', 'dead', 9e15)`;
+  await sql`insert into processes (process_id, seen_at) values ('dead', now())`;
   const kept = { holder: "dead", until: 9e15 };
-  expect(await leftOn(await open())).toEqual([kept, kept, kept]);
+  const second = await open();
+  expect(await leftOn(second)).toEqual([kept, kept, kept]);
+  expect(processesBefore(second.hs)).toContain("dead");
   for (const it of opened.splice(0)) await it.close();
 
   const ended = { holder: null, until: 0 };
-  expect(await leftOn(await open())).toEqual([ended, ended]);
+  const alone = await open();
+  expect(await leftOn(alone)).toEqual([ended, ended]);
+  expect([processesAlive(alone.hs), processesBefore(alone.hs)]).toEqual([1, []]);
 });

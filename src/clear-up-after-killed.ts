@@ -4,13 +4,13 @@ import type { Queryable, Sql } from "#src/homeserver/database.ts";
 const LINGERING_SECONDS = 0.1;
 
 /**
- * Ends all leases if no other process is on the database. Those that are left are of one that was killed: what it was about
- * nobody else would go on with until they end by themselves, for up to a minute and a half. To be called by a process that
- * has one connection.
+ * Ends all leases, and takes all processes for gone, if no other process is on the database. Those that are left are of one
+ * that was killed: what it was about nobody else would go on with until they end by themselves, for up to a minute and a
+ * half; and this one would work as if it were not alone. To be called by a process that has one connection.
  *
  * @returns whether it was alone.
  */
-export async function endLeasesOfTheDead(sql: Sql): Promise<boolean> {
+export async function clearUpAfterKilled(sql: Sql): Promise<boolean> {
   const isAlone = (await countOthers(sql)) === 0 || (await countOthersLater(sql)) === 0;
   if (!isAlone) return false;
   await sql`
@@ -26,6 +26,8 @@ export async function endLeasesOfTheDead(sql: Sql): Promise<boolean> {
       update delayed_events set leased_until_ms = 0 where leased_until_ms > 0
     ), named as (
       update profile_updates set leased_until_ms = 0 where leased_until_ms > 0
+    ), seen as (
+      delete from processes
     )
     delete from room_entries`;
   return true;
