@@ -5,7 +5,7 @@ import type { Room } from "#src/rooms/find-room.ts";
 import { fetchPast } from "#src/rooms/holes/fetch-past.ts";
 import { isAfterHole } from "#src/rooms/holes/newest-hole.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
-import { eventKeysBackwards, eventKeysForwards, firstFrom } from "./queries-timeline.ts";
+import { pageBackwards, pageForwards, firstFrom } from "./queries-timeline.ts";
 import { type Place, placeBefore } from "./token.ts";
 
 /** A point in time, and in which direction from there an event is looked for. */
@@ -76,7 +76,7 @@ async function neighbours(
   from: Place,
   direction: "f" | "b",
 ): Promise<StoredEvent[]> {
-  const read = direction === "f" ? eventKeysForwards : eventKeysBackwards;
+  const read = direction === "f" ? pageForwards : pageBackwards;
   const rows = await read(hs.sql, roomKey, { from, to: undefined, limit: NEIGHBOURS });
   const events = await eventsOf(
     hs,
@@ -90,7 +90,7 @@ async function placeOf(hs: Homeserver, { roomKey }: Room, ts: UnixMs): Promise<P
   const first = await firstFrom(hs.sql, roomKey, { anchor: 0, offset: BEGINNING });
   if (!first) return { anchor: 0, offset: 0 };
   if (first.ts > ts) return placeBefore(first.anchor, first.offset);
-  const [last] = await eventKeysBackwards(hs.sql, roomKey, {
+  const [last] = await pageBackwards(hs.sql, roomKey, {
     from: undefined,
     to: undefined,
     limit: 1,

@@ -5,37 +5,6 @@ import type { Place } from "./token.ts";
 /** The most that a bigint holds: after every event. */
 const END = "9223372036854775807";
 
-/**
- * Keys of events of a room in its order, going backwards from one place to another or to the
- * beginning, newest first.
- */
-export async function eventKeysBackwards(
-  db: Queryable,
-  roomKey: number,
-  { from, to, limit }: { from: Place | undefined; to: Place | undefined; limit: number },
-): Promise<{ event_key: number; anchor: number; anchor_offset: number }[]> {
-  return await db`
-    select event_key, anchor, anchor_offset from events
-    where room_key = ${roomKey} and status = 0
-      and (anchor, anchor_offset) <= (${from ? String(from.anchor) : END}::bigint, ${from?.offset ?? 0}::int)
-      and (anchor, anchor_offset) > (${to?.anchor ?? -1}::bigint, ${to?.offset ?? 0}::int)
-    order by anchor desc, anchor_offset desc limit ${limit}`;
-}
-
-/** The same forwards, oldest first. */
-export async function eventKeysForwards(
-  db: Queryable,
-  roomKey: number,
-  { from, to, limit }: { from: Place | undefined; to: Place | undefined; limit: number },
-): Promise<{ event_key: number; anchor: number; anchor_offset: number }[]> {
-  return await db`
-    select event_key, anchor, anchor_offset from events
-    where room_key = ${roomKey} and status = 0
-      and (anchor, anchor_offset) > (${from?.anchor ?? -1}::bigint, ${from?.offset ?? 0}::int)
-      and (anchor, anchor_offset) <= (${to ? String(to.anchor) : END}::bigint, ${to?.offset ?? 0}::int)
-    order by anchor, anchor_offset limit ${limit}`;
-}
-
 /** An event on a page, and what saves asking further. */
 export type PageRow = {
   readonly event_key: number;
@@ -47,7 +16,10 @@ export type PageRow = {
   readonly hasHoles: boolean;
 };
 
-/** A page of a room's order backwards, newest first. */
+/**
+ * Events of a room in its order, going backwards from one place to another or to the
+ * beginning, newest first.
+ */
 export async function pageBackwards(
   db: Queryable,
   roomKey: number,

@@ -2,7 +2,7 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { eventsOf } from "#src/rooms/find-event.ts";
-import { eventKeysBackwards, eventKeysForwards } from "./queries-timeline.ts";
+import { pageBackwards, pageForwards } from "./queries-timeline.ts";
 import type { Place } from "./token.ts";
 import type { RoomView } from "./view-of-room.ts";
 import { visibleEvents } from "./visible-events.ts";
@@ -23,8 +23,8 @@ export async function requireVisibleAt(
   // Whoever is in the room since before then sees its state, whatever another fork holds that has come among that.
   if (standing?.membership === "join" && standing.position <= place.anchor) return;
   const all = { from: undefined, to: undefined, limit: 1 };
-  const [before] = await eventKeysBackwards(hs.sql, roomKey, { ...all, from: place });
-  const [row] = before ? [before] : await eventKeysForwards(hs.sql, roomKey, all);
+  const [before] = await pageBackwards(hs.sql, roomKey, { ...all, from: place });
+  const [row] = before ? [before] : await pageForwards(hs.sql, roomKey, all);
   const events = [...(await eventsOf(hs, row ? [row.event_key] : [])).values()];
   const seen = await visibleEvents(hs, requester, events, standing);
   if (seen.length === events.length) return;
