@@ -1,18 +1,19 @@
-import type { Queryable, Sql } from "#src/homeserver/database.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Sql } from "#src/homeserver/database.ts";
 
 /** A connection that has just been closed may be seen for a moment. */
-const LINGERING_SECONDS = 0.1;
+const LINGERING_MS = 100;
 
 /**
  * Ends all leases, and takes all processes for gone, if no other process is on the database. Those that are left are of one
  * that was killed: what it was about nobody else would go on with until they end by themselves, for up to a minute and a
  * half; and this one would work as if it were not alone. To be called by a process that has one connection.
- *
- * @returns whether it was alone.
  */
-export async function clearUpAfterKilled(sql: Sql): Promise<boolean> {
-  const isAlone = (await countOthers(sql)) === 0 || (await countOthersLater(sql)) === 0;
-  if (!isAlone) return false;
+export async function clearUpAfterKilled(sql: Sql): Promise<void> {
+  if (!(await isAlone(sql))) {
+    await sleep(LINGERING_MS);
+    if (!(await isAlone(sql))) return;
+  }
   await sql`
     with outbound as (
       update destinations set holder = null, leased_until_ms = 0 where leased_until_ms > 0
@@ -30,18 +31,13 @@ export async function clearUpAfterKilled(sql: Sql): Promise<boolean> {
       delete from processes
     )
     delete from room_entries`;
-  return true;
 }
 
-/** How many connections of ours there are besides this one. */
-async function countOthers(db: Queryable): Promise<number> {
-  const [row] = await db<{ others: number }[]>`
-    select count(*)::int as others from pg_stat_activity
-    where datname = current_database() and application_name like 'archipel%' and pid <> pg_backend_pid()`;
-  return row?.others ?? 0;
-}
-
-async function countOthersLater(sql: Sql): Promise<number> {
-  await sql`select pg_sleep(${LINGERING_SECONDS})`;
-  return await countOthers(sql);
+/** Whether there is no connection of ours besides this one. */
+async function isAlone(sql: Sql): Promise<boolean> {
+  const others = await sql`
+    select from pg_stat_activity
+    where datname = current_database() and application_name like 'archipel%' and pid <> pg_backend_pid()
+    limit 1`;
+  return others.length === 0;
 }
