@@ -5,7 +5,7 @@ import type { Room } from "#src/rooms/find-room.ts";
 import { fetchPast } from "#src/rooms/holes/fetch-past.ts";
 import { isAfterHole } from "#src/rooms/holes/newest-hole.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
-import { pageBackwards, pageForwards, firstFrom } from "./queries-timeline.ts";
+import { firstFrom, pageBackwards, pageForwards } from "./queries-timeline.ts";
 import { type Place, placeBefore } from "./token.ts";
 
 /** A point in time, and in which direction from there an event is looked for. */

@@ -5,6 +5,13 @@ import type { Place } from "./token.ts";
 /** The most that a bigint holds: after every event. */
 const END = "9223372036854775807";
 
+/** From where to where it is read, and how many events at most. */
+type PageOf = {
+  readonly from: Place | undefined;
+  readonly to: Place | undefined;
+  readonly limit: number;
+};
+
 /** An event on a page, and what saves asking further. */
 export type PageRow = {
   readonly event_key: number;
@@ -23,7 +30,7 @@ export type PageRow = {
 export async function pageBackwards(
   db: Queryable,
   roomKey: number,
-  { from, to, limit }: { from: Place | undefined; to: Place | undefined; limit: number },
+  { from, to, limit }: PageOf,
 ): Promise<readonly PageRow[]> {
   return await db<PageRow[]>`
     select event_key, anchor, anchor_offset,
@@ -41,7 +48,7 @@ export async function pageBackwards(
 export async function pageForwards(
   db: Queryable,
   roomKey: number,
-  { from, to, limit }: { from: Place | undefined; to: Place | undefined; limit: number },
+  { from, to, limit }: PageOf,
 ): Promise<readonly PageRow[]> {
   return await db<PageRow[]>`
     select event_key, anchor, anchor_offset,

@@ -83,10 +83,11 @@ async function upToHole(hs: Homeserver, page: Page, hole: number): Promise<Page>
   const place = placeOfEvent(follower);
   if (!place) return page;
   const { anchor, offset } = place;
-  const events = page.events.filter(
-    (it) => (it.anchor ?? 0) > anchor || (it.anchor === anchor && it.anchorOffset >= offset),
-  );
-  return events.length > 0 ? { ...page, events, end: placeBefore(anchor, offset) } : page;
+  const isThere = (it: StoredEvent) =>
+    (it.anchor ?? 0) > anchor || (it.anchor === anchor && it.anchorOffset >= offset);
+  const events = page.events.filter(isThere);
+  if (events.length === 0) return page;
+  return { events, related: page.related.filter(isThere), end: placeBefore(anchor, offset) };
 }
 
 async function readPage(
@@ -102,7 +103,8 @@ async function readPage(
   const mostRows = Math.max(limit * MOST_LOOKED_AT, LEAST_LOOKED_AT);
   let from = start;
   let size = limit;
-  let [isLast, hasHoles] = [false, false];
+  let isLast = false;
+  let hasHoles = false;
   for (; !isLast && found.length < limit && looked.length < mostRows; size *= MORE_EACH_TIME) {
     const count = Math.min(size, mostRows - looked.length, MOST_AT_ONCE);
     const { rows, wanted, mayHaveHoles } = await look(hs, requester, view, {
