@@ -136,23 +136,15 @@ function isErased(event: StoredEvent, { erased, memberships }: Surroundings): bo
   return erased.has(event.senderKey) && memberships.get(event) !== "join";
 }
 
-/** Texts of events without their closing brace, by whether they name their room; made anew for one that was redacted. */
-type Openings = {
-  readonly redactedBy: number | undefined;
-  withRoom?: string;
-  withoutRoom?: string;
-};
-const openings = new WeakMap<StoredEvent, Openings>();
-
 function clientOpening(
   event: StoredEvent,
   { rules }: Surroundings,
   { roomId }: RenderOptions,
 ): string {
-  let made = openings.get(event);
+  let made = event.openings;
   if (!made || made.redactedBy !== event.redactedBy) {
-    made = { redactedBy: event.redactedBy };
-    openings.set(event, made);
+    made = { redactedBy: event.redactedBy, withRoom: undefined, withoutRoom: undefined };
+    event.openings = made;
   }
   const which = roomId ? "withRoom" : "withoutRoom";
   let text = made[which];

@@ -49,6 +49,13 @@ export type EventRow = {
   readonly json: string;
 };
 
+/** Its texts for clients without their closing brace, by whether they name the room; made anew once it is redacted. */
+type Openings = {
+  readonly redactedBy: number | undefined;
+  withRoom: string | undefined;
+  withoutRoom: string | undefined;
+};
+
 /** An event of ours or another's, as it is stored. Its JSON is parsed when it is first asked for. */
 export class StoredEvent {
   readonly eventKey: number;
@@ -87,6 +94,11 @@ export class StoredEvent {
   /** Whether its states lack members that are still to be fetched. */
   readonly isOnPartial: boolean;
   readonly json: string;
+  /**
+   * What `renderEvents` has made of it for all readers. It is kept here and not in a weak map beside it: what such a map holds
+   * outlives every collection of the young generation, even if the event does not.
+   */
+  openings: Openings | undefined = undefined;
   #wire: WireEvent | undefined;
   #pdu: Pdu | undefined;
 
