@@ -4,7 +4,14 @@ import type { EventId } from "#src/kit/identifiers.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { tailOf } from "#src/streams/tail.ts";
 import { testHomeservers, type TestHomeservers, testRoom, testUser } from "#src/testing.ts";
-import { findEvent, findEvents, forgetEvents, rememberEvent } from "./find-event.ts";
+import {
+  eventInMemory,
+  findEvent,
+  findEvents,
+  forgetEvents,
+  glimpseEvents,
+  rememberEvent,
+} from "./find-event.ts";
 import type { Room } from "./find-room.ts";
 import { eventsByIds } from "./queries-events.ts";
 import { redactEvent } from "./redact-event.ts";
@@ -65,4 +72,16 @@ describe("an event in memory", () => {
       expect((await findEvent(hs, target))?.redactedBy).toBe(await keyOf(hs, redaction));
     },
   );
+
+  test("is there once it was glimpsed a second time", async () => {
+    const key = (await keyOf(one, await send())) ?? 0;
+    forgetEvents(one);
+    const first = (await glimpseEvents(one, [key])).get(key);
+    expect(first?.eventKey).toBe(key);
+    expect(eventInMemory(one, key)).toBeUndefined();
+    const again = (await glimpseEvents(one, [key])).get(key);
+    expect(again?.json).toBe(first?.json);
+    expect(eventInMemory(one, key)).toBe(again);
+    expect((await glimpseEvents(one, [key])).get(key)).toBe(again);
+  });
 });

@@ -15,6 +15,9 @@ const MOST_CHARACTERS = 48_000_000;
 /** For how long a row that was read before a redaction may come in after it. */
 const REDACTED_LATELY_MS = 60_000;
 
+/** How many of the events are known that were glimpsed: some hundreds of pages. */
+const MOST_GLIMPSED = 32_768;
+
 type Cache = {
   readonly byKey: LRUCache<number, StoredEvent>;
   readonly keys: LRUCache<EventId, number>;
@@ -22,6 +25,8 @@ type Cache = {
   readonly redactedLately: LRUCache<EventId, true>;
   /** What users sent that is being redacted, or was lately, by room and sender. */
   readonly sendersLately: LRUCache<string, Omit<SenderRedaction, "position">>;
+  /** The keys of what `glimpseEvents` read, each at its remainder: of two with the same one the later. */
+  readonly glimpsed: Float64Array;
 };
 
 /**
@@ -36,19 +41,20 @@ const cacheOf = held((): Cache => ({
   keys: lru(100_000),
   redactedLately: lru(10_000, { ttl: REDACTED_LATELY_MS }),
   sendersLately: lru(10_000, { ttl: REDACTED_LATELY_MS }),
+  glimpsed: new Float64Array(MOST_GLIMPSED),
 }));
 
 /** Puts a row into memory, or gives the event that is there already. */
 export function rememberEvent(hs: Homeserver, row: EventRow): StoredEvent {
-  const { byKey, keys, redactedLately, sendersLately } = cacheOf(hs);
+  const cache = cacheOf(hs);
+  const { byKey, keys, redactedLately } = cache;
   const known = byKey.get(row.event_key);
   if (known) {
     known.redactedBy = row.redacted_by ?? known.redactedBy;
     // An outlier may have got a place in the room since.
     if (known.anchor !== undefined || row.anchor === null) return known;
   }
-  const event = new StoredEvent(row);
-  if (sendersLately.size > 0) redactIfSenderWas(event, sendersLately.get(senderIn(event)));
+  const event = eventOf(cache, row);
   if (event.isOnPartial) {
     byKey.delete(event.eventKey);
     return event;
@@ -57,6 +63,12 @@ export function rememberEvent(hs: Homeserver, row: EventRow): StoredEvent {
   if (row.redacted_by === null && redactedLately.has(event.eventId)) return event;
   byKey.set(event.eventKey, event);
   keys.set(event.eventId, event.eventKey);
+  return event;
+}
+
+function eventOf({ sendersLately }: Cache, row: EventRow): StoredEvent {
+  const event = new StoredEvent(row);
+  if (sendersLately.size > 0) redactIfSenderWas(event, sendersLately.get(senderIn(event)));
   return event;
 }
 
@@ -218,6 +230,39 @@ export async function eventsOf(
     }
   }
   return found;
+}
+
+/**
+ * As `eventsOf`, for who reads through much that nobody may ask for again: what is not in memory comes into it only if it
+ * was glimpsed before. Otherwise one who pages back through a long history would drive out what everybody needs.
+ */
+export async function glimpseEvents(
+  hs: Homeserver,
+  eventKeys: Iterable<number>,
+): Promise<Map<number, StoredEvent>> {
+  const cache = cacheOf(hs);
+  const found = new Map<number, StoredEvent>();
+  const unknown: number[] = [];
+  for (const key of new Set(eventKeys)) {
+    const event = cache.byKey.get(key);
+    if (event) found.set(key, event);
+    else unknown.push(key);
+  }
+  if (unknown.length > 0) {
+    for (const row of await eventsByKeys(hs.sql, unknown)) {
+      const key = row.event_key;
+      const event = isGlimpsedAgain(cache, key) ? rememberEvent(hs, row) : eventOf(cache, row);
+      found.set(key, event);
+    }
+  }
+  return found;
+}
+
+function isGlimpsedAgain({ glimpsed }: Cache, eventKey: number): boolean {
+  const slot = eventKey % glimpsed.length;
+  if (glimpsed[slot] === eventKey) return true;
+  glimpsed[slot] = eventKey;
+  return false;
 }
 
 /**

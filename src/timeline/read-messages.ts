@@ -3,7 +3,7 @@ import type { RoomEventFilter } from "#src/filters/filter.ts";
 import { matchesRoomEventFilter, matchesRooms } from "#src/filters/matches-event-filter.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Requester } from "#src/kit/requester.ts";
-import { eventsOf } from "#src/rooms/find-event.ts";
+import { eventsOf, glimpseEvents } from "#src/rooms/find-event.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
 import { pastOf } from "./past.ts";
 import { pageBackwards, pageForwards, type PageRow } from "./queries-timeline.ts";
@@ -144,7 +144,7 @@ async function look(
   const read = direction === "b" ? pageBackwards : pageForwards;
   const rows = await read(hs.sql, view.room.roomKey, stretch);
   const keys = rows.map((it) => it.event_key);
-  const events = await eventsOf(hs, keys);
+  const events = await glimpseEvents(hs, keys);
   const page = keys.flatMap((it) => events.get(it) ?? []);
   const wanted = await wantedOf(hs, requester, view, { page, filter });
   // Where there is no row, nothing is said of holes.
