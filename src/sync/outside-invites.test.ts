@@ -29,7 +29,10 @@ const NAME = { type: "m.room.name", state_key: "", sender: CREATOR, content: { n
 type Answer = {
   readonly next_batch: string;
   readonly rooms?: {
-    readonly invite?: Record<string, { invite_state: { events: { type: string }[] } }>;
+    readonly invite?: Record<
+      string,
+      { invite_state: { events: { type: string; event_id?: string }[] } }
+    >;
     readonly leave?: Record<string, { timeline: { events: { event_id: string }[] } }>;
     readonly join?: Record<string, unknown>;
   };
@@ -66,7 +69,7 @@ function received(remote: RemoteRoom, ids: Iterable<EventId>) {
 describe("an invitation to a room of other servers", () => {
   test("is told with what the other server says of the room, whichever process is asked", async () => {
     const [before, elsewhere] = [await sync(hs), await sync(other)];
-    const { remote } = await invited("told");
+    const { remote, invite } = await invited("told");
     for (const [on, since] of [
       [hs, before.next_batch],
       [other, elsewhere.next_batch],
@@ -77,6 +80,7 @@ describe("an invitation to a room of other servers", () => {
         "m.room.name",
         "m.room.member",
       ]);
+      expect(room?.invite_state.events.map((it) => it.event_id)).toEqual([undefined, invite]);
     }
   });
 

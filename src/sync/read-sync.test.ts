@@ -28,6 +28,27 @@ describe("a sync", () => {
     });
   });
 
+  test("tells which event an invitation is, and of when", async () => {
+    const { roomId, alice, bob } = await twoInARoom();
+    const told = (await sync(bob)).rooms?.invite?.[roomId]?.invite_state.events ?? [];
+    const own = told.find((it) => it.type === "m.room.member" && it.state_key === bob.userId);
+    const { rooms } = await sync(alice);
+    const invite = everythingOf(rooms?.join?.[roomId]).find(
+      (it) => it.type === "m.room.member" && it.state_key === bob.userId,
+    );
+    expect(own).toEqual({
+      type: "m.room.member",
+      state_key: bob.userId,
+      sender: alice.userId,
+      content: invite?.content,
+      event_id: invite?.event_id,
+      origin_server_ts: invite?.origin_server_ts,
+    });
+    expect(own?.event_id).toMatch(/^\$/);
+    // Of the others it tells what stripped state has, and no more.
+    expect(told.filter((it) => it !== own && "event_id" in it)).toEqual([]);
+  });
+
   test("tells of an invitation, then of the room once it is joined, then only of news", async () => {
     const { roomId, alice, bob } = await twoInARoom();
     const first = await sync(bob);

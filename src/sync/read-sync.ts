@@ -79,7 +79,7 @@ export async function readSync(hs: Homeserver, request: SyncRequest): Promise<Sy
       },
       { after: since, upTo },
     ),
-    strippedStates(hs, requester.userKey, [...rooms.invited, ...rooms.knocked]),
+    strippedStates(hs, requester.userKey, [...rooms.invited, ...rooms.knocked], { dated: true }),
   ]);
   const unbroken = await cutAtHoles(hs, read);
   const timelines = request.stateAfter

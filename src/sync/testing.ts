@@ -18,6 +18,7 @@ export type SyncedEvent = {
   readonly state_key?: string;
   readonly content: Readonly<Record<string, unknown>>;
   readonly event_id: string;
+  readonly origin_server_ts: number;
 };
 export type SyncedRoom = {
   readonly timeline: {
@@ -34,7 +35,9 @@ export type Synced = {
   readonly rooms?: {
     readonly join?: Readonly<Record<string, SyncedRoom>>;
     readonly leave?: Readonly<Record<string, SyncedRoom>>;
-    readonly invite?: Readonly<Record<string, object>>;
+    readonly invite?: Readonly<
+      Record<string, { readonly invite_state: { readonly events: readonly SyncedEvent[] } }>
+    >;
   };
 };
 
