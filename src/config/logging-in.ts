@@ -23,7 +23,7 @@ export const registration = z
       )
       .default([])
       .describe(
-        "What those who register have to agree to, each with `id`, `version`, `language`, `name` and `url`; one text in several languages has one `id`.",
+        "What those who register have to agree to, each with `id`, `version`, `language`, `name` and `url`; one text in several languages has one `id`. Cinny knows none but `privacy_policy`: where that is not among them, nobody can register with it.",
       ),
     guestsAllowed: z.boolean().default(false).describe("Whether guests may come in."),
     sharedSecret: z
