@@ -45,7 +45,7 @@ export async function readRooms(
   const outside = open.filter((it) => it.isStripped || it.isOutside);
   const [states, stripped, unread] = await Promise.all([
     requiredStates(hs, shown, { timelines, upTo }),
-    strippedStates(hs, requester.userKey, outside),
+    strippedStates(hs, requester.userKey, outside, { dated: true }),
     unreadRooms(hs, request, asked, at),
   ]);
   const profiles = await roomProfiles(hs, requester.userKey, inside, states);

@@ -164,7 +164,13 @@ describe("a room that the user is not in", () => {
       bump_stamp: expect.any(Number),
       invite_state: expect.arrayContaining([
         expect.objectContaining({ type: "m.room.name", content: { name: "Room" } }),
-        expect.objectContaining({ type: "m.room.member", state_key: bob.id }),
+        // Which event it is, and of when: clients sort by it (MSC4319).
+        expect.objectContaining({
+          type: "m.room.member",
+          state_key: bob.id,
+          event_id: expect.stringMatching(/^\$/),
+          origin_server_ts: expect.any(Number),
+        }),
       ]),
     });
     await act(bob, "POST", `join/${roomId}`);
