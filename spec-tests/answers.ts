@@ -89,8 +89,8 @@ export type SyncAnswer = {
   readonly rooms?: {
     readonly join?: ById<JoinedRoom>;
     readonly leave?: ById<JoinedRoom>;
-    readonly invite?: ById<{ readonly invite_state: Events }>;
-    readonly knock?: ById<{ readonly knock_state: Events }>;
+    readonly invite?: ById<{ readonly invite_state: Events; readonly state: Events }>;
+    readonly knock?: ById<{ readonly knock_state: Events; readonly state: Events }>;
   };
 };
 

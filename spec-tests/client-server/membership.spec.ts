@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
+import { present } from "../answers.ts";
 import { homeserver, refusal, type TestUser } from "./client.ts";
 
 const hs = await homeserver();
@@ -113,6 +114,38 @@ describe("knockRoom", () => {
     expect(await memberOf(bob)).toMatchObject({ membership: "knock", reason: "please" });
     await bob.syncUntil((it) => roomId in (it.rooms?.knock ?? {}));
     expect(await knock(alice)).toMatchObject(forbidden);
+  });
+
+  /** MSC4319. */
+  test("is told as the event that it is, as is the invitation that follows it", async () => {
+    await open("knock");
+    await bob.call("POST", `/v3/knock/${encodeURIComponent(roomId)}`, {});
+    const { rooms } = await bob.syncUntil((it) => roomId in (it.rooms?.knock ?? {}));
+    const knocked = present(rooms?.knock?.[roomId]);
+    const own = {
+      type: "m.room.member",
+      state_key: bob.userId,
+      sender: bob.userId,
+      content: { membership: "knock" },
+      event_id: expect.stringMatching(/^\$/),
+      origin_server_ts: expect.any(Number),
+    };
+    expect(knocked.state.events).toMatchObject([own]);
+    expect(knocked.knock_state.events).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ ...own, content: expect.objectContaining(own.content) }),
+      ]),
+    );
+    await act(alice, "invite", { user_id: bob.userId });
+    const after = await bob.syncUntil((it) => roomId in (it.rooms?.invite ?? {}));
+    expect(present(after.rooms?.invite?.[roomId]).state.events).toMatchObject([
+      {
+        ...own,
+        sender: alice.userId,
+        content: { membership: "invite" },
+        unsigned: { prev_content: { membership: "knock" } },
+      },
+    ]);
   });
 });
 

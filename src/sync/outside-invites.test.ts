@@ -31,7 +31,10 @@ type Answer = {
   readonly rooms?: {
     readonly invite?: Record<
       string,
-      { invite_state: { events: { type: string; event_id?: string }[] } }
+      {
+        invite_state: { events: { type: string; event_id?: string }[] };
+        state: { events: { event_id: string }[] };
+      }
     >;
     readonly leave?: Record<string, { timeline: { events: { event_id: string }[] } }>;
     readonly join?: Record<string, unknown>;
@@ -81,6 +84,7 @@ describe("an invitation to a room of other servers", () => {
         "m.room.member",
       ]);
       expect(room?.invite_state.events.map((it) => it.event_id)).toEqual([undefined, invite]);
+      expect(room?.state.events.map((it) => it.event_id)).toEqual([invite]);
     }
   });
 

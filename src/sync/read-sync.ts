@@ -3,6 +3,7 @@ import { unwantedInvitations } from "#src/account-data/unwanted-invitations.ts";
 import { matchesRooms } from "#src/filters/matches-event-filter.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { Position } from "#src/homeserver/position.ts";
+import { eventsOf } from "#src/rooms/find-event.ts";
 import { partialRoomsOf } from "#src/rooms/partial/partial-rooms.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
 import { strippedStates } from "#src/rooms/stripped-states.ts";
@@ -87,13 +88,9 @@ export async function readSync(hs: Homeserver, request: SyncRequest): Promise<Sy
     : await trueTimelines(hs, told, { timelines: unbroken, upTo });
   const changed = await roomStates(hs, request, told, { timelines, upTo, roomIds });
   const summaries = await summariesOf(hs, request, rooms.joined, { timelines, states: changed });
-  const states = await withHeroes(hs, request, rooms.joined, {
-    timelines,
-    states: changed,
-    summed: summaries,
-    upTo,
-    roomIds,
-  });
+  const known = { timelines, states: changed, summed: summaries, upTo, roomIds };
+  const shown = await withHeroes(hs, request, rooms.joined, known);
+  const states = await withOwnMembers(hs, rooms, shown);
   const answer = {
     request,
     rooms,
@@ -154,6 +151,29 @@ async function withoutUnwanted(
   if (unwanted.size === 0) return rooms;
   const invited = rooms.invited.filter((it) => !unwanted.has(it.standing.eventKey));
   return { ...rooms, invited };
+}
+
+/**
+ * The states, and of rooms to which the user is invited, or on whose door they knock, that of which we can be sure: the
+ * very event by which they are (MSC4319).
+ */
+async function withOwnMembers(
+  hs: Homeserver,
+  { invited, knocked }: ChangedRooms,
+  states: ReadonlyMap<number, readonly StoredEvent[]>,
+): Promise<ReadonlyMap<number, readonly StoredEvent[]>> {
+  const rooms = [...invited, ...knocked];
+  if (rooms.length === 0) return states;
+  const events = await eventsOf(
+    hs,
+    rooms.map((it) => it.standing.eventKey),
+  );
+  const all = new Map(states);
+  for (const { roomKey, standing } of rooms) {
+    const event = events.get(standing.eventKey);
+    if (event) all.set(roomKey, [event]);
+  }
+  return all;
 }
 
 /** Whether there is nothing to tell that a client would not know. */

@@ -101,6 +101,9 @@ function strippedTexts(
 ): string[] {
   return rooms.map(({ roomKey }) => {
     const events = answer.stripped.get(roomKey) ?? [];
-    return roomText(answer, roomKey, [`"${name}":{"events":[${events.join(",")}]}`]);
+    return roomText(answer, roomKey, [
+      `"${name}":{"events":[${events.join(",")}]}`,
+      `"state":{"events":[${textsOf(answer, answer.states.get(roomKey) ?? [])}]}`,
+    ]);
   });
 }
