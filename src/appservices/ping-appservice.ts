@@ -3,6 +3,7 @@ import { MatrixError } from "#src/kit/matrix-error.ts";
 import { OutboundError } from "#src/outbound/outbound-failure.ts";
 import type { OutboundAnswer } from "#src/outbound/send-request.ts";
 import { askAppservice } from "./ask-appservice.ts";
+import { endWait } from "./queries-owed.ts";
 
 /** How long an application service may take: it waits for itself. */
 const TIMEOUT_MS = 15_000;
@@ -11,7 +12,8 @@ const TIMEOUT_MS = 15_000;
 const MOST_TEXT = 4_096;
 
 /**
- * Finds out whether we reach an application service.
+ * Finds out whether we reach an application service. If so, it is told at once what it has missed: bridges ask when
+ * they start.
  *
  * @returns how long that took, in milliseconds.
  * @throws MatrixError M_FORBIDDEN unless the application service asks itself; M_URL_NOT_SET; M_BAD_STATUS;
@@ -56,5 +58,7 @@ export async function pingAppservice(
       fields,
     });
   }
-  return Math.round(performance.now() - begun);
+  const durationMs = Math.round(performance.now() - begun);
+  await endWait(hs.sql, appserviceId);
+  return durationMs;
 }

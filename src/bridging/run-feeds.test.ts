@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { registerSenders } from "#src/accounts/appservice-users.ts";
@@ -197,6 +198,33 @@ test("goes on where another process has left off, with the same transaction", as
   await eventually(() => expect(transactions().length).toBeGreaterThan(length));
   expect(transactions()[length]).toMatchObject({ path, body });
   await eventually(() => expect(texts()).toContain("left behind"));
+});
+
+test("tells a bridge that is back and asks whether it is reached what it has missed, and lets it wait no longer", async () => {
+  const { roomId } = await bridged();
+  bridge.answer(() => ({ status: 502 }));
+  await say(roomId, "missed");
+  const failed = async () => await hs.sql`select 1 from appservice_feeds where failures > 0`;
+  await vi.waitUntil(async () => (await failed()).length === 1, PATIENCE);
+  // As after an outage of hours: what is on its way now, if anything, is over by the second time.
+  const postponed = async () => {
+    await hs.sql`update appservice_feeds set due_ms = 9e15`;
+    await sleep(2 * FAST.lastRetryMs);
+    return (await hs.sql`select 1 from appservice_feeds where due_ms = 9e15`).length === 1;
+  };
+  await vi.waitUntil(postponed, PATIENCE);
+  const ask = async () =>
+    (await here("POST", "/_matrix/client/v1/appservice/bridge/ping", { token, body: {} })).status;
+  expect(await ask()).toBe(502);
+  const due = await hs.sql<{ dueMs: number }[]>`select due_ms as "dueMs" from appservice_feeds`;
+  expect(due).toEqual([{ dueMs: 9e15 }]);
+  const { length } = transactions();
+  bridge.answer(() => ({ status: 200 }));
+  expect(await ask()).toBe(200);
+  await eventually(() => {
+    const taken = transactions().slice(length);
+    expect(JSON.stringify(taken.map((it) => it.body))).toContain('"missed"');
+  });
 });
 
 test("tells who types, who has read, and who is there", async () => {
