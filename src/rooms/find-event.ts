@@ -216,20 +216,7 @@ export async function eventsOf(
   eventKeys: Iterable<number>,
   db: Queryable = hs.sql,
 ): Promise<Map<number, StoredEvent>> {
-  const { byKey } = cacheOf(hs);
-  const found = new Map<number, StoredEvent>();
-  const unknown: number[] = [];
-  for (const key of new Set(eventKeys)) {
-    const event = byKey.get(key);
-    if (event) found.set(key, event);
-    else unknown.push(key);
-  }
-  if (unknown.length > 0) {
-    for (const row of await eventsByKeys(db, unknown)) {
-      found.set(row.event_key, rememberEvent(hs, row));
-    }
-  }
-  return found;
+  return await lookUp(hs, eventKeys, db, (row) => rememberEvent(hs, row));
 }
 
 /**
@@ -241,19 +228,28 @@ export async function glimpseEvents(
   eventKeys: Iterable<number>,
 ): Promise<Map<number, StoredEvent>> {
   const cache = cacheOf(hs);
+  return await lookUp(hs, eventKeys, hs.sql, (row) =>
+    isGlimpsedAgain(cache, row.event_key) ? rememberEvent(hs, row) : eventOf(cache, row),
+  );
+}
+
+/** @param read what becomes of a row that is not in memory. */
+async function lookUp(
+  hs: Homeserver,
+  eventKeys: Iterable<number>,
+  db: Queryable,
+  read: (row: EventRow) => StoredEvent,
+): Promise<Map<number, StoredEvent>> {
+  const { byKey } = cacheOf(hs);
   const found = new Map<number, StoredEvent>();
   const unknown: number[] = [];
   for (const key of new Set(eventKeys)) {
-    const event = cache.byKey.get(key);
+    const event = byKey.get(key);
     if (event) found.set(key, event);
     else unknown.push(key);
   }
   if (unknown.length > 0) {
-    for (const row of await eventsByKeys(hs.sql, unknown)) {
-      const key = row.event_key;
-      const event = isGlimpsedAgain(cache, key) ? rememberEvent(hs, row) : eventOf(cache, row);
-      found.set(key, event);
-    }
+    for (const row of await eventsByKeys(db, unknown)) found.set(row.event_key, read(row));
   }
   return found;
 }
