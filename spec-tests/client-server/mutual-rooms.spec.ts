@@ -29,6 +29,10 @@ describe("getMutualRooms", () => {
       expect(body.count).toBe(2);
       expect(body).not.toHaveProperty("next_batch");
     }
+    for (const first of ["/v1/mutual_rooms?from=", `${unstable}?batch_token=`]) {
+      const { body } = await alice.call("GET", `${first}&user_id=${bob.userId}`);
+      expect(body, first).toMatchObject({ count: 2 });
+    }
     const none = await alice.call("GET", "/v1/mutual_rooms?user_id=@nobody:hs.test");
     expect(none.body).toEqual({ joined: [], count: 0 });
   });

@@ -32,7 +32,7 @@ describe("getNotifications", () => {
     });
     expect(all.body.notifications.map((it) => it.read)).toEqual([false, true, true, true]);
 
-    const first = await list("?limit=3");
+    const first = await list("?limit=3&from=");
     expect(ids(first)).toEqual([last, sent[2], sent[1]]);
     const second = await list(`?limit=3&from=${first.body.next_token}`);
     expect(ids(second)).toEqual([sent[0]]);

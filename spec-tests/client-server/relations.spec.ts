@@ -29,6 +29,7 @@ describe("getRelatingEvents", () => {
     expect(body).not.toHaveProperty("next_batch");
     expect(body).not.toHaveProperty("recursion_depth");
     expect(ids((await read(bob, roomId, `${root}?dir=f`)).body)).toEqual(sent);
+    expect(ids((await read(bob, roomId, `${root}?from=&to=`)).body)).toEqual(sent.toReversed());
     expect((await read(bob, roomId, sent[0] ?? "")).body.chunk).toEqual([]);
   });
 

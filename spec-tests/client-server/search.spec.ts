@@ -128,10 +128,12 @@ describe("search", () => {
     expect(byRank.found).toEqual(expect.arrayContaining(sent));
     expect(new Set(byRank.found).size).toBe(byRank.found.length);
     expect(byRank.ranks).toEqual(byRank.ranks.toSorted((a, b) => b - a));
-    const bad = await alice.call("POST", "/v3/search?next_batch=nonsense", {
-      search_categories: { room_events: { search_term: "walrus" } },
-    });
-    expect(bad).toMatchObject(refusal(400, "M_INVALID_PARAM"));
+    const from = async (token: string) =>
+      await alice.call("POST", `/v3/search?next_batch=${token}`, {
+        search_categories: { room_events: { search_term: "walrus" } },
+      });
+    expect(await from("nonsense")).toMatchObject(refusal(400, "M_INVALID_PARAM"));
+    expect(await from("")).toMatchObject({ status: 200 });
   });
 
   test("tells what was around, who they were, the state, and groups", async () => {

@@ -31,7 +31,7 @@ export async function answerSearch(
   nextBatch: string | undefined,
 ): Promise<string> {
   const limit = Math.min(Math.max(criteria.filter?.limit ?? LIMITS.standard, 1), LIMITS.most);
-  const after = nextBatch === undefined ? undefined : parseSearchToken(nextBatch);
+  const after = nextBatch ? parseSearchToken(nextBatch) : undefined;
   const found = await searchEvents(hs, requester, {
     term: criteria.search_term,
     keys: criteria.keys ?? (Object.keys(SEARCH_KEYS) as SearchKey[]),

@@ -2,13 +2,13 @@ import { MatrixError } from "#src/kit/matrix-error.ts";
 import { type Place, placeOf } from "./token.ts";
 
 /**
- * The place that a parameter names by a token.
+ * The place that a parameter names by a token. Some clients send an empty one with the first page: that is none.
  *
  * @throws MatrixError M_INVALID_PARAM
  */
 export function placeIn(query: URLSearchParams, name: string): Place | undefined {
   const token = query.get(name);
-  return token === null ? undefined : placeOf(token);
+  return token ? placeOf(token) : undefined;
 }
 
 /** @throws MatrixError M_INVALID_PARAM */

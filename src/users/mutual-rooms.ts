@@ -29,7 +29,8 @@ export async function mutualRooms(
   if (userId === requester.userId) {
     throw new MatrixError("M_INVALID_PARAM", "You share all of your rooms with yourself");
   }
-  const after = Number(/^m(\d{1,15})$/.exec(from ?? "m0")?.[1] ?? Number.NaN);
+  // Some clients send an empty token with the first page: that is none.
+  const after = from ? Number(/^m(\d{1,15})$/.exec(from)?.[1] ?? Number.NaN) : 0;
   if (Number.isNaN(after)) throw new MatrixError("M_INVALID_PARAM", "from is no token of ours");
   const userKey = (await findUserKeys(hs, [userId])).get(userId);
   if (userKey === undefined) return { joined: [], count: 0, next: undefined };

@@ -28,7 +28,7 @@ export const notificationEndpoints: readonly Endpoint[] = [
 /** @throws MatrixError M_INVALID_PARAM */
 function numberIn(query: URLSearchParams, name: string): number | undefined {
   const text = query.get(name);
-  if (text === null) return undefined;
+  if (!text) return undefined;
   if (!/^\d{1,15}$/.test(text)) throw new MatrixError("M_INVALID_PARAM", `Invalid ${name}`);
   return Number(text);
 }

@@ -49,8 +49,8 @@ export const threadSubscriptionEndpoints: readonly Endpoint[] = [
       const from = query.get("from");
       const to = query.get("to");
       const { changes, olderUpTo } = await subscriptionChanges(hs, requester.userKey, {
-        after: to === null ? 0 : placeOf(to).anchor,
-        upTo: from === null ? Number.MAX_SAFE_INTEGER : placeOf(from).anchor,
+        after: to ? placeOf(to).anchor : 0,
+        upTo: from ? placeOf(from).anchor : Number.MAX_SAFE_INTEGER,
         limit: limitOf(query.get("limit")),
       });
       return {
