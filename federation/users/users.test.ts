@@ -104,7 +104,9 @@ describe("clients are told of users of other servers", () => {
     const path = `profile/${alice.user_id}`;
     expect((await ask2("GET", path)).body).toMatchObject({ displayname: "Alice" });
     expect((await ask2("GET", `${path}/displayname`)).body).toEqual({ displayname: "Alice" });
-    expect(await ask2("GET", `${path}/avatar_url`)).toMatchObject({ status: 404 });
+    const unset = await ask2("GET", `${path}/avatar_url`);
+    expect([unset.status, unset.body]).toEqual([200, {}]);
+    expect(await ask2("GET", `${path}/no.such`)).toMatchObject({ status: 404 });
     expect(await ask2("GET", `profile/@nobody:${hs1.name}`)).toMatchObject({
       status: 404,
       body: { errcode: "M_NOT_FOUND" },

@@ -60,6 +60,18 @@ describe("getProfileField", () => {
       refusal(404, "M_NOT_FOUND"),
     );
   });
+
+  test("tells nothing of a name or picture that is not set, but of a user who is not there", async () => {
+    const carol = await hs.registerUser("carol");
+    await carol.call("DELETE", pathOf("displayname", carol.userId));
+    for (const key of ["displayname", "avatar_url"]) {
+      const unset = await hs.request("GET", pathOf(key, carol.userId));
+      expect(unset, key).toMatchObject({ status: 200, text: "{}" });
+      expect(await hs.request("GET", pathOf(key, "@nobody:hs.test")), key).toMatchObject(
+        refusal(404, "M_NOT_FOUND"),
+      );
+    }
+  });
 });
 
 /** @spec client-server-api#delete_matrixclientv3profileuseridkeyname */

@@ -16,6 +16,12 @@ const FIELD = [
   "/_matrix/client/unstable/uk.tcpip.msc4133/profile/:userId/:keyName",
 ];
 
+/**
+ * Fields from before there were others: of a user who has not set them nothing is told, by 200, as servers always have
+ * (MSC4537). Bridges made with mautrix-go look before they set a picture, and set none after a 404.
+ */
+const OLDEST: ReadonlySet<string> = new Set(["displayname", "avatar_url"]);
+
 /** The specification's `profile.yaml`: what users tell about themselves. */
 export const profileEndpoints: readonly Endpoint[] = [
   openEndpoint({
@@ -37,6 +43,7 @@ export const profileEndpoints: readonly Endpoint[] = [
       requireFieldName(key);
       const profile = await profileFor(hs, params["userId"] ?? "");
       if (Object.hasOwn(profile, key)) return { [key]: profile[key] };
+      if (OLDEST.has(key)) return {};
       throw new MatrixError("M_NOT_FOUND", "The profile has no such field");
     },
   }),
