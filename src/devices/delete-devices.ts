@@ -1,6 +1,6 @@
 import { devicesWithSettings, removeDeviceSettings } from "#src/account-data/device-settings.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import { write } from "#src/streams/write.ts";
+import { write, writeTogether } from "#src/streams/write.ts";
 import type { DeviceOwner } from "./create-device.ts";
 import { devicesStream } from "./devices-stream.ts";
 
@@ -9,7 +9,7 @@ import { devicesStream } from "./devices-stream.ts";
  * deleted.
  *
  * @param except the ID of a device that stays all the same.
- * @param also what else is written to the streams, and committed with it.
+ * @param also asks at once for what else is written to the streams, and is committed with it.
  * @returns how many there were.
  */
 export async function deleteDevices(
@@ -23,13 +23,14 @@ export async function deleteDevices(
   const silenced = (await devicesWithSettings(hs, userKey)).filter(
     (it) => it !== except && (deviceIds === "all" || deviceIds.includes(it)),
   );
-  // Asked for together, they are committed together.
-  const [{ count }] = await Promise.all([
-    write(hs, devicesStream, { kind: "delete", userKey, deviceIds, except }),
-    also?.(),
-    ...silenced.map(async (it) => await removeDeviceSettings(hs, userKey, it)),
-  ]);
-  return count;
+  return await writeTogether(hs, async () => {
+    const [{ count }] = await Promise.all([
+      write(hs, devicesStream, { kind: "delete", userKey, deviceIds, except }),
+      also?.(),
+      ...silenced.map(async (it) => await removeDeviceSettings(hs, userKey, it)),
+    ]);
+    return count;
+  });
 }
 
 type Sparing = {

@@ -7,6 +7,7 @@ import type { Position } from "#src/homeserver/position.ts";
 import { commitAtOnce, noteStanding } from "./commit-at-once.ts";
 import {
   type Committed,
+  cutNear,
   type Group,
   groupOf,
   type Part,
@@ -37,7 +38,7 @@ const MOST_TRIES = 4;
  * Commits a group of writes in one transaction, and settles each. Never throws.
  *
  * If the database undoes the group as it and another transaction wait for each other, it is tried again. If it
- * refuses the group, its halves are tried, so that in the end only the write at fault fails.
+ * refuses the group, its halves are tried, so that in the end only the write at fault fails, with those that belong to it.
  * If the connection is lost, or none can be made, all fail: the group may be durable or not, so nothing is tried again.
  */
 export async function commitGroup(
@@ -55,11 +56,11 @@ export async function commitGroup(
     const lost = isDatabaseAway(error);
     groups.inc({ outcome: lost ? "lost" : "refused" });
     if (isDeadlock(error) && tries > 1) return await commitGroup(hs, pending, tries - 1);
-    if (pending.length === 1 || lost) {
+    const half = cutNear(pending, Math.ceil(pending.length / 2));
+    if (half === pending.length || lost) {
       for (const it of pending) it.reject(error);
       return;
     }
-    const half = Math.ceil(pending.length / 2);
     await commitGroup(hs, pending.slice(0, half));
     await commitGroup(hs, pending.slice(half));
   }

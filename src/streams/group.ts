@@ -5,6 +5,8 @@ import type { Outcome, Placed, Stream } from "./stream.ts";
 export type Pending = {
   readonly stream: Stream<unknown, unknown>;
   readonly write: unknown;
+  /** The same for all that are committed together or not at all (see `writeTogether`). */
+  readonly unit?: object | undefined;
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: unknown) => void;
 };
@@ -37,6 +39,25 @@ export type Committed = {
   readonly before: Position;
   readonly upTo: Position;
 };
+
+/**
+ * Where writes are cut in two, so that none is parted from those that it belongs with.
+ *
+ * @param at where they would best be cut.
+ * @returns the number of the first part: `at`, or as little less as has to be, or else more; that of all if they can not be cut.
+ */
+export function cutNear(pending: readonly Pending[], at: number): number {
+  if (at >= pending.length) return pending.length;
+  const isCut = (place: number) => {
+    const unit = pending[place]?.unit;
+    return unit === undefined || unit !== pending[place - 1]?.unit;
+  };
+  let cut = at;
+  while (cut > 0 && !isCut(cut)) cut--;
+  if (cut > 0) return cut;
+  for (cut = at; cut < pending.length && !isCut(cut);) cut++;
+  return cut;
+}
 
 export function groupOf(pending: readonly Pending[]): Group {
   const byStream = [...Map.groupBy(pending, (it) => it.stream)].map(([stream, its]) => {

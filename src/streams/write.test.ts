@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
 import type { Stream } from "./stream.ts";
-import { write } from "./write.ts";
+import { write, writeTogether } from "./write.ts";
 
 let servers: TestHomeservers;
 beforeAll(async () => {
@@ -50,4 +50,31 @@ test("writes that wait together are not tried one by one where the database has 
   );
   expect(reasons).toEqual(Array.from({ length: 8 }, () => full));
   expect(tries).toBe(1);
+});
+
+test("writes that belong together go into one group, be it as full as it may", async () => {
+  const { hs } = servers;
+  const groups: number[][] = [];
+  const stream: Stream<number, void> = {
+    name: "counted",
+    async store(_hs, _lane, placed) {
+      groups.push(placed.map((it) => it.write));
+      return await Promise.resolve(
+        placed.map(() => ({ ok: true, result: undefined, changes: [] })),
+      );
+    },
+    changesBetween: async () => await Promise.resolve([]),
+  };
+  const numbers = (from: number, upTo: number) =>
+    Array.from({ length: upTo - from }, (_, index) => from + index);
+  const ask = async (all: readonly number[]) =>
+    await Promise.all(all.map(async (it) => await write(hs, stream, it)));
+  await Promise.all([
+    ask(numbers(0, 255)),
+    writeTogether(hs, async () => await ask([255, 256])),
+    ask([257]),
+    writeTogether(hs, async () => await ask(numbers(258, 658))),
+    ask([658]),
+  ]);
+  expect(groups).toEqual([numbers(0, 255), [255, 256, 257], numbers(258, 658), [658]]);
 });

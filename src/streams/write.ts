@@ -1,20 +1,27 @@
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { commitGroup } from "./commit-group.ts";
-import type { Pending } from "./group.ts";
+import { cutNear, type Pending } from "./group.ts";
 import type { Stream } from "./stream.ts";
 
-/** At most this many writes go into one transaction, so that none waits long for the others. */
+/** At most this many writes go into one transaction, so that none waits long for the others; more only if they belong together. */
 const MOST_WRITES = 256;
 
 type Queue = {
   pending: Pending[];
   busy: boolean;
+  /** Set while writes are asked for that belong together. */
+  unit: object | undefined;
   /** Set while what can wait need not be written yet. */
   later: NodeJS.Timeout | undefined;
 };
 
-const queueOf = held((): Queue => ({ pending: [], busy: false, later: undefined }));
+const queueOf = held((): Queue => ({
+  pending: [],
+  busy: false,
+  unit: undefined,
+  later: undefined,
+}));
 
 /**
  * Writes to a stream. Whatever else waits to be written, of any kind, is committed with it: a busy
@@ -32,6 +39,7 @@ export async function write<W, R>(hs: Homeserver, stream: Stream<W, R>, it: W): 
     queue.pending.push({
       stream: stream as Stream<unknown, unknown>,
       write: it,
+      unit: queue.unit,
       resolve: resolve as (result: unknown) => void,
       reject,
     });
@@ -45,6 +53,26 @@ export async function write<W, R>(hs: Homeserver, stream: Stream<W, R>, it: W): 
   return await written;
 }
 
+/**
+ * Has writes committed in one transaction: if the database refuses one of them, none is stored. One that a stream
+ * refuses is left out.
+ *
+ * @param ask asks for them all, before it first waits for anything.
+ * @throws as `write`.
+ */
+export async function writeTogether<T>(hs: Homeserver, ask: () => Promise<T>): Promise<T> {
+  const queue = queueOf(hs);
+  const around = queue.unit;
+  queue.unit ??= {};
+  let asked: Promise<T>;
+  try {
+    asked = ask();
+  } finally {
+    queue.unit = around;
+  }
+  return await asked;
+}
+
 async function pump(hs: Homeserver, queue: Queue): Promise<void> {
   queue.busy = true;
   // What is asked for in this same turn of the loop goes into the first group already.
@@ -52,7 +80,7 @@ async function pump(hs: Homeserver, queue: Queue): Promise<void> {
   while (isDue(queue)) {
     clearTimeout(queue.later);
     queue.later = undefined;
-    await commitGroup(hs, queue.pending.splice(0, MOST_WRITES));
+    await commitGroup(hs, queue.pending.splice(0, cutNear(queue.pending, MOST_WRITES)));
   }
   queue.busy = false;
 }
