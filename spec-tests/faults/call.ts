@@ -52,12 +52,24 @@ function isRefused(error: unknown): boolean {
   return cause instanceof Error && "code" in cause && cause.code === "ECONNREFUSED";
 }
 
-/** Asks a server from which an answer may be expected. @throws Error unless it is 200 */
+/** An answer other than the one that was to be expected. */
+export class RefusedError extends Error {
+  readonly url: string;
+  readonly status: number;
+
+  constructor(url: string, status: number, message: string) {
+    super(`${url}: ${message}`);
+    this.url = url;
+    this.status = status;
+  }
+}
+
+/** Asks a server from which an answer may be expected. @throws RefusedError unless it is 200; its status is 0 without an answer */
 export async function demand<Said = Body>(url: string, request: Request): Promise<Said> {
   const reply = await ask<Said>(url, request);
   if (reply?.status === 200) return reply.body;
   const came = reply === undefined ? "no answer" : `${reply.status} ${JSON.stringify(reply.body)}`;
-  throw new Error(`${url}: ${request.method} ${request.path}: ${came}`);
+  throw new RefusedError(url, reply?.status ?? 0, `${request.method} ${request.path}: ${came}`);
 }
 
 /** Asks again and again until the answer is 200. @throws Error if it is not within the time */
