@@ -11,6 +11,7 @@ import { findEvents } from "#src/rooms/find-event.ts";
 import { receiveEvents } from "#src/rooms/received/receive-events.ts";
 import { redactEvent } from "#src/rooms/redact-event.ts";
 import { EventStatus } from "#src/rooms/stored-event.ts";
+import { currentPosition } from "#src/streams/tail.ts";
 import { testHomeservers, type TestHomeservers, testUser } from "#src/testing.ts";
 import { receivePdus } from "./receive-pdu.ts";
 import { begun, BOB, CREATOR, keys, nobody, origin, serverOf, wireOf } from "./testing-pdus.ts";
@@ -139,18 +140,27 @@ describe("PDUs", () => {
     expect((await findEvents(hs, ids)).size).toBe(3);
   });
 
-  test("redact what comes after them", async () => {
+  test("redact what comes after them, and are told to clients from then on", async () => {
     const { remote, room, last } = await begun(hs);
     const target = remote.add(BOB, message("regretted"), [last]);
-    const redaction = remote.add(BOB, { type: "m.room.redaction", content: {}, redacts: target }, [
-      last,
-    ]);
+    const redact = (reason: string) =>
+      remote.add(BOB, { type: "m.room.redaction", content: { reason }, redacts: target }, [last]);
+    const [redaction, another] = [redact("a slip"), redact("a mistake")];
+    const statuses = async () => {
+      const stored = await findEvents(hs, [redaction, another]);
+      return [redaction, another].map((id) => stored.get(id)?.status);
+    };
     const options = { origin, keys, remotes: serverOf(remote) };
-    await receivePdus(hs, room, [wireOf(remote, redaction)], options);
+    await receivePdus(hs, room, [wireOf(remote, redaction), wireOf(remote, another)], options);
+    expect(await statuses()).toEqual([EventStatus.untold, EventStatus.untold]);
+    const after = await currentPosition(hs);
     await receivePdus(hs, room, [wireOf(remote, target)], options);
     const stored = await findEvents(hs, [target, redaction]);
+    const placed = await hs.sql`
+      select from events where event_id = any(${[redaction, another]}::text[]) and placed_at > ${after}`;
+    expect(placed).toHaveLength(2);
     expect(stored.get(target)?.redactedBy).toBe(stored.get(redaction)?.eventKey);
-    expect(stored.get(redaction)?.status).toBe(EventStatus.untold);
+    expect(await statuses()).toEqual([EventStatus.accepted, EventStatus.accepted]);
     const waiting = await hs.sql`select from waiting_redactions where target = ${target}`;
     expect(waiting).toHaveLength(0);
   });

@@ -18,7 +18,7 @@ import { FaultyNetwork } from "./faulty-network.ts";
 /** How a server keeps an event. */
 export type Kept = {
   readonly standing: "shown" | "soft-failed" | "rejected" | "outlier" | "untold";
-  /** Whether it came after what follows it was there already. */
+  /** Whether it came after what follows it was there already; or, as a redaction, what it redacts. */
   readonly isLate: boolean;
   /** The event as servers exchange it. */
   readonly pdu: CanonicalObject & {
@@ -138,7 +138,8 @@ async function inFrontOf(urls: readonly string[], closes: (() => unknown)[]): Pr
 
 async function keptByOurs(sql: Sql, roomId: string): Promise<Map<string, Kept>> {
   const rows = await sql<{ id: string; status: number; isLate: boolean; json: string }[]>`
-    select event_id as id, status, anchor_offset <> 0 as "isLate", json
+    select event_id as id, status, json, anchor_offset <> 0
+        or type = 'm.room.redaction' and placed_at is not null as "isLate"
     from events join rooms using (room_key) where room_id = ${roomId}`;
   const standings = ["shown", "soft-failed", "rejected", "outlier", "untold"] as const;
   return new Map(

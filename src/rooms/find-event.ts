@@ -7,7 +7,7 @@ import { lru } from "#src/kit/lru.ts";
 import type { RoomPlace, SenderRedaction } from "./mass-redaction/queries-sender-redactions.ts";
 import { NEVER_REDACTED } from "./mass-redaction/removal.ts";
 import { eventsByIds, eventsByKeys } from "./queries-events.ts";
-import { type EventRow, StoredEvent } from "./stored-event.ts";
+import { type EventRow, EventStatus, StoredEvent } from "./stored-event.ts";
 
 /** The most characters of JSON that the events in memory may have together. */
 const MOST_CHARACTERS = 48_000_000;
@@ -30,8 +30,8 @@ type Cache = {
 };
 
 /**
- * An event changes only by being redacted, of which every process hears (see `heedRedaction`, `heedSenderRedaction`); and
- * by its room's state becoming whole: until then it is not kept in memory.
+ * An event changes only by being redacted, of which every process hears (see `heedRedaction`, `heedSenderRedaction`); by its
+ * room's state becoming whole; and as a redaction by the coming of what it redacts. Until then it is not kept in memory.
  */
 const cacheOf = held((): Cache => ({
   byKey: new LRUCache({
@@ -55,7 +55,7 @@ export function rememberEvent(hs: Homeserver, row: EventRow): StoredEvent {
     if (known.anchor !== undefined || row.anchor === null) return known;
   }
   const event = eventOf(cache, row);
-  if (event.isOnPartial) {
+  if (isUnsettled(event)) {
     byKey.delete(event.eventKey);
     return event;
   }
@@ -72,10 +72,14 @@ function eventOf({ sendersLately }: Cache, row: EventRow): StoredEvent {
   return event;
 }
 
+function isUnsettled({ isOnPartial, status }: StoredEvent): boolean {
+  return isOnPartial || status === EventStatus.untold;
+}
+
 /** Puts an event into memory that has just been stored, unless it is there. */
 export function rememberStored(hs: Homeserver, event: StoredEvent): void {
   const { byKey, keys } = cacheOf(hs);
-  if (event.isOnPartial) {
+  if (isUnsettled(event)) {
     byKey.delete(event.eventKey);
     return;
   }

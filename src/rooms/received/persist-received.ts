@@ -197,10 +197,12 @@ async function redact(
     }
   }
   const { isRedacted, isOfRemoved } = settlement.waiting ?? UNKNOWN;
-  if (isRedacted) {
+  const last = placed.at(-1);
+  if (isRedacted && last) {
     // Also what has no place yet: once it has one it is not new.
     const come = placed.map(({ row }) => row.event_id);
-    for (const [target, key] of await applyWaitingRedactions(lane, come)) redacted.set(target, key);
+    const applied = await applyWaitingRedactions(lane, come, last.position);
+    for (const [target, key] of applied) redacted.set(target, key);
   }
   if (isOfRemoved) {
     const come = placed.map(({ row }) => row.event_key);

@@ -1,5 +1,6 @@
 import { MAX_DEPTH } from "#src/events/size-limits.ts";
 import type { Queryable, Tx } from "#src/homeserver/database.ts";
+import type { Position } from "#src/homeserver/position.ts";
 import type { EventId } from "#src/kit/identifiers.ts";
 import { arrayText } from "../queries-persist.ts";
 import { uncount } from "../room-reads.ts";
@@ -139,25 +140,33 @@ export function markRelayed(lane: Tx, eventKeys: readonly number[], isRelayed: b
 }
 
 /**
- * Applies redactions that came before what they redact.
+ * Applies redactions that came before what they redact. From now on they are shown, and those that go by when events
+ * became part of a room's end find them.
  *
  * @param come the events that have come.
+ * @param position when.
  * @returns the keys of the redactions that took effect, by the IDs of what they redact.
  * @spec rooms/v3#handling-redactions
  */
 export async function applyWaitingRedactions(
   lane: Tx,
   come: readonly EventId[],
+  position: Position,
 ): Promise<ReadonlyMap<EventId, number>> {
   const rows = await lane<{ event_key: number; event_id: EventId; redacted_by: number }[]>`
     with due as (
       delete from waiting_redactions where target = any(${come}::text[]) returning *
-    ), first as (
-      select distinct on (target) due.* from due
+    ), able as (
+      select due.* from due
       join events on event_id = target and events.room_key = due.room_key
       join users on users.user_key = events.sender_key
       where anyone or substring(users.user_id from position(':' in users.user_id) + 1) = domain
-      order by target, redaction_key
+    ), told as (
+      update events set status = ${EventStatus.accepted},
+        placed_at = case when anchor_offset = 0 then ${position}::bigint else placed_at end
+      from able where events.event_key = able.redaction_key and events.status = ${EventStatus.untold}
+    ), first as (
+      select distinct on (target) able.* from able order by target, redaction_key
     ), redacted as (
       update events set redacted_by = first.redaction_key from first
       where events.event_id = first.target and events.redacted_by is null

@@ -8,7 +8,7 @@ import { isShown, redactionOf } from "./rows-of-placed.ts";
 
 /**
  * Keeps redactions from clients, which believe them, that redact nothing: what they are about is not here, or of another
- * room, or their sender may not. Should it come, clients are told of it as redacted.
+ * room, or their sender may not. Should it come, `applyWaitingRedactions` looks at them anew.
  *
  * @spec rooms/v3#handling-redactions
  */
