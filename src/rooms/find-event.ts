@@ -7,7 +7,7 @@ import { lru } from "#src/kit/lru.ts";
 import type { RoomPlace, SenderRedaction } from "./mass-redaction/queries-sender-redactions.ts";
 import { NEVER_REDACTED } from "./mass-redaction/removal.ts";
 import { eventsByIds, eventsByKeys } from "./queries-events.ts";
-import { type EventRow, EventStatus, StoredEvent } from "./stored-event.ts";
+import { type EventRow, isUnsettled, StoredEvent } from "./stored-event.ts";
 
 /** The most characters of JSON that the events in memory may have together. */
 const MOST_CHARACTERS = 48_000_000;
@@ -70,10 +70,6 @@ function eventOf({ sendersLately }: Cache, row: EventRow): StoredEvent {
   const event = new StoredEvent(row);
   if (sendersLately.size > 0) redactIfSenderWas(event, sendersLately.get(senderIn(event)));
   return event;
-}
-
-function isUnsettled({ isOnPartial, status }: StoredEvent): boolean {
-  return isOnPartial || status === EventStatus.untold;
 }
 
 /** Puts an event into memory that has just been stored, unless it is there. */

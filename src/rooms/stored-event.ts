@@ -15,7 +15,7 @@ export const EventStatus = {
   rejected: 2,
   /** Known for the sake of others that name it, and without a place in the room's order. */
   outlier: 3,
-  /** Part of the room and built upon, but not shown to clients: a redaction that redacted nothing when it came. */
+  /** Part of the room and built upon, but not shown to clients: a redaction that redacts nothing, as long as it does not. */
   untold: 4,
 } as const;
 
@@ -156,4 +156,9 @@ export class StoredEvent {
  */
 export function isOutOfLine({ amongForks, anchorOffset }: StoredEvent): boolean {
   return amongForks || anchorOffset !== 0;
+}
+
+/** Whether it may become another: once all of its room's members are known, or once what it redacts has come. */
+export function isUnsettled({ isOnPartial, status }: StoredEvent): boolean {
+  return isOnPartial || status === EventStatus.untold;
 }

@@ -5,7 +5,7 @@ import { openHomeserver } from "#src/open-homeserver.ts";
 import { testHomeservers, type TestHomeservers } from "#src/testing.ts";
 import type { Change, Stream } from "./stream.ts";
 import { currentPosition, Tail, tailOf } from "./tail.ts";
-import { write, writeTogether } from "./write.ts";
+import { write } from "./write.ts";
 
 /** What a writer wants written; the odd ones are refused, and some the database itself refuses. */
 type Note = { readonly text: string; readonly fate?: "refused" | "impossible" };
@@ -106,28 +106,6 @@ describe("the streams", () => {
       expect(heard.map((it) => it.position)).toEqual(all);
       expect(upTo).toEqual(upTo.toSorted((a, b) => a - b));
     }
-  });
-
-  test("store nothing of what belongs together where the database refuses a part of it", async () => {
-    const { hs } = servers;
-    const before = await stored();
-    const note = async (text: string, fate?: "impossible") =>
-      await write(hs, notes, { text, ...(fate && { fate }) });
-    const outcomes = await Promise.allSettled([
-      note("one"),
-      writeTogether(hs, async () => await Promise.all([note("two"), note("three", "impossible")])),
-      writeTogether(hs, async () => await Promise.all([note("four"), note("five")])),
-      note("six"),
-    ]);
-    expect(outcomes.map((it) => it.status)).toEqual([
-      "fulfilled",
-      "rejected",
-      "fulfilled",
-      "fulfilled",
-    ]);
-    const texts = await hs.sql<{ text: string }[]>`
-      select text from notes where position <> all(${before}::bigint[]) order by text`;
-    expect(texts.map((it) => it.text)).toEqual(["five", "four", "one", "six"]);
   });
 
   test("commit what can wait with others, or with what cannot", async () => {

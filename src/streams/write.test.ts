@@ -78,3 +78,27 @@ test("writes that belong together go into one group, be it as full as it may", a
   ]);
   expect(groups).toEqual([numbers(0, 255), [255, 256, 257], numbers(258, 658), [658]]);
 });
+
+test("nothing is stored of what belongs together where the database refuses a part of it", async () => {
+  const { hs } = servers;
+  const stored: number[] = [];
+  const stream: Stream<number, void> = {
+    name: "divisors",
+    async store(_hs, lane, placed) {
+      const divisors = placed.map((it) => it.write);
+      await lane`select 1 / it from unnest(${divisors}::bigint[]) as it`;
+      return placed.map(() => ({ ok: true, result: undefined, changes: [] }));
+    },
+    committed(_hs, placed) {
+      stored.push(...placed.map((it) => it.write));
+    },
+    changesBetween: async () => await Promise.resolve([]),
+  };
+  const one = async (it: number) => await write(hs, stream, it);
+  const two = async (first: number, second: number) =>
+    await writeTogether(hs, async () => await Promise.all([one(first), one(second)]));
+  const outcomes = await Promise.allSettled([one(1), two(2, 0), two(4, 5), one(6)]);
+  const statuses = outcomes.map((it) => it.status);
+  expect(statuses).toEqual(["fulfilled", "rejected", "fulfilled", "fulfilled"]);
+  expect(stored).toEqual([1, 4, 5, 6]);
+});

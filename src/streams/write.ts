@@ -62,13 +62,12 @@ export async function write<W, R>(hs: Homeserver, stream: Stream<W, R>, it: W): 
  */
 export async function writeTogether<T>(hs: Homeserver, ask: () => Promise<T>): Promise<T> {
   const queue = queueOf(hs);
-  const around = queue.unit;
-  queue.unit ??= {};
+  queue.unit = {};
   let asked: Promise<T>;
   try {
     asked = ask();
   } finally {
-    queue.unit = around;
+    queue.unit = undefined;
   }
   return await asked;
 }
