@@ -92,6 +92,8 @@ describe("uploadContentToMXC", () => {
     expect(await put(bob.token)).toMatchObject(refusal(403, "M_FORBIDDEN"));
     expect((await put(token)).status).toBe(200);
     expect((await alice.call("GET", waited)).text).toBe("later");
+    const patient = `/v1/media/download/${id}?timeout_ms=9223372036854775807`;
+    expect((await alice.call("GET", patient)).text).toBe("later");
     expect(await put(token)).toMatchObject(refusal(409, "M_CANNOT_OVERWRITE_MEDIA"));
   });
 });

@@ -193,6 +193,8 @@ describe("getEventContext", () => {
     expect(odd.body.events_after.map((it) => it.event_id)).toEqual([ids[3], ids[4]]);
     const alone = await bob.call("GET", `${room}/context/${ids[2]}?limit=0`);
     expect([alone.body.events_before, alone.body.events_after]).toEqual([[], []]);
+    const all = await bob.call("GET", `${room}/messages?dir=f&limit=2147483647`);
+    expect(all.body.chunk.map((it) => it.event_id)).toEqual(expect.arrayContaining(ids));
   });
 
   test("refuses an event that is not there, and a limit that is none", async () => {

@@ -148,6 +148,8 @@ describe("getSpaceHierarchy", () => {
       from = page.next_batch ?? "";
     } while (from);
     expect(pages).toEqual(all);
+    const atOnce = await hierarchy(bob, top, "?limit=2147483647&max_depth=9223372036854775807");
+    expect(idsOf(atOnce)).toEqual(all);
     const token = (await hierarchy(bob, top, "?limit=2")).next_batch;
     for (const query of [
       "?limit=0",

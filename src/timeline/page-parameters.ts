@@ -1,4 +1,5 @@
 import { MatrixError } from "#src/kit/matrix-error.ts";
+import { wholeNumber } from "#src/kit/whole-number.ts";
 import { type Place, placeOf } from "./token.ts";
 
 /**
@@ -9,15 +10,6 @@ import { type Place, placeOf } from "./token.ts";
 export function placeIn(query: URLSearchParams, name: string): Place | undefined {
   const token = query.get(name);
   return token ? placeOf(token) : undefined;
-}
-
-/** @throws MatrixError M_INVALID_PARAM */
-export function wholeNumber(text: string | null, name: string): number | undefined {
-  if (text === null) return undefined;
-  if (!/^\d{1,9}$/.test(text)) {
-    throw new MatrixError("M_INVALID_PARAM", `${name} must be a whole number`);
-  }
-  return Number(text);
 }
 
 /** Of an event that one may not see it is not said that it is there. */
@@ -35,7 +27,7 @@ export function limitIn(
   query: URLSearchParams,
   { standard, most }: { readonly standard: number; readonly most: number },
 ): number {
-  const asked = wholeNumber(query.get("limit"), "limit") ?? standard;
+  const asked = wholeNumber(query, "limit") ?? standard;
   if (asked === 0) throw new MatrixError("M_INVALID_PARAM", "limit must be greater than 0");
   return Math.min(asked, most);
 }

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { type Endpoint, jsonText, serverEndpoint } from "#src/http/endpoint.ts";
 import { parseEventId, parseRoomId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
+import { wholeNumber } from "#src/kit/whole-number.ts";
 import { AnEventId } from "../../client/answer-schemas.ts";
 import { requireServerIn } from "../doors.ts";
 import { pdusForServer } from "../pdus-for-server.ts";
@@ -63,10 +64,7 @@ export const backfillEndpoints: readonly Endpoint[] = [
 
 /** @throws MatrixError M_MISSING_PARAM, M_INVALID_PARAM */
 function limitIn(query: URLSearchParams): number {
-  const text = query.get("limit");
-  if (text === null) throw new MatrixError("M_MISSING_PARAM", "limit is missing");
-  if (!/^\d{1,9}$/.test(text)) {
-    throw new MatrixError("M_INVALID_PARAM", "limit must be a whole number");
-  }
-  return Math.min(Number(text), MOST_BACKFILLED);
+  const limit = wholeNumber(query, "limit");
+  if (limit === undefined) throw new MatrixError("M_MISSING_PARAM", "limit is missing");
+  return Math.min(limit, MOST_BACKFILLED);
 }

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { MatrixError } from "#src/kit/matrix-error.ts";
+import { wholeNumber } from "#src/kit/whole-number.ts";
 import type { PublicRoomsQuestion } from "../public-rooms.ts";
 
 const limit = z.int().min(0).nullish();
@@ -35,14 +36,10 @@ export function questionOf(body: z.infer<typeof PublicRoomsFilter>): PublicRooms
  * @throws MatrixError M_INVALID_PARAM
  */
 export function questionIn(query: URLSearchParams): PublicRoomsQuestion {
-  const size = query.get("limit");
-  if (size !== null && !/^\d{1,9}$/.test(size)) {
-    throw new MatrixError("M_INVALID_PARAM", "limit must be a whole number");
-  }
   const isAll = query.get("include_all_networks") === "true";
   return {
     network: isAll ? null : networkIn(query.get("third_party_instance_id")),
-    limit: size === null ? undefined : Number(size),
+    limit: wholeNumber(query, "limit"),
     since: query.get("since") ?? undefined,
     searchTerm: undefined,
     roomTypes: undefined,

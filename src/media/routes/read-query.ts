@@ -1,4 +1,5 @@
 import { MatrixError } from "#src/kit/matrix-error.ts";
+import { wholeNumber } from "#src/kit/whole-number.ts";
 import type { Patience } from "../find-media.ts";
 import type { ThumbnailSpec } from "../thumbnail-size.ts";
 
@@ -20,9 +21,7 @@ export function readPatience(
 }
 
 function readTimeout(query: URLSearchParams): number {
-  const text = query.get("timeout_ms");
-  if (text === null) return USUAL_WAIT_MS;
-  return Math.min(integer("timeout_ms", text), LONGEST_WAIT_MS);
+  return Math.min(wholeNumber(query, "timeout_ms") ?? USUAL_WAIT_MS, LONGEST_WAIT_MS);
 }
 
 /**
@@ -52,16 +51,8 @@ function readBoolean(query: URLSearchParams, name: string, leftOut: "true" | "fa
 }
 
 function length(query: URLSearchParams, name: string): number {
-  const text = query.get(name);
-  if (text === null) throw new MatrixError("M_MISSING_PARAM", `${name} is missing`);
-  const pixels = integer(name, text);
+  const pixels = wholeNumber(query, name);
+  if (pixels === undefined) throw new MatrixError("M_MISSING_PARAM", `${name} is missing`);
   if (pixels === 0) throw new MatrixError("M_INVALID_PARAM", `${name}: must be above 0`);
   return pixels;
-}
-
-function integer(name: string, text: string): number {
-  if (!/^\d{1,15}$/.test(text)) {
-    throw new MatrixError("M_INVALID_PARAM", `${name}: must be a whole number`);
-  }
-  return Number(text);
 }

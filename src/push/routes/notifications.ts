@@ -1,5 +1,5 @@
 import { type Endpoint, jsonText, userEndpoint } from "#src/http/endpoint.ts";
-import { MatrixError } from "#src/kit/matrix-error.ts";
+import { wholeNumber } from "#src/kit/whole-number.ts";
 import { listNotifications } from "../list-notifications.ts";
 
 const STANDARD_LIMIT = 20;
@@ -27,8 +27,5 @@ export const notificationEndpoints: readonly Endpoint[] = [
 
 /** @throws MatrixError M_INVALID_PARAM */
 function numberIn(query: URLSearchParams, name: string): number | undefined {
-  const text = query.get(name);
-  if (!text) return undefined;
-  if (!/^\d{1,15}$/.test(text)) throw new MatrixError("M_INVALID_PARAM", `Invalid ${name}`);
-  return Number(text);
+  return query.get(name) ? wholeNumber(query, name) : undefined;
 }

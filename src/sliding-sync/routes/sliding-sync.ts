@@ -25,7 +25,7 @@ export const slidingSyncEndpoints: readonly Endpoint[] = [
         asked: readDeployed(body, requester.userId),
         connectionId: body.conn_id ?? "",
         pos: query.get("pos") ?? body.pos,
-        waitMs: waitOf(query.get("timeout")),
+        waitMs: waitOf(query),
         presence: query.get("set_presence") ?? undefined,
         txnId: body.txn_id,
       });

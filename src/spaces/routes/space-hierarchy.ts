@@ -1,6 +1,7 @@
 import { type Endpoint, userEndpoint } from "#src/http/endpoint.ts";
 import { parseRoomId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
+import { wholeNumber } from "#src/kit/whole-number.ts";
 import { readHierarchy } from "../read-hierarchy.ts";
 
 const USUAL_LIMIT = 50;
@@ -36,12 +37,9 @@ export function readSuggestedOnly(query: URLSearchParams): boolean {
 
 /** @throws MatrixError M_INVALID_PARAM */
 function readNumber(query: URLSearchParams, name: string, least: number): number | undefined {
-  const text = query.get(name);
-  if (text === null) return undefined;
-  if (!/^\d{1,9}$/.test(text) || Number(text) < least) {
-    throw new MatrixError("M_INVALID_PARAM", `${name} must be a whole number from ${least} on`);
-  }
-  return Number(text);
+  const number = wholeNumber(query, name);
+  if (number === undefined || number >= least) return number;
+  throw new MatrixError("M_INVALID_PARAM", `${name} must be a whole number from ${least} on`);
 }
 
 /** What may not change from page to page. */

@@ -28,8 +28,8 @@ export const oldSyncEndpoints: readonly Endpoint[] = [
     guests: true,
     async handle(hs, { requester, query, signal }) {
       const roomId = query.get("room_id");
-      const waitMs = waitOf(query.get("timeout"));
-      const limit = limitOf(query.get("limit"), STREAM);
+      const waitMs = waitOf(query);
+      const limit = limitOf(query, STREAM);
       const from = await fromOf(hs, query.get("from"));
       const request = { requester, from, limit };
       const answer =
@@ -48,7 +48,7 @@ export const oldSyncEndpoints: readonly Endpoint[] = [
     method: "GET",
     path: "/_matrix/client/v3/initialSync",
     async handle(hs, { requester, query }) {
-      const limit = limitOf(query.get("limit"), INITIAL);
+      const limit = limitOf(query, INITIAL);
       const archived = query.get("archived") === "true";
       return jsonText(await initialSyncText(hs, requester, { limit, archived }));
     },

@@ -1,4 +1,5 @@
 import { MatrixError } from "#src/kit/matrix-error.ts";
+import { wholeNumber } from "#src/kit/whole-number.ts";
 import type { PresenceState } from "#src/presence/presence.ts";
 
 /** The longest that a request may wait, whatever it asks for. */
@@ -12,12 +13,8 @@ export function presenceOf(value: string | null | undefined): PresenceState {
 }
 
 /** For how long a client wants to wait, in milliseconds. @throws MatrixError M_INVALID_PARAM */
-export function waitOf(timeout: string | null): number {
-  if (timeout === null || timeout === "") return 0;
-  if (!/^\d{1,12}$/.test(timeout)) {
-    throw new MatrixError("M_INVALID_PARAM", "timeout must be a number of milliseconds");
-  }
-  return mostWait(Number(timeout));
+export function waitOf(query: URLSearchParams): number {
+  return query.get("timeout") ? mostWait(wholeNumber(query, "timeout") ?? 0) : 0;
 }
 
 /** For how long a request may wait. */
@@ -31,10 +28,8 @@ export function mostWait(timeoutMs: number): number {
  * @throws MatrixError M_INVALID_PARAM
  */
 export function limitOf(
-  text: string | null,
+  query: URLSearchParams,
   { standard, most }: { readonly standard: number; readonly most: number },
 ): number {
-  if (text === null) return standard;
-  if (!/^[0-9]{1,9}$/.test(text)) throw new MatrixError("M_INVALID_PARAM", "limit: not a number");
-  return Math.min(Number(text), most);
+  return Math.min(wholeNumber(query, "limit") ?? standard, most);
 }

@@ -28,7 +28,7 @@ export const syncEndpoints: readonly Endpoint[] = [
       const request = await requestOf(hs, requester, query);
       const received = request.resumeAfter ?? request.since;
       if (received !== undefined) await acknowledgeToDevice(hs, requester.deviceKey, received);
-      const waitMs = waitOf(query.get("timeout"));
+      const waitMs = waitOf(query);
       const leave = attend(hs, requester, presenceOf(query.get("set_presence")));
       try {
         const answer = await answerWithin(hs, request, { waitMs, signal });

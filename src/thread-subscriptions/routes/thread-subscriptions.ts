@@ -2,6 +2,7 @@ import { z } from "zod";
 import { type Endpoint, userEndpoint } from "#src/http/endpoint.ts";
 import { type EventId, parseEventId, parseRoomId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
+import { wholeNumber } from "#src/kit/whole-number.ts";
 import { placeOf, tokenOf } from "#src/timeline/token.ts";
 import { subscriptionChanges } from "../list-subscriptions.ts";
 import { readSubscription, subscribe, type ThreadName, unsubscribe } from "../subscribe.ts";
@@ -51,7 +52,7 @@ export const threadSubscriptionEndpoints: readonly Endpoint[] = [
       const { changes, olderUpTo } = await subscriptionChanges(hs, requester.userKey, {
         after: to ? placeOf(to).anchor : 0,
         upTo: from ? placeOf(from).anchor : Number.MAX_SAFE_INTEGER,
-        limit: limitOf(query.get("limit")),
+        limit: limitOf(query),
       });
       return {
         ...changes,
@@ -73,10 +74,8 @@ function causeOf(eventId: string | undefined): EventId | undefined {
 }
 
 /** @throws MatrixError M_INVALID_PARAM */
-function limitOf(value: string | null): number {
-  if (value === null) return LIMITS.standard;
-  if (!/^[1-9]\d{0,8}$/.test(value)) {
-    throw new MatrixError("M_INVALID_PARAM", "limit must be a number above 0");
-  }
-  return Math.min(Number(value), LIMITS.most);
+function limitOf(query: URLSearchParams): number {
+  const limit = wholeNumber(query, "limit") ?? LIMITS.standard;
+  if (limit === 0) throw new MatrixError("M_INVALID_PARAM", "limit must be above 0");
+  return Math.min(limit, LIMITS.most);
 }

@@ -5,12 +5,13 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { type Endpoint, jsonText, userEndpoint } from "#src/http/endpoint.ts";
 import { parseEventId, parseRoomId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
+import { wholeNumber } from "#src/kit/whole-number.ts";
 import { allStateAt } from "#src/rooms/current-state.ts";
 import { renderEvents } from "#src/rooms/render-events.ts";
 import { requireModerator } from "#src/rooms/require-moderator.ts";
 import type { StoredEvent } from "#src/rooms/stored-event.ts";
 import { memberStates } from "../member-states.ts";
-import { asNotFound, placeIn, wholeNumber } from "../page-parameters.ts";
+import { asNotFound, placeIn } from "../page-parameters.ts";
 import { readContext, readEvent } from "../read-context.ts";
 import { type PageRequest, readMessages } from "../read-messages.ts";
 import { renderAggregated } from "../render-aggregated.ts";
@@ -57,7 +58,7 @@ export const messagePaginationEndpoints: readonly Endpoint[] = [
       const view = await viewOfRoom(hs, requester, parseRoomId(params["roomId"] ?? ""));
       const filter = filterOf(query.get("filter"));
       const eventId = parseEventId(params["eventId"] ?? "");
-      const limit = Math.min(wholeNumber(query.get("limit"), "limit") ?? LIMITS.standard, 100);
+      const limit = Math.min(wholeNumber(query, "limit") ?? LIMITS.standard, 100);
       const context = await readContext(hs, requester, view, { eventId, limit, filter });
       const around = [...context.before, context.event, ...context.after];
       const root = (context.after.at(-1) ?? context.event).stateAfter ?? view.root;
@@ -140,7 +141,7 @@ function pageRequestOf(query: URLSearchParams): PageRequest {
     throw new MatrixError("M_INVALID_PARAM", "dir must be b or f");
   }
   const filter = filterOf(query.get("filter"));
-  const limit = pageSize(query.get("limit"), filter);
+  const limit = pageSize(query, filter);
   return { direction, from: placeIn(query, "from"), to: placeIn(query, "to"), limit, filter };
 }
 
@@ -149,7 +150,7 @@ function filterOf(text: string | null): RoomEventFilter | undefined {
   return text === null || text === "" ? undefined : filterFromText(RoomEventFilter, text);
 }
 
-function pageSize(text: string | null, filter: RoomEventFilter | undefined): number {
-  const asked = wholeNumber(text, "limit");
+function pageSize(query: URLSearchParams, filter: RoomEventFilter | undefined): number {
+  const asked = wholeNumber(query, "limit");
   return Math.max(1, limitOf(asked === undefined ? filter : { limit: asked }, LIMITS));
 }
