@@ -3,6 +3,7 @@ import { parsePdu } from "#src/events/parse-pdu.ts";
 import { isDatabaseAway } from "#src/homeserver/connection-errors.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { registry } from "#src/homeserver/metrics.ts";
+import { isStorageFull } from "#src/homeserver/storage-full.ts";
 import { type EventId, type ServerName, serverNameOf } from "#src/kit/identifiers.ts";
 import type { Room } from "#src/rooms/find-room.ts";
 import type { ReceivedEvent } from "#src/rooms/received/received-event.ts";
@@ -36,8 +37,8 @@ export async function receiveInRoom(
   try {
     result = await receivePdus(hs, room, pdus, from);
   } catch (error) {
-    // Without a database nothing can be kept: the other server sends it again.
-    if (isDatabaseAway(error)) throw error;
+    // Without a database, or room in it, nothing can be kept: the other server sends it again.
+    if (isDatabaseAway(error) || isStorageFull(error)) throw error;
     return await afterFailure(hs, room, pdus, { ...from, error });
   }
   return await answersTo(hs, room, result, from.origin);

@@ -139,17 +139,20 @@ describe("an event that cannot be judged when it comes", () => {
     expect((await findEvents(hs, ids)).size).toBe(3);
   });
 
-  test("since the database has no connection left is to be sent again", async () => {
+  test.each([
+    ["connection", "53300", 503],
+    ["room", "53100", 507],
+  ])("since the database has no %s left is to be sent again", async (name, code, status) => {
     const { remote, wire, joined } = await sharedRoom(hs, peer);
     const says = remote.add(peer.user("creator"), message("full"), [joined]);
-    await hs.sql`
+    await hs.sql.unsafe(`
       create function refuse() returns trigger language plpgsql as
-        $$ begin raise exception 'full' using errcode = '53300'; end $$`;
+        $$ begin raise exception 'full' using errcode = '${code}'; end $$`);
     await hs.sql`create trigger refusal before insert on events for each row execute function refuse()`;
-    expect((await peer.send(hs, [wire(says)], "full")).status).toBe(503);
+    expect((await peer.send(hs, [wire(says)], name)).status).toBe(status);
     await hs.sql`drop function refuse cascade`;
     expect(await unsettled()).toEqual([]);
-    expect((await peer.send(hs, [wire(says)], "full")).body.pdus).toEqual({ [says]: {} });
+    expect((await peer.send(hs, [wire(says)], name)).body.pdus).toEqual({ [says]: {} });
     expect((await findEvents(hs, [says])).get(says)?.anchor).toBeDefined();
   });
 

@@ -22,6 +22,9 @@ test.each([
   ["53300", 503],
   ["08006", 503],
   ["CONNECTION_CLOSED", 503],
+  ["53100", 507],
+  ["ENOSPC", 507],
+  ["EDQUOT", 507],
   ["42P01", 500],
   ["ENOENT", 500],
 ])("%s is answered with %i", (code, status) => {

@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import { isDatabaseAway } from "#src/homeserver/connection-errors.ts";
+import { isStorageFull } from "#src/homeserver/storage-full.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { CORS_HEADERS, JSON_HEADERS } from "./endpoint.ts";
 
@@ -30,6 +31,11 @@ export function errorResponse(error: unknown, log: Logger): Response {
     const code = (error as { code?: unknown }).code;
     log.warn({ code }, "the database could not be reached for a request");
     return fault(503, "The server cannot reach its database at the moment");
+  }
+  if (isStorageFull(error)) {
+    log.error({ err: error }, "no room is left to store what a request brings");
+    // As RFC 4918 has it: nothing is wrong with the request.
+    return fault(507, "The server has no room left to store this");
   }
   log.error({ err: error }, "unexpected error in a route");
   return fault(500, "Internal server error");
