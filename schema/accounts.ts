@@ -155,6 +155,8 @@ export const uiaSessions = pgTable(
     bodyHash: bytea("body_hash").notNull(),
     /** JSON: what each completed stage has proved, by the stage's type. */
     completed: text("completed").notNull(),
+    /** JSON: what the request that began it asked for, if clients may go on with the session alone. Null once all is proved. */
+    asked: text("asked"),
     expiresAtMs: number("expires_at_ms").notNull(),
   },
   (table) => [index("uia_sessions_by_expiry").on(table.expiresAtMs)],

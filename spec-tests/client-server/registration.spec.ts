@@ -52,6 +52,34 @@ describe("register", () => {
     }
   });
 
+  test("remembers what was asked for, for clients that then send what proves it and nothing else", async () => {
+    const username = newName();
+    const device = { device_id: "PHONE", initial_device_display_name: "My phone" };
+    const asked = await register({ username, password, ...device, x_show_msisdn: true });
+    const { session } = asked.body;
+    const made = await register({ auth: { ...auth, session }, x_show_msisdn: true });
+    const user_id = `@${username}:hs.test`;
+    expect(made).toMatchObject({ status: 200, body: { user_id, device_id: "PHONE" } });
+    const token = made.body.access_token;
+    expect((await hs.request("GET", "/v3/devices/PHONE", { token })).body).toMatchObject({
+      display_name: "My phone",
+    });
+    const identifier = { type: "m.id.user", user: username };
+    const body = { type: "m.login.password", identifier, password };
+    expect((await hs.request("POST", "/v3/login", { body })).status).toBe(200);
+
+    const quiet = await register({ password, inhibit_login: true });
+    const alone = await register({ auth: { ...auth, session: quiet.body.session } });
+    expect(alone.status).toBe(200);
+    expect(alone.body).not.toHaveProperty("access_token");
+    // Of a session that is over, or began with nothing, there is nothing to go on with.
+    expect((await register({ auth: { ...auth, session } })).status).not.toBe(200);
+    const empty = await register({});
+    expect(await register({ auth: { ...auth, session: empty.body.session } })).toMatchObject(
+      refusal(400, "M_MISSING_PARAM"),
+    );
+  });
+
   test("takes a session of null for none, as clients in Rust send it", async () => {
     const body = { username: newName(), password, auth: { ...auth, session: null } };
     expect((await register(body)).status).toBe(200);
@@ -256,4 +284,15 @@ test("who registers agrees to the terms, where there are some", async () => {
   const half = await register({ type: "m.login.dummy", session });
   expect(half).toMatchObject({ status: 401, body: { completed: ["m.login.dummy"] } });
   expect((await register({ type: "m.login.terms", session })).status).toBe(200);
+
+  const { body } = await bound.request("POST", "/v3/register", { body: { password } });
+  const proveAlone = async (type: string) =>
+    await bound.request("POST", "/v3/register", {
+      body: { auth: { type, session: body.session } },
+    });
+  expect(await proveAlone("m.login.terms")).toMatchObject({
+    status: 401,
+    body: { completed: ["m.login.terms"] },
+  });
+  expect((await proveAlone("m.login.dummy")).status).toBe(200);
 });

@@ -11,6 +11,8 @@ export type NewAccount = {
   readonly userId: UserId;
   /** Without one, nobody can log in by password. */
   readonly password?: string | undefined;
+  /** In place of the password, where that has been hashed already. */
+  readonly passwordHash?: string | undefined;
   readonly displayname?: string | undefined;
   readonly isAdmin?: boolean;
   readonly isGuest?: boolean;
@@ -25,10 +27,12 @@ export type NewAccount = {
  */
 export async function createAccount(
   hs: Homeserver,
-  { userId, password, displayname, isAdmin = false, isGuest = false }: NewAccount,
+  account: NewAccount,
   claim?: (tx: Tx, made: Made) => Promise<void>,
 ): Promise<Made> {
-  const passwordHash = password === undefined ? null : await hashPassword(hs, password);
+  const { userId, password, displayname, isAdmin = false, isGuest = false } = account;
+  const hashed = password === undefined ? undefined : await hashPassword(hs, password);
+  const passwordHash = hashed ?? account.passwordHash ?? null;
   const userKey = await userKeyOf(hs, userId);
   await hs.sql.begin(async (tx) => {
     const made = await tx`

@@ -1,5 +1,5 @@
 import type { Made } from "#src/auth/made-accounts.ts";
-import { requireGoodPassword } from "#src/auth/password-hash.ts";
+import { hashPassword, requireGoodPassword } from "#src/auth/password-hash.ts";
 import { isRegistrationToken, useRegistrationToken } from "#src/auth/registration-tokens.ts";
 import type { Proof, Stage } from "#src/auth/uia-stages.ts";
 import { requireDeviceId } from "#src/devices/device-name.ts";
@@ -16,6 +16,8 @@ import { randomUserId, requireFreeUserId, userIdOfUsername } from "./username.ts
 export type Registration = {
   readonly username?: string | undefined;
   readonly password?: string | undefined;
+  /** In place of the password, if the client has shown that before (`asked-before.ts`). */
+  readonly passwordHash?: string | undefined;
   /** The device to log in at once; undefined for none. */
   readonly device?: LoginDevice | undefined;
   /** The guest who registers, if it is one: the user name is theirs already. */
@@ -67,20 +69,27 @@ export type Registered = { readonly user_id: UserId; readonly home_server: Serve
  */
 export async function makeAccount(
   hs: Homeserver,
-  { username, password, guest }: Registration,
+  registration: Registration,
   proof: Proof,
   remember: (tx: Tx, made: Made) => Promise<void>,
 ): Promise<Made> {
-  if (password === undefined) throw new MatrixError("M_MISSING_PARAM", "Missing password");
+  const { username, guest } = registration;
+  const passwordHash = await hashOf(hs, registration);
   const claim = async (tx: Tx, made: Made) => {
     const token = proof.registrationToken;
     if (token !== undefined) await useRegistrationToken(hs, tx, token);
     await remember(tx, made);
   };
-  if (!guest) return await createAccount(hs, newAccount(hs, username, password), claim);
-  return await upgradeGuest(hs, guest, password, async () => {
+  if (!guest) return await createAccount(hs, newAccount(hs, username, passwordHash), claim);
+  return await upgradeGuest(hs, guest, passwordHash, async () => {
     await hs.sql.begin(async (tx) => await claim(tx, guest));
   });
+}
+
+async function hashOf(hs: Homeserver, { password, passwordHash }: Registration): Promise<string> {
+  if (passwordHash !== undefined) return passwordHash;
+  if (password === undefined) throw new MatrixError("M_MISSING_PARAM", "Missing password");
+  return await hashPassword(hs, password);
 }
 
 /** Answers somebody who has registered, and logs them in if they want. */
@@ -94,9 +103,13 @@ export async function welcome(
 }
 
 /** People see the name as it was typed, capitals and all, until they choose another. */
-function newAccount(hs: Homeserver, username: string | undefined, password: string): NewAccount {
-  if (username === undefined) return { userId: randomUserId(hs, "u"), password };
-  return { userId: userIdOfUsername(hs, username), password, displayname: username };
+function newAccount(
+  hs: Homeserver,
+  username: string | undefined,
+  passwordHash: string,
+): NewAccount {
+  if (username === undefined) return { userId: randomUserId(hs, "u"), passwordHash };
+  return { userId: userIdOfUsername(hs, username), passwordHash, displayname: username };
 }
 
 /**

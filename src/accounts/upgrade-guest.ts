@@ -1,6 +1,5 @@
 import { changeAccount } from "#src/auth/accounts-stream.ts";
 import { lookupToken } from "#src/auth/lookup-token.ts";
-import { hashPassword } from "#src/auth/password-hash.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import type { UserId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
@@ -40,15 +39,14 @@ export async function guestOfToken(
 /**
  * Makes a guest's account one like others. Where the guest is logged in they stay so.
  *
- * @throws MatrixError M_WEAK_PASSWORD, M_INVALID_PARAM for the password; and what `claim` throws, which comes first.
+ * @throws MatrixError what `claim` throws, which comes first.
  */
 export async function upgradeGuest(
   hs: Homeserver,
   guest: Guest,
-  password: string,
+  passwordHash: string,
   claim: () => Promise<void>,
 ): Promise<Guest> {
-  const passwordHash = await hashPassword(hs, password);
   await claim();
   await changeAccount(hs, guest.userKey, { passwordHash, isGuest: false });
   hs.log.info({ userId: guest.userId }, "made a guest's account a full one");

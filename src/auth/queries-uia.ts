@@ -37,14 +37,28 @@ export async function lockSession(
   return count > 0 ? await findSession(tx, sessionId, now) : undefined;
 }
 
+/** @param it with what the request asked for that begins it, if that is to be kept. */
 export async function insertSession(
   sql: Queryable,
-  it: SessionRow,
+  it: SessionRow & { readonly asked?: string | undefined },
   expiresAtMs: UnixMs,
 ): Promise<void> {
   await sql`
-    insert into uia_sessions (session_id, subject, user_key, body_hash, completed, expires_at_ms)
-    values (${it.sessionId}, ${it.subject}, ${it.userKey}, ${it.bodyHash}, ${it.completed}, ${expiresAtMs})`;
+    insert into uia_sessions (session_id, subject, user_key, body_hash, completed, asked, expires_at_ms)
+    values (${it.sessionId}, ${it.subject}, ${it.userKey}, ${it.bodyHash}, ${it.completed},
+      ${it.asked ?? null}, ${expiresAtMs})`;
+}
+
+/** What the request asked for that began a session, if that was kept. */
+export async function askedIn(
+  sql: Queryable,
+  sessionId: string,
+  now: UnixMs,
+): Promise<string | undefined> {
+  const [row] = await sql<{ asked: string }[]>`
+    select asked from uia_sessions
+    where session_id = ${sessionId} and expires_at_ms > ${now} and asked is not null`;
+  return row?.asked;
 }
 
 /** Stores how far a session has come that is locked. */
@@ -67,7 +81,7 @@ export async function deleteSession(sql: Queryable, sessionId: string): Promise<
 /** Ends a session so that it can be said what has come of it. @returns false if it had ended already. */
 export async function finishSession(sql: Queryable, sessionId: string): Promise<boolean> {
   const rows = await sql`
-    update uia_sessions set subject = ${FINISHED}
+    update uia_sessions set subject = ${FINISHED}, asked = null
     where session_id = ${sessionId} and subject <> ${FINISHED} returning session_id`;
   return rows.length > 0;
 }

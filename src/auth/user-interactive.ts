@@ -6,6 +6,7 @@ import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { OperationId } from "#src/kit/operation-ids.ts";
 import type { AuthData } from "./auth-data.ts";
 import {
+  askedIn,
   deleteSession,
   findSession,
   finishSession,
@@ -38,6 +39,8 @@ export type InteractiveOptions = {
   readonly flows?: readonly (readonly Stage[])[];
   /** Whether it is remembered what comes of it (`made-accounts.ts`). */
   readonly remembered?: boolean;
+  /** Puts into words what is asked for, to be kept with a session that begins (`askedInSession`). */
+  readonly keep?: () => Promise<string | undefined>;
 };
 
 /** What application services do without: they are trusted with their users. */
@@ -97,7 +100,7 @@ export async function requireUserInteractive(
 async function proofOf(
   hs: Homeserver,
   call: InteractiveCall,
-  { operation, flows = [["m.login.password"]], remembered }: InteractiveOptions,
+  { operation, flows = [["m.login.password"]], remembered, keep }: InteractiveOptions,
 ): Promise<Proof> {
   const { auth } = call.body;
   const binding = bindingOf(call, operation);
@@ -113,7 +116,7 @@ async function proofOf(
     end: remembered === true ? finishSession : deleteSession,
   };
   // What has expired begins anew.
-  const session = row ? await goOn(hs, row.sessionId, step) : await begin(hs, step);
+  const session = row ? await goOn(hs, row.sessionId, step) : await begin(hs, step, keep);
   if (step.isLast(session.completed)) {
     return Object.assign({}, ...session.completed.values()) as Proof;
   }
@@ -153,11 +156,16 @@ type Step = {
   readonly end: typeof deleteSession;
 };
 
-async function begin(hs: Homeserver, { binding, proved, isLast }: Step): Promise<Session> {
+async function begin(
+  hs: Homeserver,
+  { binding, proved, isLast }: Step,
+  keep: InteractiveOptions["keep"],
+): Promise<Session> {
   const sessionId = randomBytes(18).toString("base64url");
   const completed = new Map<string, Proof>(proved);
   if (!isLast(completed)) {
-    const row = { ...binding, sessionId, completed: JSON.stringify([...completed]) };
+    const asked = await keep?.();
+    const row = { ...binding, sessionId, completed: JSON.stringify([...completed]), asked };
     await insertSession(hs.sql, row, hs.now() + LIFETIME_MS);
   }
   return { sessionId, completed };
@@ -185,6 +193,14 @@ async function goOn(
     }
     return { sessionId, completed };
   });
+}
+
+/** What was kept of the request that began a session, by `keep`; undefined also if the session has ended. */
+export async function askedInSession(
+  hs: Homeserver,
+  sessionId: string,
+): Promise<string | undefined> {
+  return await askedIn(hs.sql, sessionId, hs.now());
 }
 
 /** What a session is of. */

@@ -6,11 +6,13 @@ import type { Homeserver } from "#src/homeserver/homeserver.ts";
 import { type Endpoint, openEndpoint } from "#src/http/endpoint.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { registerForAppservice, requireAppservice } from "../appservice-users.ts";
+import { askedBefore, textToKeep } from "../asked-before.ts";
 import { OptionalText } from "../optional-text.ts";
 import {
   checkRegistration,
   makeAccount,
   registerGuest,
+  type Registration,
   registrationFlows,
   welcome,
 } from "../register.ts";
@@ -46,15 +48,15 @@ export const registrationEndpoints: readonly Endpoint[] = [
       if (kind === "guest") return await registerGuest(hs, displayName);
       if (kind !== "user") throw new MatrixError("M_INVALID_PARAM", "Unknown kind of account");
 
-      const wanted = wantedIn(body);
       if (body.type === "m.login.application_service") {
         const hasToken = call.request.header("authorization") !== undefined;
         const appservice = requireAppservice(hs, call.requester, hasToken);
-        return await registerForAppservice(hs, appservice, wanted);
+        return await registerForAppservice(hs, appservice, wantedIn(body));
       }
+      const wanted = (await askedEarlier(hs, body)) ?? wantedIn(body);
       const asked = { params: call.params, body };
       const before = await madeBefore(hs, asked, wanted.password);
-      const made = before ?? (await makeAsked(hs, asked, call.ip));
+      const made = before ?? (await makeAsked(hs, asked, { ...wanted, ip: call.ip }));
       return await welcome(hs, made, wanted.device);
     },
   }),
@@ -71,6 +73,16 @@ export const registrationEndpoints: readonly Endpoint[] = [
     },
   }),
 ];
+
+/** What a client asked for before that now says nothing but that it goes on, as Element's older ones for phones do. */
+async function askedEarlier(
+  hs: Homeserver,
+  { auth, ...rest }: RegisterBody,
+): Promise<Registration | undefined> {
+  const isMore = Object.values(rest).some((it) => it !== undefined && it !== null);
+  if (isMore || auth?.session === undefined) return undefined;
+  return await askedBefore(hs, auth.session);
+}
 
 function wantedIn(body: RegisterBody) {
   const device = {
@@ -89,14 +101,18 @@ function wantedIn(body: RegisterBody) {
 async function makeAsked(
   hs: Homeserver,
   asked: { readonly params: Readonly<Record<string, string>>; readonly body: RegisterBody },
-  ip: string,
+  { ip, ...wanted }: Registration & { readonly ip: string },
 ): Promise<Made> {
   const flows = registrationFlows(hs);
   const guest = await guestOf(hs, asked.body, ip);
-  const registration = { ...wantedIn(asked.body), guest };
+  const registration = { ...wanted, guest };
   await checkRegistration(hs, registration);
-  const options = { operation: "register", flows, remembered: true } as const;
-  const proof = await requireUserInteractive(hs, asked, options);
+  const proof = await requireUserInteractive(hs, asked, {
+    operation: "register",
+    flows,
+    remembered: true,
+    keep: async () => await textToKeep(hs, registration),
+  });
   return await makeAccount(hs, registration, proof, async (tx, made) => {
     await rememberMade(tx, asked, made);
   });
