@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { homeserver, refusal, type TestUser } from "./client.ts";
+import { homeserver, type Method, refusal, type TestUser } from "./client.ts";
 
 const hs = await homeserver();
 const VERSION = "/v3/room_keys/version";
@@ -98,6 +98,32 @@ describe("deleteRoomKeysVersion", () => {
     expect(await user.call("GET", VERSION)).toMatchObject(notFound);
     expect(await user.call("GET", `/v3/room_keys/keys${query}`)).toMatchObject(notFound);
   });
+});
+
+test("clients that know backups from before they were in the specification find all of it", async () => {
+  const user = await hs.registerUser("alice");
+  const asks = async (method: Method, path: string, body?: object) => {
+    const answer = await user.call(method, `/unstable/room_keys${path}`, body);
+    expect(answer, `${method} ${path}`).toMatchObject({ status: 200 });
+    return answer.body;
+  };
+  const { version } = await asks("POST", "/version", made);
+  expect(await asks("GET", "/version")).toMatchObject({ version });
+  await asks("PUT", `/version/${version}`, { ...made, version });
+  expect(await asks("GET", `/version/${version}`)).toMatchObject(made);
+  const query = `?version=${version}`;
+  const stored = { rooms: { "!a:x": { sessions: { s1: session(1) } } } };
+  for (const [place, body] of [
+    ["", stored],
+    ["/!a:x", stored.rooms["!a:x"]],
+    ["/!a:x/s1", session(1)],
+  ] as const) {
+    const path = `/keys${place}${query}`;
+    expect(await asks("PUT", path, body)).toMatchObject({ count: 1 });
+    expect(await asks("GET", path)).toEqual(body);
+    expect(await asks("DELETE", path)).toMatchObject({ count: 0 });
+  }
+  await asks("DELETE", `/version/${version}`);
 });
 
 /** What keys are answered as: those of all rooms, or those of one. */

@@ -23,6 +23,11 @@ describe("requestOpenIdToken", () => {
     expect(asUser).toMatchObject(refusal(401, "M_UNKNOWN_TOKEN"));
   });
 
+  test("is found where it was before it was in the specification, too", async () => {
+    const path = pathOf(alice.userId).replace("/v3/", "/unstable/");
+    expect(await alice.call("POST", path, {})).toMatchObject({ status: 200 });
+  });
+
   test("is for oneself", async () => {
     const bob = await hs.registerUser("bob");
     const refused = await alice.call("POST", pathOf(bob.userId), {});

@@ -70,6 +70,17 @@ const PROTOCOL = {
 const THIRDPARTY = "/_matrix/app/v1/thirdparty";
 const notFound = refusal(404, "M_NOT_FOUND");
 
+test("clients that know other networks from before the specification find them and their users", async () => {
+  answers.set(`${THIRDPARTY}/protocol/irc`, () => PROTOCOL);
+  for (const path of ["protocols", "user/irc"]) {
+    const answer = await alice.call("GET", `/v3/thirdparty/${path}`);
+    expect(await alice.call("GET", `/unstable/thirdparty/${path}`)).toMatchObject({
+      status: answer.status,
+      body: answer.body,
+    });
+  }
+});
+
 /** @spec client-server-api#get_matrixclientv3thirdpartyprotocols */
 describe.each(["getProtocols", "getProtocolMetadata"])("%s", (operation) => {
   test("tells of the networks that application services lead to", async () => {

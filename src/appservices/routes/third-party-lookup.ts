@@ -1,4 +1,5 @@
 import { type Endpoint, userEndpoint } from "#src/http/endpoint.ts";
+import { withUnstable } from "#src/http/unstable-paths.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import {
   findByFields,
@@ -17,7 +18,7 @@ export const thirdPartyLookupEndpoints: readonly Endpoint[] = [
   userEndpoint({
     operation: "getProtocols",
     method: "GET",
-    path: "/_matrix/client/v3/thirdparty/protocols",
+    path: withUnstable("/_matrix/client/v3/thirdparty/protocols"),
     handle: async (hs) => await protocols(hs),
   }),
   userEndpoint({
@@ -38,7 +39,7 @@ export const thirdPartyLookupEndpoints: readonly Endpoint[] = [
   userEndpoint({
     operation: "queryUserByProtocol",
     method: "GET",
-    path: "/_matrix/client/v3/thirdparty/user/:protocol",
+    path: withUnstable("/_matrix/client/v3/thirdparty/user/:protocol"),
     async handle(hs, { params, query }) {
       const search = { ...USERS, purpose: "queryUserByProtocol" };
       return await findByFields(hs, search, asked(params, query));

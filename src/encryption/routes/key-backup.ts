@@ -5,6 +5,7 @@ import {
   jsonText,
   userEndpoint,
 } from "#src/http/endpoint.ts";
+import { withUnstable } from "#src/http/unstable-paths.ts";
 import { parseRoomId } from "#src/kit/identifiers.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import type { Requester } from "#src/kit/requester.ts";
@@ -28,7 +29,7 @@ const versions: readonly Endpoint[] = [
   userEndpoint({
     operation: "postRoomKeysVersion",
     method: "POST",
-    path: VERSION,
+    path: withUnstable(VERSION),
     body: BackupVersion,
     async handle(hs, { requester, body }) {
       return { version: await createBackup(hs, requester, body) };
@@ -37,19 +38,19 @@ const versions: readonly Endpoint[] = [
   userEndpoint({
     operation: "getRoomKeysVersionCurrent",
     method: "GET",
-    path: VERSION,
+    path: withUnstable(VERSION),
     handle: async (hs, { requester }) => await getBackup(hs, requester),
   }),
   userEndpoint({
     operation: "getRoomKeysVersion",
     method: "GET",
-    path: `${VERSION}/:version`,
+    path: withUnstable(`${VERSION}/:version`),
     handle: async (hs, { requester, params }) => await getBackup(hs, requester, params["version"]),
   }),
   userEndpoint({
     operation: "putRoomKeysVersion",
     method: "PUT",
-    path: `${VERSION}/:version`,
+    path: withUnstable(`${VERSION}/:version`),
     body: BackupUpdate,
     async handle(hs, { requester, params, body }) {
       await updateBackup(hs, requester, { version: params["version"] ?? "", update: body });
@@ -59,7 +60,7 @@ const versions: readonly Endpoint[] = [
   userEndpoint({
     operation: "deleteRoomKeysVersion",
     method: "DELETE",
-    path: `${VERSION}/:version`,
+    path: withUnstable(`${VERSION}/:version`),
     async handle(hs, { requester, params }) {
       await removeBackup(hs, requester, params["version"] ?? "");
       return {};
@@ -71,7 +72,7 @@ const storing: readonly Endpoint[] = [
   userEndpoint({
     operation: "putRoomKeys",
     method: "PUT",
-    path: KEYS,
+    path: withUnstable(KEYS),
     body: BackedUpRooms,
     handle: async (hs, call) =>
       await storeSessions(hs, call.requester, { version: versionOf(call), rooms: call.body.rooms }),
@@ -79,7 +80,7 @@ const storing: readonly Endpoint[] = [
   userEndpoint({
     operation: "putRoomKeysByRoomId",
     method: "PUT",
-    path: ROOM,
+    path: withUnstable(ROOM),
     body: BackedUpRoom,
     async handle(hs, call) {
       const rooms = { [roomIdOf(call)]: call.body };
@@ -89,7 +90,7 @@ const storing: readonly Endpoint[] = [
   userEndpoint({
     operation: "putRoomKeyBySessionId",
     method: "PUT",
-    path: SESSION,
+    path: withUnstable(SESSION),
     body: BackedUpSession,
     async handle(hs, call) {
       const sessions = Object.fromEntries([[call.params["sessionId"] ?? "", call.body]]);
@@ -103,7 +104,7 @@ const reading: readonly Endpoint[] = [
   userEndpoint({
     operation: "getRoomKeys",
     method: "GET",
-    path: KEYS,
+    path: withUnstable(KEYS),
     async handle(hs, call) {
       return jsonPieces(await readSessions(hs, call.requester, { version: versionOf(call) }));
     },
@@ -111,7 +112,7 @@ const reading: readonly Endpoint[] = [
   userEndpoint({
     operation: "getRoomKeysByRoomId",
     method: "GET",
-    path: ROOM,
+    path: withUnstable(ROOM),
     async handle(hs, call) {
       const which = { roomId: roomIdOf(call), version: versionOf(call) };
       return jsonPieces(await readSessions(hs, call.requester, which));
@@ -120,7 +121,7 @@ const reading: readonly Endpoint[] = [
   userEndpoint({
     operation: "getRoomKeyBySessionId",
     method: "GET",
-    path: SESSION,
+    path: withUnstable(SESSION),
     async handle(hs, call) {
       const { sessionId = "" } = call.params;
       const which = { roomId: roomIdOf(call), version: versionOf(call), sessionId };
@@ -134,7 +135,7 @@ function deletion(operation: DeletionOperation, path: string): Endpoint {
   return userEndpoint({
     operation,
     method: "DELETE",
-    path,
+    path: withUnstable(path),
     async handle(hs, call) {
       const { sessionId } = call.params;
       const roomId = path === KEYS ? undefined : roomIdOf(call);
