@@ -57,6 +57,15 @@ test("a server that does not answer is left alone for a while, longer each time"
   expect(await ask()).toBe(true);
 });
 
+test("one is spared no longer since the clock is set back", async () => {
+  const ask = asking();
+  await ask();
+  now -= 7_200_000;
+  isThere = true;
+  expect(await ask()).toBe(true);
+  now += 7_200_000;
+});
+
 test("one that is heard of is asked at once, and has no past", async () => {
   const ask = asking();
   await ask();

@@ -33,7 +33,9 @@ export function sparingAbsent<Q, T>(hs: Homeserver, ask: Ask<Q, T>): Ask<Q, T> {
   return async (server, question, options) => {
     const absences = absencesOf(hs);
     const absence = absences.get(server);
-    if (absence && absence.untilMs > hs.now()) {
+    const waitMs = absence ? absence.untilMs - hs.now() : 0;
+    // So long nobody is spared: the clock has been set back.
+    if (waitMs > 0 && waitMs <= LONGEST_WAIT_MS) {
       return { ok: false, why: "unreachable", cause: new Error("it has not answered lately") };
     }
     if (absence) absences.set(server, { ...absence, untilMs: hs.now() + LONGEST_WAIT_MS });

@@ -24,7 +24,11 @@ export type Attempts = {
 export function newAttempts(): Attempts {
   const attempts = lru<ServerName, Attempt>(50_000);
   return {
-    mayTry: (server, now) => (attempts.get(server)?.notBeforeMs ?? 0) <= now,
+    mayTry(server, now) {
+      const waitMs = (attempts.get(server)?.notBeforeMs ?? 0) - now;
+      // So long nobody is told to wait: the clock has been set back.
+      return waitMs <= 0 || waitMs > LONGEST_FAILURE_MS;
+    },
     note(server, now, hasAnswered) {
       if (hasAnswered) {
         attempts.set(server, { notBeforeMs: now + AGAIN_MS, failures: 0 });

@@ -1,6 +1,6 @@
 import { forgetBundles } from "#src/devices/messages-for-servers.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import type { Position, UnixMs } from "#src/homeserver/position.ts";
+import type { Position } from "#src/homeserver/position.ts";
 import type { Transaction } from "#src/homeserver/remotes.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
 import { OutboundError } from "#src/outbound/outbound-failure.ts";
@@ -41,7 +41,8 @@ export class Courier {
   owedUpTo: Position;
   /** How long the destination has asked us to wait, when it failed. */
   askedToWaitMs = 0;
-  idleSinceMs: UnixMs;
+  /** By the clock that nobody sets. */
+  idleSinceMs: number;
   /**
    * What was sent and perhaps has arrived: it goes again as it was, before anything else.
    *
@@ -62,7 +63,7 @@ export class Courier {
     this.takenUpTo = leased.takenUpTo;
     this.owedUpTo = leased.takenUpTo;
     this.failures = leased.failures;
-    this.idleSinceMs = hs.now();
+    this.idleSinceMs = performance.now();
     // Another process may have sent it since.
     if (attempt?.parcel.after === leased.takenUpTo) this.attempt = attempt;
   }
@@ -78,7 +79,7 @@ export class Courier {
     if (!this.#run && !this.#stop.signal.aborted && !this.#hs.stopping.aborted) {
       this.#run = this.#carryAll().finally(() => {
         this.#run = undefined;
-        this.idleSinceMs = this.#hs.now();
+        this.idleSinceMs = performance.now();
         if (this.#isWoken) this.wake();
       });
     }

@@ -52,6 +52,7 @@ export class Dispatch {
     [];
   #returned: Returned[] = [];
   readonly #attempts = lru<ServerName, Attempt>(MOST_ATTEMPTS);
+  // By the clock that nobody sets, as all times in here and of `#aside`.
   #saveAtMs = Number.POSITIVE_INFINITY;
   #renewAtMs = 0;
   #lookAtMs = 0;
@@ -111,7 +112,7 @@ export class Dispatch {
       }
       const { nextMs } = this.#aside;
       const next = Math.min(this.#saveAtMs, this.#renewAtMs, this.#lookAtMs, nextMs);
-      await this.#bell.rung(Math.max(0, next - this.#hs.now()));
+      await this.#bell.rung(Math.max(0, next - performance.now()));
     }
     await this.#end();
   }
@@ -121,13 +122,13 @@ export class Dispatch {
     await this.#giveBack();
     await this.#takeOnWoken();
     await this.#takeOnHeard();
-    if (this.#hs.now() >= this.#saveAtMs) await this.#save();
-    if (this.#hs.now() >= this.#renewAtMs) {
+    if (performance.now() >= this.#saveAtMs) await this.#save();
+    if (performance.now() >= this.#renewAtMs) {
       await this.#renew();
-      this.#renewAtMs = this.#hs.now() + renewMs;
+      this.#renewAtMs = performance.now() + renewMs;
     }
-    if (this.#hs.now() >= this.#lookAtMs) {
-      this.#lookAtMs = this.#hs.now() + lookMs;
+    if (performance.now() >= this.#lookAtMs) {
+      this.#lookAtMs = performance.now() + lookMs;
       await this.#look();
     }
   }
@@ -140,12 +141,12 @@ export class Dispatch {
     for (const { server, key, edu } of this.#untold.splice(0)) {
       this.#couriers.get(server)?.tell(key, edu);
     }
-    const until = this.#hs.now() + this.#times.lookMs;
+    const until = performance.now() + this.#times.lookMs;
     for (const name of names) if (!this.#couriers.has(name)) this.#aside.isElsewhere(name, until);
   }
 
   async #takeOnHeard(): Promise<void> {
-    const names = this.#aside.takeHeard(this.#hs.now());
+    const names = this.#aside.takeHeard(performance.now());
     if (names.length === 0) return;
     this.#takeOn(await leaseNamed(this.#hs.sql, names, { ...this.#lease, heard: true }));
   }
@@ -157,7 +158,7 @@ export class Dispatch {
     this.#takeOn(leased);
     if (leased.length === MOST_LEASED && isAllNew) this.#lookAtMs = 0;
     const { failing, retryInMs } = await readTroubles(this.#hs);
-    const now = this.#hs.now();
+    const now = performance.now();
     this.#aside.refresh(
       failing.filter((it) => !this.#couriers.has(it)),
       now,
@@ -192,7 +193,7 @@ export class Dispatch {
     turn: async (work) => void (await this.#turns.take(work)),
     taken: (courier) => {
       if (this.#unsaved.size === 0) {
-        this.#saveAtMs = this.#hs.now() + this.#times.saveMs;
+        this.#saveAtMs = performance.now() + this.#times.saveMs;
         this.#bell.ring();
       }
       this.#unsaved.add(courier);
@@ -200,7 +201,7 @@ export class Dispatch {
     failed: (courier) => {
       const { serverName, attempt, owedUpTo } = courier;
       const waitMs = retryWaitMs(this.#hs, courier, Math.random());
-      const now = this.#hs.now();
+      const now = performance.now();
       this.#aside.failed(serverName, now + Math.min(waitMs, this.#times.calmMs));
       this.#lookAtMs = Math.min(this.#lookAtMs, now + waitMs + 20);
       if (attempt) this.#attempts.set(serverName, attempt);
@@ -232,7 +233,7 @@ export class Dispatch {
 
   /** Keeps the destinations that this process has, but for those that have been quiet for a while. */
   async #renew(): Promise<void> {
-    const quietSince = this.#hs.now() - this.#times.idleMs;
+    const quietSince = performance.now() - this.#times.idleMs;
     for (const courier of this.#couriers.values()) {
       if (courier.isIdle && courier.idleSinceMs < quietSince) this.#return(courier);
     }

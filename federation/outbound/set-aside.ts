@@ -1,24 +1,26 @@
-import type { UnixMs } from "#src/homeserver/position.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
 
-/** Destinations that this process leaves alone: those that have failed, and those that another process has. */
+/**
+ * Destinations that this process leaves alone: those that have failed, and those that another process has. All times are by
+ * the clock that nobody sets.
+ */
 export class SetAside {
   /** Those that wait after a failure, and from when a sign of life is heeded. */
-  #waiting = new Map<ServerName, UnixMs>();
+  #waiting = new Map<ServerName, number>();
   /** Those of them that have given one, and from when they are to be tried. */
-  readonly #heard = new Map<ServerName, UnixMs>();
+  readonly #heard = new Map<ServerName, number>();
   /** Those that could not be had, and until when not to ask again. */
-  readonly #elsewhere = new Map<ServerName, UnixMs>();
+  readonly #elsewhere = new Map<ServerName, number>();
 
   has(server: ServerName): boolean {
     return this.#waiting.has(server) || this.#elsewhere.has(server);
   }
 
-  failed(server: ServerName, notBeforeMs: UnixMs): void {
+  failed(server: ServerName, notBeforeMs: number): void {
     this.#waiting.set(server, notBeforeMs);
   }
 
-  isElsewhere(server: ServerName, untilMs: UnixMs): void {
+  isElsewhere(server: ServerName, untilMs: number): void {
     this.#elsewhere.set(server, untilMs);
   }
 
@@ -38,12 +40,12 @@ export class SetAside {
   }
 
   /** When the next of those that were heard of is to be tried. */
-  get nextMs(): UnixMs {
+  get nextMs(): number {
     return Math.min(...this.#heard.values());
   }
 
   /** Those that were heard of and may be tried now: they wait no longer. */
-  takeHeard(now: UnixMs): ServerName[] {
+  takeHeard(now: number): ServerName[] {
     const due = [...this.#heard].flatMap(([name, notBeforeMs]) =>
       notBeforeMs <= now ? [name] : [],
     );
@@ -52,7 +54,7 @@ export class SetAside {
   }
 
   /** Brings it to what is known in the database of those that wait, whichever process they failed. */
-  refresh(waiting: readonly ServerName[], now: UnixMs): void {
+  refresh(waiting: readonly ServerName[], now: number): void {
     this.#waiting = new Map(waiting.map((name) => [name, this.#waiting.get(name) ?? now]));
     for (const name of this.#heard.keys()) if (!this.#waiting.has(name)) this.#heard.delete(name);
     for (const [name, until] of this.#elsewhere) if (until <= now) this.#elsewhere.delete(name);

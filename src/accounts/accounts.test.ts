@@ -1,4 +1,4 @@
-import { afterAll, expect, test } from "vitest";
+import { afterAll, expect, test, vi } from "vitest";
 import { checkPassword } from "#src/auth/check-password.ts";
 import { asking, LENIENT, registered } from "#src/testing-http.ts";
 import { testHomeservers } from "#src/testing.ts";
@@ -141,5 +141,22 @@ test("after too many wrong passwords an account's are not checked for a while", 
   const guesses = Array.from({ length: 120 }, async () => await besieged("guess"));
   const outcomes = await Promise.allSettled(guesses);
   expect(outcomes.filter((it) => it.status === "fulfilled")).toHaveLength(100);
+  await strict.close();
+});
+
+test("they are checked no later since the clock is set back", async () => {
+  const strict = await testHomeservers(1, {
+    ...LENIENT,
+    ARCHIPEL_RATE_LIMITS_ENABLED: "true",
+    ARCHIPEL_RATE_LIMITS_LOGIN_BURST: "1",
+    ARCHIPEL_RATE_LIMITS_LOGIN_PER_SECOND: "5",
+  });
+  await registered(asking(strict.hs), "target");
+  const guess = async () => await checkPassword(strict.hs, "@target:test", "guess");
+  await guess();
+  await expect(guess()).rejects.toMatchObject({ errcode: "M_LIMIT_EXCEEDED" });
+  const { now } = strict.hs;
+  Object.assign(strict.hs, { now: () => now() - 7_200_000 });
+  await vi.waitFor(guess);
   await strict.close();
 });

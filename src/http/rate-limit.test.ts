@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test, vi } from "vitest";
 import { appOf } from "#src/app.ts";
 import type { Requester } from "#src/kit/requester.ts";
 import { LENIENT } from "#src/testing-http.ts";
@@ -13,6 +13,8 @@ const homes = await testHomeservers(1, {
   ARCHIPEL_RATE_LIMITS_REGISTER_PER_SECOND: "0.001",
   ARCHIPEL_RATE_LIMITS_REPORT_BURST: "4",
   ARCHIPEL_RATE_LIMITS_REPORT_PER_SECOND: "0.001",
+  ARCHIPEL_RATE_LIMITS_SEARCH_BURST: "1",
+  ARCHIPEL_RATE_LIMITS_SEARCH_PER_SECOND: "20",
   ARCHIPEL_RATE_LIMITS_DELAYED_BURST: "1",
   ARCHIPEL_RATE_LIMITS_DELAYED_PER_SECOND: "0.001",
   ARCHIPEL_RATE_LIMITS_ADDRESS_FACTOR: "2",
@@ -108,6 +110,16 @@ test("what counts for much is let through while half is left, and is made up for
   checkRate(hs, "report", others, 3);
   expect(() => checkRate(hs, "report", others, 2)).toThrow(limited);
   checkRate(hs, "report", others);
+});
+
+test("nobody has to wait longer since the clock is set back", async () => {
+  const who = { userId: "@patient:hs.test", ip: "" };
+  const { now } = hs;
+  checkRate(hs, "search", who);
+  expect(() => checkRate(hs, "search", who)).toThrow(limited);
+  Object.assign(hs, { now: () => now() - 7_200_000 });
+  await vi.waitFor(() => checkRate(hs, "search", who));
+  Object.assign(hs, { now });
 });
 
 test("what is known only later counts all the same, and has to be made up for", () => {

@@ -8,7 +8,7 @@ import { processesAlive } from "#src/streams/presence.ts";
 import type { RateClass } from "./endpoint.ts";
 import { networkOf } from "./network-of.ts";
 
-/** How many tokens someone has left, and when that was true. */
+/** How many tokens someone has left, and when that was true, by the clock that nobody sets. */
 type Bucket = { tokens: number; atMs: number };
 
 const bucketsOf = held(() => lru<string, Bucket>(100_000));
@@ -29,7 +29,7 @@ const bucketsOf = held(() => lru<string, Bucket>(100_000));
 export function checkRate(hs: Homeserver, rate: RateClass, who: Who, count = 1): void {
   for (const its of takingsOf(hs, rate, who, count)) {
     const tokens = tokensLeft(hs, its);
-    bucketsOf(hs).set(its.key, { tokens: tokens - count, atMs: hs.now() });
+    bucketsOf(hs).set(its.key, { tokens: tokens - count, atMs: performance.now() });
   }
 }
 
@@ -46,7 +46,7 @@ export function allowanceOf(
       for (const its of takings) tokensLeft(hs, its);
     },
     count(much) {
-      const atMs = hs.now();
+      const atMs = performance.now();
       for (const its of takings) {
         bucketsOf(hs).set(its.key, { tokens: tokensNow(hs, its) - much, atMs });
       }
@@ -113,7 +113,7 @@ function tokensNow(hs: Homeserver, taking: Taking): number {
   const burst = burstOf(taking);
   const bucket = bucketsOf(hs).get(key);
   if (!bucket) return burst;
-  const passedMs = hs.now() - bucket.atMs;
+  const passedMs = performance.now() - bucket.atMs;
   return Math.min(burst, bucket.tokens + (passedMs / 1000) * limit.perSecond * factor);
 }
 

@@ -1,6 +1,5 @@
 import { held } from "#src/homeserver/held.ts";
 import type { Homeserver } from "#src/homeserver/homeserver.ts";
-import type { UnixMs } from "#src/homeserver/position.ts";
 import { processIdOf } from "#src/streams/presence.ts";
 import { tailOf } from "#src/streams/tail.ts";
 import { write } from "#src/streams/write.ts";
@@ -24,8 +23,8 @@ type AttendanceTimes = {
 
 const USUAL_TIMES: AttendanceTimes = { goneMs: 30_000, lookMs: 10_000, tellMs: 5_000 };
 
-/** A client that syncs, or did a moment ago. */
-type Client = { state: SyncingState; open: number; lastMs: UnixMs };
+/** A client that syncs, or did a moment ago: when, is by the clock that nobody sets. */
+type Client = { state: SyncingState; open: number; lastMs: number };
 
 /** A user of whom a client syncs by this process. */
 type Attending = {
@@ -43,7 +42,7 @@ export class Attendance {
   readonly #times: AttendanceTimes;
   readonly #users = new Map<number, Attending>();
   readonly #untold = new Set<number>();
-  #toldAtMs = 0;
+  #toldAtMs = Number.NEGATIVE_INFINITY;
   #tell: NodeJS.Timeout | undefined;
   #look: NodeJS.Timeout | undefined;
 
@@ -82,25 +81,25 @@ export class Attendance {
     user.clients.set(deviceKey, client);
     client.state = state;
     client.open++;
-    client.lastMs = this.#hs.now();
+    client.lastMs = performance.now();
     this.#compare(userKey, user);
     this.#look ??= setInterval(() => this.#lookAround(), this.#times.lookMs).unref();
     return () => {
       client.open--;
-      client.lastMs = this.#hs.now();
+      client.lastMs = performance.now();
     };
   }
 
   #compare(userKey: number, user: Attending): void {
     if (stateOf(user) === user.told) return;
     this.#untold.add(userKey);
-    const waitMs = Math.max(0, this.#toldAtMs + this.#times.tellMs - this.#hs.now());
+    const waitMs = Math.max(0, this.#toldAtMs + this.#times.tellMs - performance.now());
     this.#tell ??= setTimeout(() => void this.#tellAll(), waitMs).unref();
   }
 
   async #tellAll(): Promise<void> {
     this.#tell = undefined;
-    this.#toldAtMs = this.#hs.now();
+    this.#toldAtMs = performance.now();
     const userKeys = [...this.#untold];
     this.#untold.clear();
     const processId = processIdOf(this.#hs);
@@ -117,23 +116,23 @@ export class Attendance {
 
   /** Finds who has gone, and who is idle. */
   #lookAround(): void {
-    const now = this.#hs.now();
+    const goneBefore = performance.now() - this.#times.goneMs;
     for (const [userKey, user] of this.#users) {
       for (const [deviceKey, { open, lastMs }] of user.clients) {
-        if (open === 0 && lastMs < now - this.#times.goneMs) user.clients.delete(deviceKey);
+        if (open === 0 && lastMs < goneBefore) user.clients.delete(deviceKey);
       }
       this.#compare(userKey, user);
       if (user.clients.size === 0) this.#users.delete(userKey);
-      else this.#seeIdle(userKey, now);
+      else this.#seeIdle(userKey);
     }
     if (this.#users.size > 0) return;
     clearInterval(this.#look);
     this.#look = undefined;
   }
 
-  #seeIdle(userKey: number, now: UnixMs): void {
+  #seeIdle(userKey: number): void {
     const known = presenceBookOf(this.#hs).peek(userKey);
-    if (known?.state !== "online" || known.lastActiveMs > now - IDLE_MS) return;
+    if (known?.state !== "online" || known.lastActiveMs > this.#hs.now() - IDLE_MS) return;
     void this.#write(userKey, { kind: "idle", lastActiveMs: known.lastActiveMs });
   }
 

@@ -16,12 +16,12 @@ export function listenToPresence(
   hs: Homeserver,
   tell: (userKeys: readonly number[]) => Promise<void>,
 ): void {
-  let toldAtMs = 0;
+  let toldAtMs = Number.NEGATIVE_INFINITY;
   let timer: NodeJS.Timeout | undefined;
   const users = new Set<number>();
   const tellAll = async () => {
     timer = undefined;
-    toldAtMs = hs.now();
+    toldAtMs = performance.now();
     const userKeys = [...users];
     users.clear();
     try {
@@ -37,7 +37,10 @@ export function listenToPresence(
         if (stream === PRESENCE) users.add((detail as Presence).userKey);
       }
       if (users.size === 0) return;
-      timer ??= setTimeout(() => void tellAll(), Math.max(0, toldAtMs + TELL_MS - hs.now()));
+      timer ??= setTimeout(
+        () => void tellAll(),
+        Math.max(0, toldAtMs + TELL_MS - performance.now()),
+      );
     },
     missed: () => {},
   });

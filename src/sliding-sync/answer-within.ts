@@ -12,12 +12,12 @@ export async function answerWithin(
   connection: Connection,
   { waitMs, signal }: { waitMs: number; signal: AbortSignal },
 ): Promise<SlidingAnswer> {
-  const until = hs.now() + waitMs;
+  const until = performance.now() + waitMs;
   const requireAdmitted = watchAdmission(hs, request.requester);
   for (let at = connection; ;) {
     const answer = await readSlidingSync(hs, request, at);
     await requireAdmitted();
-    const left = until - hs.now();
+    const left = until - performance.now();
     const waits = connection.position !== undefined && isEmpty(answer);
     if (!waits || left <= 0 || signal.aborted || hs.stopping.aborted) return answer;
     await waitForNews(hs, request.requester, { after: answer.upTo, waitMs: left, signal });

@@ -79,10 +79,10 @@ export function processesBefore(hs: Homeserver): readonly string[] {
   return processesOf(hs).before;
 }
 
-/** Whether this process has stood still, so that it is to make sure of its tables before it writes. */
+/** Whether this process has stood still, or its clock was set, so that it is to make sure of its tables before it writes. */
 export function isDoubtful(hs: Homeserver): boolean {
   const { seenMs } = processesOf(hs);
-  return seenMs !== undefined && hs.now() - seenMs > DOUBTFUL_MS;
+  return seenMs !== undefined && Math.abs(hs.now() - seenMs) > DOUBTFUL_MS;
 }
 
 /**

@@ -126,7 +126,7 @@ async function wakened(
       listener.wakes.delete(done);
       resolve();
     };
-    const timer = setTimeout(done, waitMs);
+    const timer = setTimeout(done, Math.ceil(waitMs));
     signal.addEventListener("abort", done);
     listener.wakes.add(done);
   });

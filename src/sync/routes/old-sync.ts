@@ -96,12 +96,12 @@ async function answerWithin(
     wait: (still: Waiting & { after: number }) => Promise<void>;
   },
 ): Promise<StreamAnswer> {
-  const until = hs.now() + waitMs;
+  const until = performance.now() + waitMs;
   const requireAdmitted = watchAdmission(hs, request.requester);
   for (let { from } = request; ;) {
     const answer = await read({ ...request, from });
     await requireAdmitted();
-    const left = until - hs.now();
+    const left = until - performance.now();
     if (answer.chunk.length > 0 || left <= 0 || signal.aborted || hs.stopping.aborted) {
       return answer;
     }

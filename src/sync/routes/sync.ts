@@ -46,9 +46,9 @@ async function answerWithin(
   request: SyncRequest,
   { waitMs, signal }: { waitMs: number; signal: AbortSignal },
 ): Promise<SyncAnswer> {
-  const until = hs.now() + waitMs;
+  const until = performance.now() + waitMs;
   const requireAdmitted = watchAdmission(hs, request.requester);
-  const isOver = () => until <= hs.now() || signal.aborted || hs.stopping.aborted;
+  const isOver = () => until <= performance.now() || signal.aborted || hs.stopping.aborted;
   for (let asked = request; ;) {
     let after = isOver() ? undefined : await quietSince(hs, asked);
     if (after === undefined) {
@@ -58,7 +58,7 @@ async function answerWithin(
       if (!waits || isOver()) return answer;
       after = answer.upTo;
     }
-    await waitForNews(hs, request.requester, { after, waitMs: until - hs.now(), signal });
+    await waitForNews(hs, request.requester, { after, waitMs: until - performance.now(), signal });
     // Up to there nothing has happened that the client wants to hear of.
     asked = {
       ...request,
