@@ -18,11 +18,19 @@ export function isConnectionError(error: unknown): boolean {
 }
 
 /**
- * Whether the database could not be reached: it starts, stops, has no connection left, or the network is cut. What
- * was asked of it may have been done or not.
+ * Whether the database could not be reached: it starts, stops, has no connection left, takes no writes, or the network is cut.
+ * What was asked of it may have been done or not.
  */
 export function isDatabaseAway(error: unknown): boolean {
-  return isConnectionError(error) || isDatabaseFull(error);
+  return isConnectionError(error) || isDatabaseFull(error) || isReadOnly(error);
+}
+
+/**
+ * Whether a connection is of a database that takes no writes, such as one whose standby has taken over. What was asked was
+ * not done. A new connection may lead to one that does; this one stays as it is, also when the database takes them again.
+ */
+export function isReadOnly(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "25006";
 }
 
 /** Whether the database lets no more connections be made than there are. What was asked on one more was not done. */

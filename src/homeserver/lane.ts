@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { isConnectionError, lostConnection } from "./connection-errors.ts";
+import { isConnectionError, isReadOnly, lostConnection } from "./connection-errors.ts";
 import { isTemplate } from "./one-statement.ts";
 import { refusedStatement } from "./resilient-sql.ts";
 import type { Sql, Tx } from "./sql.ts";
@@ -53,7 +53,7 @@ export function openLane(open: (options: LaneOptions) => Sql): Lane {
     };
     const unanswered = new Set<Promise<unknown>>();
     const sql = open({ max: 1, onclose: giveUp, dialBy: oneConnection(unanswered, giveUp) });
-    const own: Connection = { sql, loss, unanswered };
+    const own: Connection = { sql, loss, unanswered, giveUp };
     current = own;
     return own;
   }
@@ -64,7 +64,12 @@ export function openLane(open: (options: LaneOptions) => Sql): Lane {
       const connection = connected();
       const answer = work(connection.sql);
       note(connection, answer);
-      return await connection.loss.before(answer);
+      try {
+        return await connection.loss.before(answer);
+      } catch (error) {
+        if (isReadOnly(error)) connection.giveUp();
+        throw error;
+      }
     },
     async end() {
       isEnding = true;
@@ -78,6 +83,8 @@ type Connection = {
   readonly loss: Loss;
   /** What has been asked on it, and not been answered. */
   readonly unanswered: Set<Promise<unknown>>;
+  /** Takes it for lost: the next that is asked goes on another. */
+  giveUp(): void;
 };
 
 /**
@@ -159,6 +166,7 @@ async function transaction<T>(connection: Connection, work: (tx: Tx) => Promise<
       note(connection, undone);
       await loss.before(undone);
     }
+    if (isReadOnly(first?.reason)) connection.giveUp();
     throw first?.reason ?? error;
   }
 }

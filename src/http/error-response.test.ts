@@ -20,6 +20,7 @@ test("what needs the database while it is away fails as something that passes", 
 test.each([
   ["57P03", 503],
   ["53300", 503],
+  ["25006", 503],
   ["08006", 503],
   ["CONNECTION_CLOSED", 503],
   ["53100", 507],
