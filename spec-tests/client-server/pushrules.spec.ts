@@ -57,7 +57,7 @@ describe("setPushRule", () => {
     const since = (await alice.sync()).next_batch;
     expect(await put("content/one", word("one"))).toMatchObject({ status: 200, body: {} });
     await put("content/two", word("two"));
-    await put("content/three", word("three"), "?after=two");
+    await put("content/three", word("three"), "?before=&after=two");
     await put("content/four", word("four"), "?before=two");
     const rules = (await alice.call<Body["global"]>("GET", `${GLOBAL}/`)).body;
     const own = rules["content"]?.map((it) => it.rule_id).filter((it) => !it.startsWith("."));

@@ -174,7 +174,10 @@ describe("getMembersByRoom", () => {
     await alice.call("POST", `${room}/invite`, { user_id: eve.userId });
     expect(await members()).toEqual(expect.arrayContaining([alice.userId, bob.userId, eve.userId]));
     expect(await members("?membership=invite")).toEqual([eve.userId]);
+    expect(await members("?membership=invite&not_membership=")).toEqual([eve.userId]);
     expect(await members("?not_membership=invite")).not.toContain(eve.userId);
+    expect(await members("?membership=&not_membership=invite")).not.toContain(eve.userId);
+    expect(await members("?membership=&not_membership=")).toEqual(await members());
     expect(await members(`?at=${at}`)).not.toContain(eve.userId);
     // Together they ask for what either of them does.
     expect(await members("?membership=invite&not_membership=invite")).toEqual(await members());

@@ -106,7 +106,8 @@ async function roomOf(
   query: URLSearchParams,
 ): Promise<RoomToEnter> {
   // Until version 1.12 of the specification `via` was `server_name`.
-  const via = [...query.getAll("via"), ...query.getAll("server_name")].map(parseServerName);
+  const named = [...query.getAll("via"), ...query.getAll("server_name")];
+  const via = named.filter((it) => it !== "").map(parseServerName);
   if (!idOrAlias.startsWith("#")) return { roomId: parseRoomId(idOrAlias), via };
   const { roomId, servers } = await resolveAlias(hs, parseRoomAlias(idOrAlias));
   return { roomId, via: [...via, ...servers] };

@@ -66,8 +66,8 @@ export const pushRulesEndpoints: readonly Endpoint[] = [
       const { kind = "", ruleId = "" } = params;
       if (!isRuleKind(kind) || kind === "postcontent") throw noSuchKind();
       const place = {
-        before: query.get("before") ?? undefined,
-        after: query.get("after") ?? undefined,
+        before: query.get("before") || undefined,
+        after: query.get("after") || undefined,
       };
       await changePushRules(hs, requester.userKey, (rules) =>
         putRule(rules, { kind, ruleId }, body, place),

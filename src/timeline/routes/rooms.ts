@@ -134,8 +134,9 @@ async function known(hs: Homeserver, roomId: RoomId): Promise<void> {
  * @spec client-server-api#get_matrixclientv3roomsroomidmembers
  */
 function membershipFilter(query: URLSearchParams): (membership: unknown) => boolean {
-  const wanted = query.get("membership");
-  const unwanted = query.get("not_membership");
-  if (wanted === null && unwanted === null) return () => true;
-  return (it) => it === wanted || (unwanted !== null && it !== unwanted);
+  // Some clients send both always, and leave empty what is not asked for.
+  const wanted = query.get("membership") || undefined;
+  const unwanted = query.get("not_membership") || undefined;
+  if (wanted === undefined && unwanted === undefined) return () => true;
+  return (it) => it === wanted || (unwanted !== undefined && it !== unwanted);
 }
