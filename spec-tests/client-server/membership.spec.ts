@@ -95,6 +95,24 @@ describe("joinRoom", () => {
     }
   });
 
+  test("takes a body of null for none, as all that needs nothing in it does", async () => {
+    const { token } = bob;
+    const post = async (path: string) => {
+      const answer = await hs.request("POST", `/v3${path}`, { token, raw: "null" });
+      expect(answer.status, path).toBe(200);
+    };
+    await open("knock");
+    await post(`/knock/${encodeURIComponent(roomId)}`);
+    await open();
+    await post(`/join/${encodeURIComponent(roomId)}`);
+    expect(await memberOf(bob)).toMatchObject({ membership: "join" });
+    await post(`/rooms/${encodeURIComponent(roomId)}/leave`);
+    await post(`/rooms/${encodeURIComponent(roomId)}/join`);
+    await post(`/rooms/${encodeURIComponent(roomId)}/leave`);
+    expect(await memberOf(bob)).toMatchObject({ membership: "leave" });
+    await post(`/rooms/${encodeURIComponent(roomId)}/forget`);
+  });
+
   test("knows no alias that is not there, and nothing that is neither", async () => {
     const nothing = await bob.call("POST", "/v3/join/%23nothing:hs.test", {});
     expect(nothing).toMatchObject(refusal(404, "M_NOT_FOUND"));

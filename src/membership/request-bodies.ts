@@ -7,8 +7,14 @@ export const Reason = z
   .nullish()
   .transform((it) => it ?? undefined);
 
-/** A body that at most gives a reason. */
-export const WithReason = z.object({ reason: Reason });
+/**
+ * A body that at most gives a reason. One of null gives none: clients in Go write so what they have not, and shoutrrr could
+ * join no room that it is to tell of something.
+ */
+export const WithReason = z
+  .object({ reason: Reason })
+  .nullable()
+  .transform((it) => it ?? { reason: undefined });
 
 /** A body that names a user who is to be removed: also whether what they sent is redacted. */
 export const WithRemoved = z.object({

@@ -14,7 +14,7 @@ import { withoutAuthoriser } from "../member-draft.ts";
 import { Reason, WithReason } from "../request-bodies.ts";
 
 /** What is not of the request itself goes into the member event: clients put things of their own there. */
-const JoinRequest = z.looseObject({
+const Said = z.looseObject({
   reason: Reason,
   third_party_signed: z
     .looseObject({
@@ -25,7 +25,9 @@ const JoinRequest = z.looseObject({
     })
     .optional(),
 });
-type JoinRequest = z.infer<typeof JoinRequest>;
+type JoinRequest = z.infer<typeof Said>;
+/** Null says nothing, as of `WithReason`. */
+const JoinRequest = Said.nullable().transform((it): JoinRequest => it ?? { reason: undefined });
 
 function contentOf(request: JoinRequest): CanonicalObject {
   const { third_party_signed: _signed, membership: _membership, reason, ...content } = request;
