@@ -16,3 +16,12 @@ test("who has not logged in may not have us hold as much as who has", async () =
     body: { errcode: "M_TOO_LARGE" },
   });
 });
+
+test("who sends a token where none is taken is told so", async () => {
+  const ask = asking(homes.hs);
+  const token = (await registered(ask, "bob")).access_token as string;
+  const whoami = "/_matrix/client/v3/account/whoami";
+  const error = (await ask("GET", `${whoami}?access_token=${token}`)).body["error"];
+  expect(error).toBe("Missing access token: this server takes none from the query");
+  expect((await ask("GET", whoami)).body["error"]).toBe("Missing access token");
+});
