@@ -95,6 +95,18 @@ async function countRunning(url: string, name: string, patience: Patience): Prom
   }
 }
 
+/**
+ * What the database, or its user, may have set for others: what we read and rely on is as PostgreSQL has it by itself. What
+ * takes long is ours to end: a migration or a job that is cut off would begin anew for ever. All as texts, since the driver
+ * leaves out a number that is 0.
+ */
+const FOR_US: Readonly<Record<string, string>> = {
+  bytea_output: "hex",
+  default_transaction_isolation: "read committed",
+  statement_timeout: "0",
+  lock_timeout: "0",
+};
+
 type DriverOptions = {
   readonly max: number;
   readonly onclose?: () => void;
@@ -121,6 +133,7 @@ function driver(url: string, { name, patience, ...options }: DriverOptions): Sql
     backoff: () => RECONNECT_SECONDS,
     connection: {
       application_name: name,
+      ...FOR_US,
       // A process that stands still, or whose machine has died, holds what all others wait for: they can go on then.
       idle_in_transaction_session_timeout: STANDSTILL_MS,
       // Arrays of unknown length make PostgreSQL plan anew each time, for plans that come out the same.
