@@ -17,6 +17,11 @@ type Failed = {
   readonly askedToWaitMs: number;
 };
 
+/** The longest that a server is waited for: if one were to be waited for longer, the clock would have been set back. */
+export function longestWaitMs(hs: Homeserver): number {
+  return Math.max(hs.config.federation.maxRetryWaitMs, LONGEST_ASKED_MS);
+}
+
 /**
  * How long to wait before a server is tried again that has failed.
  *

@@ -5,7 +5,7 @@ import { newBell } from "#src/kit/bell.ts";
 import type { ServerName } from "#src/kit/identifiers.ts";
 import { lru } from "#src/kit/lru.ts";
 import { YieldingTurns } from "#src/kit/yielding-turns.ts";
-import { retryWaitMs } from "./back-off.ts";
+import { longestWaitMs, retryWaitMs } from "./back-off.ts";
 import { type Attempt, Courier, type Office } from "./courier.ts";
 import { type OutboundTimes, USUAL_TIMES } from "./outbound-times.ts";
 import {
@@ -153,7 +153,11 @@ export class Dispatch {
 
   /** Looks for what is owed and nobody sends: after a failure, a crash, or what was overlooked. */
   async #look(): Promise<void> {
-    const leased = await leaseOwed(this.#hs.sql, { ...this.#lease, most: MOST_LEASED });
+    const leased = await leaseOwed(this.#hs.sql, {
+      ...this.#lease,
+      most: MOST_LEASED,
+      longestWaitMs: longestWaitMs(this.#hs),
+    });
     const isAllNew = !leased.some((it) => this.#couriers.has(it.serverName));
     this.#takeOn(leased);
     if (leased.length === MOST_LEASED && isAllNew) this.#lookAtMs = 0;

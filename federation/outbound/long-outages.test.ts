@@ -67,3 +67,16 @@ test("a server is no better for being owed nothing for a while", async () => {
   await expect.poll(() => one.bodies(), WAIT).toEqual(["at last"]);
   await expect.poll(async () => (await row())?.since, WAIT).toBeNull();
 });
+
+test("a server is waited for no longer since the clock has been set back", async () => {
+  const one = await recorder(federation, "notary.test");
+  const shared = await sharedRoom(hs1.hs, [one.name]);
+  const taken = await currentPosition(hs1.hs);
+  // Another process has it until it is owed something.
+  await hs1.hs.sql`
+    insert into destinations (server_name, taken_up_to, owed_up_to, failures, failing_since_ms, holder, leased_until_ms, retry_at_ms)
+    values (${one.name}, ${taken}, ${taken}, 5, 1000, 'another', ${Date.now() + 3_600_000}, ${Date.now() + 7_200_000})`;
+  await shared.say("at last");
+  await hs1.hs.sql`update destinations set leased_until_ms = 0 where server_name = ${one.name}`;
+  await expect.poll(() => one.bodies(), WAIT).toEqual(["at last"]);
+});

@@ -62,7 +62,12 @@ export async function leaseNamed(
  */
 export async function leaseOwed(
   sql: Sql,
-  { holder, leaseMs, most }: Lease & { readonly most: number },
+  {
+    holder,
+    leaseMs,
+    most,
+    longestWaitMs,
+  }: Lease & { readonly most: number; readonly longestWaitMs: number },
 ): Promise<Leased[]> {
   const rows = await sql<LeasedRow[]>`
     with clock as (select (extract(epoch from clock_timestamp()) * 1000)::bigint as now),
@@ -71,7 +76,9 @@ export async function leaseOwed(
     ),
     owed as (
       select server_name from destinations
-      where owed_up_to > taken_up_to and retry_at_ms <= (select now from clock)
+      where owed_up_to > taken_up_to
+        and (retry_at_ms <= (select now from clock)
+          or retry_at_ms > (select now from clock) + ${longestWaitMs}::bigint)
         and (leased_until_ms <= (select now from clock) or holder = ${holder})
       order by holder is not distinct from ${holder}, taken_up_to, server_name
       limit ${most} for update skip locked

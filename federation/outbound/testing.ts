@@ -100,10 +100,10 @@ export async function recorder(federation: TestFederation, host: string): Promis
   };
 }
 
-/** Has a server that has failed be left alone for an hour. @returns 1 once that is so. */
+/** Has a server that has failed be left alone for half an hour. @returns 1 once that is so. */
 export async function putOff(hs: Homeserver, { name }: Recorder): Promise<number> {
   const { count } = await hs.sql`
-    update destinations set retry_at_ms = retry_at_ms + 3600000, failures = 12
+    update destinations set retry_at_ms = retry_at_ms + 1800000, failures = 12
     where server_name = ${name} and failures > 0 and holder is null`;
   return count;
 }

@@ -1,4 +1,5 @@
 import type { Queryable } from "#src/homeserver/database.ts";
+import type { Job } from "./job.ts";
 
 /** Makes the rows of jobs that have none. They are due at once. */
 export async function insertJobs(sql: Queryable, names: readonly string[]): Promise<void> {
@@ -8,20 +9,24 @@ export async function insertJobs(sql: Queryable, names: readonly string[]): Prom
 
 /**
  * Leases the jobs that are due and that no living process has. Processes that ask at the same time
- * get different ones.
+ * get different ones. One that would be due later than ever by its own measure is due: the clock has been set back.
  */
 export async function leaseDueJobs(
   sql: Queryable,
-  names: readonly string[],
+  jobs: readonly Pick<Job, "name" | "everyMs">[],
   { holder, leaseMs }: { holder: string; leaseMs: number },
 ): Promise<{ name: string; failures: number }[]> {
   return await sql<{ name: string; failures: number }[]>`
     with clock as (select (extract(epoch from clock_timestamp()) * 1000)::bigint as now),
+    asked as (
+      select * from unnest(${jobs.map((it) => it.name)}::text[], ${jobs.map((it) => it.everyMs)}::bigint[])
+        as asked (name, every_ms)
+    ),
     due as (
-      select name from jobs
-      where name = any(${names}::text[]) and due_at_ms <= (select now from clock)
+      select name from jobs join asked using (name)
+      where (due_at_ms <= (select now from clock) or due_at_ms > (select now from clock) + every_ms)
         and leased_until_ms <= (select now from clock)
-      for update skip locked
+      for update of jobs skip locked
     )
     update jobs set holder = ${holder}, leased_until_ms = clock.now + ${leaseMs}::bigint
     from due, clock where jobs.name = due.name

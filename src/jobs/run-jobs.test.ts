@@ -101,6 +101,22 @@ describe("a job", () => {
     expect(ranAt).toBeGreaterThanOrEqual(leaseEnds - 5);
   });
 
+  test("is due although the clock has been set back", async () => {
+    await servers.hs.sql`
+      insert into jobs (name, due_at_ms) values ('early', ${Date.now() + 7_200_000})`;
+    let runs = 0;
+    const job: Job = {
+      name: "early",
+      everyMs: 60_000,
+      async run() {
+        runs++;
+        return await Promise.resolve("done");
+      },
+    };
+    await running([job], 1, () => expect.poll(() => runs).toBe(1));
+    expect((await rowOf("early"))?.waitMs).toBeLessThanOrEqual(60_000);
+  });
+
   test("is kept by renewing its lease", async () => {
     // As long as nothing here ever stands still for.
     const times = { ...TIMES, leaseMs: 3_000 };

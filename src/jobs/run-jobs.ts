@@ -72,8 +72,8 @@ export async function runJobs(
     try {
       if (!known) await insertJobs(hs.sql, [...byName.keys()]);
       known = true;
-      const names = jobs.filter((job) => !rests(job)).map((job) => job.name);
-      const due = await leaseDueJobs(hs.sql, names, { holder, ...times });
+      const asked = jobs.filter((job) => !rests(job));
+      const due = await leaseDueJobs(hs.sql, asked, { holder, ...times });
       for (const { name, failures } of due) {
         const run = turn(byName.get(name), failures);
         running.add(run);
