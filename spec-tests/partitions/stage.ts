@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -42,6 +42,8 @@ export type Player = {
 export type Stage = {
   readonly network: FaultyNetwork;
   readonly players: readonly Player[];
+  /** What the Synapse has said lately of state that it could not have, or could not go on from: it goes on without. */
+  synapsesDoubts(): readonly string[];
   close(): Promise<void>;
 };
 
@@ -98,6 +100,7 @@ export async function openStage({ processes = 1 } = {}): Promise<Stage> {
       const keptOf = async (roomId: string) => await keptByOurs(sql, roomId);
       return { name, url, isOurs: true, registerUser, keptOf };
     };
+    let synapsesLog = "";
     const startTheirs = async (): Promise<Player> => {
       const serverName = await network.open();
       const synapse = await startSynapse({
@@ -107,6 +110,7 @@ export async function openStage({ processes = 1 } = {}): Promise<Stage> {
       });
       closes.push(async () => await synapse.dispose());
       const { url, databaseFile } = synapse;
+      synapsesLog = synapse.logFile;
       const registerUser = async (user: string) => await synapse.registerUser(user);
       network.lead(serverName, url);
       const keptOf = async (roomId: string) =>
@@ -120,11 +124,23 @@ export async function openStage({ processes = 1 } = {}): Promise<Stage> {
       if (it.status === "rejected") throw it.reason;
       return it.value;
     });
-    return { network, players, close };
+    const synapsesDoubts = () => doubtsIn(readFileSync(synapsesLog, "utf8"));
+    return { network, players, synapsesDoubts, close };
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+/** So many lines of a log are said again, and so much of each. */
+const MOST_DOUBTS = 30;
+const MOST_CHARACTERS = 400;
+
+function doubtsIn(log: string): string[] {
+  const isOne = (line: string) =>
+    /Failed to fetch missing state|failed history check|attempting to resolve/.test(line);
+  const lines = log.split("\n").filter(isOne).slice(-MOST_DOUBTS);
+  return lines.map((line) => `Synapse said: ${line.slice(0, MOST_CHARACTERS)}`);
 }
 
 /** Where to find a homeserver that is at some addresses. */

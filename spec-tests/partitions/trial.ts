@@ -83,6 +83,7 @@ class Trial {
     const begun = performance.now();
     const healed = await heal(play, this.#anchors);
     const healingMs = performance.now() - begun;
+    const doubts = healed.differences.length > 0 ? this.#stage.synapsesDoubts() : [];
     this.#hasHealed = true;
     await this.#looking;
     const lackedIn = (views: Views) =>
@@ -92,7 +93,7 @@ class Trial {
       further: (it) => lackedIn(it).flatMap(({ unsent }) => unsent),
     });
     return {
-      faults: [...play.faults, ...healed.differences, ...faults],
+      faults: [...play.faults, ...healed.differences, ...doubts, ...faults],
       deeds: play.deeds.length,
       healingMs,
       sendingMs: healed.sendingMs,
