@@ -16,19 +16,29 @@ const LEAST_BYTES = 32 * 1024 * 1024;
  *
  * It stops the process for some 50 ms, when nobody has asked for anything for seconds, and not again before there is more.
  */
-export function giveBackMemoryAtRest(): void {
+export function giveBackMemoryAtRest(everyMs = LOOK_EVERY_MS): void {
   collectAll();
-  let least = process.memoryUsage.rss();
+  let least = residentBytes() ?? Infinity;
   let before = performance.eventLoopUtilization();
   const look = () => {
     const { utilization } = performance.eventLoopUtilization(before);
     before = performance.eventLoopUtilization();
-    const rss = process.memoryUsage.rss();
+    const rss = residentBytes();
+    if (rss === undefined) return;
     least = Math.min(least, rss);
     if (utilization > REST || rss < least + LEAST_BYTES) return;
     collectAll();
-    least = process.memoryUsage.rss();
+    least = residentBytes() ?? least;
     before = performance.eventLoopUtilization();
   };
-  setInterval(look, LOOK_EVERY_MS).unref();
+  setInterval(look, everyMs).unref();
+}
+
+/** Undefined if the system does not say: it does so in a file, and there may be too many open. */
+function residentBytes(): number | undefined {
+  try {
+    return process.memoryUsage.rss();
+  } catch {
+    return undefined;
+  }
 }
