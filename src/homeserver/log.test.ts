@@ -1,4 +1,7 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { closeSync, existsSync, openSync } from "node:fs";
+import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
 import { present } from "#src/kit/testing.ts";
 import { createLogger, jsonLines } from "./log.ts";
@@ -52,3 +55,34 @@ test.skipIf(!existsSync("/dev/full"))("a full disk keeps nobody from what they d
     closeSync(full);
   }
 });
+
+const MANY_LINES = `
+import { createLogger } from "#src/homeserver/log.ts";
+const log = createLogger({ level: "info", format: "json" });
+for (let n = 0; n < 30; n++) log.info({ n }, "x".repeat(10_000));
+process.send("said");
+process.once("message", () => {
+  log.info("read again");
+  process.disconnect();
+});
+`;
+
+// Elsewhere a pipe cannot be opened anew.
+test.skipIf(process.platform !== "linux")(
+  "a full pipe keeps nobody from what they do",
+  async () => {
+    // Through a shell: what Node would make are sockets.
+    const command = 'exec 4<&0; "$0" --input-type=module --eval "$1" | (read -r _ <&4; cat)';
+    const child = spawn("/bin/sh", ["-c", command, process.execPath, MANY_LINES], {
+      stdio: ["pipe", "pipe", "inherit", "ipc"],
+    });
+    await once(child, "message");
+    const said = text(present(child.stdout));
+    present(child.stdin).write("go on\n");
+    await once(present(child.stdout), "data");
+    child.send("read again");
+    const lines = (await said).trim().split("\n");
+    expect(lines).toHaveLength(31);
+    expect(lines.at(-1)).toContain("read again");
+  },
+);

@@ -1,3 +1,4 @@
+import { constants, fstatSync, openSync } from "node:fs";
 import { createRequire } from "node:module";
 import pino, { type DestinationStream, type Logger } from "pino";
 import type PinoPretty from "pino-pretty";
@@ -58,12 +59,44 @@ export function createLogger(options: LogOptions, destination?: DestinationStrea
 /** As much of what could not be written is kept until it can be; of more only the newest lines are lost. In bytes. */
 const MOST_UNWRITTEN_BYTES = 1024 * 1024;
 
-/** Lines for programs, each written when it is said. A full disk keeps nobody from anything but reading them. */
+/** How long whoever reads them may be behind before nobody waits for that. */
+const PATIENCE_MS = 1_000;
+
+/**
+ * Lines for programs, each written when it is said. Neither a full disk nor a pipe from which nobody reads any more keeps
+ * anybody from anything but reading them.
+ */
 export function jsonLines(fd: number): DestinationStream {
-  const lines = pino.destination({ fd, sync: true, maxLength: MOST_UNWRITTEN_BYTES });
+  let fullSince: number | undefined;
+  const lines = pino.destination({
+    fd: withoutWaiting(fd),
+    sync: true,
+    maxLength: MOST_UNWRITTEN_BYTES,
+    retryEAGAIN() {
+      fullSince ??= performance.now();
+      return performance.now() - fullSince < PATIENCE_MS;
+    },
+  });
+  // To try again is said to have written nothing.
+  lines.on("write", (count: number) => {
+    if (count > 0) fullSince = undefined;
+  });
   // Where nobody listens for it, whoever had something to say gets the error.
   lines.on("error", () => {});
   return lines;
+}
+
+/** The same pipe, where to write fails as long as it is full: else all that we do would stand still. Others as they are. */
+function withoutWaiting(fd: number): number {
+  if (process.platform !== "linux") return fd;
+  try {
+    if (!fstatSync(fd).isFIFO()) return fd;
+    // Opened anew, since others may write to what we were given, who expect to wait.
+    return openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK);
+  } catch {
+    // It may be somebody else's, or closed.
+    return fd;
+  }
 }
 
 /** Lines for people. In this process and at once: what is said before an end by a fault is seen, too. */
