@@ -4,7 +4,9 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import pino from "pino";
 import { afterAll, expect, test } from "vitest";
+import { errorResponse } from "#src/http/error-response.ts";
 import { newBlobKey } from "./blob-store.ts";
 import { openS3Blobs } from "./s3-blobs.ts";
 
@@ -44,6 +46,19 @@ test("a store that stalls in the middle of an object is not waited for any longe
     store.closeAllConnections();
     store.close();
   }
+});
+
+test("a store that cannot be reached is away, and not the database", async () => {
+  const blobs = openS3Blobs(settings, { directory: join(home, "away"), now: Date.now });
+  const writer = await blobs.create();
+  const silent = pino({ level: "silent" });
+  for (const asked of [blobs.open(newBlobKey()), writer.commit()]) {
+    const error = await asked.catch((it: unknown) => it);
+    const answer = errorResponse(error, silent);
+    expect(answer.status).toBe(503);
+    expect(await answer.text()).toContain("store of files");
+  }
+  await writer.discard();
 });
 
 test("what kept the store from being opened once does not for ever", async () => {

@@ -17,6 +17,7 @@ import {
   isBlobKey,
   newBlobKey,
 } from "./blob-store.ts";
+import { FileStoreAway } from "./file-store-away.ts";
 import type { UnixMs } from "./position.ts";
 import { openS3Bucket, type S3Bucket, type S3Settings } from "./s3-bucket.ts";
 
@@ -69,7 +70,7 @@ export function openS3Blobs(
       const path = join(unfinished, newBlobKey());
       await mkdir(unfinished, { recursive: true });
       try {
-        await pipeline(unlessIdle(object.body, idleMs), createWriteStream(path, MADE_ANEW));
+        await pipeline(bytesOf(object.body, idleMs), createWriteStream(path, MADE_ANEW));
         return await use(path);
       } finally {
         await rm(path, { force: true });
@@ -94,6 +95,15 @@ export function openS3Blobs(
       return files + (await (await bucket()).endUploads(before));
     },
   };
+}
+
+/** What the store sends of an object. @throws FileStoreAway if that ends before its time. */
+async function* bytesOf(body: Readable, idleMs: number): AsyncGenerator<Uint8Array> {
+  try {
+    yield* unlessIdle(body, idleMs);
+  } catch (error) {
+    throw new FileStoreAway(error);
+  }
 }
 
 /** Not where there is a file already, and for nobody else to read. */
@@ -131,7 +141,7 @@ async function openInBucket(
   const isNothing = range !== undefined && range.start === range.end;
   const close = async () => void body.destroy();
   const content = (): AsyncIterable<Uint8Array> => {
-    if (!isNothing) return unlessIdle(body, idleMs);
+    if (!isNothing) return bytesOf(body, idleMs);
     body.destroy();
     return Readable.from([]);
   };

@@ -5,15 +5,19 @@ import type { Config } from "#src/config/config.ts";
 import { Turns } from "#src/kit/turns.ts";
 import { readExactly } from "./blob-files.ts";
 import type { ByteRange } from "./blob-store.ts";
+import { fromFileStore } from "./file-store-away.ts";
 import type { UnixMs } from "./position.ts";
 
 /** What we do with a bucket of an object store that speaks the S3 API. Names are below our prefix. */
 export type S3Bucket = {
   /** Asks whether it is there, and lets us in. @throws Error that says what to do, if it is not. */
   check(signal: AbortSignal): Promise<void>;
-  /** Returns when the object is durable. */
+  /** Returns when the object is durable. @throws FileStoreAway if the store fails. */
   put(name: string, file: FileHandle, sizeBytes: number): Promise<void>;
-  /** @returns undefined if there is no such object, or it ends before the range does. */
+  /**
+   * @returns undefined if there is no such object, or it ends before the range does.
+   * @throws FileStoreAway if the store fails.
+   */
   get(
     name: string,
     range?: ByteRange,
@@ -62,7 +66,7 @@ export async function openS3Bucket(settings: S3Settings): Promise<S3Bucket> {
         await turns.take(async () => await send(await readExactly(file, start, end - start)));
       if (sizeBytes > PART_BYTES) return await putInParts(client, at(name), { sizeBytes, part });
       await part(0, sizeBytes, async (Body) => {
-        await client.send(new s3.PutObjectCommand({ ...at(name), Body }));
+        await fromFileStore(client.send(new s3.PutObjectCommand({ ...at(name), Body })));
       });
     },
 
@@ -70,7 +74,8 @@ export async function openS3Bucket(settings: S3Settings): Promise<S3Bucket> {
       // There is no way to ask for nothing.
       const part = range && range.end > range.start && `bytes=${range.start}-${range.end - 1}`;
       const asked = { ...at(name), ...(part && { Range: part }) };
-      const answer = await client.send(new s3.GetObjectCommand(asked)).catch(undefinedIfMissing);
+      const asks = client.send(new s3.GetObjectCommand(asked)).catch(undefinedIfMissing);
+      const answer = await fromFileStore(asks);
       if (!answer) return undefined;
       const sizeBytes = wholeSizeOf(answer);
       const body = answer.Body as Readable;
@@ -150,7 +155,8 @@ async function putInParts(
   { sizeBytes, part }: Parts,
 ): Promise<void> {
   const s3 = await import("@aws-sdk/client-s3");
-  const { UploadId } = await client.send(new s3.CreateMultipartUploadCommand(object));
+  const begins = client.send(new s3.CreateMultipartUploadCommand(object));
+  const { UploadId } = await fromFileStore(begins);
   const upload = { ...object, UploadId };
   const partBytes = Math.max(PART_BYTES, Math.ceil(sizeBytes / MOST_PARTS));
   try {
@@ -159,11 +165,12 @@ async function putInParts(
       const PartNumber = done.length + 1;
       await part(start, Math.min(start + partBytes, sizeBytes), async (Body) => {
         const command = new s3.UploadPartCommand({ ...upload, PartNumber, Body });
-        done.push({ PartNumber, ETag: (await client.send(command)).ETag });
+        done.push({ PartNumber, ETag: (await fromFileStore(client.send(command))).ETag });
       });
     }
     const MultipartUpload = { Parts: done };
-    await client.send(new s3.CompleteMultipartUploadCommand({ ...upload, MultipartUpload }));
+    const ends = new s3.CompleteMultipartUploadCommand({ ...upload, MultipartUpload });
+    await fromFileStore(client.send(ends));
   } catch (error) {
     // If that fails as well, the job that sweeps will do it.
     await client.send(new s3.AbortMultipartUploadCommand(upload)).catch(() => {});

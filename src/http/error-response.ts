@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import { isDatabaseAway } from "#src/homeserver/connection-errors.ts";
+import { FileStoreAway } from "#src/homeserver/file-store-away.ts";
 import { isStorageFull } from "#src/homeserver/storage-full.ts";
 import { MatrixError } from "#src/kit/matrix-error.ts";
 import { CORS_HEADERS, JSON_HEADERS } from "./endpoint.ts";
@@ -36,6 +37,10 @@ export function errorResponse(error: unknown, log: Logger): Response {
     log.error({ err: error }, "no room is left to store what a request brings");
     // As RFC 4918 has it: nothing is wrong with the request.
     return fault(507, "The server has no room left to store this");
+  }
+  if (error instanceof FileStoreAway) {
+    log.error({ err: error }, "the store of files has failed for a request");
+    return fault(503, "The server cannot reach its store of files at the moment");
   }
   log.error({ err: error }, "unexpected error in a route");
   return fault(500, "Internal server error");
