@@ -108,19 +108,20 @@ export function faultsOfSeen(seen: Seen | undefined, view: View): string[] {
 
 /** Which deeds servers of ours do not know of. */
 export function lackedDeeds(
+  network: FaultyNetwork,
   deeds: readonly Deed[],
   views: readonly Pick<View, "of" | "kept">[],
 ): string[] {
+  const hashOf = (eventId: string) =>
+    views.flatMap((view) => view.kept.get(eventId)?.pdu.hashes.sha256 ?? [])[0] ?? "";
   return few(
     views.flatMap((view) =>
-      deeds
-        .filter(({ eventId }) => {
-          const standing = view.kept.get(eventId)?.standing;
-          return standing === undefined || standing === "outlier";
-        })
-        .map(
-          ({ eventId, actor }) => `${nameOf(view)} lacks ${eventId}, sent at ${actor.player.name}`,
-        ),
+      deeds.flatMap(({ eventId, actor }) => {
+        const standing = view.kept.get(eventId)?.standing;
+        if (standing !== undefined && standing !== "outlier") return [];
+        const wasGiven = network.hasDelivered(view.of.player.name, hashOf(eventId));
+        return `${nameOf(view)} lacks ${eventId}, sent at ${actor.player.name}: ${standing ?? "unknown"}, ${wasGiven ? "given" : "never given"}`;
+      }),
     ),
   );
 }

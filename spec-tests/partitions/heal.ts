@@ -3,6 +3,7 @@ import { RefusedError } from "../faults/call.ts";
 import type { Play } from "./acts.ts";
 import type { Actor } from "./cast.ts";
 import { differencesOf, lackedDeeds } from "./compare.ts";
+import type { FaultyNetwork } from "./faulty-network.ts";
 import { type View, viewOf } from "./view.ts";
 
 /** After how long it is certain that servers will not agree, also on a machine with much else to do. */
@@ -24,17 +25,23 @@ export type Healed = {
 };
 
 /** Waits until all agree; if they do not, somebody says something now and then, which tells the others of what they lack. */
-export async function heal(play: Play, anchors: readonly Actor[]): Promise<Healed> {
+export async function heal(
+  play: Play,
+  anchors: readonly Actor[],
+  network: FaultyNetwork,
+): Promise<Healed> {
   const begun = performance.now();
   const until = begun + PATIENCE_MS;
   // What ours have taken, ours send, whether anybody says anything more or not.
-  let lacked = await lackedByOurs(play, anchors);
+  let lacked = await lackedByOurs(play, anchors, network);
   while (lacked.length > 0 && performance.now() < until) {
     await sleep(100);
-    lacked = await lackedByOurs(play, anchors);
+    lacked = await lackedByOurs(play, anchors, network);
   }
   const sendingMs = performance.now() - begun;
-  if (lacked.length > 0) return { differences: lacked, sendingMs };
+  if (lacked.length > 0) {
+    return { differences: [...lacked, ...(await whatOursMiss(play, anchors))], sendingMs };
+  }
 
   for (let turn = 0; ; turn++) {
     const speaker = anchors[turn % anchors.length];
@@ -44,6 +51,9 @@ export async function heal(play: Play, anchors: readonly Actor[]): Promise<Heale
       const lookedAt = performance.now();
       const differences = await differencesNow(play, anchors);
       const isOver = differences.length === 0 || performance.now() > until;
+      if (isOver && differences.length > 0) {
+        return { differences: [...differences, ...(await whatOursMiss(play, anchors))], sendingMs };
+      }
       if (isOver) return { differences, sendingMs };
       // Whoever is looked at without a pause does not get to do anything else.
       await sleep(Math.max(100, performance.now() - lookedAt));
@@ -71,14 +81,26 @@ async function differencesNow(play: Play, anchors: readonly Actor[]): Promise<st
 }
 
 /** What some of ours have taken, and others of ours have not yet. */
-async function lackedByOurs({ cast, deeds }: Play, anchors: readonly Actor[]): Promise<string[]> {
+async function lackedByOurs(
+  { cast, deeds }: Play,
+  anchors: readonly Actor[],
+  network: FaultyNetwork,
+): Promise<string[]> {
   const ours = anchors.filter((it) => it.player.isOurs);
   const looked = cast.roomIds.map(async (roomId) => {
     const kept = ours.map(async (of) => ({ of, kept: await of.player.keptOf(roomId) }));
     const theirs = deeds.filter((it) => it.roomId === roomId && it.actor.player.isOurs);
-    return lackedDeeds(theirs, await Promise.all(kept));
+    return lackedDeeds(network, theirs, await Promise.all(kept));
   });
   return (await Promise.all(looked)).flat();
+}
+
+/** What our servers know that they lack. */
+async function whatOursMiss({ cast }: Play, anchors: readonly Actor[]): Promise<string[]> {
+  const asked = cast.roomIds.flatMap((roomId) =>
+    anchors.map(async ({ player }) => await player.lacksIn(roomId)),
+  );
+  return (await Promise.all(asked)).flat();
 }
 
 /** Looks at all rooms at all servers. */

@@ -36,6 +36,8 @@ export type Player = {
   registerUser(name: string): Promise<TestUser>;
   /** The events of a room, by their IDs: read from its database, since clients are not told of all. */
   keptOf(roomId: string): Promise<ReadonlyMap<string, Kept>>;
+  /** What it knows that it lacks in a room, and when it tries next to get it; of one that is not ours nothing. */
+  lacksIn(roomId: string): Promise<readonly string[]>;
 };
 
 /** Three homeservers of ours and a Synapse, with a network between them that does as it is told. */
@@ -98,7 +100,9 @@ export async function openStage({ processes = 1 } = {}): Promise<Stage> {
       const sql = connect(databaseUrl, 1);
       closes.push(async () => await sql.end());
       const keptOf = async (roomId: string) => await keptByOurs(sql, roomId);
-      return { name, url, isOurs: true, registerUser, keptOf };
+      const lacksIn = async (roomId: string) =>
+        (await lackedByOurs(sql, roomId)).map((it) => `${name} ${it}`);
+      return { name, url, isOurs: true, registerUser, keptOf, lacksIn };
     };
     let synapsesLog = "";
     const startTheirs = async (): Promise<Player> => {
@@ -115,7 +119,8 @@ export async function openStage({ processes = 1 } = {}): Promise<Stage> {
       network.lead(serverName, url);
       const keptOf = async (roomId: string) =>
         await Promise.resolve(keptBySynapse(databaseFile, roomId));
-      return { name: serverName, url, isOurs: false, registerUser, keptOf };
+      const lacksIn = async () => await Promise.resolve([]);
+      return { name: serverName, url, isOurs: false, registerUser, keptOf, lacksIn };
     };
 
     const ours = Array.from({ length: OURS }, (_, index) => startOurs(index));
@@ -164,6 +169,23 @@ async function keptByOurs(sql: Sql, roomId: string): Promise<Map<string, Kept>> 
       if (standing === undefined) throw new Error(`${id} has the status ${status}`);
       return [id, { standing, isLate, pdu: JSON.parse(json) }];
     }),
+  );
+}
+
+async function lackedByOurs(sql: Sql, roomId: string): Promise<string[]> {
+  const rows = await sql<{ what: string; of: string | null; failures: number; inMs: number }[]>`
+    with room as (select room_key from rooms where room_id = ${roomId}),
+    now as (select (extract(epoch from clock_timestamp()) * 1000)::bigint as ms)
+    select case when owed then 'misses ' else 'misses from before ' end || missing_id as what,
+      event_id || case when anchor is null then ', which waits for it' else '' end as of, failures,
+      due_ms - ms as "inMs"
+    from missing_events join room using (room_key) join events using (event_key), now
+    union all
+    select 'cannot judge ' || event_id, origin, failures, due_ms - ms
+    from unsettled_pdus join room using (room_key), now`;
+  return rows.map(
+    ({ what, of, failures, inMs }) =>
+      `${what} (of ${of}), tried ${failures} times, again in ${inMs} ms`,
   );
 }
 

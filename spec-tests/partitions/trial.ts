@@ -81,7 +81,7 @@ class Trial {
     play.isOver = true;
     await this.#acting;
     const begun = performance.now();
-    const healed = await heal(play, this.#anchors);
+    const healed = await heal(play, this.#anchors, this.#stage.network);
     const healingMs = performance.now() - begun;
     const doubts = healed.differences.length > 0 ? this.#stage.synapsesDoubts() : [];
     this.#hasHealed = true;
