@@ -30,12 +30,12 @@ export function isDatabaseAway(error: unknown): boolean {
  * not done. A new connection may lead to one that does; this one stays as it is, also when the database takes them again.
  */
 export function isReadOnly(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "25006";
+  return hasCode(error, "25006");
 }
 
 /** Whether the database lets no more connections be made than there are. What was asked on one more was not done. */
 export function isDatabaseFull(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "53300";
+  return hasCode(error, "53300");
 }
 
 /** As the driver says it of a connection that has closed: nobody knows whether what was sent is durable. */
@@ -52,7 +52,7 @@ export function noAnswer(): Error {
 
 /** Whether the database has undone a transaction only because it and another waited for each other. */
 export function isDeadlock(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "40P01";
+  return hasCode(error, "40P01");
 }
 
 /** Whether an error is the driver's own fault when a connection is lost: of a pool that has been given up by then. */
@@ -62,4 +62,8 @@ export function isDriversFault(error: unknown): boolean {
     /node_modules[/\\]postgres[/\\]/.test(error.stack ?? "") &&
     (error.stack ?? "").includes("nextWrite")
   );
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && "code" in error && error.code === code;
 }
